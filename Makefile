@@ -1,0 +1,48 @@
+# make chat: set up everything and talk.   make test: set up everything and pass the tests.
+PYTHON ?= python3
+FAISS ?= cpu
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# An index that carries CPU wheels of torch, for Linux machines without a GPU (pytorch.org names it).
+TORCH_INDEX ?=
+EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
+
+.PHONY: chat test check bench format clean
+.DELETE_ON_ERROR:
+
+chat: $(VENV)/.ready
+	$(BIN)/atelier chat
+
+test: $(VENV)/.ready-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.benchmarks
+
+format: $(VENV)/.ready-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer: make PYTHON=python3.12 chat"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Setting up (once). Where pip finds no CPU wheel of torch on Linux it takes the CUDA build, several gigabytes;"
+	@echo "on a machine without a GPU stop now and run: make TORCH_INDEX=<the CPU wheel index named on pytorch.org> $(MAKECMDGOALS)"
+	$(PIP) install -q $(EXTRA_INDEX) -c constraints.txt -e '.[$(FAISS)]'
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready
+	$(PIP) install -q $(EXTRA_INDEX) -c constraints.txt -e '.[$(FAISS),dev]'
+	@touch $@

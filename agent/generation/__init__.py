@@ -1,0 +1,1 @@
+"""Where replies are worded: one protocol, three tenants (local, remote, extractive)."""

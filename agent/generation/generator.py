@@ -1,0 +1,42 @@
+"""The seam every generator fits: a prompt goes in, pieces of text come out as they are made."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.message import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of the reply, to be appended to what came before."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how freely a generator may speak.
+
+    temperature 0 is greedy. deadline: seconds from the request to the last piece. seed: makes sampling repeatable where
+    the generator can.
+    """
+
+    max_tokens: int = 400
+    temperature: float = 0.7
+    top_p: float = 0.9
+    repetition_penalty: float = 1.05
+    deadline: float = 120.0
+    seed: int | None = None
+
+
+class Generator(Protocol):
+    """`name` is shown to people. Closing the iterator early cancels the request and frees its slot.
+
+    Raises (from the iterator) Overloaded before anything was taken, ModelFailed when the model fails or is too slow.
+    """
+
+    @property
+    def name(self) -> str: ...
+    def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]: ...
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Thinking together: techniques and their questions."""

@@ -1,0 +1,1 @@
+"""Doors: the terminal and the command line; they translate and never decide."""

@@ -1,0 +1,1 @@
+"""Workshop: rated turns and labelled rows to better heads and adapters."""

