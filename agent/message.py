@@ -43,8 +43,11 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Something a person wrote. readers: the audiences that everyone in the place may read: an answer draws only on
-    passages that both the author and the place may read, so private text never answers into a wider channel."""
+    """Something a person wrote.
+
+    readers: the audiences that everyone in the place may read. An answer draws only on passages that both the author
+    and the place may read, so private text never answers into a wider channel.
+    """
 
     id: str
     place: Place

@@ -23,7 +23,7 @@ BATCH = 32  # texts a pass on a CPU: larger batches of sorted texts gain nothing
 
 
 class Encoder(Protocol):
-    """Anything that turns texts into rows of unit length. `id` names weights and pooling: vectors of two ids never mix."""
+    """Anything that turns texts into unit rows. `id` names weights and pooling: vectors of two ids never mix."""
 
     @property
     def dim(self) -> int: ...
@@ -36,8 +36,8 @@ class Encoder(Protocol):
 class TransformerEncoder:
     """A transformer with mean pooling over its tokens, pooled in float32.
 
-    Weights run in bfloat16 where the processor multiplies it natively (cosine to float32: .9999), else float32; on a GPU
-    in float16. Thread-safe: torch inference holds no state here.
+    Weights run in bfloat16 where the processor multiplies it natively (cosine to float32: .9999), else float32; on a
+    GPU in float16. Thread-safe: torch inference holds no state here.
     """
 
     def __init__(self, name: str = DEFAULT, *, device: str | None = None) -> None:

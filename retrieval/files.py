@@ -52,8 +52,8 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_folder_atomically(folder: Path, fill: Callable[[Path], None], facts: dict[str, object]) -> None:
     """Let `fill` write files into a fresh folder, seal it with a manifest, then put it in the place of `folder`.
 
-    The manifest holds `facts` and each file's size and SHA-256, and is written last. Raises what `fill` raises, with the
-    old folder untouched.
+    The manifest holds `facts` and each file's size and SHA-256, and is written last. Raises what `fill` raises, with
+    the old folder untouched.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
