@@ -1,0 +1,93 @@
+"""`python -m tests.benchmarks [--quick] [NAME ...]`: run, print, and write results/NAME.json."""
+
+import argparse
+import datetime
+import importlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks import Cell, Report
+
+HERE = Path(__file__).parent
+
+
+def machine() -> dict[str, Cell]:
+    """The machine and the libraries a figure was taken with."""
+    processor = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        processor = names[0] if names else processor
+    libraries = {name: version(name) for name in ("torch", "transformers", "numpy")}
+    return {"processor": processor, "cores": os.cpu_count() or 0, "python": platform.python_version(), **libraries}
+
+
+def shown(value: Cell | None) -> str:
+    return (
+        ""
+        if value is None
+        else f"{value:,.4g}"
+        if isinstance(value, float)
+        else f"{value:,}"
+        if isinstance(value, int)
+        else value
+    )
+
+
+def print_report(report: Report, console: Console) -> None:
+    table = Table(title=f"{report.name}: {report.question}", title_justify="left")
+    columns: dict[str, None] = {key: None for row in report.rows for key in row}
+    for column in columns:
+        numeric = all(not isinstance(row.get(column), str) for row in report.rows)
+        table.add_column(column, justify="right" if numeric else "left")
+    for row in report.rows:
+        table.add_row(*(shown(row.get(column)) for column in columns))
+    console.print(table)
+    for note in report.notes:
+        console.print(f"  {note}")
+
+
+def as_json(report: Report, facts: Mapping[str, Cell], *, quick: bool) -> str:
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    content = {
+        "name": report.name,
+        "question": report.question,
+        "date": today,
+        "machine": facts,
+        "quick": quick,
+        "rows": [dict(row) for row in report.rows],
+        "notes": list(report.notes),
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    names = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of: {', '.join(names)} (all)")
+    parser.add_argument("--quick", action="store_true", help="small sizes; nothing is written")
+    chosen = parser.parse_args()
+    unknown = set(chosen.names) - set(names)
+    if unknown:
+        parser.error(f"no benchmark called {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    console, facts = Console(), machine()
+    for name in chosen.names or names:
+        report: Report = importlib.import_module(f"tests.benchmarks.bench_{name}").run(chosen.quick)
+        print_report(report, console)
+        if not chosen.quick:
+            path = HERE / "results" / f"{name}.json"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(as_json(report, facts, quick=chosen.quick))
+
+
+if __name__ == "__main__":
+    main()
