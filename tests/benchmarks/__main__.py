@@ -1,7 +1,7 @@
 """`python -m tests.benchmarks [--quick] [NAME ...]`: run, print, and write results/NAME.json."""
 
 import argparse
-import datetime
+import datetime as dt
 import importlib
 import json
 import os
@@ -57,7 +57,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def as_json(report: Report, facts: Mapping[str, Cell], *, quick: bool) -> str:
-    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     content = {
         "name": report.name,
         "question": report.question,
