@@ -1,0 +1,119 @@
+"""The command line: `atelier COMMAND`. Only the standard library is imported until a command is chosen.
+
+So `atelier --help` answers at once; each command's work is a function of the same name in `connectors.commands`.
+"""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+DESCRIPTION = "A creative colleague for a team: answers from your documents, thinks along, runs on your own machine."
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="atelier", description=DESCRIPTION, allow_abbrev=False)
+    top.add_argument("--settings", metavar="FILE", help="the settings file (./atelier.toml, else <home>/atelier.toml)")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, text: str, *, json: bool = False) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+        if json:
+            added.add_argument("--json", action="store_true", help="print one JSON object for scripts")
+        return added
+
+    init = command("init", "create a home folder with a commented atelier.toml")
+    init.add_argument("folder", nargs="?", help="the home folder (~/.atelier)")
+
+    command("chat", "talk with Atelier in the terminal")
+
+    ask = command("ask", "ask one question and print the answer with its sources", json=True)
+    ask.add_argument("question", nargs="+")
+
+    ingest = command("ingest", "read files and folders into the knowledge base", json=True)
+    ingest.add_argument("paths", nargs="+", metavar="PATH")
+    ingest.add_argument("--audience", metavar="NAME", help="who may read them (everyone in the tenant)")
+
+    knowledge = command("knowledge", "see and change what the knowledge base holds")
+    actions = knowledge.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="list the documents")
+    listing.add_argument("--json", action="store_true", help="print JSON for scripts")
+    remove = actions.add_parser("remove", help="remove documents; they are gone from the next answer")
+    remove.add_argument("sources", nargs="+", metavar="SOURCE", help="as `knowledge list` names it, or a folder of them")
+    audience = actions.add_parser("audience", help="change who may read a document, from the next question on")
+    audience.add_argument("source", metavar="SOURCE")
+    audience.add_argument("audience", metavar="NAME")
+
+    command("forget", "delete everything about you and list what it reached").add_argument(
+        "--yes", action="store_true", help="do not ask first"
+    )
+    command("export", "write everything stored about you to a JSON file").add_argument("file")
+    command("backup", "write the whole home folder to one archive").add_argument("file")
+    restore = command("restore", "unpack a backup into a home folder")
+    restore.add_argument("file")
+    restore.add_argument("folder", nargs="?", help="the home folder to create (~/.atelier)")
+
+    tune = command("finetune", "train Atelier's own parts from labelled data")
+    parts = tune.add_subparsers(dest="part", metavar="PART", required=True)
+    for part, text in (("heads", "the intent and sentiment heads"), ("fusion", "the merging of words and vectors")):
+        added = parts.add_parser(part, help=f"train {text}")
+        added.add_argument("--data", metavar="FOLDER", help="where the public data sets are (setting ATELIER_DATA)")
+        added.add_argument("--out", metavar="FOLDER", required=True, help="where to write the trained files")
+        added.add_argument("--seed", type=int, default=0)
+
+    command("doctor", "check that everything is in order and say what to do where it is not", json=True)
+    command("version", "print the version", json=True)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit status: 0 done, 1 it failed and said why, 2 wrong usage, 130 interrupted."""
+    chosen = parser().parse_args(arguments)
+    if chosen.command == "version" and not chosen.json:
+        print(f"atelier {version('atelier')}")
+        return 0
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # a forked child would warn about it on the user's screen
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    try:
+        from connectors import commands
+        from retrieval.errors import AtelierError
+    except ImportError as error:
+        print(f"atelier: {error.name} is not installed. Run `make chat` in the project's folder.", file=sys.stderr)
+        return 1
+    try:
+        status: int = getattr(commands, chosen.command)(chosen)
+    except AtelierError as error:
+        print(f"atelier: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted. What was finished is kept; run the same command again to go on.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - the last door: no traceback reaches a user
+        print(f"atelier: {unexpected(error)}", file=sys.stderr)
+        return 1
+    return status
+
+
+def unexpected(error: Exception) -> str:
+    """A sentence for a failure nobody foresaw. Where it happened goes to a file; its text may be personal and does not."""
+    home = Path(os.environ.get("ATELIER_HOME", "~/.atelier")).expanduser()
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+    sentence = f"Something went wrong inside Atelier ({type(error).__name__})."
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        report = home / "last-error.txt"
+        report.write_text("\n".join([f"atelier {version('atelier')}", type(error).__name__, *frames]) + "\n")
+    except OSError:
+        return f"{sentence} Please report it with what `atelier doctor` prints."
+    return f"{sentence} Please report it with the file {report}, which holds no personal text."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
