@@ -1,0 +1,373 @@
+"""The truth behind every index: documents, their contents cut into passages, and the passages' vectors.
+
+A content is what a document says, cut into passages; documents with the same content share it, and a reader reaches it
+only through a document whose audience they hold. Every write transaction bumps `meta.generation`, so other processes
+notice at their next query. Passage ids come from a counter and are never used again: an index that holds an id the
+store lacks is stale, never wrong about which text the id meant.
+"""
+
+import hashlib
+import secrets
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeVar
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+
+from retrieval.database import metadata
+from retrieval.passage import Chunk, Ids, Passage, Vectors
+
+Outcome = Literal["added", "updated", "unchanged", "duplicate"]
+_BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite's rowid answers to INTEGER only
+_MANY = 500  # values in one IN list
+_Value = TypeVar("_Value")
+
+roots = Table(
+    "roots",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("path", Text, nullable=False),  # absolute: what was ingested, a folder or a file
+    Column("label", Text, nullable=False),  # leads the sources of its documents
+    Column("audience", String(401), nullable=False),  # what a later ingest of it uses when none is named
+    sa.UniqueConstraint("tenant", "path"),
+    sa.UniqueConstraint("tenant", "label"),
+    sqlite_autoincrement=True,
+)
+contents = Table(
+    "contents",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("key", String(64), nullable=False, unique=True),  # SHA-256 over its passages
+    sqlite_autoincrement=True,
+)
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("content", _BigId, ForeignKey("contents.id"), nullable=False, index=True),
+    Column("title", Text, nullable=False),
+    Column("audience", String(401), nullable=False),
+    Column("author", String(200), index=True),  # the person whose words it holds, for /forget
+    Column("root", _BigId, ForeignKey("roots.id"), index=True),
+    Column("sha256", String(64), nullable=False),  # of the file as it was read
+    Column("reading", String(100), nullable=False),  # version of loader and splitter
+    Column("size", BigInteger),
+    Column("mtime", BigInteger),  # nanoseconds; NULL when too fresh to be trusted
+    Column("added", BigInteger, nullable=False),  # seconds since 1970
+    Column("generation", BigInteger, nullable=False, index=True),  # of its last change
+    sa.UniqueConstraint("tenant", "source"),
+    sqlite_autoincrement=True,
+)
+passages = Table(
+    "passages",
+    metadata,
+    Column("id", _BigId, primary_key=True, autoincrement=False),
+    Column("content", _BigId, ForeignKey("contents.id", ondelete="CASCADE"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("heading", Text, nullable=False),
+    Column("page", Integer),
+    Column("line", Integer),
+    Column("digest", LargeBinary(16), nullable=False, index=True),  # of the encoded text: equal texts share vectors
+    sa.UniqueConstraint("content", "ordinal"),
+)
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("passage", _BigId, ForeignKey("passages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("encoder", String(300), primary_key=True),
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+)
+meta = Table(
+    "meta",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("store", String(32), nullable=False),  # random: tells this store's index cache from another's
+    Column("generation", BigInteger, nullable=False),
+    Column("next_passage", BigInteger, nullable=False),
+    Column("encoder", String(300)),  # the encoder whose vectors serve; NULL while there are no passages
+)
+Index("ix_documents_audience_content", documents.c.audience, documents.c.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """The store's one row of facts; `encoder` is the id of the encoder whose vectors serve, None in an empty store."""
+
+    store: str
+    generation: int
+    encoder: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A folder or file that was ingested: its absolute path, and the label that leads its documents' sources."""
+
+    id: int
+    path: str
+    label: str
+    audience: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """The file behind a document, remembered to skip it next time. mtime: ns, None when too fresh to be trusted."""
+
+    root: int
+    size: int
+    mtime: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document to be stored. sha256: of the file or text it came from. reading: version of loader and splitter."""
+
+    tenant: str
+    source: str
+    title: str
+    audience: str
+    sha256: str
+    reading: str
+    chunks: tuple[Chunk, ...]
+    author: str | None = None
+    file: File | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDocument:
+    """A document as the store knows it. added: seconds since 1970. passages: how many its content was cut into."""
+
+    source: str
+    title: str
+    audience: str
+    author: str | None
+    sha256: str
+    reading: str
+    file: File | None
+    added: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A passage that may be read, as the store holds it now, with its place among its content's passages."""
+
+    passage: Passage
+    content: int
+    ordinal: int
+
+
+def digest(chunk: Chunk) -> bytes:
+    """What makes two chunks the same to the encoder, 16 bytes."""
+    return hashlib.sha256(chunk.encoded_text.encode("utf-8", "surrogatepass")).digest()[:16]
+
+
+def content_key(chunks: Sequence[Chunk]) -> str:
+    """Identity of a content. Headings and places count, so documents share only what each of them says itself."""
+    hasher = hashlib.sha256()
+    for chunk in chunks:
+        hasher.update(repr((chunk.heading, chunk.text, chunk.page, chunk.line)).encode())
+    return hasher.hexdigest()
+
+
+def prepare(connection: Connection) -> None:
+    """Give an empty store its row of facts. Several processes may do so at once."""
+    connection.execute(
+        sa.text(
+            "INSERT INTO meta (id, store, generation, next_passage) VALUES (1, :store, 0, 0) ON CONFLICT DO NOTHING"
+        ),
+        {"store": secrets.token_hex(16)},
+    )
+
+
+def read_meta(connection: Connection) -> Meta:
+    row = connection.execute(sa.select(meta.c.store, meta.c.generation, meta.c.encoder)).one()
+    return Meta(row.store, row.generation, row.encoder)
+
+
+def bump(connection: Connection) -> int:
+    """Begin a change: the next generation. First in every write transaction: on PostgreSQL its row lock orders them."""
+    changed = meta.update().values(generation=meta.c.generation + 1).returning(meta.c.generation)
+    return int(connection.execute(changed).scalar_one())
+
+
+def put(
+    connection: Connection, generation: int, entry: Entry, encoder: str, encoded: Mapping[bytes, Vectors]
+) -> Outcome:
+    """Insert or update one document. `encoded`: a row for every chunk digest the store may not have yet."""
+    here = (documents.c.tenant == entry.tenant) & (documents.c.source == entry.source)
+    old = connection.execute(sa.select(documents).where(here)).one_or_none()
+    content, shared = _put_content(connection, entry.chunks, encoder, encoded)
+    facts: dict[str, object] = {
+        "content": content,
+        "title": entry.title,
+        "audience": entry.audience,
+        "author": entry.author,
+        "sha256": entry.sha256,
+        "reading": entry.reading,
+        "root": entry.file.root if entry.file else None,
+        "size": entry.file.size if entry.file else None,
+        "mtime": entry.file.mtime if entry.file else None,
+        "generation": generation,
+    }
+    if old is None:
+        row = facts | {"tenant": entry.tenant, "source": entry.source, "added": int(time.time())}
+        connection.execute(documents.insert().values(row))
+        return "duplicate" if shared else "added"
+    connection.execute(documents.update().where(documents.c.id == old.id).values(facts))
+    if old.content != content:
+        drop_orphans(connection, [old.content])
+        return "duplicate" if shared else "updated"
+    same = (old.audience, old.author, old.title) == (entry.audience, entry.author, entry.title)
+    return "unchanged" if same else "updated"
+
+
+def _put_content(
+    connection: Connection, chunks: Sequence[Chunk], encoder: str, encoded: Mapping[bytes, Vectors]
+) -> tuple[int, bool]:
+    """The content's id, and whether another document had brought it already."""
+    key = content_key(chunks)
+    known = connection.execute(sa.select(contents.c.id).where(contents.c.key == key)).scalar_one_or_none()
+    if known is not None:
+        return int(known), True
+    content = connection.execute(contents.insert().values(key=key).returning(contents.c.id)).scalar_one()
+    taken = meta.update().values(next_passage=meta.c.next_passage + len(chunks)).returning(meta.c.next_passage)
+    first = int(connection.execute(taken).scalar_one()) - len(chunks)
+    digests = [digest(chunk) for chunk in chunks]
+    if chunks:
+        connection.execute(
+            passages.insert(),
+            [
+                {
+                    "id": first + i,
+                    "content": content,
+                    "ordinal": i,
+                    "text": chunk.text,
+                    "heading": " > ".join(chunk.heading),
+                    "page": chunk.page,
+                    "line": chunk.line,
+                    "digest": digests[i],
+                }
+                for i, chunk in enumerate(chunks)
+            ],
+        )
+        put_vectors(connection, range(first, first + len(chunks)), encoder, [encoded[each] for each in digests])
+    return int(content), False
+
+
+def put_vectors(connection: Connection, ids: Iterable[int], encoder: str, rows: Iterable[Vectors]) -> None:
+    """Store one vector a passage; passages that have one, or are gone by now, are passed over."""
+    values = [
+        {"id": int(i), "encoder": encoder, "vector": row.astype("<f4").tobytes()}
+        for i, row in zip(ids, rows, strict=True)
+    ]
+    if values:
+        connection.execute(
+            sa.text(
+                "INSERT INTO vectors (passage, encoder, vector) SELECT id, :encoder, :vector FROM passages "
+                "WHERE id = :id ON CONFLICT DO NOTHING"
+            ).bindparams(sa.bindparam("vector", type_=LargeBinary), sa.bindparam("encoder", type_=String)),
+            values,
+        )
+
+
+def set_encoder(connection: Connection, encoder: str, *, only_if_none: bool = False) -> None:
+    """Name the encoder whose vectors serve."""
+    changed = meta.update().values(encoder=encoder)
+    connection.execute(changed.where(meta.c.encoder.is_(None)) if only_if_none else changed)
+
+
+def delete_documents(connection: Connection, condition: sa.ColumnElement[bool]) -> tuple[str, ...]:
+    """Delete the documents that meet `condition` and every content nobody else shares; the sources deleted, sorted."""
+    gone = connection.execute(
+        documents.delete().where(condition).returning(documents.c.source, documents.c.content)
+    ).all()
+    drop_orphans(connection, [row.content for row in gone])
+    return tuple(sorted(row.source for row in gone))
+
+
+def drop_orphans(connection: Connection, candidates: Sequence[int]) -> None:
+    """Delete those of the contents that no document has any more, with their passages and vectors."""
+    for part in _parts(candidates):
+        held = sa.exists().where(documents.c.content == contents.c.id)
+        connection.execute(contents.delete().where(contents.c.id.in_(part), ~held))
+
+
+def vectors_by_digest(connection: Connection, digests: Sequence[bytes], encoder: str) -> dict[bytes, Vectors]:
+    """The vectors that equal texts already have, by digest."""
+    found: dict[bytes, Vectors] = {}
+    for part in _parts(digests):
+        query = (
+            sa.select(passages.c.digest, vectors.c.vector)
+            .join(vectors, (vectors.c.passage == passages.c.id) & (vectors.c.encoder == encoder))
+            .where(passages.c.digest.in_(part))
+        )
+        found |= {bytes(row.digest): np.frombuffer(row.vector, "<f4") for row in connection.execute(query)}
+    return found
+
+
+def vectors_of(connection: Connection, ids: Sequence[int], encoder: str, dim: int) -> tuple[Ids, Vectors]:
+    """Ids and vectors, (n,) and (n, dim), of those passages that have one."""
+    found: list[int] = []
+    blobs: list[bytes] = []
+    for part in _parts(ids):
+        query = sa.select(vectors.c.passage, vectors.c.vector).where(
+            vectors.c.passage.in_(part), vectors.c.encoder == encoder
+        )
+        for row in connection.execute(query):
+            found.append(row.passage)
+            blobs.append(row.vector)
+    matrix = np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), dim).astype(np.float32, copy=False)
+    return np.array(found, dtype=np.int64), matrix
+
+
+def texts_of(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
+    """The text each passage is encoded and indexed by: its heading path, then its text."""
+    found: dict[int, str] = {}
+    for part in _parts(ids):
+        query = sa.select(passages.c.id, passages.c.heading, passages.c.text).where(passages.c.id.in_(part))
+        found |= {
+            row.id: f"{row.heading}\n{row.text}" if row.heading else row.text for row in connection.execute(query)
+        }
+    return found
+
+
+def unencoded(connection: Connection, encoder: str, limit: int) -> list[int]:
+    """Up to `limit` passages without a vector of `encoder`, lowest id first."""
+    has = sa.exists().where(vectors.c.passage == passages.c.id, vectors.c.encoder == encoder)
+    return list(connection.execute(sa.select(passages.c.id).where(~has).order_by(passages.c.id).limit(limit)).scalars())
+
+
+def count_unencoded(connection: Connection, encoder: str) -> int:
+    has = sa.exists().where(vectors.c.passage == passages.c.id, vectors.c.encoder == encoder)
+    return int(connection.execute(sa.select(sa.func.count()).select_from(passages).where(~has)).scalar_one())
+
+
+def list_documents(connection: Connection, tenant: str) -> tuple[StoredDocument, ...]:
+    """A tenant's documents by source."""
+    counted = sa.select(sa.func.count()).where(passages.c.content == documents.c.content).scalar_subquery()
+    query = sa.select(documents, counted.label("passages")).where(documents.c.tenant == tenant)
+    return tuple(
+        StoredDocument(
+            row.source,
+            row.title,
+            row.audience,
+            row.author,
+            row.sha256,
+            row.reading,
+            None if row.root is None else File(row.root, row.size, row.mtime),
+            row.added,
+            row.passages,
+        )
+        for row in connection.execute(query.order_by(documents.c.source))
+    )
+
+
+def _parts(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:
+    return (values[start : start + _MANY] for start in range(0, len(values), _MANY))
