@@ -1,0 +1,180 @@
+"""The right to be forgotten, inside memory: a person's turns go, and their words leave everybody else's turns.
+
+What other people wrote stays as they wrote it, also where it quotes the forgotten person; that is counted and said.
+"""
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from agent.memory_tables import (
+    StoredHistory,
+    StoredLine,
+    accounts,
+    erasures,
+    feedback,
+    persons,
+    places,
+    summaries,
+    turns,
+)
+from agent.summary import CUT, clip, quoted, sentences
+
+REMOVED = "[removed]"
+TELLING = 18  # UTF-8 bytes from which a sentence is somebody's own: "Thank you!" is everyone's
+_HEAD = 6  # characters that index the telling sentences
+_PART = 500  # turns read at a time
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """What forgetting one person reached.
+
+    turns: their messages, each with the reply to it. summaries: dropped, and made afresh from what remains. ratings:
+    given by them, or to replies they got. cleaned: other people's turns whose context or reply held their words.
+    quoting: messages in which other people quote them, left as they are.
+    """
+
+    accounts: int = 0
+    turns: int = 0
+    summaries: int = 0
+    ratings: int = 0
+    cleaned: int = 0
+    quoting: int = 0
+
+
+class _Words:
+    """Somebody's words, for recognising them elsewhere."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = set(texts)
+        self._sentences = {_core(clip(each)) for text in self._texts for each in sentences(text)} - {""}
+        self._telling: dict[str, list[str]] = {}
+        for sentence in sorted(self._sentences, key=len, reverse=True):
+            if len(sentence.encode()) >= TELLING:
+                self._telling.setdefault(sentence[:_HEAD], []).append(sentence)
+
+    def wrote(self, line: str) -> bool:
+        """Whether `line` is one of the texts, whole or shortened."""
+        start = line.removesuffix(CUT)
+        return line in self._texts or (start != line and any(text.startswith(start) for text in self._texts))
+
+    def said(self, sentence: str) -> bool:
+        return _core(sentence) in self._sentences
+
+    def cut_from(self, text: str) -> str:
+        """`text` with [removed] in place of their telling sentences, wherever they stand in it."""
+        kept: list[str] = []
+        at = copied = 0
+        while at < len(text):
+            candidates = self._telling.get(text[at : at + _HEAD], ())
+            found = next((each for each in candidates if text.startswith(each, at)), None)
+            if found is None:
+                at += 1
+                continue
+            kept += [text[copied:at], REMOVED]
+            at = copied = at + len(found)
+        return "".join([*kept, text[copied:]])
+
+    def quoted_in(self, text: str) -> bool:
+        return self.cut_from(text) != text
+
+
+@dataclass(frozen=True, slots=True)
+class _Theirs:
+    """words: what the person wrote. replies: what they were told. sources: of the documents made from their words."""
+
+    words: _Words
+    replies: _Words
+    sources: frozenset[str]
+
+
+def erase(connection: Connection, person: str, erasure: str, sources: Collection[str]) -> Forgotten:
+    """Delete everything about `person`. `sources`: of documents made from their words, deleted already.
+
+    `erasure`: the id of this act, in the order of turn ids. Call inside a write transaction.
+    """
+    # On PostgreSQL the lock makes a turn of theirs that is being kept just now wait, and then fail.
+    connection.execute(sa.select(persons.c.id).where(persons.c.id == person).with_for_update())
+    own = turns.c.author == person
+    said = connection.execute(sa.select(turns.c.text, turns.c.reply).where(own)).all()
+    theirs = _Theirs(_Words(row.text for row in said), _Words(row.reply for row in said), frozenset(sources))
+    cleaned, quoting = _clean_others(connection, person, theirs)
+    here = sa.select(turns.c.place).where(own)
+    dropped = connection.execute(summaries.delete().where(summaries.c.place.in_(here))).rowcount
+    rated = sa.select(turns.c.id).where(own)
+    ratings = connection.execute(
+        feedback.delete().where((feedback.c.person == person) | feedback.c.turn.in_(rated))
+    ).rowcount
+    gone = connection.execute(turns.delete().where(own)).rowcount
+    drop_empty_places(connection)
+    known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
+    connection.execute(persons.delete().where(persons.c.id == person))
+    connection.execute(erasures.insert().values(id=erasure, at=datetime.now(UTC)))
+    return Forgotten(known, gone, dropped, ratings, cleaned, quoting)
+
+
+def drop_empty_places(connection: Connection) -> None:
+    """A private chat's id is its person's, so places without turns go too."""
+    used = sa.exists().where(turns.c.place == places.c.key)
+    folded = sa.exists().where(summaries.c.place == places.c.key)
+    connection.execute(places.delete().where(~used, ~folded))
+
+
+def _clean_others(connection: Connection, person: str, theirs: _Theirs) -> tuple[int, int]:
+    here = sa.select(turns.c.place).where(turns.c.author == person)
+    others = turns.c.author != person
+    if not theirs.sources:  # a document of theirs can have been evidence anywhere
+        others &= turns.c.place.in_(here)
+    query = sa.select(turns.c.id, turns.c.text, turns.c.history, turns.c.passages, turns.c.reply, turns.c.sources)
+    cleaned = quoting = 0
+    last = ""
+    while rows := connection.execute(query.where(others, turns.c.id > last).order_by(turns.c.id).limit(_PART)).all():
+        last = rows[-1].id
+        for row in rows:
+            quoting += theirs.words.quoted_in(row.text)
+            if changed := _changes(row, theirs):
+                connection.execute(turns.update().where(turns.c.id == row.id).values(changed))
+                cleaned += 1
+    return cleaned, quoting
+
+
+def _changes(row: sa.Row[*tuple[Any, ...]], theirs: _Theirs) -> dict[str, object]:
+    """The columns of somebody else's turn that need another value, with that value."""
+    removed = [each for each in row.passages if each["source"] in theirs.sources]
+    gone = {each["id"] for each in removed}
+    cited = _Words(each["text"] for each in removed)
+    clean = {
+        "history": _clean_history(row.history, theirs),
+        "passages": [each for each in row.passages if each["id"] not in gone],
+        "reply": cited.cut_from(theirs.words.cut_from(row.reply)),
+        "sources": [each for each in row.sources if each["passage"] not in gone],
+    }
+    return {name: value for name, value in clean.items() if getattr(row, name) != value}
+
+
+def _clean_history(history: StoredHistory, theirs: _Theirs) -> StoredHistory:
+    items = [
+        item
+        for item in history["summary"].split("\n")
+        if not (theirs.words.said(quoted(item)) or theirs.replies.said(quoted(item)) or theirs.words.quoted_in(item))
+    ]
+    lines: list[StoredLine] = []
+    to_them = False
+    for line in history["lines"]:
+        if line["role"] == "user":
+            to_them = theirs.words.wrote(line["text"])
+        if not to_them:  # the reply to a line of theirs goes with it
+            text = line["text"] if line["role"] == "user" else theirs.words.cut_from(line["text"])
+            lines.append({"role": line["role"], "text": text})
+    return {"summary": "\n".join(items), "lines": lines}
+
+
+def _core(sentence: str) -> str:
+    return _EDGES.sub("", sentence)

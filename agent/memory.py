@@ -1,0 +1,190 @@
+"""Memory: who people are, what was said where, and what they thought of it, in the one store."""
+
+import secrets
+import threading
+import time
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from agent.erasure import Forgotten, drop_empty_places, erase
+from agent.memory_tables import accounts, erasures, feedback, persons, places, summaries, turn_of, turn_row, turns
+from agent.message import History, Person, Place, Turn
+from agent.summary import CountTokens
+from agent.window import read_history
+from retrieval.database import reading, writing
+from retrieval.errors import StoreError
+
+_MANY = 500  # values in one IN list
+
+_last = 0
+_lock = threading.Lock()
+
+
+def new_turn_id() -> str:
+    """A unique id, later than every id made before by this process, and in time order across processes.
+
+    Make it when the turn begins, before its history is read: forgetting relies on that order.
+    """
+    global _last  # noqa: PLW0603 - the clock can stand still or step back; ids must not
+    with _lock:
+        _last = max(_last + 1, time.time_ns() // 1000)
+        return f"{_last:014x}{secrets.token_hex(6)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """What one person thought of one reply. rating: 1 good, -1 bad."""
+
+    turn: str
+    rating: int
+    comment: str
+    given: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Everything memory holds about one person; their turns in order."""
+
+    person: Person
+    met: datetime
+    turns: tuple[Turn, ...]
+    ratings: tuple[Rating, ...]
+
+
+class Memory:
+    """Conversations in the store. Thread-safe, and safe beside other processes. Every method raises StoreError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def person(self, account: str, audiences: Iterable[str] = ()) -> Person:
+        """Who `account` (`platform:tenant:user`) is, made known at first sight; `audiences`: what they may read now."""
+        with reading(self._engine) as connection:
+            known = _owner(connection, account)
+        if known is None:
+            with writing(self._engine) as connection:
+                known = _meet(connection, account)
+        return replace(known, audiences=frozenset(audiences))
+
+    def history(self, place: Place, budget_tokens: int, count_tokens: CountTokens) -> History:
+        """What to remember of `place` within `budget_tokens`: the running summary, then the latest lines.
+
+        Lines longer than a quarter of the budget are shortened. What was folded stays folded.
+        """
+        return read_history(self._engine, place, budget_tokens, count_tokens)
+
+    def append(self, turn: Turn) -> None:
+        """Keep a turn; one that is kept already stays as it is.
+
+        A turn begun before somebody was forgotten is kept without history and passages, which may hold their words.
+        Raises StoreError when its author is not known (any more).
+        """
+        with writing(self._engine) as connection:
+            author = sa.select(persons.c.id).where(persons.c.id == turn.message.author.id)
+            if connection.execute(author.with_for_update(read=True, key_share=True)).one_or_none() is None:
+                raise StoreError("The author of this message is not known any more, so the turn was not kept.")
+            place = turn.message.place
+            parts = {"platform": place.platform, "tenant": place.tenant, "channel": place.channel}
+            _insert_new(connection, places, parts | {"key": place.key, "thread": place.thread})
+            row = turn_row(turn, datetime.now(UTC))
+            if connection.execute(sa.select(erasures.c.id).where(erasures.c.id > turn.id).limit(1)).first():
+                row |= {"history": {"summary": "", "lines": []}, "passages": []}
+            _insert_new(connection, turns, row)
+
+    def turns(self, place: Place, limit: int = 50) -> tuple[Turn, ...]:
+        """The latest `limit` turns of a place, oldest first."""
+        with reading(self._engine) as connection:
+            latest = sa.select(turns.c.id).where(turns.c.place == place.key).order_by(turns.c.id.desc()).limit(limit)
+            return _turns(connection, turns.c.id.in_(latest))
+
+    def turn(self, turn_id: str) -> Turn | None:
+        with reading(self._engine) as connection:
+            return next(iter(_turns(connection, turns.c.id == turn_id)), None)
+
+    def clear(self, place: Place) -> int:
+        """Delete a conversation with its summary and ratings, whoever wrote in it; how many turns went."""
+        with writing(self._engine) as connection:
+            connection.execute(summaries.delete().where(summaries.c.place == place.key))
+            gone = connection.execute(turns.delete().where(turns.c.place == place.key)).rowcount
+            drop_empty_places(connection)
+            return gone
+
+    def rate(self, turn_id: str, person_id: str, rating: Literal[1, -1], comment: str = "") -> None:
+        """One person's rating of one reply, in place of their earlier one. Raises StoreError for an unknown turn."""
+        with writing(self._engine) as connection:
+            mine = (feedback.c.turn == turn_id) & (feedback.c.person == person_id)
+            connection.execute(feedback.delete().where(mine))
+            if connection.execute(sa.select(turns.c.id).where(turns.c.id == turn_id)).first() is None:
+                raise StoreError("That answer is not remembered any more, so it cannot be rated.")
+            values = {"turn": turn_id, "person": person_id, "rating": rating, "comment": comment}
+            connection.execute(feedback.insert().values(values | {"given": datetime.now(UTC)}))
+
+    def held(self, person_id: str) -> Held | None:
+        """Everything about one person, for an export; None when nobody has that id."""
+        with reading(self._engine) as connection:
+            met = connection.execute(sa.select(persons.c.met).where(persons.c.id == person_id)).scalar_one_or_none()
+            if met is None:
+                return None
+            query = sa.select(feedback).where(feedback.c.person == person_id).order_by(feedback.c.turn)
+            ratings = tuple(Rating(row.turn, row.rating, row.comment, row.given) for row in connection.execute(query))
+            own = _turns(connection, turns.c.author == person_id)
+            return Held(_people(connection, [person_id])[person_id], met, own, ratings)
+
+    def forget(self, person_id: str, sources: Collection[str] = ()) -> Forgotten:
+        """Delete one person: their turns with the replies, ratings, accounts, and their words in others' context.
+
+        `sources`: of documents made from their words, which the knowledge base has removed. Others' turns stay.
+        """
+        with writing(self._engine) as connection:
+            return erase(connection, person_id, new_turn_id(), sources)
+
+
+def _owner(connection: Connection, account: str) -> Person | None:
+    query = sa.select(accounts.c.person).where(accounts.c.account == account)
+    person = connection.execute(query).scalar_one_or_none()
+    return None if person is None else _people(connection, [person])[person]
+
+
+def _meet(connection: Connection, account: str) -> Person:
+    person = Person(f"p-{secrets.token_hex(8)}", (account,))  # an id that says nothing about who it is
+    values = {"id": person.id, "consent": person.consent, "administrator": person.administrator}
+    connection.execute(persons.insert().values(values | {"met": datetime.now(UTC)}))
+    _insert_new(connection, accounts, {"account": account, "person": person.id})
+    owner = _owner(connection, account) or person
+    if owner.id != person.id:  # another process was quicker
+        connection.execute(persons.delete().where(persons.c.id == person.id))
+    return owner
+
+
+def _people(connection: Connection, ids: Sequence[str]) -> dict[str, Person]:
+    """Those of `ids` who are known; without audiences, which are never stored with a person."""
+    named: dict[str, list[str]] = {each: [] for each in ids}
+    for row in connection.execute(sa.select(accounts).where(accounts.c.person.in_(ids)).order_by(accounts.c.account)):
+        named[row.person].append(row.account)
+    found = connection.execute(sa.select(persons).where(persons.c.id.in_(ids)))
+    return {
+        row.id: Person(row.id, tuple(named[row.id]), consent=row.consent, administrator=row.administrator)
+        for row in found
+    }
+
+
+def _turns(connection: Connection, condition: sa.ColumnElement[bool]) -> tuple[Turn, ...]:
+    joined = sa.select(turns, places.c.platform, places.c.tenant, places.c.channel, places.c.thread)
+    query = joined.join(places, places.c.key == turns.c.place).where(condition).order_by(turns.c.id)
+    rows = connection.execute(query).all()
+    authors = sorted({row.author for row in rows})
+    people: dict[str, Person] = {}
+    for start in range(0, len(authors), _MANY):
+        people |= _people(connection, authors[start : start + _MANY])
+    return tuple(turn_of(row, people[row.author]) for row in rows)
+
+
+def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(insert(table).values(row).on_conflict_do_nothing())

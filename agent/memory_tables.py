@@ -1,0 +1,239 @@
+"""Memory's tables, and how a Turn becomes a row and a Turn again. Text survives both databases unchanged.
+
+Exceptions: a NUL (PostgreSQL takes none) and a lone surrogate (no UTF-8) are stored as U+FFFD. An understanding's
+embedding is not stored: `compose` does not read it, the encoder makes it again from the message, and vectors give away
+the text they were made from.
+"""
+
+import json
+import re
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import Boolean, Column, Dialect, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+from agent.message import (
+    Decision,
+    History,
+    Intent,
+    Line,
+    Message,
+    Move,
+    Person,
+    Place,
+    Reply,
+    Sentiment,
+    Source,
+    Turn,
+    Understanding,
+)
+from retrieval.database import metadata
+from retrieval.passage import Passage
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_NOTHING = np.empty(0, dtype=np.float32)
+_ID = String(40)
+
+
+def storable(text: str) -> str:
+    """`text` as it will be read back."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+class CleanText(TypeDecorator[str]):
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002 - SQLAlchemy's
+        return None if value is None else storable(value)
+
+
+class Json(TypeDecorator[object]):
+    """JSON as readable text: no escapes for other alphabets, so that a search of the file finds a person's words."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:  # noqa: ARG002 - SQLAlchemy's signature
+        return storable(json.dumps(value, ensure_ascii=False, default=float))  # numpy's float32 is no float
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
+        return None if value is None else json.loads(value)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, in UTC: SQLite has no time zones."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+persons = Table(
+    "persons",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("consent", Boolean, nullable=False),
+    Column("administrator", Boolean, nullable=False),
+    Column("met", Moment, nullable=False),
+)
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("account", CleanText, primary_key=True),  # platform:tenant:user
+    Column("person", _ID, ForeignKey("persons.id", ondelete="CASCADE"), nullable=False, index=True),
+)
+places = Table(
+    "places",
+    metadata,
+    Column("key", CleanText, primary_key=True),
+    Column("platform", CleanText, nullable=False),
+    Column("tenant", CleanText, nullable=False),
+    Column("channel", CleanText, nullable=False),
+    Column("thread", CleanText, nullable=False),
+)
+turns = Table(
+    "turns",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("place", CleanText, ForeignKey("places.key"), nullable=False),
+    Column("author", _ID, ForeignKey("persons.id"), nullable=False, index=True),
+    Column("message", CleanText, nullable=False),  # the platform's id of it
+    Column("text", CleanText, nullable=False),
+    Column("sent", Moment, nullable=False),
+    Column("audiences", Json, nullable=False),  # what the author could read then
+    Column("readers", Json, nullable=False),
+    Column("persona", CleanText, nullable=False),
+    Column("history", Json, nullable=False),
+    Column("intent", String(40), nullable=False),
+    Column("confidence", Float(53), nullable=False),
+    Column("sentiment", String(40), nullable=False),
+    Column("sentiment_confidence", Float(53), nullable=False),
+    Column("reasons", Json, nullable=False),
+    Column("move", String(40), nullable=False),
+    Column("move_reason", CleanText, nullable=False),
+    Column("passages", Json, nullable=False),
+    Column("reply", CleanText, nullable=False),
+    Column("sources", Json, nullable=False),
+    Column("generator", CleanText, nullable=False),
+    Column("notice", CleanText, nullable=False),
+    Column("adapter", CleanText),
+    Column("kept", Moment, nullable=False),
+    Index(None, "place", "id"),
+)
+summaries = Table(
+    "summaries",
+    metadata,
+    Column("place", CleanText, ForeignKey("places.key"), primary_key=True),
+    Column("through", _ID, nullable=False),  # the last turn folded in
+    Column("text", CleanText, nullable=False),
+)
+feedback = Table(
+    "feedback",
+    metadata,
+    Column("turn", _ID, ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    Column("person", _ID, ForeignKey("persons.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("rating", Integer, nullable=False),  # 1 good, -1 bad
+    Column("comment", CleanText, nullable=False),
+    Column("given", Moment, nullable=False),
+)
+erasures = Table(  # when somebody was forgotten, not who: a turn begun before may still carry their words
+    "erasures",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    Column("at", Moment, nullable=False),
+)
+
+
+class StoredLine(TypedDict):
+    role: str
+    text: str
+
+
+class StoredHistory(TypedDict):
+    summary: str
+    lines: list[StoredLine]
+
+
+def history_value(history: History) -> StoredHistory:
+    return {
+        "summary": history.summary,
+        "lines": [{"role": line.role, "text": line.text} for line in history.lines],
+    }
+
+
+def history_of(value: StoredHistory) -> History:
+    lines = tuple(Line("user" if line["role"] == "user" else "assistant", line["text"]) for line in value["lines"])
+    return History(value["summary"], lines)
+
+
+def turn_row(turn: Turn, now: datetime) -> dict[str, object]:
+    """Column to value, for an insert into `turns`."""
+    message, understanding = turn.message, turn.understanding
+    return {
+        "id": turn.id,
+        "place": message.place.key,
+        "author": message.author.id,
+        "message": message.id,
+        "text": message.text,
+        "sent": message.sent,
+        "audiences": sorted(message.author.audiences),
+        "readers": sorted(message.readers),
+        "persona": turn.persona,
+        "history": history_value(turn.history),
+        "intent": understanding.intent.value,
+        "confidence": float(understanding.confidence),
+        "sentiment": understanding.sentiment.value,
+        "sentiment_confidence": float(understanding.sentiment_confidence),
+        "reasons": list(understanding.reasons),
+        "move": turn.decision.move.value,
+        "move_reason": turn.decision.reason,
+        "passages": [asdict(passage) for passage in turn.passages],
+        "reply": turn.reply.text,
+        "sources": [asdict(source) for source in turn.reply.sources],
+        "generator": turn.reply.generator,
+        "notice": turn.reply.notice,
+        "adapter": turn.adapter,
+        "kept": now,
+    }
+
+
+def turn_of(row: sa.Row[*tuple[Any, ...]], author: Person) -> Turn:
+    """The Turn that `turn_row` wrote, of a row of `turns` joined with `places`. `author`: as they are known today."""
+    understanding = Understanding(
+        _NOTHING,
+        Intent(row.intent),
+        row.confidence,
+        Sentiment(row.sentiment),
+        row.sentiment_confidence,
+        tuple(row.reasons),
+    )
+    return Turn(
+        id=row.id,
+        persona=row.persona,
+        history=history_of(row.history),
+        message=Message(
+            row.message,
+            Place(row.platform, row.tenant, row.channel, row.thread),
+            replace(author, audiences=frozenset(row.audiences)),
+            row.text,
+            row.sent,
+            frozenset(row.readers),
+        ),
+        understanding=understanding,
+        decision=Decision(Move(row.move), row.move_reason),
+        passages=tuple(Passage(**passage) for passage in row.passages),
+        reply=Reply(row.reply, tuple(Source(**source) for source in row.sources), row.generator, row.notice),
+        adapter=row.adapter,
+    )
