@@ -1,0 +1,64 @@
+"""A store that was migrated has exactly the tables the program expects, whoever migrated it and however often."""
+
+import subprocess
+import sys
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect, text
+
+from connectors.migrations import FOLDER, HEAD, current_revision, migrate
+from retrieval.database import metadata, open_database, reading, writing
+from retrieval.errors import StoreError
+
+
+def test_a_migrated_store_has_the_schema_of_the_program(bare_engine: Engine) -> None:
+    migrate(bare_engine)
+    with reading(bare_engine) as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "target_metadata": metadata})
+        assert compare_metadata(context, metadata) == []
+        assert current_revision(connection) == HEAD
+
+
+def test_head_is_the_newest_revision() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_migrating_again_changes_nothing(bare_engine: Engine) -> None:
+    migrate(bare_engine)
+    with writing(bare_engine) as connection:
+        connection.execute(text("INSERT INTO places VALUES ('k', 'p', 't', 'c', '')"))
+    migrate(bare_engine)
+    with reading(bare_engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM places")).scalar() == 1
+
+
+def test_a_newer_store_is_refused_and_left_alone(bare_engine: Engine) -> None:
+    migrate(bare_engine)
+    with writing(bare_engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StoreError, match=r"made by a newer Atelier \(revision 9999.*Update Atelier"):
+        migrate(bare_engine)
+
+
+def test_a_failing_migration_leaves_nothing_half_done(bare_engine: Engine) -> None:
+    with writing(bare_engine) as connection:
+        connection.execute(text("CREATE TABLE turns (id INTEGER)"))  # somebody else's table in the way
+    with pytest.raises(StoreError, match="already exists"):
+        migrate(bare_engine)
+    assert inspect(bare_engine).get_table_names() == ["turns"]
+
+
+def test_several_processes_migrate_at_once(bare_engine: Engine) -> None:
+    code = "import sys; from connectors.migrations import migrate; from retrieval.database import open_database; "
+    code += "migrate(open_database(sys.argv[1]))"
+    url = bare_engine.url.render_as_string(hide_password=False)
+    several = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(3)]
+    assert [each.wait(60) for each in several] == [0, 0, 0]
+    with reading(bare_engine) as connection:
+        assert current_revision(connection) == HEAD
