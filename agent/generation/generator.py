@@ -9,9 +9,15 @@ from agent.message import Prompt
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A stretch of the reply, to be appended to what came before."""
+    """A stretch of the reply, to be appended to what came before.
+
+    replaces: this piece starts the reply over (what was shown so far is void). notice: an open word about the reply
+    that belongs beside it, not into it.
+    """
 
     text: str
+    replaces: bool = False
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,67 @@
+"""A model that fails, hangs or is full never costs the answer: another generator gives it, and the reply says so."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from agent.generation.generator import Generator, Limits, Piece
+from agent.message import Prompt
+from retrieval.errors import GeneratorError, ModelFailed, Overloaded
+
+
+class FallbackGenerator:
+    """Streams `primary`; when that fails, starts the reply over with `fallback`, with a notice.
+
+    patience: seconds until the first piece; the limits' deadline holds for the whole. Both the time that `primary`
+    lost and what it had said are gone: the fallback's first piece replaces them.
+    """
+
+    def __init__(self, primary: Generator, fallback: Generator, *, patience: float = 30.0) -> None:
+        self._primary = primary
+        self._fallback = fallback
+        self._patience = patience
+
+    @property
+    def name(self) -> str:
+        return self._primary.name
+
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
+        """Pieces of `primary`, or after its failure those of `fallback`, the first of which replaces and says why."""
+        try:
+            async for piece in self._in_time(self._primary.stream(prompt, adapter, limits), limits):
+                yield piece
+        except GeneratorError as error:
+            notice = f"{_reason(error)} This reply was made without the language model."
+            async for piece in self._fallback.stream(prompt, None, limits):
+                yield Piece(piece.text, replaces=bool(notice), notice=notice)
+                notice = ""
+
+    async def _in_time(self, pieces: AsyncIterator[Piece], limits: Limits) -> AsyncIterator[Piece]:
+        clock = asyncio.get_running_loop().time
+        end = clock() + limits.deadline
+        patience = min(self._patience, limits.deadline)
+        try:
+            while True:
+                try:
+                    piece = await asyncio.wait_for(anext(pieces), patience)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError as error:
+                    raise ModelFailed("The language model took too long.") from error
+                yield piece
+                patience = max(end - clock(), 0.0)
+        finally:
+            close = getattr(pieces, "aclose", None)
+            if close is not None:
+                with contextlib.suppress(GeneratorError):
+                    await close()
+
+    async def close(self) -> None:
+        await self._primary.close()
+        await self._fallback.close()
+
+
+def _reason(error: GeneratorError) -> str:
+    if isinstance(error, Overloaded):
+        return "The language model is busy."
+    return str(error) if isinstance(error, ModelFailed) else "The language model failed."

@@ -1,0 +1,69 @@
+"""What a generator is asked, and how its citations become numbered sources. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from agent.message import History, Intent, Move, Prompt, Source
+from retrieval.passage import Passage
+
+PERSONA = (
+    "You are Atelier, a creative colleague in a team's chat. You are warm, brief and concrete. You answer from the "
+    "team's documents and say openly when they do not hold the answer. When people look for ideas, you ask good "
+    "questions first, and offer your own ideas only after theirs."
+)
+
+_FENCE = "```"
+# A citation as a generator writes it: [2], [1, 3]. After a word or in code it is an index (`row[2]`), not a citation.
+_CITATION = re.compile(r"[ \t]*(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
+
+
+def compose(
+    persona: str, history: History, message: str, intent: Intent, move: Move, passages: Sequence[Passage]
+) -> Prompt:
+    """The prompt of one turn; the same parts kept in a Turn give the same prompt again."""
+    return Prompt(persona, history, message, intent, move, tuple(passages))
+
+
+def label(passage: Passage) -> str:
+    """Where a passage stands, for people: "handbook/leave.md, page 3, line 12: Leave > Parents"."""
+    parts = [passage.source]
+    if passage.page is not None:
+        parts.append(f"page {passage.page}")
+    if passage.line is not None:
+        parts.append(f"line {passage.line}")
+    place = ", ".join(parts)
+    return f"{place}: {passage.heading}" if passage.heading else place
+
+
+class Citations:
+    """Renumbers a reply's citations while it streams: sources count from 1 in the order in which they are first cited.
+
+    A citation of a passage that was not given is removed.
+    """
+
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self._passages = passages
+        self._numbers: dict[int, int] = {}  # number in the prompt -> number in the reply
+        self._in_code = False
+
+    def renumber(self, text: str) -> str:
+        """The next stretch of the reply, which never ends within a citation or a code fence."""
+        parts = text.split(_FENCE)
+        for i, part in enumerate(parts):
+            if i:
+                self._in_code = not self._in_code
+            if not self._in_code:
+                parts[i] = _CITATION.sub(self._replace, part)
+        return _FENCE.join(parts)
+
+    def _replace(self, found: re.Match[str]) -> str:
+        cited = [int(number) for number in found[1].split(",")]
+        kept = [self._numbers.setdefault(n, len(self._numbers) + 1) for n in cited if 1 <= n <= len(self._passages)]
+        space = found[0][: found[0].index("[")]
+        return space + "".join(f"[{number}]" for number in dict.fromkeys(kept)) if kept else ""
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The passages cited so far, in the order of their numbers."""
+        order = sorted(self._numbers.items(), key=lambda pair: pair[1])
+        return tuple(Source(new, label(self._passages[old - 1]), self._passages[old - 1].id) for old, new in order)
