@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
 from retrieval.errors import SettingsError, StoreBusy, StoreError
 
@@ -33,19 +33,19 @@ def open_database(url: str) -> Engine:
     Raises SettingsError when the URL names no such database.
     """
     try:
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "postgresql" and parsed.drivername == "postgresql":
-            parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
-    except (ArgumentError, NoSuchModuleError) as error:
+        parsed = make_url(url if "\0" not in url else "")
+    except (ArgumentError, ValueError) as error:
         raise SettingsError(
             "The setting `store` is no database address. Use sqlite:////path/to/file or postgresql://user@host/name."
         ) from error
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise SettingsError(f"The setting `store` names {parsed.drivername}; Atelier knows sqlite and postgresql.")
+    engine = create_engine(parsed, pool_pre_ping=parsed.drivername != "sqlite")
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    elif engine.dialect.name != "postgresql":
-        raise SettingsError(f"The setting `store` names {engine.dialect.name}; Atelier knows sqlite and postgresql.")
     return engine
 
 
@@ -85,15 +85,38 @@ def _mapped() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        reason = str(error.orig)
-        if "locked" in reason:
-            raise StoreBusy(
-                "Another Atelier process is writing to the store. Wait for it to finish and try again."
-            ) from error
-        if "full" in reason or "disk I/O" in reason:
-            raise StoreError(
-                "The disk is full or failing, so nothing was saved. Free some space and try again."
-            ) from error
-        raise StoreError(f"The store cannot be used: {reason.splitlines()[0] if reason else error}") from error
+        raise _explained(error.orig) from error
     except SQLAlchemyError as error:
         raise StoreError(f"The store cannot be used: {error}") from error
+
+
+# SQLite's result names (sqlite.org/rescode.html) and PostgreSQL's SQLSTATEs (its manual, appendix A), by how they begin.
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "40001", "40P01", "55P03")
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR", "53100", "58030")
+_SENTENCES = {
+    ("SQLITE_CANTOPEN",): "The store's file cannot be opened. Check that its folder exists and you may write there.",
+    (
+        "SQLITE_READONLY",
+        "25006",
+    ): "The store may be read but not written. Check the permissions of its file and folder.",
+    ("SQLITE_NOTADB", "SQLITE_CORRUPT"): "The store's file is damaged or is no database. Restore it from a backup.",
+    ("28",): "PostgreSQL refused the user name or password. Check the setting `store`.",
+    ("3D000",): "PostgreSQL has no database of that name. Create it (createdb NAME), or check the setting `store`.",
+    ("42501",): "PostgreSQL does not let this user do that. Grant it the rights to create and change tables.",
+    ("53300",): "PostgreSQL takes no more connections at the moment. Try again, or raise its max_connections.",
+    ("08", "57P"): "The connection to PostgreSQL broke off. Nothing half-written remains; try again.",
+}
+
+
+def _explained(error: BaseException | None) -> StoreError:
+    code = str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "")
+    reason = next(iter(str(error).splitlines()), "")
+    if code.startswith(_BUSY):
+        return StoreBusy("Another Atelier process is writing to the store. Wait for it to finish and try again.")
+    if code.startswith(_FULL):
+        return StoreError("The disk is full or failing, so nothing was saved. Free some space and try again.")
+    sentence = next((said for starts, said in _SENTENCES.items() if code.startswith(starts)), None)
+    if not code and type(error).__name__ == "OperationalError":
+        # libpq gives no code before it is connected
+        sentence = "PostgreSQL cannot be reached. Check that it runs and that the setting `store` names it."
+    return StoreError(f"{sentence} ({reason})" if sentence else f"The store cannot be used: {reason}")

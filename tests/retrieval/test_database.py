@@ -1,0 +1,94 @@
+"""Whatever goes wrong with the store is a StoreError with a sentence, and a failed write leaves nothing behind."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from retrieval import database
+from retrieval.database import open_database, reading, writing
+from retrieval.errors import SettingsError, StoreBusy, StoreError
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "mysql://host/name", "postgresql://host:port/name", "postgresql+asyncpg://h/n", "sqlite:///a\0b"],
+)
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(SettingsError, match="The setting `store`"):
+        open_database(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("sqlite:////no/such/folder/store.db", "Check that its folder exists"),
+        ("postgresql://me@127.0.0.1:1/name", "Check that it runs"),
+        ("postgresql://me@/name?host=/no/such/folder", "Check that it runs"),
+    ],
+)
+def test_a_database_that_is_not_there(url: str, sentence: str) -> None:
+    with pytest.raises(StoreError, match=sentence), reading(open_database(url)):
+        pass
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(b"not a database, only text\n" * 50)
+    with (
+        pytest.raises(StoreError, match="Restore it from a backup"),
+        reading(open_database(f"sqlite:///{tmp_path}/store.db")) as connection,
+    ):
+        connection.execute(text("SELECT 1"))
+
+
+def test_a_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path}/store.db")
+    with writing(engine) as connection:
+        connection.execute(text("CREATE TABLE notes (text)"))
+        connection.execute(text("INSERT INTO notes VALUES ('kept')"))
+
+    def write_too_much() -> None:
+        with writing(engine) as connection:
+            connection.execute(text("PRAGMA max_page_count = 3"))  # SQLite reports it as a full disk
+            connection.execute(text("INSERT INTO notes VALUES (zeroblob(100000))"))
+
+    with pytest.raises(StoreError, match="disk is full"):
+        write_too_much()
+    with reading(engine) as connection:
+        assert connection.execute(text("SELECT text FROM notes")).scalars().all() == ["kept"]
+    engine.dispose()
+
+
+def test_a_store_that_stays_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreBusy, match="try again"), writing(open_database(f"sqlite:///{tmp_path}/store.db")):
+        pass
+    other.close()
+
+
+def test_a_missing_postgres_database(postgres) -> None:
+    with pytest.raises(StoreError, match='"nowhere" does not exist'), reading(open_database(postgres.url("nowhere"))):
+        pass
+
+
+def test_an_exception_rolls_everything_back(bare_engine: Engine) -> None:
+    with writing(bare_engine) as connection:
+        connection.execute(text("CREATE TABLE notes (text VARCHAR(10))"))
+
+    def fail_midway() -> None:
+        with writing(bare_engine) as connection:
+            connection.execute(text("INSERT INTO notes VALUES ('lost')"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_midway()
+    with reading(bare_engine) as connection:
+        assert connection.execute(text("SELECT count(*) FROM notes")).scalar() == 0
+
+
+def test_a_failing_statement_is_explained(bare_engine: Engine) -> None:
+    with pytest.raises(StoreError, match="no_such_table"), reading(bare_engine) as connection:
+        connection.execute(text("SELECT * FROM no_such_table"))
