@@ -90,7 +90,7 @@ def _mapped() -> Iterator[None]:
         raise StoreError(f"The store cannot be used: {error}") from error
 
 
-# SQLite's result names (sqlite.org/rescode.html) and PostgreSQL's SQLSTATEs (its manual, appendix A), by how they begin.
+# SQLite's result names (sqlite.org/rescode.html) and PostgreSQL's SQLSTATEs (manual, appendix A), by how they begin.
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "40001", "40P01", "55P03")
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR", "53100", "58030")
 _SENTENCES = {

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect, text
 
 from connectors.migrations import FOLDER, HEAD, current_revision, migrate
-from retrieval.database import metadata, open_database, reading, writing
+from retrieval.database import metadata, reading, writing
 from retrieval.errors import StoreError
 
 
