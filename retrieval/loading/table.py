@@ -1,0 +1,107 @@
+"""Rows of a sheet or CSV file: each row is a section of its own that repeats the header's words."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from retrieval.loading.faq import LONGEST_QUESTION, pair_fields
+from retrieval.loading.source import Source
+from retrieval.loading.text import clean_line, decode
+from retrieval.passage import Document, Section
+
+_DELIMITERS = ",;\t|"
+_SNIFFED_LINES = 50
+_LONGEST_CELL = 10_000_000
+_LONGEST_LABEL = 60
+_HEADER_WITHIN = 10  # rows: titles and notes may stand above the header
+_NUMBER = re.compile(r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s%-]*[^\w\s]?\)?")
+
+Row = tuple[int, list[str]]  # line in the file or row in the sheet, from 1, and its cells as shown
+
+
+def load_csv(source: Source) -> Document:
+    text = decode(source)
+    # Excel writes the line `sep=;` first, for itself.
+    declared = re.match(r"sep=(.)\n", text)
+    delimiter = declared[1] if declared else "\t" if source.suffix == ".tsv" else _delimiter_of(text)
+    csv.field_size_limit(_LONGEST_CELL)
+    reader = csv.reader(io.StringIO(text[declared.end() :] if declared else text, newline=""), delimiter=delimiter)
+    return Document("", tuple(sections_of(_numbered(reader, 1 if declared else 0))))
+
+
+def _numbered(reader: Iterable[list[str]], skipped: int) -> Iterator[Row]:
+    line = skipped + 1
+    for cells in reader:
+        yield line, [clean_line(cell) if "\n" not in cell else cell.strip() for cell in cells]
+        line = skipped + 1 + getattr(reader, "line_num", 0)
+
+
+def _delimiter_of(text: str) -> str:
+    """The delimiter that cuts the first lines most evenly into most columns (csv.Sniffer can take minutes)."""
+    lines = text[:100_000].split("\n")[:_SNIFFED_LINES]
+
+    def evenness(delimiter: str) -> tuple[float, int]:
+        widths = [len(row) for row in csv.reader(lines, delimiter=delimiter) if row]
+        width, times = Counter(widths).most_common(1)[0] if widths else (1, 0)
+        return (times / len(widths), width) if width > 1 else (0.0, 1)
+
+    return max(_DELIMITERS, key=evenness)
+
+
+def sections_of(rows: Iterable[Row], heading: tuple[str, ...] = (), page: int | None = None) -> Iterator[Section]:
+    """One whole section a row, `Header: value; ...`; a row with question and answer is a pair under its question."""
+    above: list[Row] = []
+    header: list[str] | None = None
+    pair: tuple[int, int] | None = None
+    for number, cells in rows:
+        if not any(cells):
+            continue
+        if header is None:
+            if _is_header(cells):
+                header = cells
+                pair = _pair_columns(cells)
+                yield from (_row(number, cells, [], heading, page) for number, cells in above)
+                continue
+            above.append((number, cells))
+            if len(above) < _HEADER_WITHIN and sum(map(bool, cells)) <= 1:
+                continue  # a title above the table
+            header = []
+            yield from (_row(number, cells, [], heading, page) for number, cells in above)
+            continue
+        question, answer = (_cell(cells, pair[0]), _cell(cells, pair[1])) if pair else ("", "")
+        if question and answer and len(question) <= LONGEST_QUESTION:
+            yield Section(answer, (clean_line(question),), page, number, whole=True)
+        else:
+            yield _row(number, cells, header, heading, page)
+    if header is None:
+        yield from (_row(number, cells, [], heading, page) for number, cells in above)
+
+
+def _row(
+    number: int, cells: Sequence[str], header: Sequence[str], heading: tuple[str, ...], page: int | None
+) -> Section:
+    labels = [*header, *[""] * len(cells)]
+    shown = [f"{label}: {cell}" if label else cell for label, cell in zip(labels, cells, strict=False) if cell]
+    return Section("; ".join(shown), heading, page, number, whole=True)
+
+
+def _cell(cells: Sequence[str], column: int) -> str:
+    return cells[column] if column < len(cells) else ""
+
+
+def _pair_columns(header: Sequence[str]) -> tuple[int, int] | None:
+    columns = {label: column for column, label in reversed(list(enumerate(header))) if label}
+    fields = pair_fields(columns)
+    return (columns[fields[0]], columns[fields[1]]) if fields else None
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    labels = [cell for cell in cells if cell]
+    return (
+        len(labels) >= 2
+        and len(set(labels)) == len(labels)
+        and all(len(label) <= _LONGEST_LABEL and not _NUMBER.fullmatch(label) for label in labels)
+        and not any(label.endswith((".", "?", "!", "。", "\uff1f")) for label in labels)
+    )
