@@ -4,15 +4,18 @@ A folder written here is either the old one or the new one after a crash at any 
 noticed when it is read (FAISS and safetensors files carry no checksum of their own).
 """
 
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+DRAFT_SECONDS = 24 * 3600  # a draft folder this old has no writer any more
 
 
 def sha256_of(path: Path) -> str:
@@ -56,6 +59,7 @@ def write_folder_atomically(folder: Path, fill: Callable[[Path], None], facts: d
     the old folder untouched.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
+    recover_folder(folder)
     fresh = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         fill(fresh)
@@ -64,9 +68,9 @@ def write_folder_atomically(folder: Path, fill: Callable[[Path], None], facts: d
             with path.open("rb") as file:
                 os.fsync(file.fileno())
             files[path.name] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
-        write_atomically(fresh / MANIFEST, json.dumps({"facts": facts, "files": files}, indent=1).encode())
+        write_atomically(fresh / MANIFEST, _sealed({"facts": facts, "files": files}))
         fsync_folder(fresh)
-        retired = folder.with_name(f".{folder.name}.old")
+        retired = _retired(folder)
         shutil.rmtree(retired, ignore_errors=True)
         if folder.exists():
             folder.rename(retired)  # POSIX cannot swap two full folders; a crash between the renames leaves `.old`
@@ -78,21 +82,48 @@ def write_folder_atomically(folder: Path, fill: Callable[[Path], None], facts: d
         raise
 
 
+def recover_folder(folder: Path) -> None:
+    """Finish what a crash left: put the old folder back if it was moved away and no new one came; drop day-old drafts.
+
+    Call it before reading or writing `folder`. Raises OSError.
+    """
+    retired = _retired(folder)
+    if not folder.exists() and retired.exists():
+        retired.rename(folder)
+    for draft in folder.parent.glob(f".{glob.escape(folder.name)}.????????"):  # as mkdtemp names them
+        if draft.is_dir() and time.time() - draft.stat().st_mtime > DRAFT_SECONDS:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _retired(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+def _sealed(content: dict[str, object]) -> bytes:
+    body = json.dumps(content, sort_keys=True)
+    return json.dumps({**content, "seal": hashlib.sha256(body.encode()).hexdigest()}, indent=1).encode()
+
+
 def read_manifest(folder: Path) -> dict[str, object]:
     """The facts of a sealed folder, after checking every file against its manifest.
 
-    Raises ValueError naming what differs: no manifest, a missing or extra file, another size or SHA-256.
+    Raises ValueError naming what differs: no manifest or a changed one, a missing or extra file, another size or
+    SHA-256.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        written = (folder / MANIFEST).read_bytes()
+        manifest = json.loads(written)
         files, facts = dict(manifest["files"]), dict(manifest["facts"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        unchanged = _sealed({"facts": facts, "files": files}) == written
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{folder.name} has no readable manifest") from error
+    if not unchanged:
+        raise ValueError(f"{folder.name}/{MANIFEST} was changed")
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
     if present != set(files):
         raise ValueError(f"{folder.name} holds {sorted(present)}, its manifest says {sorted(files)}")
     for name, expected in files.items():
         path = folder / name
-        if path.stat().st_size != expected["size"] or sha256_of(path) != expected["sha256"]:
+        if not path.is_file() or path.stat().st_size != expected["size"] or sha256_of(path) != expected["sha256"]:
             raise ValueError(f"{folder.name}/{name} differs from its manifest")
     return facts

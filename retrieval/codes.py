@@ -1,0 +1,43 @@
+"""Int8 codes of unit vectors that need no training: a random rotation and one fixed scale.
+
+Each coordinate of a randomly rotated unit vector is close to normal with variance 1/dim, whatever the encoder (the
+observation of RaBitQ, Gao & Long, SIGMOD 2024, and TurboQuant, Zandieh et al. 2025). Codes of one scale can be compared
+as integers, which FAISS does at about three times the speed of its per-dimension SQ8.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrieval.passage import Vectors
+
+SPREAD = 4.5  # standard deviations that a code spans: 7 coordinates in a million are clipped
+
+
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """rotation: orthogonal, (dim, dim). It is saved with the codes: LAPACK builds may differ in its signs."""
+
+    rotation: Vectors
+
+    @classmethod
+    def random(cls, dim: int) -> "Codes":
+        gaussian = np.random.default_rng(0).standard_normal((dim, dim))
+        return cls(np.linalg.qr(gaussian)[0].astype(np.float32))
+
+    @property
+    def scale(self) -> float:
+        """Code units a unit of length."""
+        return 127 / min(1.0, SPREAD / math.sqrt(len(self.rotation)))
+
+    @property
+    def blur(self) -> float:
+        """By how much two scores may trade places: three standard deviations of the difference of their errors."""
+        return 3 * math.sqrt(2) * math.sqrt(2 / 12) / self.scale
+
+    def __call__(self, vectors: Vectors) -> Vectors:
+        """Whole numbers from -127 to 127, as float32, (n, dim)."""
+        codes = (vectors @ self.rotation.T) * np.float32(self.scale)
+        np.rint(codes, out=codes)
+        return np.clip(codes, -127, 127, out=codes)

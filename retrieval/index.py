@@ -1,0 +1,380 @@
+"""Dense vectors by passage id: exact cosine scores, filtered inside the query, from ten rows to millions.
+
+The only import of FAISS (Douze et al. 2024, arXiv 2401.08281). Candidates come from one FAISS structure chosen by size,
+or from a GPU; the best of them are ranked by their exact float32 vectors. The index is a cache: the store keeps every
+vector, so one that is missing or corrupt is filled again from there.
+"""
+
+import logging
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.codes import Codes
+from retrieval.cutoffs import STANDARD, Cutoffs, Kind, lists_for
+from retrieval.errors import IndexCorrupt, SettingsError, StoreError
+from retrieval.files import read_manifest, recover_folder, write_folder_atomically
+from retrieval.gpu import Clone, Fillable
+from retrieval.locks import ReadWriteLock
+from retrieval.passage import Ids, PassageSet, Vectors
+from retrieval.segments import CHUNK, Segments, Snapshot
+
+try:
+    import faiss as _faiss
+except ImportError as error:
+    raise SettingsError(
+        "FAISS is missing. Install one of the two extras: `pip install 'atelier[cpu]'`, or with an NVIDIA GPU "
+        "`pip install 'atelier[gpu]'`; the two exclude each other."
+    ) from error
+if not hasattr(_faiss, "IndexFlatIP"):
+    raise SettingsError(
+        "FAISS is damaged: faiss-cpu and faiss-gpu share their files, and one of them was removed. Uninstall both, "
+        "then install one of the two extras: `pip install 'atelier[cpu]'` or `pip install 'atelier[gpu]'`."
+    )
+faiss: Any = _faiss  # its own stubs miss half of what it exports
+
+FORMAT = 1  # of the saved folder
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+log = logging.getLogger(__name__)
+
+
+PROBES = 200  # inverted lists looked into: recall@10 .96 at 200,000 rows and at a million
+SAMPLE = 40  # training rows a list, which bounds the training time
+EXTRA = 40  # candidates beyond k for the exact rerank
+MOST_CANDIDATES = 4096  # for one query among near-identical passages
+GATHERED = 64  # an allowed set of n / 64 rows costs as much to read row by row as to filter in the structure
+SMALL_SHARE = 0.1  # below this share of the rows an allowed set is scanned whole, not probed list by list
+QUERIES = 64  # queries a pass: bounds the memory of a rerank and how long a mutation waits
+
+
+class Structure:
+    """One FAISS index over the ids it was given. Not thread-safe."""
+
+    def __init__(self, kind: Kind, index: Any, codes: Codes, built: int) -> None:
+        """built: how many rows the inverted lists were cut for."""
+        self.kind, self.index, self.codes, self.built = kind, index, codes, built
+
+    @classmethod
+    def build(cls, kind: Kind, snapshot: Snapshot, codes: Codes) -> "Structure":
+        """A structure over `snapshot`. INVERTED trains first: about 30 s for a million rows, and no more for more."""
+        dim, count, lists = len(codes.rotation), len(snapshot.ids), lists_for(len(snapshot.ids))
+        coder, metric = faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
+        faiss.omp_set_num_threads(CORES)
+        if kind is Kind.FLAT:
+            index = faiss.IndexIDMap(faiss.IndexFlatIP(dim))
+        elif kind is Kind.SCAN:
+            index = faiss.IndexIDMap(faiss.IndexScalarQuantizer(dim, coder, metric))
+        else:
+            index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, coder, metric)
+            index.by_residual = False  # the codes are of whole vectors
+            index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 10, 1, SAMPLE
+            sample = np.random.default_rng(0).choice(count, min(count, SAMPLE * lists), replace=False)
+            index.train(codes(snapshot.gather(snapshot.rows[np.sort(sample)])))
+        structure = cls(kind, index, codes, count)
+        for ids, vectors in snapshot.chunks():
+            structure.add(ids, vectors)
+        return structure
+
+    @property
+    def blur(self) -> float:
+        """By how much the structure may misjudge which of two scores is higher."""
+        return 1e-6 if self.kind is Kind.FLAT else self.codes.blur
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        for start in range(0, len(ids), CHUNK):
+            part = slice(start, start + CHUNK)
+            self.index.add_with_ids(self._coded(vectors[part]), ids[part])
+
+    def remove(self, ids: Ids) -> None:
+        self.index.remove_ids(ids)
+
+    def candidates(self, queries: Vectors, count: int, allowed: PassageSet | None, *, everywhere: bool) -> Ids:
+        """Ids of about the `count` best for each query, (n, count), -1 padded; only `allowed` ones.
+
+        everywhere: look into all inverted lists, so that nothing allowed is overlooked.
+        """
+        selector = None if allowed is None else faiss.IDSelectorBitmap(allowed.bitmap)
+        if self.kind is Kind.INVERTED:
+            lists = self.index.nlist
+            share = 1.0 if allowed is None else min(1.0, len(allowed) / max(1, self.index.ntotal))
+            probes = lists if everywhere or share < SMALL_SHARE else math.ceil(PROBES / share)
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=min(lists, probes))
+        else:
+            parameters = None if selector is None else faiss.SearchParameters(sel=selector)
+        faiss.omp_set_num_threads(1 if len(queries) == 1 else CORES)  # per calling thread; two make one query slower
+        ids: Ids = self.index.search(self._coded(queries), count, params=parameters)[1]
+        return ids
+
+    def _coded(self, vectors: Vectors) -> Vectors:
+        return vectors if self.kind is Kind.FLAT else self.codes(vectors)
+
+
+def gpu_flat(dim: int) -> Fillable:
+    """An empty brute-force index in half precision on the first GPU (faiss.ai, GpuIndexFlat)."""
+    resources = faiss.StandardGpuResources()
+    config = faiss.GpuIndexFlatConfig()
+    config.device, config.useFloat16 = 0, True
+    index = faiss.GpuIndexFlatIP(resources, dim, config)
+    index.kept = resources  # the C++ index holds no reference to it
+    empty: Fillable = index
+    return empty
+
+
+def has_gpu() -> bool:
+    return hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() > 0
+
+
+class VectorIndex:
+    """Vectors by passage id. Thread-safe: searches run side by side, and each sees whole mutations only."""
+
+    def __init__(
+        self, dim: int, *, cutoffs: Cutoffs = STANDARD, accelerator: Callable[[int], Fillable] | None = None
+    ) -> None:
+        """An empty index of `dim` columns.
+
+        accelerator: makes an empty index elsewhere, for a copy that one thread owns; by default on a GPU if any.
+        """
+        faiss.cvar.distance_compute_blas_threshold = 8 * dim  # batches of 8 and more: 5 times faster on few cores
+        self.dim, self.facts = dim, dict[str, object]()
+        self._cutoffs = cutoffs
+        self._accelerator = accelerator or (gpu_flat if has_gpu() else None)
+        self._segments = Segments(dim)
+        self._structure = Structure.build(Kind.FLAT, self._segments.snapshot(), Codes.random(dim))
+        self._clone: Clone | None = None
+        self._additions = self._cloned_additions = 0
+        self._touched: list[Ids] | None = None  # ids added or removed while compact() builds
+        self._lock = ReadWriteLock()  # short: searches against the moment of change
+        self._mutating = Lock()  # long: one mutation, save or swap at a time, while searches go on
+        self._compacting = Lock()
+
+    def __len__(self) -> int:
+        return len(self._segments)
+
+    @property
+    def ids(self) -> Ids:
+        """The ids that are here, rising, (n,)."""
+        return self._segments.ids.copy()
+
+    def vectors(self, ids: Ids) -> Vectors:
+        """The exact vectors of `ids`, (n, dim).
+
+        A row of zeros stands where an id is not here, so that a passage removed since a search resembles nothing.
+        """
+        with self._lock.shared():
+            rows = self._segments.rows_of(ids)
+            vectors = np.zeros((len(ids), self.dim), np.float32)
+            vectors[rows >= 0] = self._segments.snapshot().gather(rows[rows >= 0])
+        return vectors
+
+    def add(self, ids: Ids, vectors: Vectors) -> None:
+        """Put `vectors` (n, dim), unit rows, under `ids` (n,). All or nothing.
+
+        Raises ValueError for an id that is negative, given twice or already here, and for vectors of another shape,
+        not finite or not of unit length.
+        """
+        ids = np.ascontiguousarray(ids, np.int64)
+        vectors = self._checked(vectors)
+        if ids.shape != (len(vectors),):
+            raise ValueError(f"{len(vectors)} vectors need as many ids, not {ids.shape}")
+        if len(np.unique(ids)) != len(ids) or np.any(ids < 0):
+            raise ValueError("ids must be distinct and not negative")
+        with self._mutating:
+            present = ids[self._segments.rows_of(ids) >= 0]
+            if len(present):
+                raise ValueError(f"id {present[0]} is already in the index")
+            if self._structure.kind is Kind.FLAT and self._cutoffs.kind(len(self) + len(ids)) is not Kind.FLAT:
+                self._swap(Structure.build(Kind.SCAN, self._segments.snapshot(), self._structure.codes))
+            with self._lock.exclusive():
+                self._structure.add(ids, vectors)
+                self._segments.add(ids, vectors)
+                self._additions += 1
+            self._touch(ids)
+
+    def remove(self, ids: Ids) -> int:
+        """Forget `ids`: no search that starts afterwards returns them. Returns how many were here."""
+        with self._mutating:
+            with self._lock.exclusive():
+                gone = self._segments.remove(np.asarray(ids, np.int64))
+                self._structure.remove(gone)
+            self._touch(gone)
+        return len(gone)
+
+    def search(
+        self, queries: Vectors, k: int, allowed: PassageSet | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The `k` nearest of each query (n, dim): cosine scores float32 (n, k) and ids int64 (n, k), best first.
+
+        Scores are exact; equal ones are ordered by id. Only `allowed` ids are looked at, and all of them are found if
+        there are no more than k. Places that stay empty hold -inf and -1. Raises ValueError for queries that are not
+        finite unit rows of `dim` columns.
+        """
+        queries = self._checked(queries)
+        scores = np.full((len(queries), k), -np.inf, np.float32)
+        ids = np.full((len(queries), k), -1, np.int64)
+        for start in range(0, len(queries) if k > 0 else 0, QUERIES):
+            part = slice(start, start + QUERIES)
+            with self._lock.shared():
+                found_scores, found_ids = self._search(queries[part], k, k + EXTRA, allowed)
+            scores[part, : found_ids.shape[1]], ids[part, : found_ids.shape[1]] = found_scores, found_ids
+        return scores, ids
+
+    def _search(
+        self, queries: Vectors, k: int, count: int, allowed: PassageSet | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """As `search`, from `count` candidates a query; at most k columns."""
+        available = len(self) if allowed is None else min(len(allowed), len(self))
+        count = min(count, available)
+        if not count:
+            return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
+        scores, ids = self._segments.ranked(queries, self._candidates(queries, count, min(k, available), allowed))
+        if count == available or count >= max(k + EXTRA, MOST_CANDIDATES):
+            return scores[:, :k], ids[:, :k]
+        # Where the worst candidate is as good as the k-th, others as good may have been left out: look further.
+        crowded = np.flatnonzero((ids[:, -1] >= 0) & (scores[:, k - 1] - scores[:, -1] <= self._structure.blur))
+        scores, ids = scores[:, :k], ids[:, :k]
+        if len(crowded):
+            scores[crowded], ids[crowded] = self._search(queries[crowded], k, 4 * count, allowed)
+        return scores, ids
+
+    def _candidates(self, queries: Vectors, count: int, needed: int, allowed: PassageSet | None) -> Ids:
+        """Ids (n, count) that hold the best of `allowed`; at least `needed` a query where so many are here."""
+        if allowed is not None and len(allowed) * GATHERED <= len(self):
+            return self._segments.nearest(queries, count, allowed.ids)
+        ids = self._cloned(queries, count, allowed)
+        for everywhere in (False, True) if self._structure.kind is Kind.INVERTED else (True,):
+            short = np.flatnonzero((ids >= 0).sum(axis=1) < needed)
+            if len(short):
+                ids[short] = self._structure.candidates(queries[short], count, allowed, everywhere=everywhere)
+        return ids
+
+    def _cloned(self, queries: Vectors, count: int, allowed: PassageSet | None) -> Ids:
+        """What the GPU finds, (n, count); nothing but -1 without a copy there that has all vectors."""
+        if self._clone is not None and self._cloned_additions == self._additions:
+            try:
+                return self._clone.candidates(queries, count, self._segments, allowed)
+            except RuntimeError as error:
+                log.warning("The GPU failed, so the processor searches from now on: %s", error)
+                self._clone = None
+        return np.full((len(queries), count), -1, np.int64)
+
+    def compact(self) -> bool:
+        """Bring the structure, and the GPU's copy, up to the present rows; says whether anything was done.
+
+        Slow (a minute for a million rows) and meant for a background thread: searches and mutations go on meanwhile,
+        and the new structure takes over at the end.
+        """
+        with self._compacting:
+            done = self._restructure()
+            return self._refresh_clone() or done
+
+    def _restructure(self) -> bool:
+        with self._mutating:
+            kind = self._cutoffs.due(len(self), self._structure.kind, self._structure.built)
+            if kind is None:
+                return False
+            self._touched = []
+            snapshot = self._segments.snapshot()
+        try:
+            structure = Structure.build(kind, snapshot, self._structure.codes)
+            with self._mutating:
+                touched = np.unique(np.concatenate([*self._touched, np.empty(0, np.int64)]))
+                rows = self._segments.rows_of(touched)
+                structure.remove(touched)
+                structure.add(touched[rows >= 0], self._segments.snapshot().gather(rows[rows >= 0]))
+                self._swap(structure)
+        finally:
+            self._touched = None
+        return True
+
+    def _refresh_clone(self) -> bool:
+        accelerator = self._accelerator
+        if accelerator is None or len(self) < self._cutoffs.gpu:
+            return False
+        with self._mutating:
+            snapshot, additions = self._segments.snapshot(), self._additions
+        if self._clone is not None and self._cloned_additions == additions:
+            return False
+        try:
+            fresh = Clone(snapshot, lambda: accelerator(self.dim))
+        except RuntimeError as error:
+            log.warning("The GPU cannot hold the index, so the processor searches: %s", error)
+            return False
+        with self._lock.exclusive():
+            self._clone, self._cloned_additions = fresh, additions
+        return True
+
+    def save(self, folder: Path, facts: Mapping[str, object]) -> None:
+        """Replace `folder` with this index and `facts` (JSON values); searches go on, mutations wait.
+
+        Raises StoreError, with the old folder untouched, when the disk is full or not writable.
+        """
+
+        def fill(fresh: Path) -> None:
+            self._segments.write(fresh / "vectors.f32", fresh / "ids.i64")
+            (fresh / "rotation.f32").write_bytes(self._structure.codes.rotation.astype("<f4").tobytes())
+            with (fresh / "structure.faiss").open("wb") as file:
+                faiss.write_index(self._structure.index, faiss.PyCallbackIOWriter(file.write))
+
+        with self._mutating:
+            own = {"format": FORMAT, "dim": self.dim, "kind": self._structure.kind, "built": self._structure.built}
+            try:
+                write_folder_atomically(folder, fill, {**own, "facts": dict(facts)})
+            except (OSError, RuntimeError) as error:
+                raise StoreError(
+                    f"The index could not be saved in {folder}: {error}. The one saved before is still there; free "
+                    "some space or check the folder's permissions, and save again."
+                ) from error
+            self.facts = dict(facts)
+
+    @classmethod
+    def load(
+        cls, folder: Path, *, cutoffs: Cutoffs = STANDARD, accelerator: Callable[[int], Fillable] | None = None
+    ) -> "VectorIndex":
+        """The index saved in `folder`, every byte checked, its vectors memory-mapped read-only; `facts` as saved.
+
+        Raises IndexCorrupt when it is missing, incomplete or changed.
+        """
+        try:
+            recover_folder(folder)
+            facts: dict[str, Any] = read_manifest(folder)
+            index = cls(int(facts["dim"]), cutoffs=cutoffs, accelerator=accelerator)
+            index._open(folder, facts)
+        except (ValueError, KeyError, TypeError, OSError, RuntimeError) as error:
+            raise IndexCorrupt(
+                f"The index in {folder} cannot be used: {error}. Fill it again from the store."
+            ) from error
+        return index
+
+    def _open(self, folder: Path, facts: dict[str, Any]) -> None:
+        if facts["format"] != FORMAT:
+            raise ValueError(f"it has format {facts['format']}, this version reads {FORMAT}")
+        self._segments = Segments.mapped(folder / "vectors.f32", folder / "ids.i64", self.dim)
+        codes = Codes(np.fromfile(folder / "rotation.f32", "<f4").reshape(self.dim, self.dim))
+        stored = faiss.read_index(str(folder / "structure.faiss"))
+        if stored.ntotal != len(self) or stored.d != self.dim:
+            raise ValueError("its codes and its vectors do not fit each other")
+        self._structure = Structure(Kind(facts["kind"]), stored, codes, int(facts["built"]))
+        self.facts = dict(facts["facts"])
+
+    def _touch(self, ids: Ids) -> None:
+        if self._touched is not None:
+            self._touched.append(ids)
+
+    def _swap(self, structure: Structure) -> None:
+        with self._lock.exclusive():
+            self._structure = structure
+
+    def _checked(self, vectors: Vectors) -> Vectors:
+        vectors = np.ascontiguousarray(vectors, np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.dim:
+            raise ValueError(f"vectors must be (n, {self.dim}), not {vectors.shape}")
+        if not np.all(np.abs(np.einsum("ij,ij->i", vectors, vectors) - 1) < 2e-3):  # false for NaN, too
+            raise ValueError("vectors must be finite and of unit length")
+        return vectors
