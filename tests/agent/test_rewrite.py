@@ -1,0 +1,97 @@
+"""A follow-up is searched with the words it leaves out; a question that stands alone is searched as it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.message import History, Line
+from agent.rewrite import content_words, standalone
+
+
+def after(*said: str) -> History:
+    lines = [Line("user", text) for text in said]
+    return History("", tuple(line for asked in lines for line in (asked, Line("assistant", "An answer."))))
+
+
+@pytest.mark.parametrize(
+    ("before", "message", "expected"),
+    [
+        ("What is the VAT rate in France?", "and in Germany?", "What is the VAT rate in Germany?"),
+        ("What is the VAT rate for France?", "and for Germany?", "What is the VAT rate for Germany?"),
+        ("How long is the warranty for laptops?", "what about for phones?", "How long is the warranty for phones?"),
+        ("How do I install it on Windows?", "and on Linux?", "How do I install it on Linux?"),
+        ("How many people live in Paris?", "and London?", "How many people live in London?"),
+        ("Who founded New York?", "what about Los Angeles?", "Who founded Los Angeles?"),
+        ("Can I pay with a credit card?", "or with PayPal?", "Can I pay with PayPal?"),
+        ("How much leave do I get?", "and in the first year?", "How much leave do I get in the first year"),
+        ("德国的增值税是多少?", "那法国呢?", "德国的增值税是多少? 法国"),
+    ],
+)
+def test_a_phrase_takes_the_place_of_the_one_it_stands_for(before: str, message: str, expected: str) -> None:
+    assert standalone(message, after(before)) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "message", "words"),
+    [
+        ("How do I reset my password?", "why?", ["reset", "password"]),
+        ("How do I book a meeting room?", "how long does it last?", ["book", "meeting", "room"]),
+        ("What is the travel policy?", "who approved it?", ["travel", "policy"]),
+        ("What is the travel policy?", "does it apply to contractors?", ["travel", "policy", "contractors"]),
+        ("Which plans do you offer?", "how much is the second one?", ["plans", "offer"]),
+        ("Where is the Berlin office?", "how do I get there?", ["Berlin", "office"]),
+        ("Who is Ada Lovelace?", "when was she born?", ["Ada", "Lovelace", "born"]),
+        ("What is SCAMPER?", "can you explain that?", ["SCAMPER"]),
+        ("What is SCAMPER?", "and how does it work?", ["SCAMPER"]),
+        ("Tell me about the parental leave", "more details please", ["parental", "leave"]),
+        ("What does the Pro plan cost?", "how much exactly is that?", ["Pro", "plan"]),
+    ],
+)
+def test_what_a_follow_up_points_at_is_searched_too(before: str, message: str, words: list[str]) -> None:
+    query = standalone(message, after(before))
+    assert [word for word in words if word not in query] == []
+    assert query.endswith(message)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "How do I install Atelier?",
+        "Is it possible to export my data?",
+        "How long does it take to get a refund?",
+        "Which file types can be read?",
+        "What is the capital of France?",
+        "Does the company pay for public transport?",
+        "Is there a gym in the office?",
+        "I think that the handbook needs a chapter on safety",
+        "Who do I ask about payroll taxes?",
+        "Where can I find the documents that explain parental leave?",
+        "And how do I connect Slack with Telegram channels?",
+        "brainstorm names for a coffee shop",
+        "what is the policy on remote work?",
+        "how do they calculate overtime pay for part-time staff?",
+        "怎么安装这个软件?",
+    ],
+)
+def test_a_complete_question_stays_as_it_is(message: str) -> None:
+    assert standalone(message, after("What is the VAT rate in France?")) == message
+
+
+def test_a_chain_of_follow_ups_keeps_the_first_topic() -> None:
+    chain = after("What is the VAT rate in France?", "and in Germany?", "thanks!")
+    assert standalone("and in Spain?", chain) == "What is the VAT rate in Spain?"
+
+
+def test_the_first_message_has_nothing_to_point_at() -> None:
+    assert standalone("why?", History()) == "why?"
+
+
+@given(st.lists(st.text(max_size=60), max_size=5), st.text(max_size=80))
+def test_any_conversation_is_survived_and_the_message_is_not_lost(said: list[str], message: str) -> None:
+    query = standalone(message, after(*said))
+    if not said:
+        assert query == message
+    assert (
+        all(word in query for word in content_words(message) if word.casefold() not in {"same", "呢"})
+        or "呢" in message
+    )
