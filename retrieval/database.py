@@ -4,8 +4,11 @@ SQLite runs in rollback-journal mode with synchronous=FULL: WAL before 3.51.3 ca
 race (sqlite.org/wal.html, "the WAL-reset bug"), and many Pythons link an older one.
 """
 
+import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
@@ -78,6 +81,33 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """
     with _mapped(), engine.connect().execution_options(writing=True) as connection, connection.begin():
         yield connection
+
+
+@contextmanager
+def snapshot(engine: Engine, scratch: Path) -> Iterator[Connection]:
+    """A consistent view that may be read for long and keeps no writer waiting. Raises StoreError.
+
+    scratch: an existing folder with room for a copy of a SQLite store, which is gone at the end.
+    """
+    if engine.dialect.name == "postgresql":
+        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        with _mapped(), engine.connect().execution_options(**options) as connection, connection.begin():
+            yield connection
+        return
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        copy = Path(folder) / "store.db"
+        with _mapped(), engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            try:  # past SQLAlchemy, which would say BEGIN: a VACUUM runs outside of transactions
+                driver.execute("VACUUM INTO ?", (str(copy),))
+            except sqlite3.Error as error:
+                raise _explained(error) from error
+        copied = open_database(f"sqlite:///{copy}")
+        try:
+            with reading(copied) as connection:
+                yield connection
+        finally:
+            copied.dispose()
 
 
 @contextmanager

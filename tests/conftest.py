@@ -15,7 +15,7 @@ from retrieval.database import metadata, open_database
 from retrieval.encoder import TransformerEncoder
 from tests.postgres import PostgresServer, find_binaries, postgres_server
 
-for room in ("retrieval.store", "agent.memory"):  # each registers its tables
+for room in ("retrieval.tables", "agent.memory"):  # each registers its tables
     try:
         importlib.import_module(room)
     except ModuleNotFoundError as error:

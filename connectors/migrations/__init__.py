@@ -24,7 +24,7 @@ def migrate(engine: Engine, revision: str = HEAD) -> None:
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
-        _upgrade(connection, revision)
+        upgrade(connection, revision)
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -34,7 +34,8 @@ def current_revision(connection: Connection) -> str | None:
     return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
-def _upgrade(connection: Connection, revision: str) -> None:
+def upgrade(connection: Connection, revision: str = HEAD) -> None:
+    """As `migrate`, inside a write transaction of the caller's."""
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -43,10 +44,10 @@ def _upgrade(connection: Connection, revision: str) -> None:
     config.set_main_option("script_location", str(FOLDER).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    current = current_revision(connection)
-    if current is not None and current not in known:
-        raise StoreError(
-            f"This store was made by a newer Atelier (revision {current}, this one knows up to {HEAD}). "
-            "Update Atelier, or restore a backup made before the update."
-        )
+    for each in (current_revision(connection) or revision, revision):
+        if each not in known:
+            raise StoreError(
+                f"This store was made by a newer Atelier (revision {each}, this one knows up to {HEAD}). "
+                "Update Atelier, or use a backup made before the update."
+            )
     command.upgrade(config, revision)

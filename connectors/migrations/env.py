@@ -3,7 +3,7 @@
 from alembic import context
 
 # Every module that has tables.
-import retrieval.store  # noqa: F401
+import retrieval.tables  # noqa: F401
 from retrieval.database import metadata
 
 context.configure(
