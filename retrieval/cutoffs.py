@@ -21,12 +21,13 @@ class Cutoffs:
 
     scan: a flat search of 10,000 rows takes 0.6 ms, the scan of codes 0.1 ms. inverted: a scan of 200,000 takes 2.5 ms
     and a million 12 ms; lists take about 1 ms at a recall of .96 and cost a minute of building. gpu: where the way
-    through a queue and over the bus is shorter than a scan.
+    through a queue and over the bus is shorter than a scan. probes: inverted lists that a query looks into.
     """
 
     scan: int = 10_000
     inverted: int = 200_000
     gpu: int = 100_000
+    probes: int = 200
 
     def kind(self, rows: int) -> Kind:
         return Kind.INVERTED if rows >= self.inverted else Kind.SCAN if rows >= self.scan else Kind.FLAT

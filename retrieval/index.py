@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.codes import Codes
-from retrieval.cutoffs import STANDARD, Cutoffs, Kind, lists_for
+from retrieval.cutoffs import MOST_LISTS, STANDARD, Cutoffs, Kind, lists_for
 from retrieval.errors import IndexCorrupt, SettingsError, StoreError
 from retrieval.files import read_manifest, recover_folder, write_folder_atomically
 from retrieval.gpu import Clone, Fillable
@@ -45,7 +45,6 @@ CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 log = logging.getLogger(__name__)
 
 
-PROBES = 200  # inverted lists looked into: recall@10 .96 at 200,000 rows and at a million
 SAMPLE = 40  # training rows a list, which bounds the training time
 EXTRA = 40  # candidates beyond k for the exact rerank
 MOST_CANDIDATES = 4096  # for one query among near-identical passages
@@ -95,17 +94,16 @@ class Structure:
     def remove(self, ids: Ids) -> None:
         self.index.remove_ids(ids)
 
-    def candidates(self, queries: Vectors, count: int, allowed: PassageSet | None, *, everywhere: bool) -> Ids:
+    def candidates(self, queries: Vectors, count: int, allowed: PassageSet | None, probes: int) -> Ids:
         """Ids of about the `count` best for each query, (n, count), -1 padded; only `allowed` ones.
 
-        everywhere: look into all inverted lists, so that nothing allowed is overlooked.
+        probes: how many inverted lists to look into, if all rows were allowed.
         """
         selector = None if allowed is None else faiss.IDSelectorBitmap(allowed.bitmap)
         if self.kind is Kind.INVERTED:
-            lists = self.index.nlist
             share = 1.0 if allowed is None else min(1.0, len(allowed) / max(1, self.index.ntotal))
-            probes = lists if everywhere or share < SMALL_SHARE else math.ceil(PROBES / share)
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=min(lists, probes))
+            probes = self.index.nlist if share < SMALL_SHARE else min(self.index.nlist, math.ceil(probes / share))
+            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
         else:
             parameters = None if selector is None else faiss.SearchParameters(sel=selector)
         faiss.omp_set_num_threads(1 if len(queries) == 1 else CORES)  # per calling thread; two make one query slower
@@ -234,10 +232,10 @@ class VectorIndex:
         if not count:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         scores, ids = self._segments.ranked(queries, self._candidates(queries, count, min(k, available), allowed))
-        if count == available or count >= max(k + EXTRA, MOST_CANDIDATES):
+        if scores.shape[1] < count or count == available or count >= max(k + EXTRA + 1, MOST_CANDIDATES):
             return scores[:, :k], ids[:, :k]
         # Where the worst candidate is as good as the k-th, others as good may have been left out: look further.
-        crowded = np.flatnonzero((ids[:, -1] >= 0) & (scores[:, k - 1] - scores[:, -1] <= self._structure.blur))
+        crowded = np.flatnonzero((ids[:, -1] >= 0) & (scores[:, k - 1] <= scores[:, -1] + self._structure.blur))
         scores, ids = scores[:, :k], ids[:, :k]
         if len(crowded):
             scores[crowded], ids[crowded] = self._search(queries[crowded], k, 4 * count, allowed)
@@ -248,10 +246,10 @@ class VectorIndex:
         if allowed is not None and len(allowed) * GATHERED <= len(self):
             return self._segments.nearest(queries, count, allowed.ids)
         ids = self._cloned(queries, count, allowed)
-        for everywhere in (False, True) if self._structure.kind is Kind.INVERTED else (True,):
+        for probes in (self._cutoffs.probes, MOST_LISTS) if self._structure.kind is Kind.INVERTED else (0,):
             short = np.flatnonzero((ids >= 0).sum(axis=1) < needed)
             if len(short):
-                ids[short] = self._structure.candidates(queries[short], count, allowed, everywhere=everywhere)
+                ids[short] = self._structure.candidates(queries[short], count, allowed, probes)
         return ids
 
     def _cloned(self, queries: Vectors, count: int, allowed: PassageSet | None) -> Ids:
