@@ -7,93 +7,24 @@ store lacks is stale, never wrong about which text the id meant.
 """
 
 import hashlib
+import math
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import Connection, LargeBinary, String
 
-from retrieval.database import metadata
+from retrieval.audience import EVERYONE
 from retrieval.passage import Chunk, Ids, Passage, Vectors
+from retrieval.tables import contents, documents, meta, passages, vectors
 
 Outcome = Literal["added", "updated", "unchanged", "duplicate"]
-_BigId = BigInteger().with_variant(Integer, "sqlite")  # SQLite's rowid answers to INTEGER only
 _MANY = 500  # values in one IN list
 _Value = TypeVar("_Value")
-
-roots = Table(
-    "roots",
-    metadata,
-    Column("id", _BigId, primary_key=True),
-    Column("tenant", String(200), nullable=False),
-    Column("path", Text, nullable=False),  # absolute: what was ingested, a folder or a file
-    Column("label", Text, nullable=False),  # leads the sources of its documents
-    Column("audience", String(401), nullable=False),  # what a later ingest of it uses when none is named
-    sa.UniqueConstraint("tenant", "path"),
-    sa.UniqueConstraint("tenant", "label"),
-    sqlite_autoincrement=True,
-)
-contents = Table(
-    "contents",
-    metadata,
-    Column("id", _BigId, primary_key=True),
-    Column("key", String(64), nullable=False, unique=True),  # SHA-256 over its passages
-    sqlite_autoincrement=True,
-)
-documents = Table(
-    "documents",
-    metadata,
-    Column("id", _BigId, primary_key=True),
-    Column("tenant", String(200), nullable=False),
-    Column("source", Text, nullable=False),
-    Column("content", _BigId, ForeignKey("contents.id"), nullable=False, index=True),
-    Column("title", Text, nullable=False),
-    Column("audience", String(401), nullable=False),
-    Column("author", String(200), index=True),  # the person whose words it holds, for /forget
-    Column("root", _BigId, ForeignKey("roots.id"), index=True),
-    Column("sha256", String(64), nullable=False),  # of the file as it was read
-    Column("reading", String(100), nullable=False),  # version of loader and splitter
-    Column("size", BigInteger),
-    Column("mtime", BigInteger),  # nanoseconds; NULL when too fresh to be trusted
-    Column("added", BigInteger, nullable=False),  # seconds since 1970
-    Column("generation", BigInteger, nullable=False, index=True),  # of its last change
-    sa.UniqueConstraint("tenant", "source"),
-    sqlite_autoincrement=True,
-)
-passages = Table(
-    "passages",
-    metadata,
-    Column("id", _BigId, primary_key=True, autoincrement=False),
-    Column("content", _BigId, ForeignKey("contents.id", ondelete="CASCADE"), nullable=False),
-    Column("ordinal", Integer, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("heading", Text, nullable=False),
-    Column("page", Integer),
-    Column("line", Integer),
-    Column("digest", LargeBinary(16), nullable=False, index=True),  # of the encoded text: equal texts share vectors
-    sa.UniqueConstraint("content", "ordinal"),
-)
-vectors = Table(
-    "vectors",
-    metadata,
-    Column("passage", _BigId, ForeignKey("passages.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
-    Column("encoder", String(300), primary_key=True),
-    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
-)
-meta = Table(
-    "meta",
-    metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
-    Column("store", String(32), nullable=False),  # random: tells this store's index cache from another's
-    Column("generation", BigInteger, nullable=False),
-    Column("next_passage", BigInteger, nullable=False),
-    Column("encoder", String(300)),  # the encoder whose vectors serve; NULL while there are no passages
-)
-Index("ix_documents_audience_content", documents.c.audience, documents.c.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +34,6 @@ class Meta:
     store: str
     generation: int
     encoder: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A folder or file that was ingested: its absolute path, and the label that leads its documents' sources."""
-
-    id: int
-    path: str
-    label: str
-    audience: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +83,15 @@ class Hit:
     content: int
     ordinal: int
 
+    def scored(self, score: float, similarity: float) -> "Hit":
+        """The same with its evidence; a similarity of nan means that vectors did not find it."""
+        known = None if math.isnan(similarity) else similarity
+        return replace(self, passage=replace(self.passage, score=score, similarity=known))
+
+    @property
+    def for_everyone(self) -> bool:
+        return self.passage.audience.endswith(f"/{EVERYONE}")
+
 
 def digest(chunk: Chunk) -> bytes:
     """What makes two chunks the same to the encoder, 16 bytes."""
@@ -184,6 +114,15 @@ def prepare(connection: Connection) -> None:
         ),
         {"store": secrets.token_hex(16)},
     )
+
+
+def is_prepared(connection: Connection) -> bool:
+    return connection.execute(sa.select(meta.c.id)).first() is not None
+
+
+def lock(connection: Connection) -> None:
+    """Let no other write transaction go on beside this one (on SQLite that is so anyway)."""
+    connection.execute(sa.select(meta.c.id).with_for_update()).one()
 
 
 def read_meta(connection: Connection) -> Meta:
@@ -292,6 +231,21 @@ def delete_documents(connection: Connection, condition: sa.ColumnElement[bool]) 
     return tuple(sorted(row.source for row in gone))
 
 
+def delete_sources(connection: Connection, tenant: str, sources: Sequence[str]) -> tuple[str, ...]:
+    """As `delete_documents`, of a tenant's documents by name."""
+    gone: list[str] = []
+    for part in _parts(sources):
+        gone += delete_documents(connection, (documents.c.tenant == tenant) & documents.c.source.in_(part))
+    return tuple(sorted(gone))
+
+
+def put_files(connection: Connection, tenant: str, files: Mapping[str, File]) -> None:
+    """Update what is remembered of the files behind documents."""
+    here = (documents.c.tenant == tenant) & (documents.c.source == sa.bindparam("named"))
+    rows = [{"named": source, "s": file.size, "m": file.mtime} for source, file in files.items()]
+    connection.execute(documents.update().where(here).values(size=sa.bindparam("s"), mtime=sa.bindparam("m")), rows)
+
+
 def drop_orphans(connection: Connection, candidates: Sequence[int]) -> None:
     """Delete those of the contents that no document has any more, with their passages and vectors."""
     for part in _parts(candidates):
@@ -338,15 +292,34 @@ def texts_of(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     return found
 
 
-def unencoded(connection: Connection, encoder: str, limit: int) -> list[int]:
-    """Up to `limit` passages without a vector of `encoder`, lowest id first."""
-    has = sa.exists().where(vectors.c.passage == passages.c.id, vectors.c.encoder == encoder)
-    return list(connection.execute(sa.select(passages.c.id).where(~has).order_by(passages.c.id).limit(limit)).scalars())
+def digests_of(connection: Connection, ids: Sequence[int]) -> dict[int, bytes]:
+    """The digests of those passages that are there."""
+    query = sa.select(passages.c.id, passages.c.digest).where(passages.c.id.in_(ids))
+    return {row.id: bytes(row.digest) for row in connection.execute(query)}
+
+
+def unencoded(connection: Connection, encoder: str, after: int, limit: int) -> list[int]:
+    """Up to `limit` passages above id `after` without a vector of `encoder`, lowest id first."""
+    missing = sa.select(passages.c.id).where(passages.c.id > after, ~_has_vector(encoder))
+    return list(connection.execute(missing.order_by(passages.c.id).limit(limit)).scalars())
 
 
 def count_unencoded(connection: Connection, encoder: str) -> int:
-    has = sa.exists().where(vectors.c.passage == passages.c.id, vectors.c.encoder == encoder)
-    return int(connection.execute(sa.select(sa.func.count()).select_from(passages).where(~has)).scalar_one())
+    counted = sa.select(sa.func.count()).select_from(passages).where(~_has_vector(encoder))
+    return int(connection.execute(counted).scalar_one())
+
+
+def _has_vector(encoder: str) -> sa.Exists:
+    return sa.exists().where(vectors.c.passage == passages.c.id, vectors.c.encoder == encoder)
+
+
+def delete_other_vectors(connection: Connection, encoder: str, limit: int) -> int:
+    """Delete vectors of other encoders, of up to `limit` passages; how many went."""
+    others = sa.select(vectors.c.passage).where(vectors.c.encoder != encoder).limit(limit)
+    chosen = list(connection.execute(others).scalars())
+    for part in _parts(chosen):
+        connection.execute(vectors.delete().where(vectors.c.passage.in_(part), vectors.c.encoder != encoder))
+    return len(chosen)
 
 
 def list_documents(connection: Connection, tenant: str) -> tuple[StoredDocument, ...]:
@@ -367,6 +340,33 @@ def list_documents(connection: Connection, tenant: str) -> tuple[StoredDocument,
         )
         for row in connection.execute(query.order_by(documents.c.source))
     )
+
+
+_READABLE = (
+    sa.select(
+        *(passages.c[name] for name in ("id", "content", "ordinal", "text", "heading", "page", "line")),
+        documents.c.source,
+        documents.c.audience,
+    )
+    .join(documents, documents.c.content == passages.c.content)
+    .where(passages.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .where(documents.c.audience.in_(sa.bindparam("audiences", expanding=True)))
+    .order_by(documents.c.id)
+)
+
+
+def readable(connection: Connection, ids: Sequence[int], audiences: frozenset[str]) -> list[Hit]:
+    """Those of `ids` that the store lets a holder of `audiences` read, in the order given, scores 0.
+
+    A content of several documents is cited by one its reader may see, one that everyone may see before others.
+    """
+    found: dict[int, Hit] = {}
+    for row in connection.execute(_READABLE, {"ids": list(ids), "audiences": sorted(audiences)}):
+        if row.id not in found or (row.audience.endswith(f"/{EVERYONE}") and not found[row.id].for_everyone):
+            place = (row.heading, row.page, row.line)
+            passage = Passage(row.id, row.text, row.source, *place, row.audience, 0.0)
+            found[row.id] = Hit(passage, row.content, row.ordinal)
+    return [found[each] for each in ids if each in found]
 
 
 def _parts(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:

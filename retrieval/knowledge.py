@@ -1,0 +1,324 @@
+"""The knowledge base: documents go in with an audience, and a question brings back what its asker may read.
+
+The store is the truth. A search ranks by the indexes in memory, then asks the store in one query which of the best
+passages are still there and readable, so an index that is stale, or lies, can make a result worse but never leak.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from sqlalchemy import Engine
+
+from retrieval import store
+from retrieval.audience import audience_of, check_audience, check_audiences, check_tenant, everyone, tenant_of
+from retrieval.database import reading, writing
+from retrieval.encoder import Encoder
+from retrieval.errors import UnreadableFile
+from retrieval.fusion import Fused, Hits, fuse, learned
+from retrieval.language import spoken
+from retrieval.live import LiveIndexes, State
+from retrieval.passage import Document, Passage, Vectors
+from retrieval.roots import Root, enclosing, label_for, list_roots, put_root, rootless_sources
+from retrieval.search import ARM, select
+from retrieval.split import split
+from retrieval.store import Entry, File, Hit, Outcome, StoredDocument
+from retrieval.tables import documents
+
+READING = "1"  # raise it when loading or cutting changes what a file gives: unchanged files are then read again
+BATCH = 256  # chunks collected over documents before they are encoded and committed together
+_WIDEST = 3_000  # candidates of each arm at most, however many are unreadable or repeat each other
+_SPARE = 3  # times k: passages fetched, as some are dropped or joined
+_REFRESHES = 3  # in one search, while others keep writing; what it returns is checked all the same
+_THREADS = 8  # searches whose words arm runs beside their vectors arm
+
+
+def serving_encoder(engine: Engine) -> str | None:
+    """The id of the encoder whose vectors serve in this store; None while it holds nothing. Raises StoreError."""
+    with reading(engine) as connection:
+        if store.is_prepared(connection):
+            return store.read_meta(connection).encoder
+    with writing(engine) as connection:
+        store.prepare(connection)
+    return None
+
+
+class KnowledgeBase:
+    """Documents, and search over them. Any thread, and any number of processes, may use one store at a time."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        folder: Path,
+        encoder: Encoder,
+        *,
+        previous: Encoder | None = None,
+        notice: Callable[[str], None] | None = None,
+    ) -> None:
+        """Open it. Indexes are loaded at the first search. Raises StoreError.
+
+        folder: for the index cache. previous: the encoder used before this one; it serves until `reencode` has
+        finished, and without it words search alone for that time. notice: told one sentence about a cache that could
+        not be used; by default it is logged.
+        """
+        self._engine = engine
+        self._encoder = encoder
+        self._encoders = {each.id: each for each in (encoder, previous) if each is not None}
+        self._live = LiveIndexes(engine, folder, {each.id: each.dim for each in self._encoders.values()}, notice)
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="words")
+        self._changed = False  # by this process, since it last saved the index cache
+        serving_encoder(engine)
+
+    # Documents
+
+    def add(
+        self,
+        source: str,
+        document: Document,
+        *,
+        content_hash: str,
+        audience: str,
+        author: str | None = None,
+    ) -> Outcome:
+        """Store one document under `source`, which is its name within the audience's tenant.
+
+        content_hash: SHA-256 of what it was read from. author: the id of the person whose words it holds. Says
+        `duplicate` when another document says the same and its passages are shared. Raises SettingsError for an
+        impossible audience, UnreadableFile for a document without text, StoreError.
+        """
+        entry = self.entry(source, document, content_hash=content_hash, audience=audience, author=author)
+        return next(iter(self.add_all([entry])))[1]
+
+    def entry(
+        self,
+        source: str,
+        document: Document,
+        *,
+        content_hash: str,
+        audience: str,
+        author: str | None = None,
+        file: File | None = None,
+    ) -> Entry:
+        """A document cut into chunks, for `add_all`. Raises as `add`."""
+        whole = check_audience(audience)
+        chunks = tuple(split(document, self._encoder.count_tokens))
+        if not chunks:
+            raise UnreadableFile(f"{source} holds no text.")
+        return Entry(tenant_of(whole), source, document.title, whole, content_hash, READING, chunks, author, file)
+
+    def add_all(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, Outcome]]:
+        """Store documents as they come, some together in a transaction, each whole or not at all; yields each outcome.
+
+        Ending the iteration early keeps what was yielded. Raises StoreError.
+        """
+        waiting: list[Entry] = []
+        for entry in entries:
+            waiting.append(entry)
+            if sum(len(each.chunks) for each in waiting) >= BATCH:
+                yield from self._commit(waiting)
+                waiting = []
+        if waiting:
+            yield from self._commit(waiting)
+
+    def _commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, Outcome]]:
+        encoded = self._encode(entries)
+        with writing(self._engine) as connection:
+            generation = store.bump(connection)
+            store.set_encoder(connection, self._encoder.id, only_if_none=True)
+            outcomes = [store.put(connection, generation, each, self._encoder.id, encoded) for each in entries]
+        self._changed = True
+        return list(zip(entries, outcomes, strict=True))
+
+    def _encode(self, entries: Sequence[Entry]) -> dict[bytes, Vectors]:
+        """A vector for every chunk digest, made only where no equal text has one: most of an edited file stays."""
+        texts = {store.digest(chunk): chunk.encoded_text for entry in entries for chunk in entry.chunks}
+        with reading(self._engine) as connection:
+            known = store.vectors_by_digest(connection, list(texts), self._encoder.id)
+        new = [each for each in texts if each not in known]
+        return known | (dict(zip(new, self._encoder([texts[each] for each in new]), strict=True)) if new else {})
+
+    def remove(self, tenant: str, source: str) -> bool:
+        """Delete one document; whether it was there. Raises StoreError."""
+        return bool(self.remove_all(tenant, [source]))
+
+    def remove_all(self, tenant: str, sources: Sequence[str]) -> tuple[str, ...]:
+        """Delete these documents together; those that were there. Raises StoreError."""
+        if not sources:
+            return ()
+        with writing(self._engine) as connection:
+            store.bump(connection)
+            gone = store.delete_sources(connection, check_tenant(tenant), sources)
+        self._changed |= bool(gone)
+        return gone
+
+    def remove_author(self, person: str) -> tuple[str, ...]:
+        """Delete every document made of a person's words, and its traces in the index cache; their sources.
+
+        Raises StoreError.
+        """
+        with writing(self._engine) as connection:
+            store.bump(connection)
+            gone = store.delete_documents(connection, documents.c.author == person)
+        if gone:
+            self._live.scrub()
+        return gone
+
+    def set_audience(self, tenant: str, source: str, audience: str) -> bool:
+        """Let another audience of the same tenant read a document, from the next query on; whether it was there.
+
+        Raises SettingsError, StoreError.
+        """
+        whole = audience_of(tenant, audience)
+        here = (documents.c.tenant == check_tenant(tenant)) & (documents.c.source == source)
+        with writing(self._engine) as connection:
+            changed = {"audience": whole, "generation": store.bump(connection)}
+            return bool(connection.execute(documents.update().where(here).values(changed)).rowcount)
+
+    def documents(self, tenant: str) -> tuple[StoredDocument, ...]:
+        """A tenant's documents, by source. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return store.list_documents(connection, check_tenant(tenant))
+
+    def roots(self, tenant: str) -> list[Root]:
+        """The folders and files that were ingested for a tenant. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return list_roots(connection, check_tenant(tenant))
+
+    def put_root(self, tenant: str, path: str, audience: str | None) -> None:
+        """Remember a folder or file as ingested, with the audience of what it brings.
+
+        None leaves a known path, or one inside a known folder, to the audience it has; another is for everyone.
+        Raises StoreError.
+        """
+        with writing(self._engine) as connection:
+            store.lock(connection)
+            roots = list_roots(connection, tenant)
+            outer = enclosing(path, roots)
+            if outer is not None and audience in (None, outer.audience):
+                return
+            taken = rootless_sources(connection, tenant)
+            put_root(connection, tenant, path, label_for(path, roots, taken), audience or everyone(tenant))
+
+    def remember_files(self, tenant: str, files: Mapping[str, File]) -> None:
+        """Note the present size and time of documents' files that say what they said. Raises StoreError."""
+        if files:
+            with writing(self._engine) as connection:
+                store.put_files(connection, tenant, files)
+
+    # Search
+
+    def search(
+        self, query: str, audiences: frozenset[str], k: int = 5, *, embedding: Vectors | None = None
+    ) -> list[Passage]:
+        """Up to `k` passages, best first, that a holder of `audiences` (`tenant/name`) may read at this moment.
+
+        embedding: of `query` by this knowledge base's encoder, (dim,), where it was made already. Raises SettingsError
+        for an impossible audience, StoreError.
+        """
+        held = check_audiences(audiences)
+        if k < 1 or not held or not query.strip():
+            return []
+        state, width, depth = self._live.state, ARM, _SPARE * k + 5
+        refreshes = 0
+        while True:
+            fused, is_all = self._rank(state, query, held, width, embedding)
+            with reading(self._engine) as connection:
+                meta = store.read_meta(connection)
+                hits = store.readable(connection, fused.ids[:depth].tolist(), held)
+            if not state.is_of(meta) and refreshes < _REFRESHES:
+                state, refreshes = self._live.refresh(), refreshes + 1
+                continue
+            found = select(_scored(hits, fused), _vectors(state, hits), k)
+            if len(found) == k or (is_all and depth >= len(fused.ids)) or depth >= _WIDEST:
+                return found
+            depth *= 4
+            width = max(width, depth)
+
+    def _rank(
+        self, state: State, query: str, held: frozenset[str], width: int, embedding: Vectors | None
+    ) -> tuple[Fused, bool]:
+        """Both arms' candidates in one order, and whether these are all there are."""
+        allowed = state.catalog.visible(held)
+        asked = self._pool.submit(state.words.search, query, width, allowed)
+        encoder = self._encoders.get(state.encoder or "")
+        fluency = spoken(encoder, query) if encoder is not None else 0.0
+        near = Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
+        if state.vectors is not None and encoder is not None and fluency > 0:
+            if embedding is None or encoder is not self._encoder:
+                embedding = encoder([query])
+            scores, ids = state.vectors.search(embedding.reshape(1, -1), width, allowed)
+            near = Hits(scores[0][ids[0] >= 0], ids[0][ids[0] >= 0])
+        worded = Hits(*asked.result())
+        fused = fuse(state.words, query, worded, near, spoken=fluency, model=learned(state.encoder or ""))
+        return fused, len(near.ids) < width and len(worded.ids) < width
+
+    # Upkeep
+
+    def unencoded(self) -> int:
+        """How many passages have no vector of this encoder yet; if any, `reencode` is due. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return store.count_unencoded(connection, self._encoder.id)
+
+    def reencode(
+        self, progress: Callable[[int, int], None] | None = None, stop: Callable[[], bool] = lambda: False
+    ) -> bool:
+        """Encode every passage that has no vector of this encoder, then let this encoder serve; whether it finished.
+
+        For a background thread: searches go on by the encoder that served before. `progress` is told the passages done
+        and all; `stop` is asked before each batch. Each batch is committed, so what was stopped or killed goes on where
+        it was. Raises StoreError.
+        """
+        after, done, total = -1, 0, self.unencoded()
+        while True:
+            if stop():
+                return False
+            with reading(self._engine) as connection:
+                ids = store.unencoded(connection, self._encoder.id, after, BATCH)
+                texts = store.texts_of(connection, ids)
+            if not ids:
+                break
+            rows = self._encoder(list(texts.values()))
+            with writing(self._engine) as connection:
+                store.bump(connection)
+                store.put_vectors(connection, texts, self._encoder.id, rows)
+            after, done = ids[-1], done + len(ids)
+            if progress is not None:
+                progress(min(done, total), total)
+        with writing(self._engine) as connection:
+            store.bump(connection)
+            store.set_encoder(connection, self._encoder.id)
+        self._changed = True
+        self._live.refresh()  # here, not at somebody's next query
+        while not stop():
+            with writing(self._engine) as connection:
+                if not store.delete_other_vectors(connection, self._encoder.id, BATCH):
+                    break
+        return True
+
+    def save(self) -> None:
+        """Save the index cache, so that the next start is quick. Raises StoreError."""
+        if self._live.save():
+            self._changed = False
+
+    def close(self) -> None:
+        """Save the index cache if it is behind, and end the background work. Raises StoreError."""
+        self._pool.shutdown()
+        if self._changed or self._live.is_behind():
+            self.save()
+        self._live.close()
+
+
+def _scored(hits: Sequence[Hit], fused: Fused) -> list[Hit]:
+    place = {passage: i for i, passage in enumerate(fused.ids.tolist())}
+    return [
+        hit.scored(float(fused.scores[i]), float(fused.similarities[i]))
+        for hit in hits
+        for i in [place[hit.passage.id]]
+    ]
+
+
+def _vectors(state: State, hits: Sequence[Hit]) -> Vectors:
+    if state.vectors is None:
+        return np.zeros((len(hits), 1), np.float32)
+    return state.vectors.vectors(np.array([hit.passage.id for hit in hits], dtype=np.int64))
