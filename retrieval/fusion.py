@@ -1,0 +1,201 @@
+"""Words and vectors into one ranking, weighed per query by a small learned model.
+
+No constant weight suits all questions: words win on encyclopedia questions, vectors on paraphrased FAQs. A network with
+one hidden layer reads, for each candidate, both arms' scores and what the query's words do in the passage, and returns
+the probability that the passage answers the query. It orders the passages and says when none of them answers.
+`finetune/fusion.py` trains it; the weights lie beside this file with their provenance.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupt
+from retrieval.overlap import Overlap, measure
+from retrieval.passage import Ids
+from retrieval.words import WordIndex
+
+WEIGHTS = Path(__file__).with_name("fusion.json")
+CONSTANT = 0.5  # the weight of vectors where nothing was learned for the encoder
+FEATURES = (
+    *("cosine", "cosine_minmax", "cosine_margin", "cosine_rank", "best_cosine", "cosine_spread", "voted"),
+    *("bm25_share", "bm25_minmax", "bm25_margin", "bm25_rank", "best_bm25", "bm25_spread"),
+    *("coverage", "window", "lead", "lead_precision", "pairs", "rarest", "log_length", "has_lead"),
+    *("log_words", "mean_idf", "unknown", "agreement", "blend"),
+)
+
+Row = NDArray[np.float64]
+Table = NDArray[np.float32]
+Weights = dict[str, list[float] | list[list[float]]]  # as JSON holds them
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What one arm found, best first. scores: (m,), BM25 or cosine. ids: (m,)."""
+
+    scores: NDArray[np.floating]
+    ids: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Fused:
+    """Best first. ids: (n,). scores: (n,) in 0..1: the probability that the passage answers the query where a learned
+    model ranked, else a plain blend of both arms that says nothing about answering (calibrated is False).
+    similarities: (n,) cosine, nan for passages that only words found.
+    """
+
+    ids: Ids
+    scores: Row
+    similarities: Row
+    calibrated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """logit = relu(((x - mean) / scale) @ w1 + b1) @ w2 + b2. mean, scale: (f,); w1: (f, h); b1, w2: (h,)."""
+
+    mean: Table
+    scale: Table
+    w1: Table
+    b1: Table
+    w2: Table
+    b2: float
+
+    @classmethod
+    def of(cls, weights: Weights) -> Self:
+        arrays = {name: np.array(weights[name], dtype=np.float32) for name in ("mean", "scale", "w1", "b1", "w2")}
+        return cls(**arrays, b2=float(np.asarray(weights["b2"])[0]))
+
+    def logits(self, table: Table) -> Row:
+        hidden = np.maximum(((table - self.mean) / self.scale) @ self.w1 + self.b1, 0)
+        result: Row = (hidden @ self.w2 + self.b2).astype(np.float64)
+        return result
+
+
+@cache
+def learned(encoder: str, path: Path = WEIGHTS) -> Fusion | None:
+    """The fusion trained with this encoder id (another encoder's cosines mean something else), else None.
+
+    Raises IndexCorrupt when the file is there and is not a fusion of these features.
+    """
+    if not path.exists():
+        return None
+    try:
+        stored = json.loads(path.read_text("utf-8"))
+        if stored["encoder"] != encoder:
+            return None
+        if tuple(stored["features"]) != FEATURES:
+            raise ValueError("other features")  # noqa: TRY301 - same remedy as a damaged file
+        return Fusion.of(stored["weights"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IndexCorrupt(f"{path.name} holds no fusion weights ({error}). Train them again or reinstall.") from error
+
+
+def fuse(
+    index: WordIndex, query: str, words: Hits, vectors: Hits, *, spoken: float = 1.0, model: Fusion | None = None
+) -> Fused:
+    """Both arms' passages in one order. At least 100 hits an arm are worth giving.
+
+    spoken: how well the encoder speaks the query's language, 0..1 (`retrieval.language`): at 0 vectors have no vote.
+    """
+    snapshot = index.snapshot
+    if spoken <= 0:
+        vectors = Hits(vectors.scores[:0], vectors.ids[:0])
+    ids = np.union1d(words.ids, vectors.ids)
+    similarities = np.full(len(ids), np.nan)
+    similarities[np.searchsorted(ids, vectors.ids)] = vectors.scores
+    if not len(ids):
+        return Fused(ids, similarities, similarities, calibrated=model is not None)
+    overlap = measure(snapshot, index.parse(query, snapshot), ids)
+    if model is None:
+        scores = blend(overlap.bm25, similarities, spoken * CONSTANT)
+    else:
+        logits = spoken * model.logits(features(overlap, similarities)) if spoken > 0 else np.zeros(len(ids))
+        if spoken < 1:
+            logits += (1 - spoken) * model.logits(features(overlap, np.full(len(ids), np.nan)))
+        scores = 1 / (1 + np.exp(-logits))
+    order = np.lexsort((ids, -scores))
+    return Fused(ids[order], scores[order], similarities[order], calibrated=model is not None)
+
+
+def blend(bm25: Row, similarities: Row, weight: float) -> Row:
+    """Min-max scores of both arms, `weight` on vectors (nan: not found, as bad as the worst found)."""
+    worded = bm25 / max(bm25.max(initial=0), 1e-9)
+    return (1 - weight) * worded + weight * _minmax(similarities)
+
+
+def features(overlap: Overlap, similarities: Row) -> Table:
+    """What the model reads of each of n candidates, (n, len(FEATURES)). similarities: (n,), nan where vectors did not
+    find it; all nan when they did not vote.
+    """
+    n = len(similarities)
+    voted = bool(np.isfinite(similarities).any())
+    cosine = np.where(np.isfinite(similarities), similarities, np.nanmin(similarities)) if voted else np.zeros(n)
+    bm25 = overlap.bm25
+    cosine_rank, bm25_rank = _ranks(cosine), _ranks(bm25)
+    top = np.partition(cosine, -min(n, 10))[-min(n, 10)]
+    top_words = np.partition(bm25, -min(n, 10))[-min(n, 10)]
+    mass = max(overlap.mass, 1e-9)
+    agreement = np.count_nonzero((cosine_rank < 10) & (bm25_rank < 10)) / min(n, 10) if voted else 0.0
+    columns: dict[str, Row | float] = {
+        "cosine": cosine,
+        "cosine_minmax": _minmax(similarities) if voted else 0.0,
+        "cosine_margin": _margin(cosine),
+        "cosine_rank": np.log1p(cosine_rank) if voted else 0.0,
+        "best_cosine": cosine.max(),
+        "cosine_spread": cosine.max() - top,
+        "voted": float(voted),
+        "bm25_share": bm25 / mass,
+        "bm25_minmax": bm25 / max(bm25.max(), 1e-9),
+        "bm25_margin": _margin(bm25) / mass,
+        "bm25_rank": np.log1p(bm25_rank),
+        "best_bm25": bm25.max() / mass,
+        "bm25_spread": (bm25.max() - top_words) / mass,
+        "coverage": overlap.coverage,
+        "window": overlap.window,
+        "lead": overlap.lead,
+        "lead_precision": overlap.lead_precision,
+        "pairs": overlap.pairs,
+        "rarest": overlap.rarest,
+        "log_length": np.log1p(overlap.length),
+        "has_lead": overlap.has_lead,
+        "log_words": np.log1p(overlap.count),
+        "mean_idf": overlap.mass / max(overlap.count, 1),
+        "unknown": overlap.unknown,
+        "agreement": agreement,
+        "blend": blend(bm25, similarities, CONSTANT if voted else 0.0),
+    }
+    table = np.empty((n, len(FEATURES)), dtype=np.float32)
+    for i, name in enumerate(FEATURES):
+        table[:, i] = columns[name]
+    return table
+
+
+def _minmax(similarities: Row) -> Row:
+    found = similarities[np.isfinite(similarities)]
+    if not len(found):
+        return np.zeros(len(similarities))
+    low, high = found.min(), found.max()
+    scaled: Row = (np.nan_to_num(similarities, nan=low) - low) / max(high - low, 1e-9)
+    return scaled
+
+
+def _ranks(scores: Row) -> Row:
+    ranks = np.empty(len(scores))
+    ranks[np.argsort(-scores, kind="stable")] = np.arange(len(scores))
+    return ranks
+
+
+def _margin(scores: Row) -> Row:
+    """How far each is behind the best; the best, how far it is ahead of the second."""
+    if len(scores) < 2:
+        return np.zeros(len(scores))
+    best = int(scores.argmax())
+    margin = scores - scores[best]
+    margin[best] = scores[best] - np.delete(scores, best).max()
+    return margin

@@ -1,0 +1,101 @@
+"""An immutable stretch of the word index: a token store (what each passage says, in order) with its inverted copy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.passage import Ids
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Passages sorted by id, as term numbers in reading order and as postings.
+
+    ids: (n,). starts: (n + 1,) where each passage's tokens begin. tokens: (starts[-1],). leads: (n,) how many tokens
+    the first line has where it is short, else 0. live: (n,). terms: (u,) sorted; the postings of terms[i] are
+    rows[bounds[i]:bounds[i + 1]] (sorted) with their counts.
+    """
+
+    ids: Ids
+    starts: NDArray[np.int64]
+    tokens: Ints
+    leads: Ints
+    live: Flags
+    terms: Ints = field(repr=False)
+    bounds: NDArray[np.int64] = field(repr=False)
+    rows: Ints = field(repr=False)
+    counts: Floats = field(repr=False)
+
+    @classmethod
+    def of(cls, ids: Ids, lengths: NDArray[np.int64], tokens: Ints, leads: Ints) -> Self:
+        """Invert token rows given in ascending order of their ids."""
+        starts = np.concatenate(([0], np.cumsum(lengths)))
+        owner = np.repeat(np.arange(len(ids), dtype=np.int64), lengths)
+        keys = (tokens.astype(np.int64) << 32) | owner
+        keys.sort()
+        firsts = np.flatnonzero(np.diff(keys, prepend=-1))
+        counts = np.diff(firsts, append=len(keys)).astype(np.float32)
+        keys = keys[firsts]
+        owners = keys >> 32
+        begins = np.flatnonzero(np.diff(owners, prepend=-1))
+        return cls(
+            ids=ids,
+            starts=starts,
+            tokens=tokens,
+            leads=leads,
+            live=np.ones(len(ids), dtype=bool),
+            terms=owners[begins].astype(np.int32),
+            bounds=np.append(begins, len(keys)),
+            rows=(keys & 0xFFFFFFFF).astype(np.int32),
+            counts=counts,
+        )
+
+    def postings(self, term: int) -> tuple[Ints, Floats]:
+        """The rows that hold `term`, ascending, and how often."""
+        i = int(self.terms.searchsorted(np.int32(term)))  # another type would copy all terms first
+        if i == len(self.terms) or self.terms[i] != term:
+            return self.rows[:0], self.counts[:0]
+        span = slice(self.bounds[i], self.bounds[i + 1])
+        return self.rows[span], self.counts[span]
+
+    def find(self, ids: Ids) -> tuple[NDArray[np.int64], Flags]:
+        """For each of `ids` its row, and whether it is here and live."""
+        rows = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        return rows, (self.ids[rows] == ids) & self.live[rows]
+
+    def gather(self, rows: NDArray[np.int64]) -> tuple[Ints, NDArray[np.int64]]:
+        """The tokens of `rows` one after the other, and each row's length."""
+        lengths = self.starts[rows + 1] - self.starts[rows]
+        ends = np.cumsum(lengths)
+        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.starts[rows] - ends + lengths, lengths)
+        return self.tokens[places], lengths
+
+
+def merged(segments: Sequence[Segment]) -> Segment:
+    """One segment of the live rows of all."""
+    rows = [np.flatnonzero(segment.live) for segment in segments]
+    ids = np.concatenate([np.zeros(0, np.int64), *(s.ids[r] for s, r in zip(segments, rows, strict=True))])
+    order = np.argsort(ids)
+    gathered = [segment.gather(r) for segment, r in zip(segments, rows, strict=True)]
+    tokens = np.concatenate([np.zeros(0, np.int32), *(tokens for tokens, _ in gathered)])
+    lengths = np.concatenate([np.zeros(0, np.int64), *(lengths for _, lengths in gathered)])
+    leads = np.concatenate([np.zeros(0, np.int32), *(s.leads[r] for s, r in zip(segments, rows, strict=True))])
+    starts = np.cumsum(lengths) - lengths
+    lengths = lengths[order]
+    ends = np.cumsum(lengths)
+    places = np.arange(len(tokens)) + np.repeat(starts[order] - ends + lengths, lengths)
+    return Segment.of(ids[order], lengths, tokens[places], leads[order])
+
+
+def document_frequency(tokens: Ints, lengths: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """In how many rows each term occurs, (size,)."""
+    owner = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
+    pairs = np.unique((tokens.astype(np.int64) << 32) | owner)
+    return np.bincount(pairs >> 32, minlength=size)

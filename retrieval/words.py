@@ -1,0 +1,288 @@
+"""The words arm: incremental BM25 in memory, saved as plain arrays.
+
+Robertson & Zaragoza 2009 with Lucene's idf and constants (k1 1.2, b 0.75): score = sum over the query's words of
+idf * tf / (tf + k1 * (1 - b + b * length / mean length)), idf = ln(1 + (N - df + .5) / (df + .5)). N, df and the mean
+length are exact over the live passages after every change.
+
+An index is a list of immutable segments, each a token store (what each passage says, in order) with an inverted copy.
+Adding makes a small segment and merges it with its smaller neighbours, so their sizes fall geometrically; removing
+marks rows dead until the next merge. Searches read one snapshot and never wait for a writer.
+"""
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.errors import IndexCorrupt
+from retrieval.files import read_manifest, write_folder_atomically
+from retrieval.passage import Ids, PassageSet
+from retrieval.postings import Flags, Floats, Segment, document_frequency, merged
+from retrieval.tokens import words
+
+K1, B = 1.2, 0.75
+LEAD = 40  # words: a longer first line is a paragraph, not a heading or a question
+SMALL = 512  # passages: smaller segments always merge, since each costs a query the same fixed time
+GROWTH = 4  # a segment merges into the one before it unless that is more than this many times its size
+BLOCK = 64  # passages whose best score stands for them while the k-th best is estimated
+QUERY_WORDS = 256  # a pasted page is searched by its first words
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a search reads: never changed, only replaced.
+
+    norms: BM25's length part of each segment's rows. df: (terms,) live passages that hold a term. total: live tokens.
+    """
+
+    segments: tuple[Segment, ...] = ()
+    norms: tuple[Floats, ...] = field(default=(), repr=False)
+    df: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64), repr=False)
+    size: int = 0
+    total: int = 0
+
+    @classmethod
+    def of(cls, segments: Sequence[Segment], df: NDArray[np.int64], size: int, total: int) -> Self:
+        slope = K1 * B * size / total if total else 0.0
+        norms = tuple((K1 * (1 - B) + slope * np.diff(each.starts)).astype(np.float32) for each in segments)
+        return cls(tuple(segments), norms, df, size, total)
+
+    def holds(self, term: int) -> bool:
+        return term < len(self.df) and self.df[term] > 0
+
+    def idf(self, terms: NDArray[np.int64]) -> NDArray[np.float64]:
+        df = self.df[terms]
+        return np.log1p((self.size - df + 0.5) / (df + 0.5))
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A query as an index knows it. Its t terms are distinct and held by some passage.
+
+    idf: (t,). weights: (t,) idf times the word's count in the query. pairs: places in `terms` of words that follow each
+    other in the query, distinct. count: distinct words, known or not. unknown: the idf mass of those in no passage.
+    """
+
+    terms: NDArray[np.int64]
+    idf: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    pairs: tuple[NDArray[np.int64], NDArray[np.int64]]
+    count: int
+    unknown: float
+
+
+class WordIndex:
+    """BM25 over passages that come and go. Any thread may search while one changes it."""
+
+    def __init__(self) -> None:
+        self._vocabulary: dict[str, int] = {}
+        self._snapshot = Snapshot()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._snapshot.size
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self._snapshot
+
+    def number(self, word: str) -> int | None:
+        """The term number of a word that was ever added."""
+        return self._vocabulary.get(word)
+
+    def add(self, ids: Ids, texts: Sequence[str]) -> None:
+        """Index `texts` under `ids` (unique, non-negative); an id that is already here is replaced.
+
+        Raises ValueError when ids repeat or their number is not that of the texts.
+        """
+        ids = np.asarray(ids, dtype=np.int64)
+        if len(ids) != len(texts) or len(np.unique(ids)) != len(ids) or (len(ids) and ids.min() < 0):
+            raise ValueError("ids must be unique, non-negative, and as many as the texts")
+        if not len(ids):
+            return
+        cut = [words(text) for text in texts]
+        firsts = [_lead(text) for text in texts]
+        order = np.argsort(ids)
+        with self._lock:
+            number = self._vocabulary
+            for text in cut:
+                for word in text:
+                    if word not in number:
+                        number[word] = len(number)
+            tokens = np.fromiter((number[w] for i in order for w in cut[i]), dtype=np.int32)
+            lengths = np.array([len(cut[i]) for i in order], dtype=np.int64)
+            segment = Segment.of(ids[order], lengths, tokens, np.array([firsts[i] for i in order], dtype=np.int32))
+            self._snapshot = _with(_without(self._snapshot, ids), segment, len(number))
+
+    def remove(self, ids: Ids) -> None:
+        """Forget these passages; unknown ids are ignored."""
+        with self._lock:
+            self._snapshot = _without(self._snapshot, np.unique(np.asarray(ids, dtype=np.int64)))
+
+    def parse(self, query: str, snapshot: Snapshot) -> Query:
+        """The query's words as `snapshot` knows them."""
+        asked = words(query)[:QUERY_WORDS]
+        counts = Counter(asked)
+        known = {w: n for w in counts if (n := self._vocabulary.get(w, -1)) >= 0 and snapshot.holds(n)}
+        place = {word: i for i, word in enumerate(known)}
+        pairs = {(place[a], place[b]) for a, b in pairwise(asked) if a in place and b in place}
+        left, right = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
+        terms = np.array(list(known.values()), dtype=np.int64)
+        idf = snapshot.idf(terms)
+        unknown = (len(counts) - len(known)) * float(np.log1p(2 * snapshot.size + 1))
+        repeats = np.array([counts[word] for word in known], dtype=np.float64)
+        return Query(terms, idf, idf * repeats, (left, right), len(counts), unknown)
+
+    def search(self, query: str, k: int, allowed: PassageSet | None = None) -> tuple[Floats, Ids]:
+        """The `k` best passages: scores (m,) descending and positive, ids (m,), m <= k; ties by ascending id."""
+        snapshot = self._snapshot
+        parsed = self.parse(query, snapshot)
+        scores, ids = np.zeros(0), np.zeros(0, dtype=np.int64)
+        if not len(parsed.terms) or k < 1:
+            return scores.astype(np.float32), ids
+        for segment, norms in zip(snapshot.segments, snapshot.norms, strict=True):
+            floor = float(scores[-1]) if len(scores) == k else 0.0
+            rows = _contenders(segment, norms, parsed, k, floor, _mask(segment, allowed))
+            exact = score(segment, norms, parsed, rows)
+            scores, ids = np.concatenate((scores, exact)), np.concatenate((ids, segment.ids[rows]))
+            best = np.lexsort((ids, -scores))[:k]
+            scores, ids = scores[best], ids[best]
+        return scores.astype(np.float32), ids
+
+    def save(self, folder: Path, facts: dict[str, object]) -> None:
+        """Write the live passages (and no word of a removed one) to `folder`, whole or not at all. Raises OSError."""
+        with self._lock:
+            snapshot, vocabulary = self._snapshot, list(self._vocabulary)
+        whole = merged(snapshot.segments)
+        used = np.flatnonzero(np.bincount(whole.tokens, minlength=len(vocabulary)))
+        renumbered = np.zeros(len(vocabulary), dtype=np.int32)
+        renumbered[used] = np.arange(len(used))
+
+        def fill(fresh: Path) -> None:
+            np.save(fresh / "ids.npy", whole.ids)
+            np.save(fresh / "starts.npy", whole.starts)
+            np.save(fresh / "tokens.npy", renumbered[whole.tokens])
+            np.save(fresh / "leads.npy", whole.leads)
+            (fresh / "words.json").write_text(json.dumps([vocabulary[i] for i in used], ensure_ascii=False), "utf-8")
+
+        write_folder_atomically(folder, fill, {**facts, "format": FORMAT})
+
+    @classmethod
+    def load(cls, folder: Path) -> tuple[Self, dict[str, object]]:
+        """The index in `folder` and the facts it was saved with. Raises IndexCorrupt."""
+        try:
+            facts = read_manifest(folder)
+            if facts.pop("format", None) != FORMAT:
+                raise ValueError("another format")
+            ids, starts, tokens, leads = (
+                np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("ids", "starts", "tokens", "leads")
+            )
+            vocabulary = json.loads((folder / "words.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise IndexCorrupt(
+                f"The word index in {folder} cannot be used ({error}). It is rebuilt from the store."
+            ) from error
+        index = cls()
+        index._vocabulary = {word: number for number, word in enumerate(vocabulary)}
+        if len(ids):
+            segment = Segment.of(ids, np.diff(starts), tokens, leads)
+            index._snapshot = _with(Snapshot(), segment, len(vocabulary))
+        return index, facts
+
+
+def score(segment: Segment, norms: Floats, query: Query, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The exact scores of `rows`, (len(rows),): one order of summation, so equal texts score equal."""
+    total, narrow, lengths = np.zeros(len(rows)), rows.astype(np.int32), norms[rows]
+    for term, weight in zip(query.terms, query.weights, strict=True):
+        holders, counts = segment.postings(int(term))
+        if len(holders):
+            at = np.minimum(holders.searchsorted(narrow), len(holders) - 1)
+            held = np.where(holders[at] == narrow, counts[at], np.float32(0))
+            total += weight * (held / (held + lengths))
+    return total
+
+
+def _contenders(
+    segment: Segment, norms: Floats, query: Query, k: int, floor: float, mask: Flags | None
+) -> NDArray[np.int64]:
+    """Rows among which the segment's k best are: a superset, ascending.
+
+    MaxScore (Turtle & Flood 1995) for arrays: rare words first; once those left cannot lift a passage that is far
+    below the k-th best so far, they are only looked up for the contenders.
+    """
+    n = len(segment.ids)
+    block = max(1, min(BLOCK, n // (4 * k)))
+    partial = np.zeros(-(-n // block) * block, dtype=np.float32)
+    if mask is not None:
+        partial[:n][~mask] = -np.inf  # stays so whatever is added
+    lists = [(*segment.postings(int(t)), w) for t, w in zip(query.terms, query.weights, strict=True)]
+    lists = sorted((each for each in lists if len(each[0])), key=lambda each: len(each[0]))
+    left = sum(weight for _, _, weight in lists)
+    for i, (rows, counts, weight) in enumerate(lists):
+        if i and len(rows) * 16 > n:  # worth asking whether this long list matters
+            bound = _kth(partial, block, k, floor) - left
+            if bound > 0 and np.count_nonzero(partial >= bound) <= 8 * k:
+                return np.flatnonzero(partial >= bound)
+        partial[rows] += np.float32(weight) * (counts / (counts + norms[rows]))
+        left -= weight
+    return np.flatnonzero((partial > 0) & (partial >= _kth(partial, block, k, floor)))
+
+
+def _kth(partial: Floats, block: int, k: int, floor: float) -> float:
+    """A lower bound of the k-th best score: that many blocks each hold one at least as good. Less a rounding margin."""
+    best = partial.reshape(block, -1).max(axis=0)  # strided blocks: eight times faster than consecutive ones
+    found = float(np.partition(best, len(best) - k)[len(best) - k]) if len(best) >= k else 0.0
+    return max(found, floor) * (1 - 1e-5)
+
+
+def _mask(segment: Segment, allowed: PassageSet | None) -> Flags | None:
+    """Which rows may be found; None: all."""
+    if allowed is None:
+        return None if segment.live.all() else segment.live
+    return segment.live & allowed.contains(segment.ids)
+
+
+def _lead(text: str) -> int:
+    """How many words the first line has where it is short: a heading, a question, or a one-line text."""
+    first = text.split("\n", 1)[0]
+    size = len(words(first)) if len(first) <= LEAD * 12 else 0
+    return size if size <= LEAD else 0
+
+
+def _without(snapshot: Snapshot, ids: Ids) -> Snapshot:
+    segments, df, gone, gone_tokens = [], snapshot.df, 0, 0
+    for segment in snapshot.segments:
+        rows, here = segment.find(ids)
+        rows = rows[here]
+        if not len(rows):
+            segments.append(segment)
+            continue
+        live = segment.live.copy()
+        live[rows] = False
+        tokens, lengths = segment.gather(rows)
+        df = df - document_frequency(tokens, lengths, len(df))
+        gone, gone_tokens = gone + len(rows), gone_tokens + len(tokens)
+        if live.any():
+            dead = replace(segment, live=live)
+            segments.append(dead if 2 * np.count_nonzero(live) > len(live) else merged((dead,)))
+    return Snapshot.of(segments, df, snapshot.size - gone, snapshot.total - gone_tokens)
+
+
+def _with(snapshot: Snapshot, segment: Segment, vocabulary: int) -> Snapshot:
+    df = np.zeros(vocabulary, dtype=np.int64)
+    df[: len(snapshot.df)] = snapshot.df
+    df[segment.terms] += np.diff(segment.bounds)
+    size, total = snapshot.size + len(segment.ids), snapshot.total + len(segment.tokens)
+    segments = list(snapshot.segments)
+    tail = [segment]
+    while segments and len(segments[-1].ids) <= max(SMALL, GROWTH * sum(len(each.ids) for each in tail)):
+        tail.append(segments.pop())
+    return Snapshot.of((*segments, merged(tail) if len(tail) > 1 else segment), df, size, total)
