@@ -63,6 +63,11 @@ class Memory:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> Engine:
+        """The store, for what reaches across rooms: forgetting, export, backup."""
+        return self._engine
+
     def person(self, account: str, audiences: Iterable[str] = ()) -> Person:
         """Who `account` (`platform:tenant:user`) is, made known at first sight; `audiences`: what they may read now."""
         with reading(self._engine) as connection:

@@ -66,8 +66,13 @@ class _Measure:
     def lines(self, turn: str, text: str, reply: str) -> _Lines:
         whole = (Line("user", text), Line("assistant", reply)) if reply else (Line("user", text),)
         most = self.share(LINE)
-        lines = tuple(Line(line.role, shorten(line.text, most, self.count)) for line in whole)
-        return _Lines(turn, whole, lines, sum(self.count(line.text) + ROLE_TOKENS for line in lines))
+        lines: list[Line] = []
+        cost = 0
+        for line in whole:
+            tokens = self.count(line.text)
+            lines.append(line if tokens <= most else Line(line.role, shorten(line.text, most, self.count)))
+            cost += min(tokens, most) + ROLE_TOKENS
+        return _Lines(turn, whole, tuple(lines), cost)
 
     def cost(self, window: _Window) -> int:
         summary = self.count(window.summary) + ROLE_TOKENS if window.summary else 0

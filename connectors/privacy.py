@@ -1,0 +1,277 @@
+"""One person's rights across all rooms: to be forgotten, with a check that it worked, and to get a copy of it all."""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine, String, Text
+
+from agent.erasure import Forgotten
+from agent.memory import Memory
+from agent.memory_tables import CleanText, Json, turns
+from agent.message import Person, Turn
+from retrieval.database import metadata, reading
+from retrieval.errors import StoreError
+from retrieval.files import write_atomically
+from retrieval.knowledge import KnowledgeBase
+from retrieval.tables import contents, documents, passages, roots
+
+TYPED_LINES = "typed-lines"  # in the home folder: what was typed in the terminal, for its line editing
+PHRASE = 48  # characters of a message that are looked for afterwards
+LEAST = 16  # UTF-8 bytes below which a phrase is nobody's own
+MOST = 200  # phrases looked for in files, of the latest messages
+FEW = 20  # in PostgreSQL, where each costs a scan of every table
+_PIECE = 8 << 20  # bytes of a file read at a time
+_WEIGHTS = {".safetensors", ".bin"}  # large, and no text
+_TEXTS = (String, CleanText, Json)
+_KNOWLEDGE = (documents, passages, contents, roots)
+_UNESCAPED = re.compile(r'[^"\\\x00-\x1f]+')  # a run of characters that JSON writes as they are
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetReport:
+    """What forgetting reached. checked: phrases searched for afterwards. left: where some were found all the same."""
+
+    forgotten: Forgotten
+    documents: tuple[str, ...]
+    typed_lines: bool
+    checked: int
+    left: tuple[str, ...]
+    postgresql: bool
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What was reached, what was checked, and what was not reached, for the person."""
+        reached = self.forgotten
+        counted = (
+            (reached.turns, "of your messages deleted, each with the reply to it"),
+            (reached.summaries, "running summaries dropped; they are made afresh without you"),
+            (reached.ratings, "ratings deleted: yours, and those of replies to you"),
+            (reached.cleaned, "answers to other people cleaned of your words"),
+            (len(self.documents), "documents made from your words deleted, with their passages and the index cache"),
+            (reached.accounts, "account names deleted"),
+        )
+        sentences = [f"{count} {what}." for count, what in counted if count]
+        if self.typed_lines:
+            sentences.append("The terminal's history of typed lines deleted.")
+        if not sentences:
+            sentences.append("Nothing about you was stored.")
+        if self.left:
+            sentences.append(
+                f"Checked with {self.checked} phrases of yours, and some are still in {', '.join(self.left)}."
+            )
+        elif self.checked:
+            sentences.append(f"Checked: none of {self.checked} phrases of yours is left.")
+        if reached.quoting:
+            sentences.append(
+                f"Not deleted: {reached.quoting} messages in which other people quote you; they are theirs."
+            )
+        sentences.append("Not reached: backups and exports made earlier. Delete them yourself.")
+        if self.postgresql:
+            sentences.append("Not reached: PostgreSQL's own log and backups, and freed space until it overwrites it.")
+        return tuple(sentences)
+
+
+class TurnCopy(TypedDict):
+    place: str
+    sent: str
+    message: str
+    understood_as: str
+    decision: str
+    sources: list[str]
+    reply: str
+    notice: str
+    generator: str
+
+
+class RatingCopy(TypedDict):
+    turn: str
+    rating: int
+    comment: str
+    given: str
+
+
+class DocumentCopy(TypedDict):
+    source: str
+    title: str
+    audience: str
+    passages: list[str]
+
+
+class PersonCopy(TypedDict):
+    """Everything held about one person. Times are ISO 8601 in UTC."""
+
+    person: str
+    accounts: list[str]
+    met: str
+    consent: bool
+    administrator: bool
+    turns: list[TurnCopy]
+    ratings: list[RatingCopy]
+    documents: list[DocumentCopy]
+    typed_lines: list[str]
+
+
+def forget(person: Person, memory: Memory, knowledge: KnowledgeBase, home: Path) -> ForgetReport:
+    """Delete everything about a person, in the store, the index cache and `home`; then look whether it is gone.
+
+    Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
+    """
+    held = memory.held(person.id)
+    phrases = phrases_of(turn.message.text for turn in reversed(held.turns)) if held else []
+    sources = knowledge.remove_author(person.id)
+    forgotten = memory.forget(person.id, sources)
+    typed = _typed_lines(person, home)
+    if typed:
+        _delete(typed)
+    postgresql = memory.engine.dialect.name == "postgresql"
+    phrases = [*person.accounts, person.id, *phrases[: FEW if postgresql else MOST]] if held else []
+    left = (*_left_in_store(memory.engine, phrases), *_left_in_files(memory.engine, home, phrases))
+    return ForgetReport(forgotten, sources, typed is not None, len(phrases), left, postgresql)
+
+
+def copy_of(person: Person, memory: Memory, home: Path) -> PersonCopy:
+    """Everything held about a person, ready for JSON. Raises StoreError."""
+    held = memory.held(person.id)
+    if held is None:
+        raise StoreError("Nothing is stored about you.")
+    typed = _typed_lines(person, home)
+    lines = typed.read_text("utf-8", "replace").splitlines() if typed else []
+    return PersonCopy(
+        person=person.id,
+        accounts=list(held.person.accounts),
+        met=held.met.isoformat(),
+        consent=held.person.consent,
+        administrator=held.person.administrator,
+        turns=[_turn_copy(turn) for turn in held.turns],
+        ratings=[
+            RatingCopy(turn=each.turn, rating=each.rating, comment=each.comment, given=each.given.isoformat())
+            for each in held.ratings
+        ],
+        documents=_documents_of(memory.engine, person),
+        typed_lines=[line.removeprefix("+") for line in lines if line.startswith("+")],  # how prompt_toolkit marks them
+    )
+
+
+def write_copy(person: Person, memory: Memory, home: Path, file: Path) -> PersonCopy:
+    """Write `copy_of` a person to a JSON file that only its owner may read. Raises StoreError."""
+    copy = copy_of(person, memory, home)
+    try:
+        write_atomically(file, json.dumps(copy, ensure_ascii=False, indent=2).encode())
+    except OSError as error:
+        raise StoreError(f"The export could not be written to {file}: {error.strerror}.") from error
+    return copy
+
+
+def phrases_of(texts: Iterable[str]) -> list[str]:
+    """Up to MOST phrases that would give the texts away, one a text, as the store would write them."""
+    found: dict[str, None] = {}
+    for text in texts:
+        phrase = max(_UNESCAPED.findall(text), key=len, default="").strip()[:PHRASE]
+        if len(phrase.encode()) >= LEAST:
+            found[phrase] = None
+        if len(found) == MOST:
+            break
+    return list(found)
+
+
+def _turn_copy(turn: Turn) -> TurnCopy:
+    understood = turn.understanding
+    return TurnCopy(
+        place=turn.message.place.key,
+        sent=turn.message.sent.isoformat(),
+        message=turn.message.text,
+        understood_as=f"{understood.intent} ({understood.confidence:.2f}), "
+        f"{understood.sentiment} ({understood.sentiment_confidence:.2f}): {' '.join(understood.reasons)}",
+        decision=f"{turn.decision.move}: {turn.decision.reason}",
+        sources=[passage.source for passage in turn.passages],
+        reply=turn.reply.text,
+        notice=turn.reply.notice,
+        generator=turn.reply.generator,
+    )
+
+
+def _documents_of(engine: Engine, person: Person) -> list[DocumentCopy]:
+    copies: dict[str, DocumentCopy] = {}
+    query = (
+        sa.select(documents.c.source, documents.c.title, documents.c.audience, passages.c.text)
+        .join(passages, passages.c.content == documents.c.content, isouter=True)
+        .where(documents.c.author == person.id)
+        .order_by(documents.c.source, passages.c.ordinal)
+    )
+    with reading(engine) as connection:
+        for row in connection.execute(query):
+            empty = DocumentCopy(source=row.source, title=row.title, audience=row.audience, passages=[])
+            texts = copies.setdefault(row.source, empty)["passages"]
+            if row.text is not None:
+                texts.append(row.text)
+    return list(copies.values())
+
+
+def _left_in_store(engine: Engine, phrases: list[str]) -> list[str]:
+    """Columns that hold a phrase which is in nobody else's message and no document, and the freed space of a file."""
+    store = _store_file(engine)
+    suspects = _found_in(store, phrases) if store else set(phrases)
+    columns = [column for table in metadata.sorted_tables for column in table.c if isinstance(column.type, _TEXTS)]
+    left: set[str] = set()
+    for phrase in sorted(suspects):
+        with reading(engine) as connection:
+            holding = [column for column in columns if _holds(connection, column, phrase)]
+        if not holding and store:
+            left.add(f"the freed space of {store}")
+        if not any(column is turns.c.text or column.table in _KNOWLEDGE for column in holding):
+            left |= {f"{column.table.name}.{column.name}" for column in holding}
+    return sorted(left)
+
+
+def _left_in_files(engine: Engine, home: Path, phrases: list[str]) -> list[str]:
+    store = _store_file(engine)
+    files = [path for path in sorted(home.rglob("*")) if path.is_file() and path.suffix not in _WEIGHTS]
+    return [str(path) for path in files if path.resolve() != store and _found_in(path, phrases)]
+
+
+def _holds(connection: Connection, column: sa.Column[object], phrase: str) -> bool:
+    query = sa.select(sa.literal(1)).where(sa.cast(column, Text).contains(phrase, autoescape=True)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _store_file(engine: Engine) -> Path | None:
+    return Path(engine.url.database).resolve() if engine.dialect.name == "sqlite" and engine.url.database else None
+
+
+def _found_in(path: Path, phrases: Iterable[str]) -> set[str]:
+    wanted = {phrase: phrase.encode() for phrase in phrases}
+    overlap = max(map(len, wanted.values()), default=1)
+    found: set[str] = set()
+    try:
+        with path.open("rb") as file:
+            window = b""
+            while piece := file.read(_PIECE):
+                window = window[-overlap:] + piece
+                found |= {phrase for phrase, content in wanted.items() if content in window}
+    except FileNotFoundError:  # replaced meanwhile
+        pass
+    except OSError as error:
+        raise StoreError(f"{path} could not be searched ({error.strerror}). Look into it yourself.") from error
+    return found
+
+
+def _typed_lines(person: Person, home: Path) -> Path | None:
+    """The file of what this person typed in the terminal, if there is one."""
+    file = home / TYPED_LINES
+    at_terminal = any(account.startswith("terminal:") for account in person.accounts)
+    return file if at_terminal and file.exists() else None
+
+
+def _delete(path: Path) -> None:
+    """Overwrite a file with zeros, then remove it."""
+    try:
+        with path.open("r+b") as file:
+            file.write(bytes(path.stat().st_size))
+        path.unlink()
+    except OSError as error:
+        raise StoreError(f"{path} could not be deleted ({error.strerror}). Delete it yourself.") from error
