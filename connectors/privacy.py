@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, String, Text
@@ -17,7 +17,6 @@ from agent.message import Person, Turn
 from retrieval.database import metadata, reading
 from retrieval.errors import StoreError
 from retrieval.files import write_atomically
-from retrieval.knowledge import KnowledgeBase
 from retrieval.tables import contents, documents, passages, roots
 
 TYPED_LINES = "typed-lines"  # in the home folder: what was typed in the terminal, for its line editing
@@ -76,6 +75,12 @@ class ForgetReport:
         return tuple(sentences)
 
 
+class Shelf(Protocol):
+    """The knowledge base, with its indexes in memory or without."""
+
+    def remove_author(self, person: str) -> tuple[str, ...]: ...
+
+
 class TurnCopy(TypedDict):
     place: str
     sent: str
@@ -116,7 +121,7 @@ class PersonCopy(TypedDict):
     typed_lines: list[str]
 
 
-def forget(person: Person, memory: Memory, knowledge: KnowledgeBase, home: Path) -> ForgetReport:
+def forget(person: Person, memory: Memory, knowledge: Shelf, home: Path) -> ForgetReport:
     """Delete everything about a person, in the store, the index cache and `home`; then look whether it is gone.
 
     Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
