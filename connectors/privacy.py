@@ -19,7 +19,6 @@ from retrieval.errors import StoreError
 from retrieval.files import write_atomically
 from retrieval.tables import contents, documents, passages, roots
 
-TYPED_LINES = "typed-lines"  # in the home folder: what was typed in the terminal, for its line editing
 PHRASE = 48  # characters of a message that are looked for afterwards
 LEAST = 16  # UTF-8 bytes below which a phrase is nobody's own
 MOST = 200  # phrases looked for in files, of the latest messages
@@ -37,7 +36,6 @@ class ForgetReport:
 
     forgotten: Forgotten
     documents: tuple[str, ...]
-    typed_lines: bool
     checked: int
     left: tuple[str, ...]
     postgresql: bool
@@ -55,8 +53,6 @@ class ForgetReport:
             (reached.accounts, "account names deleted"),
         )
         sentences = [f"{count} {what}." for count, what in counted if count]
-        if self.typed_lines:
-            sentences.append("The terminal's history of typed lines deleted.")
         if not sentences:
             sentences.append("Nothing about you was stored.")
         if self.left:
@@ -118,11 +114,10 @@ class PersonCopy(TypedDict):
     turns: list[TurnCopy]
     ratings: list[RatingCopy]
     documents: list[DocumentCopy]
-    typed_lines: list[str]
 
 
 def forget(person: Person, memory: Memory, knowledge: Shelf, home: Path) -> ForgetReport:
-    """Delete everything about a person, in the store, the index cache and `home`; then look whether it is gone.
+    """Delete everything about a person from the store and the index cache, then look in both and in `home` for traces.
 
     Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
     """
@@ -130,22 +125,17 @@ def forget(person: Person, memory: Memory, knowledge: Shelf, home: Path) -> Forg
     phrases = phrases_of(turn.message.text for turn in reversed(held.turns)) if held else []
     sources = knowledge.remove_author(person.id)
     forgotten = memory.forget(person.id, sources)
-    typed = _typed_lines(person, home)
-    if typed:
-        _delete(typed)
     postgresql = memory.engine.dialect.name == "postgresql"
-    phrases = [*person.accounts, person.id, *phrases[: FEW if postgresql else MOST]] if held else []
+    phrases = [person.id, *phrases[: FEW if postgresql else MOST]] if held else []
     left = (*_left_in_store(memory.engine, phrases), *_left_in_files(memory.engine, home, phrases))
-    return ForgetReport(forgotten, sources, typed is not None, len(phrases), left, postgresql)
+    return ForgetReport(forgotten, sources, len(phrases), left, postgresql)
 
 
-def copy_of(person: Person, memory: Memory, home: Path) -> PersonCopy:
+def copy_of(person: Person, memory: Memory) -> PersonCopy:
     """Everything held about a person, ready for JSON. Raises StoreError."""
     held = memory.held(person.id)
     if held is None:
         raise StoreError("Nothing is stored about you.")
-    typed = _typed_lines(person, home)
-    lines = typed.read_text("utf-8", "replace").splitlines() if typed else []
     return PersonCopy(
         person=person.id,
         accounts=list(held.person.accounts),
@@ -158,13 +148,12 @@ def copy_of(person: Person, memory: Memory, home: Path) -> PersonCopy:
             for each in held.ratings
         ],
         documents=_documents_of(memory.engine, person),
-        typed_lines=[line.removeprefix("+") for line in lines if line.startswith("+")],  # how prompt_toolkit marks them
     )
 
 
-def write_copy(person: Person, memory: Memory, home: Path, file: Path) -> PersonCopy:
+def write_copy(person: Person, memory: Memory, file: Path) -> PersonCopy:
     """Write `copy_of` a person to a JSON file that only its owner may read. Raises StoreError."""
-    copy = copy_of(person, memory, home)
+    copy = copy_of(person, memory)
     try:
         write_atomically(file, json.dumps(copy, ensure_ascii=False, indent=2).encode())
     except OSError as error:
@@ -263,20 +252,3 @@ def _found_in(path: Path, phrases: Iterable[str]) -> set[str]:
     except OSError as error:
         raise StoreError(f"{path} could not be searched ({error.strerror}). Look into it yourself.") from error
     return found
-
-
-def _typed_lines(person: Person, home: Path) -> Path | None:
-    """The file of what this person typed in the terminal, if there is one."""
-    file = home / TYPED_LINES
-    at_terminal = any(account.startswith("terminal:") for account in person.accounts)
-    return file if at_terminal and file.exists() else None
-
-
-def _delete(path: Path) -> None:
-    """Overwrite a file with zeros, then remove it."""
-    try:
-        with path.open("r+b") as file:
-            file.write(bytes(path.stat().st_size))
-        path.unlink()
-    except OSError as error:
-        raise StoreError(f"{path} could not be deleted ({error.strerror}). Delete it yourself.") from error

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from agent.memory import Memory
 from agent.message import History, Reply
-from connectors.privacy import TYPED_LINES, copy_of, forget, phrases_of, write_copy
+from connectors.privacy import copy_of, forget, phrases_of, write_copy
 from retrieval.audience import everyone
 from retrieval.database import writing
 from retrieval.encoder import TransformerEncoder
@@ -53,7 +53,6 @@ def test_forgetting_reaches_every_room_and_nobody_else(memory: Memory, knowledge
     anna, bert = memory.person("terminal:local:anna", {EVERYONE}), memory.person("terminal:local:bert", {EVERYONE})
     add(knowledge, "notes/anna", f"{SECRET} She likes the number seven.", author=anna.id)
     add(knowledge, "school.md", "School begins in September. The bus leaves at seven.")
-    (home / TYPED_LINES).write_text(f"\n# 2026-11-23\n+{SECRET}\n")
     knowledge.search(SECRET, anna.audiences)
     knowledge.save()
     for number in range(20):
@@ -69,7 +68,6 @@ def test_forgetting_reaches_every_room_and_nobody_else(memory: Memory, knowledge
     assert report.left == ()
     assert report.documents == ("notes/anna",)
     assert report.forgotten.turns == 20
-    assert report.typed_lines
     assert "Hedwig" not in everything_stored(memory.engine)
     for path in [path for path in home.rglob("*") if path.is_file()]:
         assert b"Hedwig" not in path.read_bytes(), path
@@ -77,7 +75,7 @@ def test_forgetting_reaches_every_room_and_nobody_else(memory: Memory, knowledge
     assert {passage.source for passage in knowledge.search(SECRET, bert.audiences)} == {"school.md"}
     assert len(memory.turns(HERE, 100)) == 21
     text = "\n".join(report.sentences)
-    for words in ("20 of your messages", "documents made from your words", "typed lines", "Checked", "backups"):
+    for words in ("20 of your messages", "documents made from your words", "Checked", "backups"):
         assert words in text
 
 
@@ -128,16 +126,15 @@ def test_the_check_sees_the_freed_space_of_a_file(
 def test_a_copy_holds_everything_about_one_person(memory: Memory, knowledge: KnowledgeBase, home: Path) -> None:
     anna, bert = memory.person("terminal:local:änna"), memory.person("terminal:local:bert")
     add(knowledge, "notes/anna", SECRET, author=anna.id)
-    (home / TYPED_LINES).write_text(f"\n# 2026-11-23\n+{SECRET}\n", "utf-8")
     turn = make_turn(anna, SECRET, history=History("User: before"))
     turn = replace(turn, reply=Reply("How lovely!", (), "extractive", "a notice"))
     memory.append(turn)
     memory.append(make_turn(bert, "Bert's own words"))
     memory.rate(turn.id, anna.id, -1, "too short")
 
-    copy = write_copy(anna, memory, home, home / "out/copy.json")
+    copy = write_copy(anna, memory, home / "out/copy.json")
 
-    assert json.loads((home / "out/copy.json").read_text("utf-8")) == copy == copy_of(anna, memory, home)
+    assert json.loads((home / "out/copy.json").read_text("utf-8")) == copy == copy_of(anna, memory)
     assert (home / "out/copy.json").stat().st_mode & 0o077 == 0
     assert copy["accounts"] == ["terminal:local:änna"]
     assert [(each["message"], each["reply"], each["notice"]) for each in copy["turns"]] == [
@@ -145,7 +142,6 @@ def test_a_copy_holds_everything_about_one_person(memory: Memory, knowledge: Kno
     ]
     assert [(each["rating"], each["comment"]) for each in copy["ratings"]] == [(-1, "too short")]
     assert [(each["source"], each["passages"]) for each in copy["documents"]] == [("notes/anna", [SECRET])]
-    assert copy["typed_lines"] == [SECRET]
     assert "Bert" not in json.dumps(copy)
 
 
@@ -153,10 +149,10 @@ def test_a_copy_of_nobody_and_a_copy_to_nowhere(memory: Memory, home: Path) -> N
     anna = memory.person("slack:T:anna")
     (home / "file").write_text("")
     with pytest.raises(StoreError, match="could not be written"):
-        write_copy(anna, memory, home, home / "file/copy.json")
+        write_copy(anna, memory, home / "file/copy.json")
     memory.forget(anna.id)
     with pytest.raises(StoreError, match="Nothing is stored"):
-        copy_of(anna, memory, home)
+        copy_of(anna, memory)
 
 
 def test_phrases_are_what_the_store_would_hold_unescaped() -> None:
