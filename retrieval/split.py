@@ -10,6 +10,8 @@ from retrieval.passage import Chunk, Document, Section
 
 _LONGEST_TOKEN = 10  # characters; WordPiece calls a word of over 100 one "unknown", which would hide a whole file
 _SHORTER = (200, 100, 60, 30, 15)  # characters to which titles are cut, one after the other, until the path fits
+_WRAPPED = 160  # characters; longer lines were not wrapped by their writer, so each is a paragraph
+_LOOK_AHEAD = 2000  # characters that show what kind of lines these are
 _LOOK_BACK = 80  # characters in which a word ends
 
 _EMPTY_LINE = re.compile(r"\n[ \t]*\n\s*")
@@ -141,9 +143,9 @@ def _at_empty_lines(text: str, start: int, end: int) -> Iterator[int]:
 
 
 def _at_items(text: str, start: int, end: int) -> Iterator[int]:
-    """Each line of a table or of code; of anything else the lines that begin list items."""
-    beginning = text[start : min(end, start + 2000)].split("\n")
-    structured = sum(bool(_TABLE_OR_CODE.match(line)) for line in beginning)
+    """Each line of a table, of code, or that is a paragraph by itself; of anything else the lines that begin items."""
+    beginning = text[start : min(end, start + _LOOK_AHEAD)].split("\n")
+    structured = sum(len(line) > _WRAPPED or bool(_TABLE_OR_CODE.match(line)) for line in beginning)
     pattern = _ANY_LINE if structured * 2 > len(beginning) else _ITEM_LINE
     return (match.start() + 1 for match in pattern.finditer(text, start, end))
 
