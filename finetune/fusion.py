@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +24,12 @@ from retrieval.passage import Vectors
 from retrieval.words import WordIndex
 
 if TYPE_CHECKING:
-    import torch
+    from torch import Tensor
 
 ARM = 100  # candidates an arm
 ROWS = 48  # candidates a question trains on: the likely ones teach, the others only cost time
 HIDDEN = 24
-EPOCHS = 12
+EPOCHS, BATCH = 20, 128
 REMOVED, MUTED, HELD_OUT = 0.25, 0.2, 0.15  # shares of questions without their passages, without vectors, for figures
 
 Progress = Callable[[str], None]
@@ -37,8 +37,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """q questions with up to ROWS candidates. table: (q, ROWS, features). answers, real: (q, ROWS): which candidates
-    answer, which are there at all. pool: (q,) the pool's number.
+    """q questions with up to ROWS candidates each.
+
+    table: (q, ROWS, features). answers, real: (q, ROWS), which candidates answer, which are there at all. pool: (q,)
+    the pool's number.
     """
 
     table: NDArray[np.float32]
@@ -49,9 +51,10 @@ class Examples:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """On held-out questions. first: per pool, how often the best candidate answers where one does. refusal: AUROC of
-    the best candidate's probability, answerable against not. calibration: expected calibration error of that
-    probability over ten bins.
+    """Of the best candidate's probability, on held-out questions.
+
+    first: per pool, how often the best candidate answers, where one does. refusal: AUROC, answerable against not.
+    calibration: expected calibration error over ten bins (Guo et al. 2017).
     """
 
     first: dict[str, float]
@@ -79,13 +82,14 @@ def train_fusion(
     weights = fit(_select(every, ~held_out), seed, progress)
     figures = judge(weights, _select(every, held_out), [pool.name for pool in pools])
     content = {
+        "about": "Trained by finetune/fusion.py for retrieval/fusion.py, on questions of the data sets named here.",
         "encoder": encoder.id,
-        "features": FEATURES,
-        "weights": weights,
         "trained": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "seed": seed,
         "data": LICENCES,
         "held_out": {"first": figures.first, "refusal": figures.refusal, "calibration": figures.calibration},
+        "features": FEATURES,
+        "weights": weights,
     }
     write_atomically(out, json.dumps(content, indent=1).encode())
     return figures
@@ -136,32 +140,29 @@ def fit(data: Examples, seed: int, progress: Progress = lambda _: None) -> Weigh
     answers, real = torch.from_numpy(data.answers), torch.from_numpy(data.real)
     share = 1 / np.sqrt(np.bincount(data.pool)[data.pool])  # a large pool teaches more, but does not drown a small one
     importance = torch.from_numpy((share / share.mean()).astype(np.float32))
-    model = torch.nn.Sequential(
-        torch.nn.Linear(len(FEATURES), HIDDEN), torch.nn.ReLU(), torch.nn.Linear(HIDDEN, 1)
-    )
-    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3, weight_decay=1e-3)
-    batch = 128
-    steps = EPOCHS * -(-len(inputs) // batch)
+    first, second = torch.nn.Linear(len(FEATURES), HIDDEN), torch.nn.Linear(HIDDEN, 1)
+    parameters = [*first.parameters(), *second.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=5e-3, weight_decay=1e-3)
+    steps = EPOCHS * -(-len(inputs) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps)
     for epoch in range(EPOCHS):
         total = 0.0
-        for chosen in torch.randperm(len(inputs)).split(batch):
-            logits = model(inputs[chosen]).squeeze(-1)
+        for chosen in torch.split(torch.randperm(len(inputs)), BATCH):
+            logits = second(torch.relu(first(inputs[chosen]))).squeeze(-1)
             loss = (_loss(logits, answers[chosen], real[chosen]) * importance[chosen]).mean()
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
             schedule.step()
             total += float(loss.detach()) * len(chosen)
         progress(f"epoch {epoch + 1} of {EPOCHS}: loss {total / len(inputs):.4f}")
-    first, second = model[0], model[2]
     return {
-        "mean": mean.tolist(),
-        "scale": scale.tolist(),
-        "w1": first.weight.detach().T.tolist(),
-        "b1": first.bias.detach().tolist(),
-        "w2": second.weight.detach()[0].tolist(),
-        "b2": second.bias.detach().tolist(),
+        "mean": _rounded(mean),
+        "scale": _rounded(scale),
+        "w1": _rounded(first.weight.detach().T.numpy()),
+        "b1": _rounded(first.bias.detach().numpy()),
+        "w2": _rounded(second.weight.detach()[0].numpy()),
+        "b2": _rounded(second.bias.detach().numpy()),
     }
 
 
@@ -173,7 +174,7 @@ def judge(weights: Weights, data: Examples, names: Sequence[str]) -> Figures:
     best = logits.argmax(axis=1)
     right = data.answers[np.arange(len(best)), best]
     probability = 1 / (1 + np.exp(-logits.max(axis=1)))
-    able = data.answers.any(axis=1)
+    able = np.asarray(data.answers.any(axis=1))
     first = {
         name: round(float(right[(data.pool == i) & able].mean()), 4)
         for i, name in enumerate(names)
@@ -184,7 +185,7 @@ def judge(weights: Weights, data: Examples, names: Sequence[str]) -> Figures:
     return Figures(first, round(_auroc(probability, able), 4), round(float(sum(gaps)), 4))
 
 
-def _loss(logits: "torch.Tensor", answers: "torch.Tensor", real: "torch.Tensor") -> "torch.Tensor":
+def _loss(logits: "Tensor", answers: "Tensor", real: "Tensor") -> "Tensor":
     """(q,) from (q, ROWS) each."""
     import torch
 
@@ -194,6 +195,10 @@ def _loss(logits: "torch.Tensor", answers: "torch.Tensor", real: "torch.Tensor")
     right = torch.logsumexp(shown.masked_fill(~answers, -1e4), 1)
     listwise = (torch.logsumexp(shown, 1) - right) * answers.any(1)
     return pointwise + listwise
+
+
+def _rounded(weights: NDArray[np.float32]) -> Any:
+    return np.round(weights.astype(np.float64), 6).tolist()
 
 
 def _nearest(question: NDArray[np.float32], passages: Vectors, k: int) -> Hits:

@@ -147,7 +147,5 @@ def _keywords(question: str, chance: random.Random) -> str:
     return " ".join(words[i] for i in kept)
 
 
-def _pool(
-    name: str, passages: Sequence[str], questions: Iterable[str], answers: Iterable[frozenset[int]]
-) -> Pool:
+def _pool(name: str, passages: Sequence[str], questions: Iterable[str], answers: Iterable[frozenset[int]]) -> Pool:
     return Pool(name, tuple(passages), tuple(questions), tuple(answers))

@@ -44,9 +44,11 @@ class Hits:
 
 @dataclass(frozen=True, slots=True)
 class Fused:
-    """Best first. ids: (n,). scores: (n,) in 0..1: the probability that the passage answers the query where a learned
-    model ranked, else a plain blend of both arms that says nothing about answering (calibrated is False).
-    similarities: (n,) cosine, nan for passages that only words found.
+    """Best first.
+
+    ids: (n,). scores: (n,) in 0..1: the probability that the passage answers the query where a learned model ranked
+    (calibrated), else a plain blend of both arms that says nothing about answering. similarities: (n,) cosine, nan for
+    passages that only words found.
     """
 
     ids: Ids
@@ -126,12 +128,14 @@ def fuse(
 def blend(bm25: Row, similarities: Row, weight: float) -> Row:
     """Min-max scores of both arms, `weight` on vectors (nan: not found, as bad as the worst found)."""
     worded = bm25 / max(bm25.max(initial=0), 1e-9)
-    return (1 - weight) * worded + weight * _minmax(similarities)
+    blended: Row = (1 - weight) * worded + weight * _minmax(similarities)
+    return blended
 
 
 def features(overlap: Overlap, similarities: Row) -> Table:
-    """What the model reads of each of n candidates, (n, len(FEATURES)). similarities: (n,), nan where vectors did not
-    find it; all nan when they did not vote.
+    """What the model reads of each of n candidates, (n, len(FEATURES)).
+
+    similarities: (n,), nan where vectors did not find the passage; all nan when they did not vote.
     """
     n = len(similarities)
     voted = bool(np.isfinite(similarities).any())
@@ -196,6 +200,6 @@ def _margin(scores: Row) -> Row:
     if len(scores) < 2:
         return np.zeros(len(scores))
     best = int(scores.argmax())
-    margin = scores - scores[best]
+    margin: Row = scores - scores[best]
     margin[best] = scores[best] - np.delete(scores, best).max()
     return margin

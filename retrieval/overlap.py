@@ -20,8 +20,8 @@ class Overlap:
     bm25: the exact score. coverage: share of the query found anywhere; window: within one stretch of a sentence's
     length; lead: in the first line, where that is short (a heading, an FAQ's question). lead_precision: share of that
     line's own mass that the query asks for. pairs: share of the query's neighbouring words that stand next to each
-    other. rarest: whether the query's rarest known word is there. length: words. has_lead: whether there is such a line.
-    Of the query: count of distinct words, mass (their idf summed), unknown (share of it in no passage at all).
+    other. rarest: whether the query's rarest known word is there. length: words. has_lead: whether it has a short
+    first line. Of the query: count of distinct words, mass (their idf summed), unknown (share of it in no passage).
     """
 
     bm25: Row
@@ -110,9 +110,9 @@ def _best_window(
     begins = np.cumsum(blocks) - blocks
     total, t = int(blocks.sum()), len(share)
     where = (begins[owner] + place // STRIDE) * t + code
-    held = np.zeros(total * t, dtype=bool)
-    held[where] = True
-    held = held.reshape(total, t)
+    flags = np.zeros(total * t, dtype=bool)
+    flags[where] = True
+    held = flags.reshape(total, t)
     windows = held[:-1] | held[1:]
     masses = np.append(windows @ share, 0.0)
     masses[begins + blocks - 1] = 0

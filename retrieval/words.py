@@ -94,10 +94,6 @@ class WordIndex:
     def snapshot(self) -> Snapshot:
         return self._snapshot
 
-    def number(self, word: str) -> int | None:
-        """The term number of a word that was ever added."""
-        return self._vocabulary.get(word)
-
     def add(self, ids: Ids, texts: Sequence[str]) -> None:
         """Index `texts` under `ids` (unique, non-negative); an id that is already here is replaced.
 
@@ -181,7 +177,7 @@ class WordIndex:
         try:
             facts = read_manifest(folder)
             if facts.pop("format", None) != FORMAT:
-                raise ValueError("another format")
+                raise ValueError("another format")  # noqa: TRY301 - same remedy as a damaged file
             ids, starts, tokens, leads = (
                 np.load(folder / f"{name}.npy", allow_pickle=False) for name in ("ids", "starts", "tokens", "leads")
             )
@@ -222,7 +218,7 @@ def _contenders(
     block = max(1, min(BLOCK, n // (4 * k)))
     partial = np.zeros(-(-n // block) * block, dtype=np.float32)
     if mask is not None:
-        partial[:n][~mask] = -np.inf  # stays so whatever is added
+        partial[:n] = np.where(mask, np.float32(0), np.float32(-np.inf))  # stays so whatever is added
     lists = [(*segment.postings(int(t)), w) for t, w in zip(query.terms, query.weights, strict=True)]
     lists = sorted((each for each in lists if len(each[0])), key=lambda each: len(each[0]))
     left = sum(weight for _, _, weight in lists)
@@ -247,7 +243,11 @@ def _mask(segment: Segment, allowed: PassageSet | None) -> Flags | None:
     """Which rows may be found; None: all."""
     if allowed is None:
         return None if segment.live.all() else segment.live
-    return segment.live & allowed.contains(segment.ids)
+    bits = np.unpackbits(allowed.bitmap, bitorder="little")
+    known = int(segment.ids.searchsorted(len(bits)))  # ids are sorted: from here on none is allowed
+    mask = np.zeros(len(segment.ids), dtype=bool)
+    mask[:known] = bits[segment.ids[:known]]  # `allowed.contains` does the same for unsorted ids, five times slower
+    return mask & segment.live
 
 
 def _lead(text: str) -> int:
