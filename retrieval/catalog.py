@@ -89,7 +89,7 @@ def next_catalog(connection: Connection, generation: int, old: Catalog) -> Catal
 
 def _passages_after(connection: Connection, last: int) -> tuple[Ids, Ids]:
     query = sa.select(passages.c.id, passages.c.content).where(passages.c.id > last).order_by(passages.c.id)
-    pairs = np.array(connection.execute(query).tuples().all(), dtype=np.int64).reshape(-1, 2)
+    pairs = np.array(connection.execute(query).all(), dtype=np.int64).reshape(-1, 2)
     return pairs[:, 0].copy(), pairs[:, 1].copy()
 
 

@@ -242,7 +242,7 @@ class KnowledgeBase:
         allowed = state.catalog.visible(held)
         asked = self._pool.submit(state.words.search, query, width, allowed)
         encoder = self._encoders.get(state.encoder or "")
-        fluency = spoken(encoder, query) if encoder is not None else 0.0
+        fluency = spoken(query, encoder.pieces(query)) if encoder is not None else 0.0
         near = Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
         if state.vectors is not None and encoder is not None and fluency > 0:
             if embedding is None or encoder is not self._encoder:

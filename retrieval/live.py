@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -179,19 +179,20 @@ class LiveIndexes:
 
     def _load(self, meta: Meta) -> State:
         """What the cache holds of this store, else empty indexes."""
-        state = State()
         with self._exclusive():
             words = self._cached("words", _load_words, meta)
-            if words is not None:
-                state = replace(state, words=words)
             vectors = self._cached("vectors", _load_vectors, meta) if meta.encoder in self._dims else None
-            if vectors is not None and vectors.dim == self._dims.get(str(meta.encoder)):
-                state = replace(state, vectors=vectors, encoder=meta.encoder)
-        return state
+        whole = words is not None and (vectors is not None or meta.encoder not in self._dims)
+        if whole and {loaded.generation for loaded in (words, vectors) if loaded is not None} == {meta.generation}:
+            self._saved = (meta.store, meta.generation)
+        state = State(words=words.index if words is not None else WordIndex())
+        if vectors is None or vectors.index.dim != self._dims.get(str(meta.encoder)):
+            return state
+        return replace(state, vectors=vectors.index, encoder=meta.encoder)
 
     def _cached(
         self, name: str, load: Callable[[Path], tuple[_Index, Mapping[str, object]]], meta: Meta
-    ) -> _Index | None:
+    ) -> "_Loaded[_Index] | None":
         try:
             recover_folder(self._folder / name)
             if not (self._folder / name).exists():
@@ -207,9 +208,7 @@ class LiveIndexes:
             return None
         if digest is None or digest.hex() != facts["digest"] or generation > meta.generation:
             return None
-        if generation == meta.generation:
-            self._saved = (meta.store, generation)
-        return index
+        return _Loaded(index, generation)
 
     @contextmanager
     def _exclusive(self) -> Iterator[bool]:
@@ -225,6 +224,12 @@ class LiveIndexes:
             yield True
         finally:
             lock.release()
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded(Generic[_Index]):
+    index: _Index
+    generation: int
 
 
 def _load_words(folder: Path) -> tuple[WordIndex, Mapping[str, object]]:

@@ -59,10 +59,12 @@ def label_for(path: str, roots: Sequence[Root], taken: Iterable[str]) -> str:
     outer = enclosing(path, roots)
     if outer is not None:
         return source_of(path, outer)
-    others = [*(root.label for root in roots), *taken]
-    return next(
-        label for label in _labels(path) if not any(is_under(label, each) or is_under(each, label) for each in others)
-    )
+    for label in _labels(path):
+        fits = {source_of(root.path, Root(0, path, label, "")) for root in roots if is_under(root.path, path)}
+        others = {*(root.label for root in roots), *taken} - fits  # a folder inside this one may be called what it is
+        if not any(is_under(label, each) or is_under(each, label) for each in others):
+            return label
+    raise AssertionError("labels never end")
 
 
 def _labels(path: str) -> Iterator[str]:

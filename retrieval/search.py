@@ -6,35 +6,22 @@ Pure: what may be read was decided, and fetched, before (`KnowledgeBase.search`)
 from collections.abc import Sequence
 from dataclasses import replace
 
+from retrieval.diversity import distinct
 from retrieval.passage import Passage, Vectors
 from retrieval.store import Hit
 
 ARM = 100  # candidates of each arm: fewer cost recall, more cost time (RRF and learned fusion alike)
-SAME = 0.97  # cosine from which two passages say the same
 LONGEST_RUN = 3  # neighbours joined into one passage
 
 
 def select(hits: Sequence[Hit], vectors: Vectors, k: int) -> list[Passage]:
     """Up to `k` passages, best first, of `hits` (best first). vectors: (len(hits), dim); a row of zeros has none."""
-    kept = distinct(hits, vectors)
+    kept = distinct(vectors, [hit.passage.text for hit in hits]).tolist()
     for size in range(k, len(kept) + 1):
         found = join([hits[i] for i in kept[:size]])
         if len(found) == k:
             return found
     return join([hits[i] for i in kept])[:k]
-
-
-def distinct(hits: Sequence[Hit], vectors: Vectors) -> list[int]:
-    """Places of the hits that repeat no better one, in text or by cosine."""
-    kept: list[int] = []
-    texts: set[str] = set()
-    similar = vectors @ vectors.T
-    for i, hit in enumerate(hits):
-        text = " ".join(hit.passage.text.split()).casefold()
-        if text not in texts and not (similar[i, kept] >= SAME).any():
-            kept.append(i)
-            texts.add(text)
-    return kept
 
 
 def join(hits: Sequence[Hit]) -> list[Passage]:

@@ -1,0 +1,130 @@
+"""The store itself: whole documents or nothing, contents shared, ids never used again."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from retrieval import store
+from retrieval.database import reading, writing
+from retrieval.passage import Chunk
+from retrieval.roots import Root, label_for, path_of, source_of
+from retrieval.tables import contents, documents, passages, vectors
+
+
+def entry(source: str, *texts: str, **facts: str) -> store.Entry:
+    chunks = tuple(Chunk(text, ("Title",), None, None) for text in texts)
+    plain = store.Entry("acme", source, "Title", "acme/everyone", "0" * 64, "1", chunks)
+    return replace(plain, **facts)
+
+
+def put(engine, *entries: store.Entry, encoder: str = "e") -> list[str]:
+    row = np.array([1, 0], np.float32)
+    encoded = {store.digest(chunk): row for each in entries for chunk in each.chunks}
+    with writing(engine) as connection:
+        store.prepare(connection)
+        generation = store.bump(connection)
+        return [store.put(connection, generation, each, encoder, encoded) for each in entries]
+
+
+def count(engine, table) -> int:
+    with reading(engine) as connection:
+        return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def test_identical_documents_share_one_content(engine):
+    assert put(engine, entry("a.md", "one", "two")) == ["added"]
+    assert put(engine, entry("b.md", "one", "two")) == ["duplicate"]
+    assert (count(engine, documents), count(engine, contents), count(engine, passages)) == (2, 1, 2)
+
+
+def test_documents_share_nothing_that_one_of_them_does_not_say(engine):
+    named = replace(entry("b.md", "one"), chunks=(Chunk("one", ("Secret merger",), None, None),))
+    put(engine, entry("a.md", "one"), named)
+    assert count(engine, contents) == 2
+
+
+def test_a_content_goes_with_its_last_document_and_takes_its_vectors(engine):
+    put(engine, entry("a.md", "one"), entry("b.md", "one"))
+    for source, left in (("a.md", 1), ("b.md", 0)):
+        with writing(engine) as connection:
+            assert store.delete_sources(connection, "acme", [source]) == (source,)
+        assert (count(engine, contents), count(engine, passages), count(engine, vectors)) == (left, left, left)
+
+
+def test_an_update_replaces_the_content_and_says_so(engine):
+    assert put(engine, entry("a.md", "one")) == ["added"]
+    assert put(engine, entry("a.md", "one")) == ["unchanged"]
+    assert put(engine, entry("a.md", "other")) == ["updated"]
+    assert put(engine, entry("a.md", "other", audience="acme/hr")) == ["updated"]
+    assert (count(engine, documents), count(engine, passages)) == (1, 1)
+
+
+def test_passage_ids_are_never_used_again(engine):
+    seen: set[int] = set()
+    for round_ in range(3):
+        put(engine, entry("a.md", f"text {round_}", "more"))
+        with reading(engine) as connection:
+            ids = set(connection.execute(sa.select(passages.c.id)).scalars())
+        assert len(ids) == 2
+        assert not ids & seen
+        seen |= ids
+
+
+def test_every_change_is_a_new_generation(engine):
+    put(engine, entry("a.md", "one"))
+    with reading(engine) as connection:
+        first = store.read_meta(connection)
+    put(engine, entry("b.md", "two"))
+    with reading(engine) as connection:
+        second = store.read_meta(connection)
+    assert second.generation == first.generation + 1
+    assert second.store == first.store
+
+
+def test_a_failure_in_mid_batch_leaves_nothing_half(engine):
+    put(engine, entry("a.md", "one"))
+    with pytest.raises(KeyError):
+        with_missing_vector(engine, entry("b.md", "two"), entry("c.md", "three"))
+    assert (count(engine, documents), count(engine, contents), count(engine, passages)) == (1, 1, 1)
+
+
+def with_missing_vector(engine, *entries: store.Entry) -> None:
+    encoded = {store.digest(entries[0].chunks[0]): np.ones(2, np.float32)}
+    with writing(engine) as connection:
+        for each in entries:
+            store.put(connection, store.bump(connection), each, "e", encoded)
+
+
+def test_a_shared_content_is_cited_by_the_document_that_its_reader_may_see(engine):
+    put(engine, entry("hr/secret-plan.md", "one", audience="acme/hr"), entry("public.md", "one"))
+    with reading(engine) as connection:
+        ids = list(connection.execute(sa.select(passages.c.id)).scalars())
+        everyone = store.readable(connection, ids, frozenset({"acme/everyone"}))
+        both = store.readable(connection, ids, frozenset({"acme/everyone", "acme/hr"}))
+        hr = store.readable(connection, ids, frozenset({"acme/hr"}))
+    assert [hit.passage.source for hit in everyone] == ["public.md"]
+    assert [hit.passage.source for hit in both] == ["public.md"]
+    assert [hit.passage.source for hit in hr] == ["hr/secret-plan.md"]
+
+
+def test_equal_texts_lend_their_vectors(engine):
+    put(engine, entry("a.md", "one", "two"))
+    known, new = store.digest(entry("x", "one").chunks[0]), store.digest(entry("x", "new").chunks[0])
+    with reading(engine) as connection:
+        assert set(store.vectors_by_digest(connection, [known, new], "e")) == {known}
+        assert store.vectors_by_digest(connection, [known], "another encoder") == {}
+
+
+def test_roots_of_one_name_are_told_apart_by_their_parents():
+    first = Root(1, "/home/ann/handbook", label_for("/home/ann/handbook", [], []), "acme/everyone")
+    second = Root(2, "/home/bob/handbook", label_for("/home/bob/handbook", [first], []), "acme/everyone")
+    inner = Root(3, "/home/ann/handbook/hr", label_for("/home/ann/handbook/hr", [first, second], []), "acme/hr")
+    assert (first.label, second.label, inner.label) == ("handbook", "bob/handbook", "handbook/hr")
+    assert source_of("/home/bob/handbook/leave.md", second) == "bob/handbook/leave.md"
+    assert (
+        path_of("handbook/hr/pay.md", inner) == path_of("handbook/hr/pay.md", first) == "/home/ann/handbook/hr/pay.md"
+    )
+    assert label_for("/srv/notes", [], ["notes/typed in chat"]) == "srv/notes"
+    assert label_for("/", [], []) == "files"
