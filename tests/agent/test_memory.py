@@ -34,7 +34,7 @@ from retrieval.errors import StoreError
 from retrieval.passage import Passage
 
 HERE = Place("terminal", "local", "chat")
-ONCE = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+ONCE = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
 def count(text: str) -> int:
@@ -319,13 +319,13 @@ def test_forgetting_leaves_no_bytes_in_the_sqlite_file(tmp_path) -> None:
     metadata.create_all(engine)
     memory = Memory(engine)
     anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
-    for number in range(60):
+    for number in range(40):
         memory.append(make_turn(anna, f"Zanzibar number {number}. " * 40, f"Zanzibar again {number}."))
         memory.append(make_turn(bert, f"weather {number}", history=memory.history(HERE, 400, count)))
     assert b"Zanzibar" in file.read_bytes()
     memory.forget(anna.id)
     assert b"Zanzibar" not in file.read_bytes()
-    assert len(memory.turns(HERE, 500)) == 60
+    assert len(memory.turns(HERE, 500)) == 40
     engine.dispose()
 
 
@@ -336,7 +336,7 @@ from retrieval.database import open_database
 from tests.agent.test_memory import HERE, count, make_turn
 memory = Memory(open_database(sys.argv[1]))
 person = memory.person("slack:T:shared")
-for number in range(40):
+for number in range(20):
     memory.append(make_turn(person, f"writer {sys.argv[2]} says {number} with a few more words"))
     memory.history(HERE, 200, count)
 print(person.id)
@@ -353,7 +353,7 @@ def test_two_processes_write_at_once(engine: Engine) -> None:
     assert len(ids) == 1
     memory = Memory(engine)
     texts = [turn.message.text for turn in memory.turns(HERE, 100)]
-    assert len(texts) == 80
+    assert len(texts) == 40
     for number in ("1", "2"):
         own = [text for text in texts if text.startswith(f"writer {number}")]
         assert own == sorted(own, key=lambda text: int(text.split()[3]))

@@ -107,11 +107,10 @@ def test_forgetting_again_finds_nothing(memory: Memory, knowledge: KnowledgeBase
     assert again.sentences[0] == "Nothing about you was stored."
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_the_check_sees_the_freed_space_of_a_file(
     memory: Memory, knowledge: KnowledgeBase, home: Path, engine: Engine
 ) -> None:
-    if engine.dialect.name != "sqlite":
-        return
     anna = memory.person("slack:T:anna")
     memory.append(make_turn(anna, SECRET))
     with writing(engine) as connection:  # a deletion that does not overwrite, as other tools do it
