@@ -2,8 +2,6 @@
 
 import re
 
-from markdown_it import MarkdownIt
-
 from retrieval.loading.outline import Outline
 from retrieval.loading.plain import add_lines
 from retrieval.loading.source import Source
@@ -26,6 +24,8 @@ _FIELDS_FOR_PEOPLE = {
 
 
 def load_markdown(source: Source) -> Document:
+    from markdown_it import MarkdownIt
+
     lines = decode(source).split("\n")
     outline = Outline()
     start, stated_title = _front_matter(lines)

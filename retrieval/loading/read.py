@@ -37,7 +37,8 @@ _LOADERS: dict[Kind, Callable[[Source], Document]] = {
 def load(path: Path) -> Document:
     """Read one file in this process, without bounds on time and memory: for files of strangers take `Reader`.
 
-    No macro, link or entity in it is followed; invisible characters are dropped. Raises UnreadableFile.
+    No macro, link or entity in it is followed; invisible characters are dropped. Raises UnreadableFile, and
+    MemoryError where memory is bounded.
     """
     source = open_source(path)
     kind = kind_of(source)
@@ -52,8 +53,7 @@ def load(path: Path) -> Document:
         if str(error).startswith("unknown error") or "emory alloc" in str(error):
             raise MemoryError from error  # lxml, when not even a record of the error could be allocated
         raise source.unreadable(
-            f"is damaged, or not what its name says ({type(error).__name__}). "
-            "Open it in its own program and save it again."
+            "is damaged, or not what its name says. Open it in its own program and save it again."
         ) from error
     if not sections:
         raise source.unreadable("holds no text.")

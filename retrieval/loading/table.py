@@ -34,7 +34,7 @@ def load_csv(source: Source) -> Document:
 def _numbered(reader: Iterable[list[str]], skipped: int) -> Iterator[Row]:
     line = skipped + 1
     for cells in reader:
-        yield line, [clean_line(cell) if "\n" not in cell else cell.strip() for cell in cells]
+        yield line, [cell.strip() for cell in cells]
         line = skipped + 1 + getattr(reader, "line_num", 0)
 
 

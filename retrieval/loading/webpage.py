@@ -142,13 +142,14 @@ class _Page:
     def _end_block(self) -> None:
         text = "".join(self._text)
         self._text = []
+        if not text or text.isspace():
+            return
         if self._preformatted:
             text = text.strip("\n")
         else:  # HTML joins white space; the line breaks left are those of <br>
             text = "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
-        if text.strip():
-            self.outline.add(self._prefix + text, tight=self._in_list and bool(self._prefix))
-            self._in_list, self._prefix = bool(self._prefix), ""
+        self.outline.add(self._prefix + text, tight=self._in_list and bool(self._prefix))
+        self._in_list, self._prefix = bool(self._prefix), ""
 
 
 def _is_hidden(element: Any) -> bool:
