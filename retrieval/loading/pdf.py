@@ -16,6 +16,7 @@ _LIGATURES = str.maketrans(
     {"ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st", "\uf0b7": "•", "\uf0a7": "▪"}
 )
 _ENDINGS = (".", "!", "?", ":", "。", "\uff01", "\uff1f", "”", '."')
+_NO_TITLE = re.compile(r"untitled|Microsoft .*|.*\.\w{2,4}", re.IGNORECASE)  # programs put file names there
 _PASSWORD = 4  # FPDF_ERR_PASSWORD, fpdfview.h
 
 
@@ -43,6 +44,8 @@ def load_pdf(source: Source) -> Document:
         title = clean_line(opened.get_metadata_value("Title") or "")
     finally:
         opened.close()
+    if _NO_TITLE.fullmatch(title):
+        title = ""
     return Document(title or outline.first_heading, outline.finish())
 
 

@@ -161,6 +161,11 @@ def test_pdf_gives_pages_under_the_outline_titles(tmp_path: Path) -> None:
     )
 
 
+def test_pdf_with_a_file_name_for_a_title_has_none(tmp_path: Path) -> None:
+    draw(tmp_path / "a.pdf", [["Hello there."]], "Microsoft Word - guide.doc")
+    assert load(tmp_path / "a.pdf").title == ""
+
+
 def test_pdf_headers_and_page_numbers_stay_once(tmp_path: Path) -> None:
     pages = [["Acme confidential", f"Fact {'abcdefgh'[n]} is here.", f"Page {n + 1} of 8"] for n in range(8)]
     draw(tmp_path / "a.pdf", pages)
