@@ -42,7 +42,9 @@ def parser() -> argparse.ArgumentParser:
     listing = actions.add_parser("list", help="list the documents")
     listing.add_argument("--json", action="store_true", help="print JSON for scripts")
     remove = actions.add_parser("remove", help="remove documents; they are gone from the next answer")
-    remove.add_argument("sources", nargs="+", metavar="SOURCE", help="as `knowledge list` names it, or a folder of them")
+    remove.add_argument(
+        "sources", nargs="+", metavar="SOURCE", help="as `knowledge list` names it, or a folder of them"
+    )
     audience = actions.add_parser("audience", help="change who may read a document, from the next question on")
     audience.add_argument("source", metavar="SOURCE")
     audience.add_argument("audience", metavar="NAME")

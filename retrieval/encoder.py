@@ -45,7 +45,9 @@ class TransformerEncoder:
         """Load the encoder. `name`: the default, a folder, or a hub name. Raises EncoderError."""
         import torch
         from transformers import AutoModel, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()  # a bar for 90 MB would be drawn over the prompt
         folder, known = (_packaged_default(), True) if name == DEFAULT else (name, False)
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.float16 if self._device == "cuda" else torch.bfloat16 if _has_bf16() else torch.float32
