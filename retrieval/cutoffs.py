@@ -46,4 +46,4 @@ STANDARD = Cutoffs()
 
 def lists_for(rows: int) -> int:
     """How many inverted lists to cut: 4 sqrt(n), the rule of FAISS's guidelines."""
-    return max(1, min(MOST_LISTS, int(4 * math.sqrt(rows))))
+    return max(1, min(MOST_LISTS, rows, int(4 * math.sqrt(rows))))

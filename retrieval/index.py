@@ -50,7 +50,10 @@ EXTRA = 40  # candidates beyond k for the exact rerank
 MOST_CANDIDATES = 4096  # for one query among near-identical passages
 GATHERED = 64  # an allowed set of n / 64 rows costs as much to read row by row as to filter in the structure
 SMALL_SHARE = 0.1  # below this share of the rows an allowed set is scanned whole, not probed list by list
-QUERIES = 64  # queries a pass: bounds the memory of a rerank and how long a mutation waits
+BATCH = 8  # queries from which BLAS and more than one thread pay
+MANY = 4096  # rows from which building is shared among threads
+MOST_QUERIES = 64  # in one pass: bounds how long a mutation waits
+MOST_RANKED = 8192  # candidates in one pass: bounds the memory of a rerank to 40 MB at 384 dimensions
 
 
 class Structure:
@@ -65,7 +68,7 @@ class Structure:
         """A structure over `snapshot`. INVERTED trains first: about 30 s for a million rows, and no more for more."""
         dim, count, lists = len(codes.rotation), len(snapshot.ids), lists_for(len(snapshot.ids))
         coder, metric = faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
-        faiss.omp_set_num_threads(CORES)
+        faiss.omp_set_num_threads(CORES if count >= MANY else 1)
         if kind is Kind.FLAT:
             index = faiss.IndexIDMap(faiss.IndexFlatIP(dim))
         elif kind is Kind.SCAN:
@@ -87,6 +90,7 @@ class Structure:
         return 1e-6 if self.kind is Kind.FLAT else self.codes.blur
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
+        faiss.omp_set_num_threads(CORES if len(ids) >= MANY else 1)
         for start in range(0, len(ids), CHUNK):
             part = slice(start, start + CHUNK)
             self.index.add_with_ids(self._coded(vectors[part]), ids[part])
@@ -106,7 +110,7 @@ class Structure:
             parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
         else:
             parameters = None if selector is None else faiss.SearchParameters(sel=selector)
-        faiss.omp_set_num_threads(1 if len(queries) == 1 else CORES)  # per calling thread; two make one query slower
+        faiss.omp_set_num_threads(1 if len(queries) < BATCH else CORES)  # a setting of the calling thread only
         ids: Ids = self.index.search(self._coded(queries), count, params=parameters)[1]
         return ids
 
@@ -139,7 +143,7 @@ class VectorIndex:
 
         accelerator: makes an empty index elsewhere, for a copy that one thread owns; by default on a GPU if any.
         """
-        faiss.cvar.distance_compute_blas_threshold = 8 * dim  # batches of 8 and more: 5 times faster on few cores
+        faiss.cvar.distance_compute_blas_threshold = BATCH * dim  # 5 times faster on few cores than FAISS's own 128,000
         self.dim, self.facts = dim, dict[str, object]()
         self._cutoffs = cutoffs
         self._accelerator = accelerator or (gpu_flat if has_gpu() else None)
@@ -216,8 +220,9 @@ class VectorIndex:
         queries = self._checked(queries)
         scores = np.full((len(queries), k), -np.inf, np.float32)
         ids = np.full((len(queries), k), -1, np.int64)
-        for start in range(0, len(queries) if k > 0 else 0, QUERIES):
-            part = slice(start, start + QUERIES)
+        size = max(1, min(MOST_QUERIES, MOST_RANKED // (k + EXTRA)))
+        for start in range(0, len(queries) if k > 0 else 0, size):
+            part = slice(start, start + size)
             with self._lock.shared():
                 found_scores, found_ids = self._search(queries[part], k, k + EXTRA, allowed)
             scores[part, : found_ids.shape[1]], ids[part, : found_ids.shape[1]] = found_scores, found_ids

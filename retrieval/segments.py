@@ -118,13 +118,15 @@ class Segments:
         """
         rows = self.rows_of(ids)
         here = rows >= 0
-        vectors = self.snapshot().gather(rows[here]).astype(np.float64)
+        vectors = self.snapshot().gather(np.maximum(rows, 0).ravel()).reshape(*ids.shape, self.dim)
         # In float64, so that equal vectors score equally whatever rows surround them.
-        exact = np.full(ids.shape, -np.inf)
-        exact[here] = np.einsum("ij,ij->i", vectors, np.repeat(queries.astype(np.float64), here.sum(axis=1), axis=0))
-        scores, ids = exact.astype(np.float32), np.where(here, ids, -1)
+        exact = np.matmul(vectors.astype(np.float64), queries.astype(np.float64)[:, :, None])[:, :, 0]
+        scores = exact.astype(np.float32)
+        if not here.all():
+            scores[~here], ids = -np.inf, np.where(here, ids, -1)
         order = np.lexsort((ids, -scores))
-        return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+        line = np.arange(len(ids))[:, None]
+        return scores[line, order], ids[line, order]
 
     def add(self, ids: Ids, vectors: Vectors) -> None:
         """Keep copies of `vectors` under `ids`, which must be distinct and new."""
