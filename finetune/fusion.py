@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.fusion_data import LICENCES, Pool, load_pools
+from finetune.fusion_data import LICENCES, Pool, cuttings, load_pools
 from retrieval.encoder import Encoder
 from retrieval.files import write_atomically
 from retrieval.fusion import FEATURES, Fusion, Hits, Weights, features
@@ -73,14 +73,17 @@ def train_fusion(
     parts = []
     for number, pool in enumerate(pools):
         progress(f"reading {pool.name}: {len(pool.passages)} passages, {len(pool.questions)} questions")
-        parts.append(examples(pool, number, encoder(pool.passages), encoder(pool.questions), seed))
+        passages, questions = encoder(pool.passages), encoder(pool.questions)
+        parts.append(examples(pool, number, passages, questions, seed))
+        for small, kept, asked in cuttings(pool, seed + number, count=size // 25):
+            parts.append(examples(small, len(pools), passages[kept], questions[asked], seed))
     every = Examples(
         *(np.concatenate([getattr(part, name) for part in parts]) for name in ("table", "answers", "real", "pool"))
     )
     held_out = np.random.default_rng(seed).random(len(every.pool)) < HELD_OUT
     progress(f"training on {np.count_nonzero(~held_out)} questions")
     weights = fit(_select(every, ~held_out), seed, progress)
-    figures = judge(weights, _select(every, held_out), [pool.name for pool in pools])
+    figures = judge(weights, _select(every, held_out), [*(pool.name for pool in pools), "small"])
     content = {
         "about": "Trained by finetune/fusion.py for retrieval/fusion.py, on questions of the data sets named here.",
         "encoder": encoder.id,
@@ -97,7 +100,7 @@ def train_fusion(
 
 def examples(pool: Pool, number: int, passages: Vectors, questions: Vectors, seed: int) -> Examples:
     """Search every question of `pool` with both arms and read its candidates' features."""
-    chance = np.random.default_rng([seed, number])
+    chance = np.random.default_rng([seed, number, *map(len, pool.questions)])
     index = WordIndex()
     index.add(np.arange(len(pool.passages)), pool.passages)
     q = len(pool.questions)

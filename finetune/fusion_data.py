@@ -4,10 +4,13 @@ import gzip
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.errors import UnreadableFile
 
@@ -43,6 +46,25 @@ def load_pools(data: Path, seed: int, *, size: int) -> list[Pool]:
         _support(data, chance, size // 3),
         *_dolly(data, chance, size),
     ]
+
+
+def cuttings(pool: Pool, seed: int, *, count: int) -> Iterator[tuple[Pool, NDArray[np.int64], NDArray[np.int64]]]:
+    """Knowledge bases of 1 to 40 of the pool's passages, as a team's first documents make, with up to four questions.
+
+    Yields each with the places of its passages and of its questions in `pool`. Some questions lose their passages.
+    """
+    chance = np.random.default_rng(seed)
+    for _ in range(count):
+        asked = chance.choice(len(pool.questions), size=min(4, len(pool.questions)), replace=False)
+        size = min(round(40 ** chance.random()), len(pool.passages))
+        begin = int(chance.integers(len(pool.passages) - size + 1))
+        near = np.arange(begin, begin + size)  # neighbours are of one article: hard to tell apart
+        golds = np.array([min(pool.answers[i]) for i in asked if pool.answers[i]], dtype=np.int64)
+        kept = np.union1d(near[len(golds) :], golds[: max(1, size)])
+        place = {int(old): new for new, old in enumerate(kept)}
+        answers = tuple(frozenset(place[j] for j in pool.answers[i] if j in place) for i in asked)
+        texts, questions = tuple(pool.passages[i] for i in kept), tuple(pool.questions[i] for i in asked)
+        yield Pool("small", texts, questions, answers), kept, asked
 
 
 def rows(data: Path, name: str) -> list[dict[str, Any]]:

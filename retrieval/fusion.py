@@ -185,7 +185,9 @@ def _minmax(similarities: Row) -> Row:
     if not len(found):
         return np.zeros(len(similarities))
     low, high = found.min(), found.max()
-    scaled: Row = (np.nan_to_num(similarities, nan=low) - low) / max(high - low, 1e-9)
+    if high - low < 1e-9:  # one passage, or copies of one: all are the best
+        return np.isfinite(similarities).astype(np.float64)
+    scaled: Row = (np.nan_to_num(similarities, nan=low) - low) / (high - low)
     return scaled
 
 
@@ -196,9 +198,9 @@ def _ranks(scores: Row) -> Row:
 
 
 def _margin(scores: Row) -> Row:
-    """How far each is behind the best; the best, how far it is ahead of the second."""
+    """How far each is behind the best; the best, how far it is ahead of the second (alone: of nothing)."""
     if len(scores) < 2:
-        return np.zeros(len(scores))
+        return np.maximum(scores, 0)
     best = int(scores.argmax())
     margin: Row = scores - scores[best]
     margin[best] = scores[best] - np.delete(scores, best).max()
