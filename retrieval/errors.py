@@ -7,6 +7,8 @@ AtelierError
 │   └── StoreBusy         another process is writing; try again
 ├── IndexCorrupt          the index cache does not match its manifest (it is rebuilt from the store)
 ├── EncoderError          the encoder's weights are missing or are not the published ones
+├── HeadError             an intent or sentiment head is damaged or unreadable
+│   └── HeadMismatch      a head was trained on another encoder's vectors (rules of thumb stand in for it)
 ├── MessageRefused        an incoming message is empty or too long
 └── GeneratorError        no reply could be worded
     ├── ModelFolderError  a model or adapter folder is not one
@@ -40,6 +42,14 @@ class IndexCorrupt(AtelierError):
 
 
 class EncoderError(AtelierError):
+    pass
+
+
+class HeadError(AtelierError):
+    pass
+
+
+class HeadMismatch(HeadError):
     pass
 
 

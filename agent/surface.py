@@ -1,0 +1,125 @@
+"""What the letters show and a pooled embedding blurs: question form, shouting, emoji, words that praise or blame.
+
+These few numbers stand beside the embedding in the heads: on sources absent from training they lift the recognition of
+questions and of mood (`bench_understanding` measures with and without). The words are the project's own list,
+`agent/words.json`, where a trailing * stands for any ending.
+"""
+
+import json
+import math
+import re
+import unicodedata
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES = (
+    "ends with a question mark", "has a question mark", "has an exclamation mark", "starts with a question word",
+    "starts with an asking verb", "length", "one or two words", "no words", "shouting", "happy emoji", "unhappy emoji",
+    "praise", "blame", "praise over blame", "negation", "neither praise nor blame",
+)  # fmt: skip
+_READ = 2000  # characters; the encoder reads about half of that
+SCALE = 0.3  # an embedding's entries are about 0.05: at this scale neither side drowns the other
+
+_QUESTION_MARK = re.compile(r"[?\uff1f\u061f\u2e2e]")  # Latin, full width (Chinese, Japanese), Arabic, reversed
+_QUESTION_WORD = re.compile(
+    r"(how|hw|what|wat|where|which|whose|whom?|when|why)(['\u2019]?s|['\u2019]?re|['\u2019]?d)?\b"
+)
+_ASKING_VERB = re.compile(
+    r"(is|are|am|was|were|do|does|did|can|could|would|will|has|have|had|should|shall|may)(n['\u2019]?t)?\b"
+    r"|any (idea|news)\b"
+)
+_OPENING = re.compile(r"^(?:(?:<@\w+>|@\w+|hey|hi|hello|ok|okay|so|and|but|please|pls|btw|then|sorry)[,:!.]*\s+)+")
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
+_NEGATION = re.compile(
+    r"(not|no|never|none|nobody|nothing|nor|without|hardly|barely|cannot|dont|wont|didnt|\w+n['\u2019]t)$"
+)
+_NEGATION_REACH = 3  # words a negation turns around (Pang, Lee & Vaithyanathan 2002 use the clause; chat is shorter)
+_HAPPY = frozenset("👍👌🙏🎉🥳❤😍😊😀😃😄😁😂🤣🙂😉😎🙌👏💪🚀✅🤩😋😇💯🥰💖💕💚💙🌟⭐☀🎂👋☕")
+_UNHAPPY = frozenset("👎😡😠🤬😤😞😢😭😩😫🙄😒😱💔🤮🤢😣😖☹🙁😕💩😨😰😥❌")
+_SMILE = re.compile(r"(?<!\w)[:;=]-?[)D](?!\w)|<3(?!\w)")
+_FROWN = re.compile(r"(?<!\w)[:=]['\u2019]?-?\((?!\w)")
+
+
+def looks_like_question(text: str) -> bool:
+    """Whether the form is a question's: a question mark of any script, or (in English) a first word that asks."""
+    start = _OPENING.sub("", text.strip()[:_READ].lower())
+    return bool(_QUESTION_MARK.search(text) or _QUESTION_WORD.match(start) or _ASKING_VERB.match(start))
+
+
+def says_nothing(text: str) -> bool:
+    """Whether there is not one letter, digit or emoji: "??", "...", spaces."""
+    return not any(
+        char.isalnum() or unicodedata.category(char) == "So" for char in text
+    )  # So: other symbols, emoji too
+
+
+def has_words(text: str) -> bool:
+    """Whether there is a letter or digit of any script."""
+    return any(map(str.isalnum, text))
+
+
+def striking_words(text: str) -> list[str]:
+    """The words of `text` that praise or blame, each once, in order."""
+    return [word for word in dict.fromkeys(_WORD.findall(text[:_READ].lower())) if _value(word)]
+
+
+def features(text: str) -> NDArray[np.float32]:
+    """The numbers `NAMES` names, (len(NAMES),) float32, each within 0..SCALE ("praise over blame": -SCALE..SCALE)."""
+    shown = text.strip()
+    ends_asking = bool(_QUESTION_MARK.search(shown[-1:]))
+    shown = shown[:_READ]
+    lower = shown.lower()
+    start = _OPENING.sub("", lower)
+    words = _WORD.findall(lower)
+    praise, blame = _praise_and_blame(words)
+    capitals = sum(word.isupper() for word in _WORD.findall(shown) if len(word) > 1)
+    values = (
+        ends_asking,
+        bool(_QUESTION_MARK.search(shown)),
+        "!" in shown,
+        bool(_QUESTION_WORD.match(start)),
+        bool(_ASKING_VERB.match(start)),
+        min(len(words), 40) / 40,
+        0 < len(words) <= 2,
+        not words,
+        len(words) >= 3 and capitals >= 0.6 * len(words),
+        bool(_HAPPY.intersection(shown) or _SMILE.search(shown)),
+        bool(_UNHAPPY.intersection(shown) or _FROWN.search(shown)),
+        math.tanh(praise / 2.5),
+        math.tanh(blame / 2.5),
+        math.tanh((praise - blame) / 2.5),
+        any(map(_NEGATION.match, words)),
+        not praise and not blame,
+    )
+    return np.array(values, dtype=np.float32) * np.float32(SCALE)
+
+
+def _praise_and_blame(words: list[str]) -> tuple[float, float]:
+    praise = blame = 0.0
+    weight = 1.0
+    for i, word in enumerate(words):
+        if word == "but":
+            weight = 1.5  # what follows "but" is what the writer means
+        value = weight * _value(word)
+        if value and any(map(_NEGATION.match, words[max(0, i - _NEGATION_REACH) : i])):
+            value *= -0.7  # "not bad" is weaker than "good"
+        praise, blame = praise + max(value, 0.0), blame + max(-value, 0.0)
+    return praise, blame
+
+
+@lru_cache(maxsize=1)
+def _words() -> dict[str, float]:
+    groups: dict[str, list[str]] = json.loads(files("agent").joinpath("words.json").read_text("utf-8"))
+    weights = {"strong praise": 1.6, "praise": 1.0, "blame": -1.0, "strong blame": -1.7}
+    return {word: weights[group] for group, words in groups.items() for word in words}
+
+
+def _value(word: str) -> float:
+    known = _words()
+    if word in known:
+        return known[word]
+    stems = (f"{word[:cut]}*" for cut in range(len(word), 2, -1))
+    return next((known[stem] for stem in stems if stem in known), 0.0)

@@ -1,0 +1,236 @@
+"""What a message wants and how it feels: two linear heads on the one encoder pass that search uses too.
+
+A head is a multinomial logistic regression on the frozen sentence embedding and a few surface features, with one
+temperature fitted on rows and sources it was not trained on (Guo et al. 2017), so that its confidence means something.
+A head knows which encoder it was trained on; with any other encoder, plain rules stand in and say so.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from agent import surface
+from agent.message import Intent, Sentiment, Understanding
+from retrieval.encoder import Encoder
+from retrieval.errors import HeadError, HeadMismatch
+from retrieval.files import read_manifest
+from retrieval.passage import Vectors
+
+SHIPPED = Path(__file__).parent / "heads"
+SURE = 0.5  # below it, more likely wrong than right: reasons say "a guess", and the policy takes the safe side
+_NEAR = 0.45  # cosine under which naming a known example explains nothing
+
+_READS_AS = {
+    Intent.ASK: "a question for facts",
+    Intent.IDEATE: "a wish for ideas",
+    Intent.FEEDBACK: "feedback",
+    Intent.COMPLAINT: "a complaint",
+    Intent.HUMAN: "asking for a person",
+    Intent.SMALL_TALK: "small talk",
+    Intent.HELP: "asking what I can do",
+    Intent.OUT_OF_SCOPE: "an errand that I cannot run from a chat",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One trained head. weights: (dim + features, labels); bias: (labels,). vectors: (examples, dim), unit rows."""
+
+    labels: tuple[str, ...]
+    temperature: float
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    examples: tuple[str, ...]
+    example_labels: tuple[str, ...]
+    vectors: Vectors
+
+    @classmethod
+    def load(cls, folder: Path, name: str, encoder: Encoder) -> "Head":
+        """Read `name`.json and `name`.safetensors of a sealed folder.
+
+        Raises HeadMismatch when the head belongs to another encoder, HeadError when anything else is wrong with it.
+        """
+        again = "Train the heads again with `atelier finetune heads`, or reinstall Atelier for its own."
+        try:
+            read_manifest(folder)
+            card = json.loads((folder / f"{name}.json").read_bytes())
+            trained_on = str(card["encoder"])
+            if trained_on != encoder.id:
+                raise HeadMismatch(
+                    f"The {name} head in {folder} was trained on the encoder {trained_on!r}, not on {encoder.id!r}. "
+                    "Run `atelier finetune heads` to train it for this encoder."
+                )
+            tensors = safetensors.numpy.load((folder / f"{name}.safetensors").read_bytes())
+            head = cls(
+                labels=tuple(map(str, card["labels"])),
+                temperature=float(card["temperature"]),
+                weights=tensors["weights"].astype(np.float32),
+                bias=tensors["bias"].astype(np.float32),
+                examples=tuple(str(example["text"]) for example in card["examples"]),
+                example_labels=tuple(str(example["label"]) for example in card["examples"]),
+                vectors=tensors["examples"].astype(np.float32),
+            )
+            head._check(encoder.dim, tuple(card["features"]))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
+            raise HeadError(f"The {name} head in {folder} cannot be used: {error}. {again}") from error
+        return head
+
+    def _check(self, dim: int, features: tuple[str, ...]) -> None:
+        if features != surface.NAMES:
+            raise ValueError("it was trained on other surface features")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"its temperature is {self.temperature}")
+        shapes = (self.weights.shape, self.bias.shape, self.vectors.shape)
+        rows, classes = dim + len(surface.NAMES), len(self.labels)
+        if shapes != ((rows, classes), (classes,), (len(self.examples), dim)):
+            raise ValueError(f"its tensors have the shapes {shapes}")
+        if not all(np.isfinite(tensor).all() for tensor in (self.weights, self.bias, self.vectors)):
+            raise ValueError("its tensors hold numbers that are not finite")
+
+    def probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Calibrated probabilities, (n, labels), of inputs (n, dim + features)."""
+        logits = (inputs @ self.weights + self.bias) / self.temperature
+        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
+        result: NDArray[np.float32] = exponents / exponents.sum(axis=1, keepdims=True)
+        return result
+
+    def nearest(self, embedding: NDArray[np.float32], label: str) -> str | None:
+        """The known example that is nearest to `embedding`, where it is near at all and carries `label`."""
+        if not self.examples:
+            return None
+        similarities = self.vectors @ embedding
+        best = int(similarities.argmax())
+        near = similarities[best] >= _NEAR and self.example_labels[best] == label
+        return self.examples[best] if near else None
+
+
+def inputs_of(embeddings: Vectors, texts: Sequence[str]) -> NDArray[np.float32]:
+    """What a head reads, (n, dim + features): embeddings beside the surface features of the same texts."""
+    if not texts:
+        return np.empty((0, embeddings.shape[1] + len(surface.NAMES)), dtype=np.float32)
+    return np.hstack([embeddings, np.stack([surface.features(text) for text in texts])])
+
+
+class Understander:
+    """Understands messages with one encoder pass each. Thread-safe when the encoder is."""
+
+    def __init__(self, encoder: Encoder, heads: Path = SHIPPED) -> None:
+        """Load both heads from the folder `heads`. Raises HeadError when they are damaged.
+
+        Heads of another encoder are not an error: `notice` says so, and rules stand in.
+        """
+        self._encoder = encoder
+        self._intent: Head | None = None
+        self._sentiment: Head | None = None
+        self.notice = ""
+        try:
+            intent, sentiment = (Head.load(heads, name, encoder) for name in ("intent", "sentiment"))
+        except HeadMismatch as mismatch:
+            self.notice = str(mismatch)
+            return
+        if not set(intent.labels) <= set(Intent) or not set(sentiment.labels) <= set(Sentiment):
+            raise HeadError(f"The heads in {heads} name labels that Atelier does not know. Train them again.")
+        self._intent, self._sentiment = intent, sentiment
+
+    def understand(self, text: str) -> Understanding:
+        """Understand one message. Any text is fine; what is unclear comes out with a low confidence."""
+        return self.understand_all([text])[0]
+
+    def understand_for_search(self, text: str, query: str) -> tuple[Understanding, NDArray[np.float32]]:
+        """Understand `text` and embed `query`, the same wish made independent of the conversation, in one pass.
+
+        Returns the understanding and the query's embedding, (dim,): the message's own where both are the same words.
+        """
+        if query == text:
+            understanding = self.understand(text)
+            return understanding, understanding.embedding
+        embeddings = self._encoder([text, query])
+        return self._understand([text], embeddings[:1])[0], embeddings[1]
+
+    def understand_all(self, texts: Sequence[str]) -> list[Understanding]:
+        """Understand several messages in one pass, in the order given."""
+        return self._understand(texts, self._encoder(texts))
+
+    def _understand(self, texts: Sequence[str], embeddings: Vectors) -> list[Understanding]:
+        if self._intent is None or self._sentiment is None:
+            return [_by_rules(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
+        inputs = inputs_of(embeddings, texts)
+        intents, sentiments = self._intent.probabilities(inputs), self._sentiment.probabilities(inputs)
+        understood = []
+        for text, embedding, wish, mood in zip(texts, embeddings, intents, sentiments, strict=True):
+            intent = Intent(self._intent.labels[int(wish.argmax())])
+            sentiment = Sentiment(self._sentiment.labels[int(mood.argmax())])
+            confidence, mood_confidence = float(wish.max()), float(mood.max())
+            example = self._intent.nearest(embedding, intent)
+            understood.append(
+                Understanding(
+                    embedding=embedding,
+                    intent=intent,
+                    confidence=confidence,
+                    sentiment=sentiment,
+                    sentiment_confidence=mood_confidence,
+                    reasons=(
+                        _intent_reason(intent, confidence, example),
+                        _mood_reason(sentiment, mood_confidence, text),
+                    ),
+                )
+            )
+        return understood
+
+
+def _intent_reason(intent: Intent, confidence: float, example: str | None) -> str:
+    verb = "reads as" if confidence >= SURE else "could be"
+    doubt = "" if confidence >= SURE else ", a guess"
+    known = f": closest to “{example}”" if example else ""
+    return f"{verb} {_READS_AS[intent]} ({confidence:.0%}{doubt}){known}"
+
+
+def _mood_reason(sentiment: Sentiment, confidence: float, text: str) -> str:
+    words = surface.striking_words(text)[:3] if sentiment is not Sentiment.NEUTRAL else []
+    heard = ": " + ", ".join(f"“{word}”" for word in words) if words else ""
+    return f"sounds {sentiment.value} ({confidence:.0%}){heard}"
+
+
+_RULES = (
+    (
+        Intent.HUMAN,
+        r"\b(human|real person|live agent|representative|(talk|speak) (to|with) (a |an )?(person|some\w+))\b",
+    ),
+    (Intent.HELP, r"^/?help\W*$|\bwhat can you do\b|\bwho are you\b|\bwhat are you\b"),
+    (Intent.IDEATE, r"\bbrainstorm|\bideas?\b|\bcome up with\b|\bnames? for\b|\bslogans?\b|\btaglines?\b"),
+    (
+        Intent.SMALL_TALK,
+        r"^(hi|hello|hey|thanks|thank you|thx|bye|goodbye|good (morning|evening)|ok|okay)\b[^?]{0,20}$",
+    ),
+)
+_RULE_CONFIDENCE = 0.55  # enough for the policy to act on a plain keyword, low enough to say it is no more than that
+_NO_RULE_CONFIDENCE = 0.3
+
+
+def _by_rules(text: str, embedding: NDArray[np.float32]) -> Understanding:
+    rule = "a rule of thumb, for the heads were trained on another encoder"
+    shown = text.strip().lower()
+    intent = next((intent for intent, pattern in _RULES if re.search(pattern, shown)), None)
+    praise_over_blame = float(surface.features(text)[surface.NAMES.index("praise over blame")])
+    sentiment = (
+        Sentiment.POSITIVE
+        if praise_over_blame > 0
+        else Sentiment.NEGATIVE
+        if praise_over_blame < 0
+        else Sentiment.NEUTRAL
+    )
+    return Understanding(
+        embedding=embedding,
+        intent=intent or Intent.ASK,
+        confidence=_RULE_CONFIDENCE if intent else _NO_RULE_CONFIDENCE,
+        sentiment=sentiment,
+        sentiment_confidence=0.5,
+        reasons=(f"reads as {_READS_AS[intent or Intent.ASK]} ({rule})", f"sounds {sentiment.value} ({rule})"),
+    )
