@@ -1,0 +1,226 @@
+"""Adapters of the LoRA family (Hu et al. 2021) over shared base weights.
+
+What is checked at loading one, how it joins a model that serves, and how a thread says which one it speaks as.
+"""
+
+import hashlib
+import json
+import re
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from retrieval.errors import ModelFolderError
+from retrieval.files import MANIFEST, read_manifest, sha256_of
+
+WEIGHTS = "adapter_model.safetensors"
+CONFIG = "adapter_config.json"
+BASE_FACT, TEMPLATE_FACT = "base_sha256", "template_sha256"  # facts in an adapter's manifest
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # peft splits keys at dots
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+# Settings of a LoRA that change the base model, or that cannot be chosen for each pass: value that is allowed.
+_PLAIN: dict[str, tuple[object, ...]] = {
+    "use_dora": (False,),
+    "use_qalora": (False,),
+    "bias": ("none",),
+    "init_lora_weights": (True, False, "gaussian", "orthogonal"),  # the others rewrite the base weights
+    **dict.fromkeys(
+        (
+            "alora_invocation_tokens",
+            "arrow_config",
+            "kasa_config",
+            "layer_replication",
+            "megatron_config",
+            "modules_to_save",
+            "monteclora_config",
+            "target_parameters",
+            "trainable_token_indices",
+            "use_bdlora",
+            "velora_config",
+        ),
+        (None,),
+    ),
+}
+_BASE = "__base__"  # peft's name for no adapter
+_speaker = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterFiles:
+    """What an adapter folder holds, read and checked. tensors: by peft's key, without the adapter's name."""
+
+    config: Any
+    tensors: dict[str, Any]
+
+
+@contextmanager
+def speaking_as(adapter: str | None) -> Iterator[None]:
+    """Forward passes of this thread use `adapter`, or the bare base model for None."""
+    before = getattr(_speaker, "name", _BASE)
+    _speaker.name = adapter or _BASE
+    try:
+        yield
+    finally:
+        _speaker.name = before
+
+
+def base_fingerprint(folder: Path) -> str:
+    """SHA-256 over the names and contents of a model folder's weights: how an adapter's manifest knows its base."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.safetensors")):
+        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def template_fingerprint(template: str) -> str:
+    """SHA-256 of a chat template: an adapter that learned one answers badly under another."""
+    return hashlib.sha256(template.encode()).hexdigest()
+
+
+def check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or name == _BASE:
+        raise ModelFolderError(
+            f"An adapter cannot be called {name!r}. Use letters, digits, '-' and '_', at most 64, and no dot."
+        )
+
+
+def taken(name: str) -> ModelFolderError:
+    return ModelFolderError(f"An adapter called {name!r} is loaded already. Versions never change: take a new name.")
+
+
+def read_adapter(folder: Path, base: Path, template: str) -> AdapterFiles:
+    """Read an adapter folder and check all that can be checked without the model. Raises ModelFolderError."""
+    if not (folder / CONFIG).is_file():
+        raise ModelFolderError(f"{folder} is not an adapter folder: it has no {CONFIG}.")
+    if not (folder / WEIGHTS).is_file():
+        pickled = any(any(folder.glob(pattern)) for pattern in _PICKLES)
+        why = "only pickled weights, which can run code; save it as safetensors" if pickled else f"no {WEIGHTS}"
+        raise ModelFolderError(f"The adapter {folder} has {why}.")
+    if (folder / MANIFEST).exists():
+        _check_manifest(folder, base, template)
+    return AdapterFiles(_read_config(folder), _read_tensors(folder))
+
+
+def _check_manifest(folder: Path, base: Path, template: str) -> None:
+    try:
+        facts = read_manifest(folder)
+    except (ValueError, OSError) as error:
+        raise ModelFolderError(f"The adapter {folder} was changed or damaged: {error}. Train it again.") from error
+    if facts.get(BASE_FACT, "") and facts[BASE_FACT] != base_fingerprint(base):
+        raise ModelFolderError(f"The adapter {folder} was trained on another base model than {base}. Train it again.")
+    if facts.get(TEMPLATE_FACT, "") and facts[TEMPLATE_FACT] != template_fingerprint(template):
+        raise ModelFolderError(
+            f"The adapter {folder} was trained with another chat template than {base} has now. Train it again."
+        )
+
+
+def _read_config(folder: Path) -> Any:
+    from peft import LoraConfig
+
+    try:
+        fields = json.loads((folder / CONFIG).read_text())
+        kind = str(fields["peft_type"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelFolderError(f"The adapter {folder} has no readable {CONFIG}.") from error
+    if kind != "LORA":
+        raise ModelFolderError(
+            f"The adapter {folder} is of the type {kind}. Only LoRA (also rsLoRA, and AdaLoRA folded into LoRA) can be "
+            "served beside other adapters."
+        )
+    for name, allowed in _PLAIN.items():
+        if name in fields and fields[name] not in allowed and fields[name] not in ([], {}):
+            raise ModelFolderError(
+                f"The adapter {folder} sets {name} to {fields[name]!r}, which cannot be served beside other adapters. "
+                "Train it without, or merge it into its base model and serve the merged folder."
+            )
+    known = {name: value for name, value in fields.items() if name in LoraConfig.__dataclass_fields__}
+    try:
+        return LoraConfig(**known | {"inference_mode": True})
+    except Exception as error:  # peft checks its settings with exceptions of many kinds
+        raise ModelFolderError(f"The adapter {folder} has settings that peft refuses: {error}") from error
+
+
+def _read_tensors(folder: Path) -> dict[str, Any]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, Any] = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelFolderError(f"The weights of the adapter {folder} are damaged: {error}") from error
+    if not tensors:
+        raise ModelFolderError(f"The adapter {folder} has no weights.")
+    for name, tensor in tensors.items():
+        if not torch.isfinite(tensor).all():
+            raise ModelFolderError(f"The adapter {folder} holds numbers that are not finite, in {name}.")
+    return tensors
+
+
+def attach(model: Any, name: str, files: AdapterFiles) -> None:
+    """Give `model` one more adapter, in place, used only by threads inside `speaking_as(name)`.
+
+    No forward pass may run meanwhile. Raises ModelFolderError, with the model as it was, if the adapter does not fit.
+    """
+    from peft import inject_adapter_in_model, set_peft_model_state_dict
+    from peft.tuners.lora import LoraLayer
+
+    _check_shapes(model, files)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are what we want
+            inject_adapter_in_model(files.config, model, name, low_cpu_mem_usage=True)
+        result = set_peft_model_state_dict(model, files.tensors, name, low_cpu_mem_usage=True)
+        missing = [key for key in result.missing_keys if f".{name}." in key]
+        if missing or result.unexpected_keys:
+            raise ModelFolderError(  # noqa: TRY301 - undone like peft's own
+                f"The adapter does not cover the layers its {CONFIG} names: {len(missing)} are missing "
+                f"and {len(result.unexpected_keys)} are too many."
+            )
+    except Exception as error:
+        detach(model, name)
+        if isinstance(error, ModelFolderError):
+            raise
+        raise ModelFolderError(f"The adapter does not fit the model: {error}") from error
+    for module in model.modules():
+        if isinstance(module, LoraLayer) and not hasattr(module, "atelier_hook"):
+            module.atelier_hook = module.register_forward_pre_hook(_choose, with_kwargs=True)
+
+
+def _choose(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Name the adapter for each row: a packed batch is one row, and a thread without a name means the base."""
+    del module
+    return args, kwargs | {"adapter_names": [getattr(_speaker, "name", _BASE)] * len(args[0])}
+
+
+def _check_shapes(model: Any, files: AdapterFiles) -> None:
+    """Every pair of factors must fit its layer and have a rank that the settings name."""
+    ranks = {files.config.r, *files.config.rank_pattern.values()}
+    for key, tensor in files.tensors.items():
+        found = re.fullmatch(r"base_model\.model\.(.+)\.lora_(?:embedding_)?([AB])(?:\.weight)?", key)
+        if found is None:
+            raise ModelFolderError(f"The adapter holds {key}, which is not a part of a LoRA.")
+        try:
+            weight = model.get_submodule(found[1]).weight
+        except AttributeError as error:
+            raise ModelFolderError(f"The adapter changes {found[1]}, which the model does not have.") from error
+        rank, width = tuple(tensor.shape) if found[2] == "A" else tuple(tensor.shape)[::-1]
+        if rank not in ranks or width not in tuple(weight.shape):
+            raise ModelFolderError(
+                f"The adapter's {key} is {tuple(tensor.shape)}, which does not fit the model's {tuple(weight.shape)}."
+            )
+
+
+def detach(model: Any, name: str) -> None:
+    """Take an adapter away again; no forward pass may run meanwhile. Unknown names are ignored."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.set_adapter([other for other in module.active_adapters if other != name])
+            module.delete_adapter(name)
+    getattr(model, "peft_config", {}).pop(name, None)

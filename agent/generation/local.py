@@ -1,0 +1,220 @@
+"""A language model in this process, by folder or hub name, with adapters over shared base weights.
+
+transformers' continuous batching runs all requests of one adapter in one batch; what a conversation's turns share is
+read once. torch and transformers are imported when a generator is built, not with this module.
+"""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import ExitStack, aclosing, suppress
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from agent.generation import adapters
+from agent.generation.generator import Limits, Piece
+from agent.generation.loading import check, load
+from agent.generation.rendering import TextStream, fitted, messages_of, render
+from agent.message import Prompt
+from retrieval.errors import ModelFailed, Overloaded
+
+if TYPE_CHECKING:
+    from agent.generation.engine import Engine
+
+PAGE = 32  # tokens: a turn reads again at most this much of what it shares with the last
+BATCH_TOKENS = 512  # a pass: a long prompt makes the others wait this much, not its whole length
+BATCH_REQUESTS = 32
+CACHE_BYTES = 1 << 30
+WATCH = 1.0  # seconds between looks at whether the engine still lives
+DRAIN = 30.0  # seconds that replies in flight may go on when their adapter is removed
+
+
+class LocalGenerator:
+    """A causal model with continuous batching.
+
+    At most `queue` requests are taken at once, running and waiting together. `cache_bytes` bounds the keys and values
+    kept for each adapter in use (and one more for the bare model); it also bounds the context window. Sampling settings
+    and seeds are each request's own; the repetition penalty weighs the reply's words, not the prompt's.
+    """
+
+    def __init__(
+        self,
+        name_or_folder: str | Path,
+        *,
+        device: str | None = None,
+        dtype: str | None = None,
+        queue: int = 64,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        """Load the model; this takes seconds. Raises ModelFolderError."""
+        self._loaded = load(name_or_folder, device, dtype)
+        self._name = Path(name_or_folder).expanduser().absolute().name
+
+        from agent.generation.attention import install
+        from agent.generation.engine import Sizes
+
+        install()
+        pages = max(cache_bytes // (_bytes_per_token(self._loaded.model) * PAGE), 8)
+        self.window = min(self._loaded.window, (pages - 2) * PAGE)
+        pages = min(pages, 2 + queue * (self.window // PAGE + 1))
+        self._sizes = Sizes(PAGE, pages, BATCH_TOKENS, BATCH_REQUESTS)
+        self._queue = queue
+        self._open = threading.BoundedSemaphore(queue)
+        self._engines: dict[str | None, Engine] = {}
+        self._adapters: set[str] = set()
+        self._lock = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def folder(self) -> Path:
+        """Where the base model lies: what an adapter's fingerprint is taken of."""
+        return self._loaded.folder
+
+    @property
+    def adapters(self) -> frozenset[str]:
+        return frozenset(self._adapters)
+
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
+        """Pieces of the reply as they are made. A prompt longer than the window loses old history lines first.
+
+        Raises Overloaded before anything was taken, ModelFailed when the model fails, is too slow or says nothing.
+        """
+        if not self._open.acquire(blocking=False):
+            raise Overloaded(f"{self.name} is busy with {self._queue} messages. Try again in a moment.")
+        try:
+            ids, room = self._token_ids(prompt, limits)
+            async with aclosing(self._texts(ids, adapter, limits, room)) as texts:
+                async for text in texts:
+                    yield Piece(text)
+        finally:
+            self._open.release()
+
+    def _token_ids(self, prompt: Prompt, limits: Limits) -> tuple[list[int], int]:
+        """The prompt's token ids, and how many tokens the reply may have."""
+        tokenizer = self._loaded.tokenizer
+        reply = max(1, min(limits.max_tokens, self.window // 2))
+        whole = fitted(prompt, lambda shorter: len(render(messages_of(shorter), tokenizer)), self.window - reply)
+        if whole is None:
+            raise ModelFailed(
+                f"The message is too long for {self.name}, which reads at most {self.window} tokens with its reply. "
+                "Send a shorter one."
+            )
+        return render(messages_of(whole), tokenizer), reply
+
+    async def _texts(self, ids: list[int], adapter: str | None, limits: Limits, room: int) -> AsyncGenerator[str, None]:
+        until = monotonic() + limits.deadline
+        loop, arrived = asyncio.get_running_loop(), asyncio.Queue[Any]()
+
+        def receive(output: Any) -> None:
+            with suppress(RuntimeError):  # the event loop has closed, and nobody waits any more
+                loop.call_soon_threadsafe(arrived.put_nowait, output)
+
+        seed = secrets.randbits(48) if limits.seed is None else limits.seed
+        engine, request = self._submit(adapter, ids, limits, room, seed, receive)
+        stream, read, finished, said = TextStream(self._loaded.tokenizer, self._loaded.stop), 0, False, False
+        try:
+            while not finished and not stream.stopped:
+                output = await self._next(arrived, engine, until, limits)
+                finished = output.is_finished()
+                if output.error is not None:
+                    raise ModelFailed(f"{self.name} failed: {output.error}")
+                tokens, read = output.generated_tokens[read:], len(output.generated_tokens)
+                text = stream.feed(tokens, last=finished)
+                if not said:
+                    text = text.lstrip()
+                said = said or bool(text)
+                if text:
+                    yield text
+            if not said:
+                raise ModelFailed(f"{self.name} said nothing.")
+        finally:
+            engine.forget(request, finished=finished)
+
+    async def _next(self, arrived: "asyncio.Queue[Any]", engine: "Engine", until: float, limits: Limits) -> Any:
+        """The engine's next output. Raises ModelFailed at the deadline, or when the engine has died."""
+        while (left := until - monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left, WATCH)):
+                    return await arrived.get()
+            if not engine.alive and arrived.empty():
+                raise ModelFailed(f"{self.name} failed: {engine.failure}.")
+        raise ModelFailed(f"{self.name} took longer than {limits.deadline:g} seconds.")
+
+    def _submit(
+        self, adapter: str | None, ids: list[int], limits: Limits, room: int, seed: int, receive: Any
+    ) -> tuple["Engine", str]:
+        """Queue a request at the engine of `adapter`, building a new engine where there is none or it has died."""
+        from agent.generation.engine import Engine
+
+        with self._lock:
+            if adapter is not None and adapter not in self._adapters:
+                known = ", ".join(sorted(self._adapters)) or "none"
+                raise ModelFailed(f"No adapter {adapter!r} is loaded (loaded: {known}).")
+            engine = self._engines.get(adapter)
+            if engine is None or not engine.alive:
+                engine = self._engines[adapter] = Engine(self._loaded.model, adapter, self._sizes)
+            return engine, engine.submit(ids, list(self._loaded.ends), room, limits, seed, receive)
+
+    def add_adapter(self, name: str, folder: str | Path) -> None:
+        """Serve the adapter in `folder` as `name`, beside those that serve already; replies in flight go on.
+
+        Takes some tens of milliseconds, so it is called from a thread. Raises ModelFolderError with everything as it
+        was: an adapter that is damaged, of another base or kind, or a name that is taken.
+        """
+        adapters.check_name(name)
+        files = adapters.read_adapter(Path(folder), self.folder, self._loaded.tokenizer.chat_template)
+        with self._lock:
+            if name in self._adapters:
+                raise adapters.taken(name)
+            with self._paused():
+                adapters.attach(self._loaded.model, name, files)
+            self._adapters.add(name)
+
+    def remove_adapter(self, name: str) -> None:
+        """Take no more requests for `name`, let those in flight finish, then free its memory. Unknown names pass.
+
+        Waits for replies in flight, half a minute at most, so it is called from a thread.
+        """
+        with self._lock:
+            if name not in self._adapters:
+                return
+            self._adapters.discard(name)
+            engine = self._engines.pop(name, None)
+        if engine is not None:
+            engine.stop(drain=DRAIN)
+        with self._lock, self._paused():
+            adapters.detach(self._loaded.model, name)
+
+    def _paused(self) -> ExitStack:
+        """While inside, no engine runs a pass."""
+        with ExitStack() as stack:
+            for engine in self._engines.values():
+                if engine.alive:
+                    with suppress(RuntimeError):  # it died while it was asked
+                        stack.enter_context(engine.pause())
+            return stack.pop_all()
+
+    async def close(self) -> None:
+        """Stop every engine; replies in flight end with ModelFailed."""
+        with self._lock:
+            engines, self._engines = list(self._engines.values()), {}
+        for engine in engines:
+            await asyncio.to_thread(engine.stop, drain=0.0)
+
+
+def check_model(name_or_folder: str | Path) -> str:
+    """What can be said of a model without loading its weights: a line for a person. Raises ModelFolderError."""
+    return f"local: {check(name_or_folder)}"
+
+
+def _bytes_per_token(model: Any) -> int:
+    """Memory of one token's keys and values in all layers."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * model.dtype.itemsize)
