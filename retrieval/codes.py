@@ -36,8 +36,13 @@ class Codes:
         """By how much two scores may trade places: three standard deviations of the difference of their errors."""
         return 3 * math.sqrt(2) * math.sqrt(2 / 12) / self.scale
 
-    def __call__(self, vectors: Vectors) -> Vectors:
-        """Whole numbers from -127 to 127, as float32, (n, dim)."""
-        codes = (vectors @ self.rotation.T) * np.float32(self.scale)
-        np.rint(codes, out=codes)
-        return np.clip(codes, -127, 127, out=codes)
+    @property
+    def projection(self) -> Vectors:
+        """Takes a vector to its code before rounding, (dim, dim)."""
+        return self.rotation * np.float32(self.scale)
+
+    @staticmethod
+    def rounded(projected: Vectors) -> Vectors:
+        """`projected` in place, as whole numbers from -127 to 127."""
+        np.rint(projected, out=projected)
+        return np.clip(projected, -127, 127, out=projected)

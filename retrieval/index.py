@@ -62,6 +62,10 @@ class Structure:
     def __init__(self, kind: Kind, index: Any, codes: Codes, built: int) -> None:
         """built: how many rows the inverted lists were cut for."""
         self.kind, self.index, self.codes, self.built = kind, index, codes, built
+        # FAISS multiplies in the threads that it searches with; numpy's own pool would fight them for the cores.
+        self._projection = faiss.LinearTransform(*codes.rotation.shape)
+        faiss.copy_array_to_vector(codes.projection.ravel(), self._projection.A)
+        self._projection.is_trained = True
 
     @classmethod
     def build(cls, kind: Kind, snapshot: Snapshot, codes: Codes) -> "Structure":
@@ -77,9 +81,10 @@ class Structure:
             index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, coder, metric)
             index.by_residual = False  # the codes are of whole vectors
             index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 10, 1, SAMPLE
-            sample = np.random.default_rng(0).choice(count, min(count, SAMPLE * lists), replace=False)
-            index.train(codes(snapshot.gather(snapshot.rows[np.sort(sample)])))
         structure = cls(kind, index, codes, count)
+        if kind is Kind.INVERTED:
+            sample = np.random.default_rng(0).choice(count, min(count, SAMPLE * lists), replace=False)
+            index.train(structure.coded(snapshot.gather(snapshot.rows[np.sort(sample)])))
         for ids, vectors in snapshot.chunks():
             structure.add(ids, vectors)
         return structure
@@ -93,7 +98,7 @@ class Structure:
         faiss.omp_set_num_threads(CORES if len(ids) >= MANY else 1)
         for start in range(0, len(ids), CHUNK):
             part = slice(start, start + CHUNK)
-            self.index.add_with_ids(self._coded(vectors[part]), ids[part])
+            self.index.add_with_ids(self.coded(vectors[part]), ids[part])
 
     def remove(self, ids: Ids) -> None:
         self.index.remove_ids(ids)
@@ -111,11 +116,12 @@ class Structure:
         else:
             parameters = None if selector is None else faiss.SearchParameters(sel=selector)
         faiss.omp_set_num_threads(1 if len(queries) < BATCH else CORES)  # a setting of the calling thread only
-        ids: Ids = self.index.search(self._coded(queries), count, params=parameters)[1]
+        ids: Ids = self.index.search(self.coded(queries), count, params=parameters)[1]
         return ids
 
-    def _coded(self, vectors: Vectors) -> Vectors:
-        return vectors if self.kind is Kind.FLAT else self.codes(vectors)
+    def coded(self, vectors: Vectors) -> Vectors:
+        """What the FAISS index is given for `vectors`, (n, dim) float32."""
+        return vectors if self.kind is Kind.FLAT else self.codes.rounded(self._projection.apply(vectors))
 
 
 def gpu_flat(dim: int) -> Fillable:

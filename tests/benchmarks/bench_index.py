@@ -120,7 +120,7 @@ def ours(name: str, cutoffs: Cutoffs, vectors: Vectors, queries: Vectors) -> dic
     index.compact()
     built = time.perf_counter() - start
     structure = index._structure
-    codes = queries if structure.kind is Kind.FLAT else structure.codes(queries)
+    codes = structure.coded(queries)
     inverted = faiss.SearchParametersIVF(nprobe=cutoffs.probes) if structure.kind is Kind.INVERTED else None
 
     def bare(rows: slice) -> None:
