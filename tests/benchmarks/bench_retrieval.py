@@ -1,4 +1,4 @@
-"""How well questions find their passage: words alone, vectors alone, two ways of merging them, and the learned fusion."""
+"""How well questions find their passage: words, vectors, two ways of merging them, and the learned fusion."""
 
 import gzip
 import json
@@ -42,7 +42,7 @@ def run(quick: bool) -> Report:
     notes = [
         "Passages are indexed as the product does: plain paragraphs without their title, FAQs as question and answer.",
         f"{ARM} candidates an arm, vectors by exact cosine; recall is over all questions; +- is a standard error.",
-        "paraphrase: people's rewordings of a question. answers: the question is asked, answers alone are indexed. "
+        "paraphrase: people's rewordings of a question. answers: the question is asked, answers alone are indexed.",
         "half: a random half of the question's words is asked. The fusion was trained on none of these sets.",
     ]
     for loaded in (_squad, _faq, _chinese):
