@@ -1,0 +1,254 @@
+"""How far each sentence of the evidence answers a question: a small linear model over what can be read off both.
+
+The features are those of early open-domain question answering (Ferrucci et al. 2010): the question's words in the
+sentence, in its heading and around it, closeness in meaning, and whether the sentence has what the question asks for (a
+name, a date, a number). The weights were fitted on SQuAD 1.1's training questions, half of them with the passage that
+answers taken away (`python -m tests.benchmarks.fit_extractive`).
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.generation.sentences import Kind, Unit, cut
+from agent.surface import looks_like_question
+from retrieval.encoder import Encoder
+from retrieval.passage import Passage
+from retrieval.tokens import is_unspaced, words
+
+NAMES = (
+    "cosine", "best_cosine", "coverage", "coverage_passage", "names_missing", "wanted_found", "wanted_missing", "pairs",
+    "length", "rank",
+)  # fmt: skip
+Features = NDArray[np.float64]  # (units, len(NAMES))
+
+_ASKS = {
+    "person": re.compile(r"(?i)\b(?:who|whom|whose|which (?:person|man|woman)|wer|wen|wem)\b"),
+    "time": re.compile(
+        r"(?i)\b(?:when|(?:what|which) (?:year|date|day|month|time|century|decade)|(?:since|until|by) when|wann)\b"
+    ),
+    "number": re.compile(
+        r"(?i)\b(?:how (?:many|much|old|long|tall|far|large|big|high|often|fast|deep|wide|heavy|soon|late)"
+        r"|what (?:percentage|percent|number|price|cost|size|amount|rate|share|fraction|population)"
+        r"|wie ?viele?|wie (?:lange|oft|hoch|groß|alt))\b"
+    ),
+    "place": re.compile(r"(?i)\b(?:where|(?:what|which) (?:city|country|place|state|town)|wo|woher|wohin)\b"),
+}
+_MONTH = (
+    r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|"
+    r"Nov(?:ember)?|Dec(?:ember)?|Januar|Februar|März|Mai|Juni|Juli|Oktober|Dezember)"
+)
+_TIME = re.compile(
+    rf"(?i)\b(?:1\d{{3}}|20\d\d)s?\b|\b{_MONTH}\b|\b\d{{1,2}}(?:st|nd|rd|th) century\b|\bcentur|\b\d{{1,2}}[:.]\d\d\b"
+    r"|\b\d{1,2} ?[ap]\.?m\b|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b"
+    r"|\b(?:noon|midnight|spring|summer|autumn|winter)\b"
+    r"|\b(?:days?|weeks?|months?|years?|hours?|minutes?) (?:after|before|ago)\b"
+    r"|\b(?:today|tomorrow|yesterday|daily|weekly|monthly|yearly)\b"
+)
+_NUMBER = re.compile(
+    r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|thousands?|millions?"
+    r"|billions?|half|quarter|third|twice|once|no limit|unlimited|several|few|zwei|drei|vier|fünf)\b"
+)
+_NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\w-])[A-ZÄÖÜ][\w'’-]+")
+_PERSON_WORD = re.compile(
+    r"(?i)\b(?:everyone|everybody|anyone|nobody|people|persons?|members?|managers?|admin\w*|users?|teams?|staff|employees?|"
+    r"owners?|director|head|king|queen|president|you|we)\b"
+)
+# Words that carry a question's grammar, not its topic: they match everywhere.
+_PLAIN = frozenset(
+    words(
+        "a an and any are as at be been but by can could did do does for from get had has have he her his how "
+        "i if in into is it its many may me might more most much must my name of on one or our please should "
+        "so some tell than that the their them then there these they this to type us use used was we were "
+        "what when where which who whom whose why will with would you your s t der die das ein eine und ist "
+        "sind wie was wer wo wann warum ich wir kann für von zu mit im in den dem des es auf le la les un une "
+        "des du de et est que qui comment où quand pourquoi"
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A unit of evidence and the probability that it holds the answer. passage: place in the prompt, from 0."""
+
+    unit: Unit
+    passage: int
+    place: int  # of the unit in its passage
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question read once. weights: its topic words, each with its share of what is asked (they sum to 1)."""
+
+    text: str
+    weights: dict[str, float]
+    ordered: list[str]
+    names: frozenset[str]
+    wants: str  # a key of _ASKS, or ""
+
+
+def read_question(text: str, passages: Sequence[Passage]) -> Question:
+    """Weigh a question's words: rarer ones in the evidence, and longer ones, say more."""
+    ordered = [word for word in words(text) if word not in _PLAIN]
+    texts = [set(words(f"{passage.heading}\n{passage.text}")) for passage in passages]
+    weights = {
+        word: math.log((len(texts) + 1.5) / (sum(word in each for each in texts) + 0.5)) * min(1.0, 0.4 + len(word) / 8)
+        for word in dict.fromkeys(ordered)
+    }
+    total = math.fsum(weights.values()) or 1.0
+    names = frozenset(words(" ".join(_NAME.findall(text)))) | {word for word in ordered if word.isdigit()}
+    wants = next((kind for kind, shape in _ASKS.items() if shape.search(text)), "")
+    return Question(text, {word: weight / total for word, weight in weights.items()}, ordered, names - _PLAIN, wants)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a question found.
+
+    units: all units of all passages, in reading order. sections: for each passage, the probability that the whole of it
+    answers, by its heading ("How do I delete my data?" over what to type).
+    """
+
+    units: tuple[Scored, ...]
+    sections: tuple[float, ...]
+
+    def of(self, passage: int) -> list[Scored]:
+        return [scored for scored in self.units if scored.passage == passage]
+
+
+class Reader:
+    """Reads passages for a question. The encoder votes only where vectors voted in the search."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def read(self, text: str, passages: Sequence[Passage]) -> Reading:
+        """Every unit of `passages` and every section with its probability."""
+        question = read_question(text, passages)
+        units = [cut(passage.text) for passage in passages]
+        table = self.features(question, units, passages)
+        probabilities = 1 / (1 + np.exp(-(table @ WEIGHTS + BIAS)))
+        # A blend of ranks gives the best passage 1 and says nothing; a probability near 0 says a lot.
+        doubts = [min(1.0, passage.score / DOUBTED) for passage in passages]
+        scored = [
+            Scored(unit, number, place, 0.0) for number, here in enumerate(units) for place, unit in enumerate(here)
+        ]
+        scored = [
+            replace(each, probability=float(p) * doubts[each.passage])
+            for each, p in zip(scored, probabilities, strict=True)
+        ]
+        sections = self._sections(question, passages)
+        return Reading(tuple(scored), tuple(p * doubt for p, doubt in zip(sections, doubts, strict=True)))
+
+    def _sections(self, question: Question, passages: Sequence[Passage]) -> list[float]:
+        titles = [passage.heading.rsplit(" > ", 1)[-1] for passage in passages]
+        covered = [
+            sum(weight * _match(word, set(words(passage.heading))) for word, weight in question.weights.items())
+            for passage in passages
+        ]
+        if any(passage.similarity is not None for passage in passages):
+            vectors = self._encoder([question.text, *titles])
+            cosine = [float(c) for c in vectors[1:] @ vectors[0]]
+        else:
+            cosine = [0.3 + 0.4 * share for share in covered]
+        return [_section(title, c, share) for title, c, share in zip(titles, cosine, covered, strict=True)]
+
+    def features(self, question: Question, units: Sequence[Sequence[Unit]], passages: Sequence[Passage]) -> Features:
+        """One row a unit, over all passages in order."""
+        flat = [unit for here in units for unit in here]
+        table = np.zeros((len(flat), len(NAMES)))
+        if not flat:
+            return table
+        voted = any(passage.similarity is not None for passage in passages)
+        if voted:
+            vectors = self._encoder([question.text, *(_quotable(unit) for unit in flat)])
+            cosine = vectors[1:] @ vectors[0]
+        else:
+            cosine = np.full(len(flat), 0.45)  # where the encoder is silent, as far as an average right sentence
+        row = 0
+        for rank, (passage, here) in enumerate(zip(passages, units, strict=True)):
+            heading = set(words(passage.heading))
+            found = [set(words(f"{unit.head} {unit.text}")) for unit in here]
+            around = set().union(heading, *found)
+            for place, unit in enumerate(here):
+                near = found[place - 1] if place else set()
+                table[row] = [
+                    0.0,
+                    0.0,
+                    *_features(question, unit, found[place], near, heading, around),
+                    math.log1p(rank),
+                ]
+                row += 1
+        table[:, 0], table[:, 1] = cosine, float(cosine.max())
+        return table
+
+
+def _features(
+    question: Question, unit: Unit, found: set[str], near: set[str], heading: set[str], around: set[str]
+) -> list[float]:
+    weights = question.weights
+    inside = sum(weight * _match(word, found) for word, weight in weights.items())
+    beside = sum(
+        weight * max(_match(word, found), 0.7 * _match(word, heading), 0.4 * (word in near))
+        for word, weight in weights.items()
+    )
+    passage = sum(weight * _match(word, around) for word, weight in weights.items())
+    missing = [name for name in question.names if not _match(name, around)]
+    has = _has(question, unit.text)
+    pairs = list(zip(question.ordered, question.ordered[1:], strict=False))
+    joined = " ".join(words(unit.text))
+    return [
+        max(inside, 0.85 * beside),
+        passage,
+        len(missing) / max(len(question.names), 1),
+        float(has is True),
+        float(has is False),
+        sum(f"{a} {b}" in joined for a, b in pairs) / max(len(pairs), 1),
+        math.log1p(len(found)),
+    ]
+
+
+def _section(title: str, cosine: float, covered: float) -> float:
+    """How likely the section under `title` answers: it asks the same, or leaves nothing of the question over.
+
+    Set by hand on documentation and FAQ files: SQuAD's articles have no headings.
+    """
+    if not title or (covered < 0.6 and not looks_like_question(title)):
+        return 0.0
+    return 1 / (1 + math.exp(-(9 * (cosine - 0.58) + 2.5 * covered)))
+
+
+def _match(word: str, found: set[str]) -> float:
+    """1 for the word itself, less for one of the same stem (install, installing, installation)."""
+    if word in found:
+        return 1.0
+    if len(word) < 5 or is_unspaced(word):
+        return 0.0
+    stem = word[: max(5, len(word) - 3)]
+    return 0.7 if any(other.startswith(stem) for other in found) else 0.0
+
+
+def _has(question: Question, text: str) -> bool | None:
+    """Whether `text` has what the question asks for; None when it asks for nothing that can be told by its shape."""
+    if not question.wants:
+        return None
+    if question.wants == "time":
+        return _TIME.search(text) is not None
+    if question.wants == "number":
+        return any(found[0] not in question.text for found in _NUMBER.finditer(text))
+    new = [name for name in _NAME.findall(text) if name not in question.text]
+    return bool(new) or (question.wants == "person" and _PERSON_WORD.search(text) is not None) or None
+
+
+def _quotable(unit: Unit) -> str:
+    return unit.text if unit.kind is not Kind.ROW else f"{unit.head.partition(chr(10))[0]} {unit.text}"
+
+
+DOUBTED = 0.1  # passage scores below this lower what their sentences may claim
+WEIGHTS = np.array([6.206, -1.194, 3.906, -0.802, -1.578, 0.162, -1.419, 0.830, 0.297, -2.031])
+BIAS = -6.100

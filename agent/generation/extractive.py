@@ -1,0 +1,70 @@
+"""The generator without a language model: it quotes the documents, asks good questions, and invents nothing."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+from agent.generation.answer import answer
+from agent.generation.evidence import Reader
+from agent.generation.facilitate import facilitate, topic_of
+from agent.generation.generator import Limits, Piece
+from agent.generation.phrases import phrase, small_talk
+from agent.message import Intent, Move, Prompt
+from agent.rewrite import content_words, standalone
+from retrieval.encoder import Encoder
+
+_WORD = re.compile(r"\S+\s*|\s+")
+
+
+class ExtractiveGenerator:
+    """The default without a model, and what answers when one fails. Deterministic; adapter and limits do not apply."""
+
+    name = "extractive"
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._reader = Reader(encoder)
+
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:  # noqa: ARG002 - the seam's arguments
+        """The reply, word by word. It is made in a thread, since reading the passages takes an encoder pass."""
+        text = await asyncio.to_thread(self.reply, prompt)
+        for word in _WORD.findall(text):
+            yield Piece(word)
+
+    def reply(self, prompt: Prompt) -> str:
+        """The whole reply; "" for Move.SILENT."""
+        match prompt.move:
+            case Move.ANSWER:
+                question = standalone(prompt.message, prompt.history)
+                return answer(self._reader.read(question, prompt.passages), prompt.passages)
+            case Move.IDEATE:
+                return facilitate(prompt)
+            case Move.CAPTURE:
+                kind = "complaint" if prompt.intent is Intent.COMPLAINT else "feedback"
+                return phrase("capture", kind, prompt.history)
+            case Move.ESCALATE:
+                return phrase("escalate", "text", prompt.history)
+            case Move.CLARIFY:
+                return _question_back(prompt)
+            case Move.CHAT:
+                return _chat(prompt)
+            case Move.SILENT:
+                return ""
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+def _chat(prompt: Prompt) -> str:
+    if prompt.intent is Intent.HELP:
+        return phrase("help", "text")
+    if prompt.intent is Intent.OUT_OF_SCOPE:
+        return phrase("chat", "out_of_scope", prompt.history)
+    return small_talk(prompt.message, prompt.history)
+
+
+def _question_back(prompt: Prompt) -> str:
+    """One question, about what the message named."""
+    topic = topic_of(prompt.message)
+    if not content_words(topic) or len(topic.split()) > 8:
+        return phrase("clarify", "unclear", prompt.history)
+    return phrase("clarify", "question", prompt.history).format(topic=topic.rstrip("?!. "))

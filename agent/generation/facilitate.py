@@ -1,0 +1,241 @@
+"""Facilitation without a language model: techniques' questions one a turn, people's ideas first, sparks after. Pure.
+
+Where a session stands is read off the conversation: a reply names its technique as *Title* once, when it begins.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.generation.phrases import phrase
+from agent.generation.sentences import Kind, cut
+from agent.ideation.techniques import Technique, choose, named, techniques
+from agent.message import Line, Prompt
+from retrieval.passage import Passage
+
+_LEAD_IN = re.compile(
+    r"""^\W*(?:(?:ok(?:ay)?|so|well|hey|hi|hello|atelier|please|now|great)\b[\s,:!]*)*
+    (?:/ideate\s+
+    |(?:(?:can|could|would|will)\s+(?:you|we)\s+)?(?:please\s+)?(?:help\s+(?:me|us)\s+(?:to\s+)?)?
+      (?:let'?s\s+|let\s+us\s+|(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:to\s+)?|(?:i|we)\s+need\s+)?
+      (?:brainstorm(?:ing)?|ideate|think(?:\s+(?:of|up|about|through))?|come\s+up\s+with|generate|collect|find|give\s+(?:me|us)|suggest
+        |use|try|do|apply|start|run|play|explore|go\s+through|work\s+with|have)\b
+    |(?:any|some|more|new|creative|fresh|good)\s+(?=ideas|names|suggestions|ways)
+    |(?:i|we)(?:'d|\s+would)?\s+(?:need|want|like|could\s+use|look(?:ing)?\s+for)\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
+    |(?:i'm|we're|i\s+am|we\s+are)\s+looking\s+for\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
+    |what\s+(?:could|can|should|might)\s+(?:we|i)\s+(?:do|try)\b
+    |let'?s(?=\s+(?:on|for|about)\b)
+    |(?=how\s+(?:could|can|might|should)\s+(?:we|i)\b|ideas?\b|brainstorm)
+    )\s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OBJECT = re.compile(
+    r"""^(?:(?:a|an|the|some|any|a\s+few|a\s+lot\s+of|more|new|creative|fresh|good|crazy|wild|our|\d+|two|three|five|ten)\s+)*
+    (?:ideas?|suggestions?|concepts?|options?|possibilities|ways|brainstorm(?:ing)?(?:\s+session)?|session)\b
+    \s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_CONNECTOR = re.compile(
+    r"^(?:(?:about|on|for|of|over|around|regarding|with|at|using)\s+)*"
+    r"(?P<verb>(?:to|how\s+(?:to|(?:we|i)\s+(?:can|could|should|might)|(?:can|could|should|might)\s+(?:we|i)))\s+)?",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(r"[\s,.!?:;-]*(?:\b(?:please|together|with\s+(?:me|us)|now|today)\b[\s,.!?:;-]*)*$", re.IGNORECASE)
+_MOVES_ON = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|please|and|the)\s+)*(?:next|go\s+on|continue|skip|more|another(?:\s+(?:one|question))?|weiter|further)"
+    r"(?:\s+(?:question|round|one|please))?\W*$",
+    re.IGNORECASE,
+)
+_CHANGES = re.compile(
+    r"\b(?:another|different|other|change|switch|new)\s+(?:the\s+)?(?:technique|method|way|approach)\b", re.IGNORECASE
+)
+_ENDS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|i\s+think|let'?s|we|that'?s|i'?m|we'?re|now)\s+)*(?:stop|done|finish(?:ed)?|enough|end|summar\w+|that'?s\s+(?:all|it)|sum\s+up|"
+    r"wrap\s+up|what\s+do\s+we\s+have)\b",
+    re.IGNORECASE,
+)
+_DOUBLED = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]$", re.IGNORECASE)  # get, plan, stop
+_NO_TOPIC = frozenset(
+    "idea ideas it this that something anything me us some help please brainstorm brainstorming creative fun one".split(
+        " "
+    )
+)
+_LONGEST_TOPIC = 120  # characters: longer ones are a text, not a topic
+_MARK = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What the conversation says of the session that runs. asked: questions put so far. ideas: people's, in order."""
+
+    technique: Technique
+    topic: str
+    asked: int
+    ideas: tuple[str, ...]
+
+
+def facilitate(prompt: Prompt) -> str:
+    """The next turn of thinking together: a technique's question, and what people and documents gave so far."""
+    lines = prompt.history.lines
+    session = running(lines)
+    technique, topic = named(prompt.message), topic_of(prompt.message)
+    fresh = topic and _LEAD_IN.match(prompt.message.strip()) is not None
+    if session is None or fresh:
+        before = session.topic if session is not None else _last_topic(lines)
+        return _open(prompt, technique, topic if fresh or (session is None and topic) else before)
+    if technique is not None:
+        return _open(prompt, technique, session.topic)
+    if _CHANGES.search(prompt.message):
+        return _open(prompt, None, session.topic)
+    if _ENDS.match(prompt.message):
+        return _close(session)
+    return _go_on(prompt, session)
+
+
+def topic_of(message: str) -> str:
+    """What ideas are wanted for, as it fits into a sentence: "names for our cat café"; "" when none is said."""
+    text = message.strip().split("\n")[0]
+    technique = named(text)
+    if technique is not None:
+        names = "|".join(re.escape(name) for name in sorted(technique.names, key=len, reverse=True))
+        text = re.sub(
+            rf"(?:\b(?:using|with|by|via|use|try|do)\s+)?(?:the\s+)?(?<!\w)(?:{names})(?!\w)(?:\s+(?:technique|method))?",
+            " ",
+            text,
+            flags=re.IGNORECASE,
+        )
+        text = " ".join(text.split())
+    text = _LEAD_IN.sub("", text, count=1)
+    text = _OBJECT.sub("", text, count=1)
+    connector = _CONNECTOR.match(text)
+    text = _trimmed(text[connector.end() :]) if connector else text
+    if connector and connector["verb"]:
+        verb, space, rest = text.partition(" ")
+        text = f"{_gerund(verb)}{space}{rest}"
+    known = {word.casefold() for word in re.findall(r"\w+", text)}
+    return "" if not known or known <= _NO_TOPIC else text
+
+
+def running(lines: Sequence[Line]) -> Session | None:
+    """The session a conversation is in, or None."""
+    technique, asked, topic, ideas = None, 0, "", list[str]()
+    for i, line in enumerate(lines):
+        if line.role == "assistant":
+            begun = next((each for each in techniques() if _begins(line.text, each)), None)
+            if begun is not None:
+                said = lines[i - 1].text if i and lines[i - 1].role == "user" else ""
+                kept = _topic_said(line.text, begun)
+                if kept and kept != topic:
+                    ideas.clear()
+                technique, asked, topic = begun, 1, kept or topic_of(said) or topic
+            elif technique is not None and phrase("ideate", "collected") in line.text:
+                technique = None
+            elif technique is not None and any(
+                technique.ask(n, topic) in line.text for n in range(asked, len(technique.rounds))
+            ):
+                asked += 1
+        elif technique is not None and not _is_order(line.text):
+            ideas += _ideas_in(line.text)
+    return Session(technique, topic, asked, tuple(ideas)) if technique is not None else None
+
+
+def _begins(text: str, technique: Technique) -> bool:
+    return bool(_topic_said(text, technique))
+
+
+def _topic_said(text: str, technique: Technique) -> str:
+    for name in ("open", "open_named"):
+        shape = phrase("ideate", name)
+        pattern = re.escape(shape).replace(r"\{topic\}", "(?P<topic>.+?)")
+        pattern = pattern.replace(r"\{title\}", re.escape(technique.title)).replace(r"\{when\}", ".+?")
+        found = re.match(pattern, text)
+        if found:
+            return found["topic"]
+    return ""
+
+
+def _open(prompt: Prompt, technique: Technique | None, topic: str) -> str:
+    if not topic:
+        return phrase("ideate", "no_topic")
+    chosen = technique or choose(topic, prompt.history.lines)
+    shape = phrase("ideate", "open_named" if technique else "open")
+    opening = shape.format(topic=topic, title=chosen.title, when=chosen.when)
+    return f"{opening}\n\n{chosen.ask(0, topic)}\n\n{phrase('ideate', 'invite', prompt.history)}"
+
+
+def _go_on(prompt: Prompt, session: Session) -> str:
+    ideas = [] if _is_order(prompt.message) else _ideas_in(prompt.message)
+    now = Session(session.technique, session.topic, session.asked, (*session.ideas, *ideas))
+    parts = [phrase("ideate", "received", prompt.history).format(count=_counted(len(now.ideas)))] if ideas else []
+    if now.asked >= len(now.technique.rounds):
+        return "\n\n".join([*parts, phrase("ideate", "done").format(title=now.technique.title), _close(now)])
+    parts.append(now.technique.ask(now.asked, now.topic))
+    spark = _spark(prompt.passages, now) if now.technique.stimulus else ""
+    return "\n\n".join([*parts, spark or phrase("ideate", "go_on", prompt.history)])
+
+
+def _close(session: Session) -> str:
+    others = [each.title for each in techniques() if each.id != session.technique.id]
+    start = len(session.topic) % len(others)
+    named_others = f"*{others[start]}* or *{others[(start + 3) % len(others)]}*".replace("*", "")
+    if not session.ideas:
+        return phrase("ideate", "nothing_yet").format(others=named_others)
+    listed = "\n".join(f"{i}. {idea}" for i, idea in enumerate(session.ideas, 1))
+    return f"{phrase('ideate', 'collected')}\n\n{listed}\n\n{phrase('ideate', 'choose').format(others=named_others)}"
+
+
+def _spark(passages: Sequence[Passage], session: Session) -> str:
+    """A sentence of the documents that nobody has been shown in this session: another one each round."""
+    found = [
+        (unit.text, number)
+        for number, passage in enumerate(passages, 1)
+        for unit in cut(passage.text)
+        if unit.kind is Kind.SENTENCE and 40 <= len(unit.text) <= 220 and not unit.announces
+    ]
+    if not found:
+        return ""
+    text, number = found[(session.asked - 1) % len(found)]
+    quote = text.replace('"', "'")
+    return phrase("ideate", "spark").format(quote=quote, citation=f"[{number}]")
+
+
+def _gerund(verb: str) -> str:
+    """Of "reduce" as "reducing", so that a wish fits into a sentence."""
+    if verb.endswith("ing") or not verb.isalpha():
+        return verb
+    if verb.endswith("ie"):
+        return f"{verb[:-2]}ying"
+    if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")) and len(verb) > 2:
+        return f"{verb[:-1]}ing"
+    return f"{verb}{verb[-1]}ing" if _DOUBLED.fullmatch(verb) else f"{verb}ing"
+
+
+def _last_topic(lines: Sequence[Line]) -> str:
+    """The topic of an earlier request, where the present one only says "let's use six hats"."""
+    said = [line.text for line in lines if line.role == "user" and _LEAD_IN.match(line.text.strip())]
+    return next((topic for text in reversed(said) if (topic := topic_of(text))), "")
+
+
+def _is_order(text: str) -> bool:
+    return bool(_MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or named(text))
+
+
+def _ideas_in(text: str) -> list[str]:
+    """One idea a line; a single line may hold several, set apart by semicolons."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    if len(lines) == 1 and ";" in lines[0]:
+        lines = lines[0].split(";")
+    found = [_MARK.sub("", line).strip() for line in lines]
+    return [idea[:200] for idea in found if re.search(r"\w", idea)]
+
+
+def _counted(count: int) -> str:
+    return "one idea" if count == 1 else f"{count} ideas"
+
+
+def _trimmed(text: str) -> str:
+    """A topic as it stands within a sentence, "my" and "our" turned round to "your"."""
+    text = _TAIL.sub("", text.strip())
+    text = re.sub(r"(?i)\b(?:my|our)\b", "your", text)
+    text = re.sub(r"(?i)\b(?:me|us)\b", "you", text)
+    return text if len(text) <= _LONGEST_TOPIC else f"{text[:_LONGEST_TOPIC].rsplit(' ', 1)[0]} …"

@@ -1,0 +1,41 @@
+"""The words Atelier says without a language model: data in `phrases.toml`, chosen without chance."""
+
+import re
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+from agent.message import History
+
+_SMALL_TALK = {
+    "thanks": r"\b(?:thanks?|thank you|thx|cheers|merci|danke|gracias)\b|谢谢|ありがとう",
+    "how_are_you": r"\bhow (?:are|r) (?:you|u|things)\b|\bhow(?:'s| is) it going\b|\bwie geht(?:'?s| es)\b|你好吗",
+    "who": r"\b(?:who|what) (?:are|r) (?:you|u)\b|\byour name\b"
+    r"|\bare you (?:a |an )?(?:bot|robot|human|person|ai|real)\b"
+    r"|\bintroduce yourself\b|\bwer bist du\b|你是谁",
+    "joke": r"\bjokes?\b|\bsomething funny\b",
+    "goodbye": r"\b(?:bye|goodbye|good night|see you|ciao|tschüss|later)\b|再见",
+    "greeting": r"^\W*(?:hi|hello|hey|hallo|yo|moin|good (?:morning|afternoon|evening|day)"
+    r"|greetings|bonjour|hola|servus)\b|你好",
+    "praise": r"\b(?:great|awesome|nice|perfect|excellent|cool|brilliant"
+    r"|good (?:job|work|bot)|well done|love (?:it|this))\b",
+    "sorry": r"\b(?:sorry|apologi[sz]e|my bad)\b",
+    "agreement": r"^\W*(?:ok(?:ay)?|yes|yep|sure|fine|alright|got it|i see|right)\b",
+}
+
+
+@cache
+def _phrases() -> dict[str, dict[str, str | list[str]]]:
+    return tomllib.loads((files("agent.generation") / "phrases.toml").read_text("utf-8"))
+
+
+def phrase(room: str, name: str, history: History = History()) -> str:  # noqa: B008 - a frozen value
+    """A phrase; of several variants, the one whose turn it is at this length of the conversation."""
+    found = _phrases()[room][name]
+    return found.strip() if isinstance(found, str) else found[len(history.lines) // 2 % len(found)]
+
+
+def small_talk(message: str, history: History) -> str:
+    """A short reply to a greeting, thanks and the like."""
+    name = next((name for name, shape in _SMALL_TALK.items() if re.search(shape, message, re.IGNORECASE)), "otherwise")
+    return phrase("chat", name, history)

@@ -1,0 +1,139 @@
+"""A passage cut into what can be quoted whole: sentences, list items, table rows, blocks of code. Pure."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from retrieval.tokens import is_unspaced
+
+
+class Kind(StrEnum):
+    SENTENCE = "sentence"
+    ITEM = "item"  # one entry of a list, with its mark
+    ROW = "row"  # one row of a table
+    CODE = "code"  # a whole block, fences kept
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The least that is quoted.
+
+    text: as it is quoted, line breaks of prose made spaces. block: number of its paragraph, list, table or block of
+    code. head: of a table row, the header that belongs above it; else empty.
+    """
+
+    text: str
+    kind: Kind
+    block: int
+    head: str = ""
+
+    @property
+    def announces(self) -> bool:
+        """Whether it leads over to what follows: "Run one command in its folder:"."""
+        return self.kind is Kind.SENTENCE and self.text.endswith((":", "："))
+
+
+_FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
+_ITEM = re.compile(r"\s*(?:[-*+•▪‣–]|\(?\d{1,3}[.)]|\(?[a-z][.)]|step \d+[.:])\s+\S", re.IGNORECASE)
+_RULE = re.compile(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*$")
+_ENDS = re.compile(r"[.!?…]+[\"'”’»)\]*_`]*(?=\s)|[。！？｡]+[”’」』）]*|[؟۔।]+(?=\s)")
+# What a full stop after these does not end. One capital before it is an initial.
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(\[\"'“])(?:[A-ZÄÖÜ]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|cf|ca|approx|e\.g|i\.e|No|Nr|Fig|Vol|Inc|Ltd|Co|Gen|"
+    r"Sen|Rep|Gov|Capt|Col|Lt|Mt|z\.B|d\.h|bzw|usw|u\.a|inkl|(?:[A-Z]\.)+[A-Z]|Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec|p|pp)\.$"
+    r"|\b(?:[Aa]m|[Dd]e[rmn]|[Vv]om|[Zz]um|[Ii]m|[Ss]eit|[Bb]is|[Aa]b) \d{1,2}\.$"
+)
+_OPENS = re.compile(r"\s+[\"'“‘«(\[*_`]*[^\Wa-z_]|\s+[\"'“‘(\[]")
+
+
+def cut(text: str) -> list[Unit]:
+    """The units of a passage in reading order."""
+    units: list[Unit] = []
+    for number, (kind, lines) in enumerate(_blocks(text.split("\n"))):
+        if kind is Kind.CODE:
+            units.append(Unit("\n".join(lines), kind, number))
+        elif kind is Kind.ITEM:
+            units += [Unit(item, kind, number) for item in _items(lines)]
+        elif kind is Kind.ROW:
+            head = "\n".join(lines[:2]) if len(lines) > 1 and _RULE.match(lines[1]) else ""
+            rows = lines[2:] if head else lines
+            units += [Unit(row, kind, number, head) for row in rows]
+        else:
+            units += [Unit(sentence, kind, number) for sentence in sentences(unwrapped(lines))]
+    return units
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of one paragraph."""
+    found, start = [], 0
+    for end in _ENDS.finditer(text):
+        spaced = end[0][0] in ".!?…"
+        if spaced and not _OPENS.match(text, end.end()):
+            continue
+        if end[0] == "." and _ABBREVIATION.search(text[max(start, end.end() - 14) : end.end()]):
+            continue
+        found.append(text[start : end.end()].strip())
+        start = end.end()
+    return [sentence for sentence in [*found, text[start:].strip()] if sentence]
+
+
+def unwrapped(lines: Sequence[str]) -> str:
+    """Lines of running text as one; scripts without spaces join without one."""
+    text = ""
+    for line in map(str.strip, lines):
+        joined_bare = text and line and is_unspaced(text[-1]) and is_unspaced(line[0])
+        text += line if joined_bare or not text else f" {line}"
+    return text
+
+
+def _blocks(lines: Sequence[str]) -> Iterator[tuple[Kind, list[str]]]:
+    """Runs of lines of one kind. An empty line ends prose; a list goes on over empty lines and indented ones."""
+    run: list[str] = []
+    kind = Kind.SENTENCE
+    fence = ""
+    for line in lines:
+        if fence:
+            run.append(line)
+            if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+                yield Kind.CODE, run
+                run, fence = [], ""
+            continue
+        opening = _FENCE.match(line)
+        now = _kind_of(line, kind if run else None)
+        if run and (opening or now is None or now is not kind):
+            if now is None and kind is Kind.ITEM:
+                continue  # a loose list; what follows decides
+            yield kind, run
+            run = []
+        if opening:
+            run, kind, fence = [line], Kind.CODE, opening[1]
+        elif now is not None:
+            run.append(line)
+            kind = now
+    if run:
+        yield (Kind.CODE if fence else kind), run
+
+
+def _kind_of(line: str, inside: Kind | None) -> Kind | None:
+    if not line.strip():
+        return None
+    if _ITEM.match(line) or (inside is Kind.ITEM and line.startswith(("  ", "\t"))):
+        return Kind.ITEM
+    if line.lstrip().startswith("|") and line.count("|") > 1:
+        return Kind.ROW
+    return Kind.SENTENCE
+
+
+def _items(lines: Sequence[str]) -> list[str]:
+    """Each entry with what is indented below it: sub-entries and continued lines."""
+    items: list[str] = []
+    base = min(len(line) - len(line.lstrip()) for line in lines if _ITEM.match(line))
+    for line in lines:
+        if _ITEM.match(line) and len(line) - len(line.lstrip()) <= base + 1:
+            items.append(line.strip())
+        elif _ITEM.match(line):
+            items[-1] += "\n" + line[base:].rstrip()
+        else:
+            items[-1] += " " + line.strip()
+    return items
