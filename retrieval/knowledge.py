@@ -6,6 +6,7 @@ passages are still there and readable, so an index that is stale, or lies, can m
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ BATCH = 256  # chunks collected over documents before they are encoded and commi
 _WIDEST = 3_000  # candidates of each arm at most, however many are unreadable or repeat each other
 _SPARE = 3  # times k: passages fetched, as some are dropped or joined
 _REFRESHES = 3  # in one search, while others keep writing; what it returns is checked all the same
+_BESIDE = 20_000  # passages: from here both arms run side by side, below a thread costs more than it gains
 _THREADS = 8  # searches whose words arm runs beside their vectors arm
 
 
@@ -224,12 +226,11 @@ class KnowledgeBase:
         while True:
             fused, is_all = self._rank(state, query, held, width, embedding)
             with reading(self._engine) as connection:
-                meta = store.read_meta(connection)
-                hits = store.readable(connection, fused.ids[:depth].tolist(), held)
-            if not state.is_of(meta) and refreshes < _REFRESHES:
+                hits, generation = store.readable(connection, fused.ids[:depth].tolist(), held)
+            if generation != state.catalog.generation and refreshes < _REFRESHES:
                 state, refreshes = self._live.refresh(), refreshes + 1
                 continue
-            found = select(_scored(hits, fused), _vectors(state, hits), k)
+            found = [_scored(passage, fused) for passage in select(hits, _vectors(state, hits), k)]
             if len(found) == k or (is_all and depth >= len(fused.ids)) or depth >= _WIDEST:
                 return found
             depth *= 4
@@ -240,7 +241,9 @@ class KnowledgeBase:
     ) -> tuple[Fused, bool]:
         """Both arms' candidates in one order, and whether these are all there are."""
         allowed = state.catalog.visible(held)
-        asked = self._pool.submit(state.words.search, query, width, allowed)
+        beside = None
+        if len(state.catalog.ids) >= _BESIDE:
+            beside = self._pool.submit(state.words.search, query, width, allowed)
         encoder = self._encoders.get(state.encoder or "")
         fluency = spoken(query, encoder.pieces(query)) if encoder is not None else 0.0
         near = Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
@@ -249,7 +252,7 @@ class KnowledgeBase:
                 embedding = encoder([query])
             scores, ids = state.vectors.search(embedding.reshape(1, -1), width, allowed)
             near = Hits(scores[0][ids[0] >= 0], ids[0][ids[0] >= 0])
-        worded = Hits(*asked.result())
+        worded = Hits(*(beside.result() if beside is not None else state.words.search(query, width, allowed)))
         fused = fuse(state.words, query, worded, near, spoken=fluency, model=learned(state.encoder or ""))
         return fused, len(near.ids) < width and len(worded.ids) < width
 
@@ -309,13 +312,10 @@ class KnowledgeBase:
         self._live.close()
 
 
-def _scored(hits: Sequence[Hit], fused: Fused) -> list[Hit]:
-    place = {passage: i for i, passage in enumerate(fused.ids.tolist())}
-    return [
-        hit.scored(float(fused.scores[i]), float(fused.similarities[i]))
-        for hit in hits
-        for i in [place[hit.passage.id]]
-    ]
+def _scored(passage: Passage, fused: Fused) -> Passage:
+    place = np.flatnonzero(fused.ids == passage.id)[0]
+    similarity = float(fused.similarities[place])
+    return replace(passage, score=float(fused.scores[place]), similarity=None if np.isnan(similarity) else similarity)
 
 
 def _vectors(state: State, hits: Sequence[Hit]) -> Vectors:

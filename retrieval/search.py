@@ -6,26 +6,38 @@ Pure: what may be read was decided, and fetched, before (`KnowledgeBase.search`)
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from retrieval.diversity import distinct
 from retrieval.passage import Passage, Vectors
 from retrieval.store import Hit
 
 ARM = 100  # candidates of each arm: fewer cost recall, more cost time (RRF and learned fusion alike)
+SAME = 0.95  # cosine from which two passages may say the same
 LONGEST_RUN = 3  # neighbours joined into one passage
 
 
 def select(hits: Sequence[Hit], vectors: Vectors, k: int) -> list[Passage]:
     """Up to `k` passages, best first, of `hits` (best first). vectors: (len(hits), dim); a row of zeros has none."""
-    kept = distinct(vectors, [hit.passage.text for hit in hits]).tolist()
-    for size in range(k, len(kept) + 1):
-        found = join([hits[i] for i in kept[:size]])
-        if len(found) == k:
-            return found
-    return join([hits[i] for i in kept])[:k]
+    found: list[Passage] = []
+    for looked_at in (k + 2, len(hits)):  # mostly the first few are enough
+        kept = _distinct(hits[:looked_at], vectors[:looked_at])
+        for size in range(min(k, len(kept)), len(kept) + 1):
+            found = join(kept[:size])
+            if len(found) == k:
+                return found
+    return found
+
+
+def _distinct(hits: Sequence[Hit], vectors: Vectors) -> Sequence[Hit]:
+    likeness = vectors @ vectors.T
+    if (np.diagonal(likeness) > 0).all() and np.count_nonzero(likeness >= SAME) == len(hits):
+        return hits  # none is near another, so their words need not be compared
+    return [hits[i] for i in distinct(vectors, [hit.passage.text for hit in hits], cosine=SAME).tolist()]
 
 
 def join(hits: Sequence[Hit]) -> list[Passage]:
-    """One passage of neighbours under one heading; each has the score, similarity and id of the best of its hits."""
+    """One passage of neighbours under one heading; it has the id and evidence of the best of them."""
     runs: list[list[Hit]] = []
     for hit in sorted(hits, key=lambda hit: (hit.content, hit.ordinal)):
         if runs and len(runs[-1]) < LONGEST_RUN and _follows(runs[-1][-1], hit):
@@ -48,11 +60,5 @@ def _follows(first: Hit, second: Hit) -> bool:
 def _joined(run: Sequence[Hit], best: Passage) -> Passage:
     if len(run) == 1:
         return best
-    similarities = [hit.passage.similarity for hit in run if hit.passage.similarity is not None]
-    return replace(
-        best,
-        text="\n\n".join(hit.passage.text for hit in run),
-        page=run[0].passage.page,
-        line=run[0].passage.line,
-        similarity=max(similarities, default=None),
-    )
+    text = "\n\n".join(hit.passage.text for hit in run)
+    return replace(best, text=text, page=run[0].passage.page, line=run[0].passage.line)

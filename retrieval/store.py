@@ -7,11 +7,10 @@ store lacks is stale, never wrong about which text the id meant.
 """
 
 import hashlib
-import math
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -82,11 +81,6 @@ class Hit:
     passage: Passage
     content: int
     ordinal: int
-
-    def scored(self, score: float, similarity: float) -> "Hit":
-        """The same with its evidence; a similarity of nan means that vectors did not find it."""
-        known = None if math.isnan(similarity) else similarity
-        return replace(self, passage=replace(self.passage, score=score, similarity=known))
 
     @property
     def for_everyone(self) -> bool:
@@ -344,29 +338,35 @@ def list_documents(connection: Connection, tenant: str) -> tuple[StoredDocument,
 
 _READABLE = (
     sa.select(
+        sa.select(meta.c.generation).scalar_subquery().label("generation"),
         *(passages.c[name] for name in ("id", "content", "ordinal", "text", "heading", "page", "line")),
         documents.c.source,
         documents.c.audience,
     )
     .join(documents, documents.c.content == passages.c.content)
     .where(passages.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .where(documents.c.audience.in_(sa.bindparam("audiences", expanding=True)))
     .order_by(documents.c.id)
 )
 
 
-def readable(connection: Connection, ids: Sequence[int], audiences: frozenset[str]) -> list[Hit]:
-    """Those of `ids` that the store lets a holder of `audiences` read, in the order given, scores 0.
+def readable(connection: Connection, ids: Sequence[int], audiences: frozenset[str]) -> tuple[list[Hit], int]:
+    """Those of `ids` that the store lets a holder of `audiences` read, in the order given; and its generation.
 
-    A content of several documents is cited by one its reader may see, one that everyone may see before others.
+    One query, as every search makes it. A content of several documents is cited by one its reader may see, one that
+    everyone may see before others. Passages have score 0 here.
     """
     found: dict[int, Hit] = {}
-    for row in connection.execute(_READABLE, {"ids": list(ids), "audiences": sorted(audiences)}):
+    row = None
+    for row in connection.execute(_READABLE, {"ids": ids}):
+        # Checked here, not in SQL: an asker may hold hundreds of audiences, and binding them costs more than the rows.
+        if row.audience not in audiences:
+            continue
         if row.id not in found or (row.audience.endswith(f"/{EVERYONE}") and not found[row.id].for_everyone):
             place = (row.heading, row.page, row.line)
             passage = Passage(row.id, row.text, row.source, *place, row.audience, 0.0)
             found[row.id] = Hit(passage, row.content, row.ordinal)
-    return [found[each] for each in ids if each in found]
+    generation = row.generation if row is not None else read_meta(connection).generation
+    return [found[each] for each in ids if each in found], generation
 
 
 def _parts(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:

@@ -1,0 +1,76 @@
+"""Ingest of a folder (walk, hash, read, cut, store, index) against the bare encoder on the same chunks."""
+
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from retrieval.database import metadata, open_database, reading
+from retrieval.encoder import TransformerEncoder
+from retrieval.ingest import ingest
+from retrieval.knowledge import KnowledgeBase
+from retrieval.store import texts_of, unencoded
+from tests.benchmarks import Cell, Report
+from tests.benchmarks.bench_index import DATA, lines
+
+
+def write_folder(folder: Path, files: int) -> int:
+    """SQuAD's passages as Markdown, one small file a passage or one larger file an article; how many passages."""
+    if (DATA / "squad").is_dir():
+        passages = [(row["title"].replace("_", " "), row["text"]) for row in lines("squad/dev_v1.1.passages")]
+    else:
+        passages = [(f"Title {i}", f"Passage {i} speaks of subject {i * 7}. " * 12) for i in range(2_000)]
+    passages = passages[:files]
+    for i, (title, text) in enumerate(passages):
+        path = folder / title.replace("/", "-") / f"{i}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"# {title}\n\n{text}\n", encoding="utf-8")
+    return len(passages)
+
+
+def run(quick: bool) -> Report:
+    """quick: 100 files once instead of 1,500 three times."""
+    encoder = TransformerEncoder()
+    encoder(["warm up"])
+    files, repeats = (100, 1) if quick else (1_500, 3)
+    bare: list[float] = []
+    whole: list[float] = []
+    again: list[float] = []
+    chunks = 0
+    for _ in range(repeats):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "squad"
+            write_folder(folder, files)
+            engine = open_database(f"sqlite:///{name}/store.db")
+            metadata.create_all(engine)
+            base = KnowledgeBase(engine, Path(name) / "index", encoder)
+            start = time.perf_counter()
+            ingest([folder], base, tenant="acme")
+            whole.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            ingest([folder], base, tenant="acme")
+            again.append(time.perf_counter() - start)
+            with reading(engine) as connection:
+                texts = list(texts_of(connection, unencoded(connection, "nobody's", -1, 10**6)).values())
+            chunks = len(texts)
+            start = time.perf_counter()
+            encoder(texts)
+            bare.append(time.perf_counter() - start)
+            base.close()
+            engine.dispose()
+    rate = statistics.median(chunks / seconds for seconds in whole)
+    limit = statistics.median(chunks / seconds for seconds in bare)
+    row: dict[str, Cell] = {
+        "files": files,
+        "chunks": chunks,
+        "bare encoder, chunks/s": limit,
+        "ingest, chunks/s": rate,
+        "share": rate / limit,
+        "nothing changed, s": statistics.median(again),
+    }
+    return Report(
+        name="ingest",
+        question="How near does the ingest of many small files come to the bare encoder? (goal: 0.90)",
+        rows=[row],
+        notes=("Small Markdown files on a SQLite store, the index saved at the end; texts of SQuAD v1.1 dev.",),
+    )

@@ -1,0 +1,133 @@
+"""A whole search (words, vectors, fusion, access check, texts) against the vector index alone."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from retrieval import store
+from retrieval.database import metadata, open_database, writing
+from retrieval.encoder import DEFAULT, TransformerEncoder
+from retrieval.knowledge import READING, KnowledgeBase
+from retrieval.passage import Chunk, Vectors
+from retrieval.search import ARM
+from tests.benchmarks import Cell, Report
+from tests.benchmarks.bench_index import DATA, QUESTIONS, REAL, enlarge, lines, made_up_vectors, real_vectors
+
+K = 5
+LENGTH = 480  # characters of a passage, about 80 words
+PAGES = 10  # passages of a document
+PRIVATE = 100  # audiences that share every fifth document
+REPEATS = 400
+
+
+def texts(count: int) -> list[str]:
+    """Wikipedia cut into passages, again from the start when it ends; without the data, words by Zipf's law."""
+    if (DATA / "text_enwiki").is_dir():
+        articles = [row["text"] for row in lines("text_enwiki/train")]
+        cut = [text[i : i + LENGTH] for text in articles for i in range(0, max(1, len(text) - LENGTH // 2), LENGTH)]
+        return [cut[i % len(cut)] for i in range(count)]
+    chosen = np.minimum(np.random.default_rng(0).zipf(1.1, (count, 80)), 200_000)
+    return [" ".join(f"w{word}" for word in row) for row in chosen.tolist()]
+
+
+def questions(count: int) -> list[str]:
+    random = np.random.default_rng(1)
+    if (DATA / "squad").is_dir():
+        asked = [row["question"] for row in lines("squad/dev_v1.1.questions")]
+        return [asked[i] for i in random.choice(len(asked), count, replace=False)]
+    chosen = np.minimum(random.zipf(1.1, (count, 10)), 200_000)
+    return [" ".join(f"w{word}" for word in row) for row in chosen.tolist()]
+
+
+def entries(count: int) -> Iterator[store.Entry]:
+    passages = texts(count)
+    for number, start in enumerate(range(0, count, PAGES)):
+        chunks = tuple(
+            Chunk(f"{start + i} {text}", (), None, None) for i, text in enumerate(passages[start : start + PAGES])
+        )
+        audience = f"acme/channel{number // 5 % PRIVATE}" if number % 5 == 0 else "acme/everyone"
+        yield store.Entry("acme", f"{number}.md", "", audience, "0" * 64, READING, chunks)
+
+
+def filled(folder: Path, vectors: Vectors, encoder: TransformerEncoder) -> KnowledgeBase:
+    """A knowledge base of as many passages as there are vectors; nothing is encoded."""
+    engine = open_database(f"sqlite:///{folder / 'store.db'}")
+    metadata.create_all(engine)
+    rows = iter(vectors)
+    base = KnowledgeBase(engine, folder / "index", encoder)
+    with writing(engine) as connection:
+        generation = store.bump(connection)
+        store.set_encoder(connection, DEFAULT)
+        for entry in entries(len(vectors)):
+            store.put(
+                connection, generation, entry, DEFAULT, {store.digest(chunk): next(rows) for chunk in entry.chunks}
+            )
+    base.save()
+    return base
+
+
+def times(repeats: int, *calls: Callable[[int], object]) -> list[list[float]]:
+    """Milliseconds of each call; they take turns, so that a busy moment strikes all."""
+    spent: list[list[float]] = [[] for _ in calls]
+    for i in range(-20, repeats):
+        for call, taken in zip(calls, spent, strict=True):
+            start = time.perf_counter()
+            call(i % QUESTIONS)
+            if i >= 0:
+                taken.append((time.perf_counter() - start) * 1e3)
+    return spent
+
+
+def measured(base: KnowledgeBase, audiences: frozenset[str], vectors: Vectors, repeats: int) -> dict[str, Cell]:
+    state = base._live.refresh()
+    index, allowed, asked = state.vectors, state.catalog.visible(audiences), questions(QUESTIONS)
+    assert index is not None
+    alone, arm, words, whole = times(
+        repeats,
+        lambda i: index.search(vectors[i : i + 1], K, allowed),
+        lambda i: index.search(vectors[i : i + 1], ARM, allowed),
+        lambda i: state.words.search(asked[i], ARM, allowed),
+        lambda i: base.search(asked[i], audiences, K, embedding=vectors[i]),
+    )
+    return {
+        "passages": len(index),
+        "readable": len(index) if allowed is None else len(allowed),
+        "vectors, ms": statistics.median(alone),
+        f"vectors {ARM}, ms": statistics.median(arm),
+        f"words {ARM}, ms": statistics.median(words),
+        "search, ms": statistics.median(whole),
+        "more, ms": statistics.median(after - before for before, after in zip(alone, whole, strict=True)),
+        "vectors p99": float(np.percentile(alone, 99)),
+        "search p99": float(np.percentile(whole, 99)),
+    }
+
+
+def run(quick: bool, *, large: bool = False) -> Report:
+    """quick: 5,000 passages instead of 100,000; large: a million more."""
+    rows: list[dict[str, Cell]] = []
+    encoder = TransformerEncoder()
+    real = None if quick else real_vectors(REAL)
+    for count in [5_000] if quick else [100_000, *([1_000_000] if large else [])]:
+        vectors, queries = made_up_vectors(count) if real is None else (enlarge(real[0], count), real[1])
+        with tempfile.TemporaryDirectory() as folder:
+            base = filled(Path(folder), vectors, encoder)
+            for channels in (PRIVATE, 5):
+                audiences = frozenset({"acme/everyone", *(f"acme/channel{i}" for i in range(channels))})
+                rows.append(measured(base, audiences, queries, 50 if quick else REPEATS))
+            rows.append(measured(base, frozenset({"acme/channel3"}), queries, 50 if quick else REPEATS))
+            base.close()
+    return Report(
+        name="search",
+        question="What does a whole search cost beside the vector index alone? (goal: 1 ms more at 100,000)",
+        rows=rows,
+        notes=(
+            f"k = {K}, the question's vector given; {ARM} candidates of each arm, words in a thread beside vectors.",
+            "Vectors of Wikipedia passages enlarged within their neighbourhoods; texts cut from Wikipedia."
+            if real is not None
+            else "Made-up vectors: costs only, no quality.",
+        ),
+    )
