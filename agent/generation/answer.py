@@ -20,6 +20,7 @@ UNSURE = 0.15  # from here on it is given as the closest find
 SECTION = 0.5  # from here on a section by its heading is preferred to a sentence up to CLOSE likelier
 CLOSE = 0.25
 LONGEST = 800  # characters quoted, as far as whole blocks allow
+SHORT_LIST = 300  # characters: a list up to this length is never torn apart
 SENTENCES = 3  # quoted from prose at most
 NEAREST = 3  # documents named when none answers
 # Footnote marks of the source would be read as ours; commands and code are never touched.
@@ -30,7 +31,13 @@ _LEANS_BACK = re.compile(
 )
 
 
-def answer(reading: Reading, passages: Sequence[Passage]) -> str:
+_ASKS_FOR_STEPS = re.compile(
+    r"(?i)\b(?:how (?:do|does|can|could|should|to|would)|what (?:do|does|must|should|are)|which|steps?|list|wie|welche|was)\b"
+    r"|怎么|如何"
+)
+
+
+def answer(question: str, reading: Reading, passages: Sequence[Passage]) -> str:
     """The reply to a question, with citations [n] of `passages` counted from 1."""
     best = max(reading.units, key=lambda scored: scored.probability, default=None)
     if best is None:
@@ -43,7 +50,7 @@ def answer(reading: Reading, passages: Sequence[Passage]) -> str:
     if whole > best.probability or (whole >= SECTION and whole >= best.probability - CLOSE):
         text = _section(reading.of(section), section)
     else:
-        text = sentences_around(reading, best)
+        text = sentences_around(question, reading, best)
     return text if certainty >= HOLDS else f"{phrase('answer', 'unsure')}\n\n{text}"
 
 
@@ -75,7 +82,7 @@ def _section(units: Sequence[Scored], passage: int) -> str:
     return _quote([scored.unit for scored in taken], passage + 1)
 
 
-def sentences_around(reading: Reading, best: Scored) -> str:
+def sentences_around(question: str, reading: Reading, best: Scored) -> str:
     """The best unit with what it needs to be understood, and others nearly as good."""
     ranked = sorted(reading.units, key=lambda scored: -scored.probability)
     floor = max(HOLDS, 0.6 * best.probability)
@@ -85,7 +92,10 @@ def sentences_around(reading: Reading, best: Scored) -> str:
     length = 0
     for passage in order:
         units = reading.of(passage)
-        places = _completed({scored.place for scored in chosen if scored.passage == passage}, [s.unit for s in units])
+        here = [scored.unit for scored in units]
+        wanted = {scored.place for scored in chosen if scored.passage == passage}
+        steps = _ASKS_FOR_STEPS.search(question) is not None
+        places = _completed(wanted | (_up_to_list(wanted, here) if steps else set()), here, steps=steps)
         part = _runs([units[place].unit for place in places], places, passage + 1)
         if parts and length + len(part) > LONGEST:
             break
@@ -94,14 +104,25 @@ def sentences_around(reading: Reading, best: Scored) -> str:
     return "\n\n".join(parts)
 
 
-def _completed(places: set[int], units: Sequence[Unit]) -> list[int]:
+def _up_to_list(places: set[int], units: Sequence[Unit]) -> set[int]:
+    """What stands between a chosen sentence and the list or command that its paragraph leads up to."""
+    found = set()
+    for place in places:
+        rest = [i for i in range(place, len(units)) if units[i].block == units[place].block]
+        if units[place].kind is Kind.SENTENCE and units[rest[-1]].announces:
+            found.update(rest)
+    return found
+
+
+def _completed(places: set[int], units: Sequence[Unit], *, steps: bool) -> list[int]:
     """`places` and what belongs to them: a list's other entries, a command's introduction, what a pronoun leans on."""
     wanted = set(places)
     for place in places:
         unit = units[place]
         if unit.kind is Kind.ITEM:
             entries = [i for i, other in enumerate(units) if other.block == unit.block]
-            if sum(len(units[i].text) for i in entries) <= LONGEST:
+            together = steps or len(places.intersection(entries)) > 1
+            if sum(len(units[i].text) for i in entries) <= (LONGEST if together else SHORT_LIST):
                 wanted.update(entries)
         if (
             unit.kind is Kind.SENTENCE
@@ -116,7 +137,7 @@ def _completed(places: set[int], units: Sequence[Unit]) -> list[int]:
             wanted.update(following if units[place + 1].kind is not Kind.SENTENCE else following[:1])
         elif place and units[place].kind is not Kind.SENTENCE:
             first = next(i for i, other in enumerate(units) if other.block == units[place].block)
-            if first and units[first - 1].kind is Kind.SENTENCE:
+            if first and (units[first - 1].announces or units[place].kind is Kind.CODE):
                 wanted.add(first - 1)
     return sorted(wanted)
 

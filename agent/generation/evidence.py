@@ -9,7 +9,7 @@ answers taken away (`python -m tests.benchmarks.fit_extractive`).
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,16 +27,18 @@ NAMES = (
 Features = NDArray[np.float64]  # (units, len(NAMES))
 
 _ASKS = {
-    "person": re.compile(r"(?i)\b(?:who|whom|whose|which (?:person|man|woman)|wer|wen|wem)\b"),
+    "person": re.compile(r"(?i)\b(?:who|whom|whose|which (?:person|man|woman)|wer|wen|wem)\b|谁"),
     "time": re.compile(
         r"(?i)\b(?:when|(?:what|which) (?:year|date|day|month|time|century|decade)|(?:since|until|by) when|wann)\b"
+        r"|什么时候|何时|几点|哪[一]?[年天]"
     ),
     "number": re.compile(
         r"(?i)\b(?:how (?:many|much|old|long|tall|far|large|big|high|often|fast|deep|wide|heavy|soon|late)"
         r"|what (?:percentage|percent|number|price|cost|size|amount|rate|share|fraction|population)"
         r"|wie ?viele?|wie (?:lange|oft|hoch|groß|alt))\b"
+        r"|多少|几[天个次]|多[久长大]"
     ),
-    "place": re.compile(r"(?i)\b(?:where|(?:what|which) (?:city|country|place|state|town)|wo|woher|wohin)\b"),
+    "place": re.compile(r"(?i)\b(?:where|(?:what|which) (?:city|country|place|state|town)|wo|woher|wohin)\b|哪里|在哪"),
 }
 _MONTH = (
     r"(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sept?(?:ember)?|Oct(?:ober)?|"
@@ -47,12 +49,16 @@ _TIME = re.compile(
     r"|\b\d{1,2} ?[ap]\.?m\b|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b"
     r"|\b(?:noon|midnight|spring|summer|autumn|winter)\b"
     r"|\b(?:days?|weeks?|months?|years?|hours?|minutes?) (?:after|before|ago)\b"
-    r"|\b(?:today|tomorrow|yesterday|daily|weekly|monthly|yearly)\b"
+    r"|\b(?:today|tomorrow|yesterday|daily|weekly|monthly|yearly)\b|[年月日天周]"
 )
 _NUMBER = re.compile(
     r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|thousands?|millions?"
-    r"|billions?|half|quarter|third|twice|once|no limit|unlimited|several|few|zwei|drei|vier|fünf)\b"
+    r"|billions?|half|quarter|third|twice|once|no limit|unlimited|several|few|zwei|drei|vier|fünf)\b|[一二三四五六七八九十百千万两]"
 )
+_YES_OR_NO = re.compile(
+    r"(?i)\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|may|must|has|have|ist|sind|kann|gibt)\b"
+)
+_YES_NO = re.compile(r"(?:Yes|No|Not|Ja|Nein)\b")
 _NAME = re.compile(r"(?<![.!?:]\s)(?<!^)(?<![\w-])[A-ZÄÖÜ][\w'’-]+")
 _PERSON_WORD = re.compile(
     r"(?i)\b(?:everyone|everybody|anyone|nobody|people|persons?|members?|managers?|admin\w*|users?|teams?|staff|employees?|"
@@ -69,6 +75,9 @@ _PLAIN = frozenset(
         "des du de et est que qui comment où quand pourquoi"
     )
 )
+
+
+_PLAIN_HAN = re.compile("[的了是有吗呢么什怎多少久谁哪几何请问我你他您可以要]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +103,7 @@ class Question:
 
 def read_question(text: str, passages: Sequence[Passage]) -> Question:
     """Weigh a question's words: rarer ones in the evidence, and longer ones, say more."""
-    ordered = [word for word in words(text) if word not in _PLAIN]
+    ordered = [word for word in words(text) if word not in _PLAIN and not _PLAIN_HAN.search(word)]
     texts = [set(words(f"{passage.heading}\n{passage.text}")) for passage in passages]
     weights = {
         word: math.log((len(texts) + 1.5) / (sum(word in each for each in texts) + 0.5)) * min(1.0, 0.4 + len(word) / 8)
@@ -132,18 +141,14 @@ class Reader:
         question = read_question(text, passages)
         units = [cut(passage.text) for passage in passages]
         table = self.features(question, units, passages)
-        probabilities = 1 / (1 + np.exp(-(table @ WEIGHTS + BIAS)))
-        # A blend of ranks gives the best passage 1 and says nothing; a probability near 0 says a lot.
-        doubts = [min(1.0, passage.score / DOUBTED) for passage in passages]
-        scored = [
-            Scored(unit, number, place, 0.0) for number, here in enumerate(units) for place, unit in enumerate(here)
-        ]
-        scored = [
-            replace(each, probability=float(p) * doubts[each.passage])
-            for each, p in zip(scored, probabilities, strict=True)
-        ]
-        sections = self._sections(question, passages)
-        return Reading(tuple(scored), tuple(p * doubt for p, doubt in zip(sections, doubts, strict=True)))
+        trust = [TRUST * float(np.clip(_logit(passage.score), -2, 2)) for passage in passages]
+        flat = [(number, place, unit) for number, here in enumerate(units) for place, unit in enumerate(here)]
+        scored = tuple(
+            Scored(unit, number, place, _probability(float(logit) + trust[number]))
+            for (number, place, unit), logit in zip(flat, table @ WEIGHTS + BIAS, strict=True)
+        )
+        sections = zip(self._sections(question, passages), trust, strict=True)
+        return Reading(scored, tuple(_probability(logit + more) for logit, more in sections))
 
     def _sections(self, question: Question, passages: Sequence[Passage]) -> list[float]:
         titles = [passage.heading.rsplit(" > ", 1)[-1] for passage in passages]
@@ -156,7 +161,10 @@ class Reader:
             cosine = [float(c) for c in vectors[1:] @ vectors[0]]
         else:
             cosine = [0.3 + 0.4 * share for share in covered]
-        return [_section(title, c, share) for title, c, share in zip(titles, cosine, covered, strict=True)]
+        return [
+            _section(question, passage.text, title, c, share)
+            for passage, title, c, share in zip(passages, titles, cosine, covered, strict=True)
+        ]
 
     def features(self, question: Question, units: Sequence[Sequence[Unit]], passages: Sequence[Passage]) -> Features:
         """One row a unit, over all passages in order."""
@@ -213,22 +221,37 @@ def _features(
     ]
 
 
-def _section(title: str, cosine: float, covered: float) -> float:
-    """How likely the section under `title` answers: it asks the same, or leaves nothing of the question over.
+def _section(question: Question, text: str, title: str, cosine: float, covered: float) -> float:
+    """The log-odds that the section under `title` answers: it asks the same, or leaves nothing of the question over.
 
     Set by hand on documentation and FAQ files: SQuAD's articles have no headings.
     """
     if not title or (covered < 0.6 and not looks_like_question(title)):
-        return 0.0
-    return 1 / (1 + math.exp(-(9 * (cosine - 0.58) + 2.5 * covered)))
+        return -math.inf
+    logit = 9 * (cosine - 0.58) + 2.5 * covered
+    if question.wants in ("number", "time") and not (_NUMBER.search(text) or _TIME.search(text)):
+        logit -= 1.5
+    if _YES_OR_NO.match(question.text) and _YES_NO.match(text):
+        logit += 1.0
+    return logit
+
+
+def _logit(probability: float) -> float:
+    return math.log(max(probability, 1e-6) / max(1 - probability, 1e-6))
+
+
+def _probability(logit: float) -> float:
+    return 1 / (1 + math.exp(-logit)) if logit > -30 else 0.0
 
 
 def _match(word: str, found: set[str]) -> float:
     """1 for the word itself, less for one of the same stem (install, installing, installation)."""
     if word in found:
         return 1.0
-    if len(word) < 5 or is_unspaced(word):
+    if len(word) < 4 or is_unspaced(word):
         return 0.0
+    if len(word) == 4:
+        return 0.7 if any(f"{word}{end}" in found for end in ("ing", "ed", "er")) else 0.0
     stem = word[: max(5, len(word) - 3)]
     return 0.7 if any(other.startswith(stem) for other in found) else 0.0
 
@@ -249,6 +272,6 @@ def _quotable(unit: Unit) -> str:
     return unit.text if unit.kind is not Kind.ROW else f"{unit.head.partition(chr(10))[0]} {unit.text}"
 
 
-DOUBTED = 0.1  # passage scores below this lower what their sentences may claim
+TRUST = 0.5  # of the search's own log-odds that the passage answers
 WEIGHTS = np.array([6.206, -1.194, 3.906, -0.802, -1.578, 0.162, -1.419, 0.830, 0.297, -2.031])
 BIAS = -6.100

@@ -35,7 +35,7 @@ class ExtractiveGenerator:
         match prompt.move:
             case Move.ANSWER:
                 question = standalone(prompt.message, prompt.history)
-                return answer(self._reader.read(question, prompt.passages), prompt.passages)
+                return answer(question, self._reader.read(question, prompt.passages), prompt.passages)
             case Move.IDEATE:
                 return facilitate(prompt)
             case Move.CAPTURE:

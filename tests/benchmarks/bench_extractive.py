@@ -1,9 +1,9 @@
 """Answers without a language model on SQuAD 2.0 dev: do the quotes hold the answer, and is silence kept when none does?
 
 The evidence of a question are the three passages of its article whose words fit best (BM25), each read as the
-generator reads it. Three kinds of question: answerable ones, the same with the passage that answers taken away (a
-team's documents that do not hold the answer), and SQuAD 2.0's unanswerable ones, which people wrote to deceive: the passage is
-there and speaks of nearly the same.
+generator reads it. Three kinds of question: answerable ones; the same with the passage that answers taken away, as when
+a team's documents do not hold the answer; and SQuAD 2.0's unanswerable ones, which people wrote to deceive: the passage
+is there and speaks of nearly the same.
 """
 
 import re
@@ -14,9 +14,8 @@ from statistics import mean, median
 
 import numpy as np
 
-from agent.generation import answer as wording
-from agent.generation.answer import answer
-from agent.generation.evidence import Reader, Reading
+from agent.generation.answer import answer, sentences_around
+from agent.generation.evidence import Reader
 from agent.generation.phrases import phrase
 from agent.generation.sentences import cut
 from retrieval.encoder import TransformerEncoder
@@ -57,13 +56,13 @@ class Answerers:
         self._reader = Reader(encoder)
 
     def atelier(self, question: str, passages: tuple[Passage, ...]) -> str | None:
-        text = answer(self._reader.read(question, passages), passages)
+        text = answer(question, self._reader.read(question, passages), passages)
         return None if text.startswith(phrase("answer", "not_held")) else text
 
     def always(self, question: str, passages: tuple[Passage, ...]) -> str:
         reading = self._reader.read(question, passages)
         best = max(reading.units, key=lambda scored: scored.probability)
-        return wording.sentences_around(Reading(reading.units, (0.0,) * len(passages)), best)
+        return sentences_around(question, reading, best)
 
     def first_sentence(self, question: str, passages: tuple[Passage, ...]) -> str:
         return cut(passages[0].text)[0].text
@@ -94,8 +93,8 @@ def run(quick: bool) -> Report:
         "do quotes hold the answer, and is silence kept where there is none?",
         rows,
         (
-            f"{counts}. In {found:.3f} of the answerable ones the three passages hold the answer: the ceiling.",
-            "The unanswerable ones were written to deceive; telling them apart takes reading, which quoting does not do.",
+            f"{counts}. In {found:.3f} of the answerable ones the passages hold the answer: the ceiling.",
+            "The unanswerable ones were written to deceive; to tell them apart takes reading, not quoting.",
             "Times leave out the encoder, whose vectors were made before (about 20 short texts a question).",
         ),
     )
