@@ -127,81 +127,60 @@ def fuse(
 
 def blend(bm25: Row, similarities: Row, weight: float) -> Row:
     """Min-max scores of both arms, `weight` on vectors (nan: not found, as bad as the worst found)."""
-    worded = bm25 / max(bm25.max(initial=0), 1e-9)
-    blended: Row = (1 - weight) * worded + weight * _minmax(similarities)
+    blended: Row = (1 - weight) * bm25 / max(bm25.max(initial=0), 1e-9) + weight * _minmax(similarities)
     return blended
 
 
 def features(overlap: Overlap, similarities: Row) -> Table:
-    """What the model reads of each of n candidates, (n, len(FEATURES)).
+    """What the model reads of each of n candidates, (n, len(FEATURES)), n > 0.
 
     similarities: (n,), nan where vectors did not find the passage; all nan when they did not vote.
     """
-    n = len(similarities)
-    voted = bool(np.isfinite(similarities).any())
-    cosine = np.where(np.isfinite(similarities), similarities, np.nanmin(similarities)) if voted else np.zeros(n)
-    bm25 = overlap.bm25
-    cosine_rank, bm25_rank = _ranks(cosine), _ranks(bm25)
-    top = np.partition(cosine, -min(n, 10))[-min(n, 10)]
-    top_words = np.partition(bm25, -min(n, 10))[-min(n, 10)]
-    mass = max(overlap.mass, 1e-9)
-    agreement = np.count_nonzero((cosine_rank < 10) & (bm25_rank < 10)) / min(n, 10) if voted else 0.0
-    columns: dict[str, Row | float] = {
-        "cosine": cosine,
-        "cosine_minmax": _minmax(similarities) if voted else 0.0,
-        "cosine_margin": _margin(cosine),
-        "cosine_rank": np.log1p(cosine_rank) if voted else 0.0,
-        "best_cosine": cosine.max(),
-        "cosine_spread": cosine.max() - top,
-        "voted": float(voted),
-        "bm25_share": bm25 / mass,
-        "bm25_minmax": bm25 / max(bm25.max(), 1e-9),
-        "bm25_margin": _margin(bm25) / mass,
-        "bm25_rank": np.log1p(bm25_rank),
-        "best_bm25": bm25.max() / mass,
-        "bm25_spread": (bm25.max() - top_words) / mass,
-        "coverage": overlap.coverage,
-        "window": overlap.window,
-        "lead": overlap.lead,
-        "lead_precision": overlap.lead_precision,
-        "pairs": overlap.pairs,
-        "rarest": overlap.rarest,
-        "log_length": np.log1p(overlap.length),
-        "has_lead": overlap.has_lead,
-        "log_words": np.log1p(overlap.count),
-        "mean_idf": overlap.mass / max(overlap.count, 1),
-        "unknown": overlap.unknown,
-        "agreement": agreement,
-        "blend": blend(bm25, similarities, CONSTANT if voted else 0.0),
-    }
-    table = np.empty((n, len(FEATURES)), dtype=np.float32)
-    for i, name in enumerate(FEATURES):
-        table[:, i] = columns[name]
-    return table
+    found = np.isfinite(similarities)
+    voted = bool(found.any())
+    cosine = np.where(found, similarities, similarities[found].min()) if voted else np.zeros(len(found))
+    scaled = _minmax(similarities) if voted else cosine
+    bm25, mass = overlap.bm25, max(overlap.mass, 1e-9)
+    worded = bm25 / max(bm25.max(), 1e-9)
+    cosine_rank, cosine_first, cosine_tenth, cosine_margin = _ranking(cosine)
+    bm25_rank, bm25_first, bm25_tenth, bm25_margin = _ranking(bm25)
+    both = np.count_nonzero((cosine_rank < 10) & (bm25_rank < 10)) if voted else 0
+    columns: tuple[Row | float, ...] = (
+        *(cosine, scaled, cosine_margin, np.log1p(cosine_rank) if voted else 0.0),
+        *(cosine_first, cosine_first - cosine_tenth, float(voted)),
+        *(bm25 / mass, worded, bm25_margin / mass, np.log1p(bm25_rank)),
+        *(bm25_first / mass, (bm25_first - bm25_tenth) / mass),
+        *(overlap.coverage, overlap.window, overlap.lead, overlap.lead_precision, overlap.pairs, overlap.rarest),
+        *(np.log1p(overlap.length), overlap.has_lead),
+        *(np.log1p(overlap.count), overlap.mass / max(overlap.count, 1), overlap.unknown),
+        *(both / min(len(found), 10), (1 - CONSTANT) * worded + CONSTANT * scaled if voted else worded),
+    )
+    table = np.empty((len(FEATURES), len(found)), dtype=np.float32)
+    for i, column in enumerate(columns):
+        table[i] = column
+    return table.T
 
 
 def _minmax(similarities: Row) -> Row:
-    found = similarities[np.isfinite(similarities)]
-    if not len(found):
+    finite = np.isfinite(similarities)
+    if not finite.any():
         return np.zeros(len(similarities))
-    low, high = found.min(), found.max()
+    low, high = similarities[finite].min(), similarities[finite].max()
     if high - low < 1e-9:  # one passage, or copies of one: all are the best
-        return np.isfinite(similarities).astype(np.float64)
-    scaled: Row = (np.nan_to_num(similarities, nan=low) - low) / (high - low)
+        return finite.astype(np.float64)
+    scaled: Row = (np.where(finite, similarities, low) - low) / (high - low)
     return scaled
 
 
-def _ranks(scores: Row) -> Row:
+def _ranking(scores: Row) -> tuple[Row, float, float, Row]:
+    """Ranks from 0, (n,); the best and the tenth score; and how far each is behind the best, (n,).
+
+    For the best itself: how far it is ahead of the second, or of nothing when it is alone.
+    """
+    order = np.argsort(-scores, kind="stable")
     ranks = np.empty(len(scores))
-    ranks[np.argsort(-scores, kind="stable")] = np.arange(len(scores))
-    return ranks
-
-
-def _margin(scores: Row) -> Row:
-    """How far each is behind the best; the best, how far it is ahead of the second (alone: of nothing)."""
-    if len(scores) < 2:
-        return np.maximum(scores, 0)
-    best = int(scores.argmax())
-    margin: Row = scores - scores[best]
-    margin[best] = scores[best] - np.delete(scores, best).max()
-    return margin
+    ranks[order] = np.arange(len(scores))
+    best = scores[order[0]]
+    margin: Row = scores - best
+    margin[order[0]] = best - scores[order[1]] if len(scores) > 1 else max(best, 0)
+    return ranks, float(best), float(scores[order[min(len(scores), 10) - 1]]), margin

@@ -43,10 +43,10 @@ def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
     n, t = len(ids), len(query.terms)
     tokens, lengths, leads, norms = _read(snapshot, ids)
     starts = np.cumsum(lengths) - lengths
-    slot = np.zeros(len(snapshot.df) + 1, dtype=np.int16)  # term number -> its place in the query, from 1
+    slot = np.zeros(len(snapshot.df) + 1, dtype=np.uint8)  # term number -> its place in the query, from 1
     slot[query.terms] = np.arange(1, t + 1)
     codes = slot[tokens]
-    hits = np.flatnonzero(codes)
+    hits = np.flatnonzero(codes != 0)
     code = codes[hits].astype(np.int64) - 1
     owner = np.repeat(np.arange(n), lengths)[hits]
     place = hits - starts[owner]

@@ -32,7 +32,7 @@ LEAD = 40  # words: a longer first line is a paragraph, not a heading or a quest
 SMALL = 512  # passages: smaller segments always merge, since each costs a query the same fixed time
 GROWTH = 4  # a segment merges into the one before it unless that is more than this many times its size
 BLOCK = 64  # passages whose best score stands for them while the k-th best is estimated
-QUERY_WORDS = 256  # a pasted page is searched by its first words
+QUERY_WORDS = 255  # a pasted page is searched by its first words; their numbers fit a byte
 FORMAT = 1
 
 

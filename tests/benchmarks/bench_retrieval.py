@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoder import TransformerEncoder
-from retrieval.fusion import Fused, Hits, fuse, learned
+from retrieval.fusion import Hits, fuse, learned
 from retrieval.language import spoken
 from retrieval.passage import Vectors
 from retrieval.words import WordIndex
@@ -21,6 +21,7 @@ from tests.benchmarks import Cell, Report
 
 DATA = Path(os.environ.get("ATELIER_DATA") or Path(__file__).parents[3] / "shared" / "data")
 ARM = 100  # candidates an arm
+REMOVED = 0.25  # share of questions that nothing answers, for the refusal figures
 RRF = 60  # Cormack, Clarke & Buettcher 2009
 
 Encode = Callable[[Sequence[str]], Vectors]
@@ -41,9 +42,11 @@ def run(quick: bool) -> Report:
     rows: list[dict[str, Cell]] = []
     notes = [
         "Passages are indexed as the product does: plain paragraphs without their title, FAQs as question and answer.",
-        f"{ARM} candidates an arm, vectors by exact cosine; recall is over all questions; +- is a standard error.",
+        f"{ARM} candidates an arm, vectors by exact cosine; recall is over all questions; SE is its standard error.",
         "paraphrase: people's rewordings of a question. answers: the question is asked, answers alone are indexed.",
         "half: a random half of the question's words is asked. The fusion was trained on none of these sets.",
+        f"ECE, AUROC: of the probability it states, when {REMOVED:.0%} of the questions lose their passages:",
+        "its calibration error, and how well it tells answerable questions from the others.",
     ]
     for loaded in (_squad, _faq, _chinese):
         try:
@@ -62,13 +65,13 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
     index = WordIndex()
     index.add(np.arange(len(task.passages)), task.passages)
     passages, questions = encode(task.passages), encode(task.questions)
-    model = learned(encoder.id)
+    model, chance = learned(encoder.id), random.Random(0)
     ranks: dict[str, list[int]] = {}
-    tops, rights = [], []
+    tops, rights, answerable = [], [], []
     for question, vector, gold in zip(task.questions, questions, task.answers, strict=True):
         words, vectors = Hits(*index.search(question, ARM)), _nearest(vector, passages)
         share = spoken(question, encoder.pieces(question))
-        merged: Fused = fuse(index, question, words, vectors, spoken=share, model=model)
+        merged = fuse(index, question, words, vectors, spoken=share, model=model)
         orders = {
             "words (BM25)": words.ids,
             "vectors (MiniLM)": vectors.ids,
@@ -78,8 +81,12 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
         }
         for method, ids in orders.items():
             ranks.setdefault(method, []).append(_rank(ids, gold))
+        if chance.random() < REMOVED:
+            words, vectors = _without(words, gold), _without(vectors, gold)
+            merged = fuse(index, question, words, vectors, spoken=share, model=model)
         tops.append(float(merged.scores[0]) if len(merged.ids) else 0.0)
-        rights.append(ranks["learned fusion"][-1] == 0)
+        rights.append(_rank(merged.ids, gold) == 0)
+        answerable.append(bool(np.isin(merged.ids, list(gold)).any()))
     for method, found in ranks.items():
         place = np.array(found)
         first = float((place < 1).mean())
@@ -89,13 +96,14 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
             "passages": len(task.passages),
             "method": method,
             "recall@1": round(first, 4),
-            "+-": round(float(np.sqrt(first * (1 - first) / len(found))), 4),
+            "SE": round(float(np.sqrt(first * (1 - first) / len(found))), 4),
             "recall@5": round(float((place < 5).mean()), 4),
             "recall@10": round(float((place < 10).mean()), 4),
             "MRR@10": round(float(np.where(place < 10, 1 / (1 + place), 0).mean()), 4),
         }
         if method == "learned fusion":
-            row["calibration error"] = round(_calibration(np.array(tops), np.array(rights)), 4)
+            row["ECE"] = round(_calibration(np.array(tops), np.array(rights)), 4)
+            row["AUROC"] = round(_auroc(np.array(tops), np.array(answerable)), 4)
         yield row
 
 
@@ -158,6 +166,11 @@ def _nearest(question: NDArray[np.float32], passages: Vectors) -> Hits:
     return Hits(scores[best], best)
 
 
+def _without(hits: Hits, gold: frozenset[int]) -> Hits:
+    kept = ~np.isin(hits.ids, list(gold))
+    return Hits(hits.scores[kept], hits.ids[kept])
+
+
 def _rrf(words: Hits, vectors: Hits) -> NDArray[np.int64]:
     ids = np.union1d(words.ids, vectors.ids)
     scores = np.zeros(len(ids))
@@ -175,3 +188,11 @@ def _calibration(stated: NDArray[np.float64], right: NDArray[np.bool_]) -> float
     """Expected calibration error over ten bins (Guo et al. 2017)."""
     bins = np.minimum((stated * 10).astype(int), 9)
     return float(sum(abs(stated[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in set(bins)))
+
+
+def _auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """The chance that a positive scores above a negative (Mann & Whitney 1947)."""
+    ranks = np.empty(len(scores))
+    ranks[np.argsort(scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    n, m = np.count_nonzero(positive), np.count_nonzero(~positive)
+    return float((ranks[positive].sum() - n * (n + 1) / 2) / max(n * m, 1))
