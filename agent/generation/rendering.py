@@ -198,22 +198,25 @@ class TextStream:
     def __init__(self, tokenizer: Any, stop: str | None = None) -> None:
         self._tokenizer, self._stop = tokenizer, stop
         self._ids: list[int] = []
-        self._start = self._read = 0  # decoded from `start` for its context; text up to `read` is out
+        self._start = self._read = 0  # decoded from `start` on; up to `read` all was out
+        self._out = 0  # characters of the decoded text that are out
         self._held = ""
         self.stopped = False
 
     def feed(self, ids: Sequence[int], *, last: bool = False) -> str:
         """The text that `ids` complete. `last`: no more will come."""
         self._ids.extend(ids)
-        before, after = self._decoded(self._read), self._decoded(len(self._ids))
-        complete = not after.endswith("\ufffd") or len(self._ids) - self._read > 4  # UTF-8 has at most 4 bytes
-        if complete or last:
-            self._held += after[len(before) :]
+        text = self._decoded()
+        stable = text if last else text.rstrip("\ufffd")
+        self._held += stable[self._out :]
+        self._out = len(stable)
+        if stable == text and ids:  # the last tokens are context enough for the next (some decoders drop a first space)
             self._start, self._read = self._read, len(self._ids)
+            self._out = len(self._decoded())
         return self._released(last=last)
 
-    def _decoded(self, end: int) -> str:
-        ids = self._ids[self._start : end]
+    def _decoded(self) -> str:
+        ids = self._ids[self._start :]
         text: str = self._tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         return text
 

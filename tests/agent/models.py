@@ -3,12 +3,22 @@
 The tokenizer is a byte-level BPE of its own with ChatML's control tokens, so nothing is downloaded.
 """
 
+import json
+import warnings
 from pathlib import Path
 from typing import Literal
 
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+from transformers import (
+    AutoModelForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TEMPLATE = (
@@ -42,8 +52,6 @@ def build_tokenizer(vocabulary: int | None = None, *, template: str | None = TEM
 
 
 def _merges(tokenizer: Tokenizer) -> list[list[str]]:
-    import json
-
     merges: list[list[str]] = json.loads(tokenizer.to_str())["model"]["merges"]
     return merges
 
@@ -59,7 +67,7 @@ def build_model(
     ffn: int = 128,
     head_dim: int = 16,
     vocabulary: int | None = None,
-    window: int = 1024,
+    window: int = 2048,
     tied: bool = False,
     template: str | None = TEMPLATE,
     dtype: torch.dtype = torch.float32,
@@ -85,4 +93,18 @@ def build_model(
     model = LlamaForCausalLM(LlamaConfig(**sizes)) if family == "llama" else Qwen3ForCausalLM(Qwen3Config(**sizes))
     model.to(dtype).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def build_adapter(folder: Path, base: Path, *, seed: int = 1, **settings: object) -> Path:
+    """Save a LoRA for `base` with random weights, large enough to change what it says."""
+    config = {"r": 4, "lora_alpha": 64, "target_modules": ["q_proj", "v_proj", "down_proj"]} | settings
+    torch.manual_seed(seed)
+    model = AutoModelForCausalLM.from_pretrained(base)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "`is_gradient_checkpointing`", FutureWarning
+        )  # peft 0.21 on transformers 5.23
+        tuned = get_peft_model(model, LoraConfig(**({"init_lora_weights": False} | config)))
+        tuned.save_pretrained(folder)
     return folder
