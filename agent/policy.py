@@ -3,6 +3,9 @@
     not addressed                        SILENT     it was not for us
     no letter, digit or emoji ("??")     CLARIFY    there is nothing to go by
     emoji alone                          CHAT
+    in the middle of a technique         IDEATE     unless it asks something else, or is surely small talk, help,
+                                                    a complaint or a call for a person
+    help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
     sure (50% and more) of
       ask                                ANSWER
       ideate                             IDEATE
@@ -10,7 +13,7 @@
       help, small talk                   CHAT
       human                              ESCALATE
       complaint                          ANSWER if it asks, ESCALATE if clearly negative (60%), else CAPTURE
-      out of scope, 70% and more         CHAT       an honest no
+      out of scope, 70% and more         CHAT       an honest no (85% where it is put as a question)
     small talk or help in doubt          CHAT, unless it is put as a question
     anything else in doubt               ANSWER     to search in vain costs little; to miss a question costs trust
 
@@ -22,21 +25,25 @@ from agent.surface import has_words, looks_like_question, says_nothing
 from agent.understanding import SURE
 
 CERTAIN_ERRAND = 0.70  # a wrong refusal loses an answerable question, so refusing takes more than SURE
+CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?"
+PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" and not "which files can you read?"
 STRONG_MOOD = 0.60  # a complaint this clearly negative goes to a person
 
+_INTERRUPTS = frozenset({Intent.HUMAN, Intent.HELP, Intent.SMALL_TALK, Intent.COMPLAINT})
 _PLAIN = {
     Intent.ASK: (Move.ANSWER, "This is a question, so I search the documents."),
     Intent.IDEATE: (Move.IDEATE, "This asks for ideas, so I help to think."),
     Intent.FEEDBACK: (Move.CAPTURE, "This is feedback, so I note it."),
     Intent.HELP: (Move.CHAT, "This asks what I can do, so I tell."),
     Intent.SMALL_TALK: (Move.CHAT, "This is small talk, so I just reply."),
-    Intent.HUMAN: (Move.ESCALATE, "A person is asked for, so I call one."),
+    Intent.HUMAN: (Move.ESCALATE, "A person is asked for, so I say how to reach one."),
 }
 
 
-def decide(understanding: Understanding, *, text: str, addressed: bool = True) -> Decision:
+def decide(understanding: Understanding, *, text: str, addressed: bool = True, thinking: bool = False) -> Decision:
     """Decide what to do about a message. Never raises.
 
+    thinking: whether the conversation is in the middle of a technique, where what is said is a contribution to it.
     text: the message's words, for their form (is it put as a question, does it say anything). addressed: whether the
     message was meant for Atelier: a mention, a direct message, or a thread it takes part in.
     """
@@ -49,6 +56,10 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True) -
         return Decision(Move.CHAT, "These are only signs, no words, so I just reply.")
 
     asks = looks_like_question(text)
+    if thinking and not (asks and intent is not Intent.IDEATE) and not (confidence >= SURE and intent in _INTERRUPTS):
+        return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
+    if intent is Intent.HELP and asks and confidence < PLAIN_HELP:
+        return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
     if confidence < SURE:
         if intent in (Intent.SMALL_TALK, Intent.HELP) and not asks:
             return Decision(Move.CHAT, f"I am not sure what this wants ({confidence:.0%}), and it asks nothing.")
@@ -56,7 +67,7 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True) -
     if intent is Intent.COMPLAINT:
         return _answer_complaint(understanding, asks=asks)
     if intent is Intent.OUT_OF_SCOPE:
-        if confidence >= CERTAIN_ERRAND:
+        if confidence >= (CERTAIN_ERRAND_ASKED if asks else CERTAIN_ERRAND):
             return Decision(Move.CHAT, "This is an errand that I cannot run from a chat, so I say so.")
         return Decision(Move.ANSWER, f"This may be an errand ({confidence:.0%}); the documents may still know.")
     return Decision(*_PLAIN[intent])
@@ -66,5 +77,5 @@ def _answer_complaint(understanding: Understanding, *, asks: bool) -> Decision:
     if asks:
         return Decision(Move.ANSWER, "This is a complaint that asks something, so I search for what helps.")
     if understanding.sentiment is Sentiment.NEGATIVE and understanding.sentiment_confidence >= STRONG_MOOD:
-        return Decision(Move.ESCALATE, "This is a complaint and clearly negative, so I call a person.")
+        return Decision(Move.ESCALATE, "This is a complaint and clearly negative, so a person should see it.")
     return Decision(Move.CAPTURE, "This is a complaint, so I note it.")

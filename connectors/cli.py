@@ -80,14 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # a forked child would warn about it on the user's screen
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    from retrieval.errors import AtelierError
+
     try:
         from connectors import commands
-        from retrieval.errors import AtelierError
-    except ImportError as error:
+
+        status: int = getattr(commands, chosen.command)(chosen)
+    except ModuleNotFoundError as error:
         print(f"atelier: {error.name} is not installed. Run `make chat` in the project's folder.", file=sys.stderr)
         return 1
-    try:
-        status: int = getattr(commands, chosen.command)(chosen)
     except AtelierError as error:
         print(f"atelier: {error}", file=sys.stderr)
         return 1
@@ -104,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def unexpected(error: Exception) -> str:
-    """A sentence for a failure nobody foresaw. Where it happened goes to a file; its text may be personal and does not."""
+    """A sentence for a failure nobody foresaw. Where it happened goes to a file, its text (maybe personal) does not."""
     home = Path(os.environ.get("ATELIER_HOME", "~/.atelier")).expanduser()
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     sentence = f"Something went wrong inside Atelier ({type(error).__name__})."

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypedDict
+from typing import TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, String, Text
@@ -17,6 +17,7 @@ from agent.message import Person, Turn
 from retrieval.database import metadata, reading
 from retrieval.errors import StoreError
 from retrieval.files import write_atomically
+from retrieval.shelf import Shelf
 from retrieval.tables import contents, documents, passages, roots
 
 PHRASE = 48  # characters of a message that are looked for afterwards
@@ -71,12 +72,6 @@ class ForgetReport:
         return tuple(sentences)
 
 
-class Shelf(Protocol):
-    """The knowledge base, with its indexes in memory or without."""
-
-    def remove_author(self, person: str) -> tuple[str, ...]: ...
-
-
 class TurnCopy(TypedDict):
     place: str
     sent: str
@@ -116,14 +111,14 @@ class PersonCopy(TypedDict):
     documents: list[DocumentCopy]
 
 
-def forget(person: Person, memory: Memory, knowledge: Shelf, home: Path) -> ForgetReport:
+def forget(person: Person, memory: Memory, shelf: Shelf, home: Path) -> ForgetReport:
     """Delete everything about a person from the store and the index cache, then look in both and in `home` for traces.
 
     Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
     """
     held = memory.held(person.id)
     phrases = phrases_of(turn.message.text for turn in reversed(held.turns)) if held else []
-    sources = knowledge.remove_author(person.id)
+    sources = shelf.remove_author(person.id)
     forgotten = memory.forget(person.id, sources)
     postgresql = memory.engine.dialect.name == "postgresql"
     phrases = [person.id, *phrases[: FEW if postgresql else MOST]] if held else []

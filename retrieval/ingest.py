@@ -72,13 +72,13 @@ def ingest(
     named = audience_of(tenant, audience) if audience is not None else None
     scans = [scan(path) for path in paths]
     for each in scans:
-        knowledge.put_root(tenant, shown(each.path), named)
+        knowledge.shelf.put_root(tenant, shown(each.path), named)
     run = _Run(knowledge, tenant, named, scans, progress)
     with Reader() as reader:
         for entry, outcome in knowledge.add_all(run.entries(reader)):
             run.finish(entry.source, outcome)
-    knowledge.remember_files(tenant, run.touched)
-    removed = knowledge.remove_all(tenant, run.vanished())
+    knowledge.shelf.remember_files(tenant, run.touched)
+    removed = knowledge.shelf.remove_all(tenant, run.vanished())
     knowledge.save()
     return run.report(removed)
 
@@ -100,8 +100,8 @@ class _Run:
         self._scans = scans
         self._progress = progress
         self._files = tuple(dict.fromkeys(file for each in scans for file in each.files))
-        self._roots = knowledge.roots(tenant)
-        self._known = {each.source: each for each in knowledge.documents(tenant)}
+        self._roots = knowledge.shelf.roots(tenant)
+        self._known = {each.source: each for each in knowledge.shelf.documents(tenant)}
         self._sources: dict[Outcome, list[str]] = {"added": [], "updated": [], "duplicate": [], "unchanged": []}
         self._unreadable: list[Unreadable] = []
         self._done = 0
@@ -132,7 +132,9 @@ class _Run:
             if is_same or (old.file.size == file.size and _hash(path, file) == old.sha256):
                 if not is_same:
                     self.touched[source] = replace(file, mtime=None) if is_fresh else file
-                is_moved = old.audience != audience and self._knowledge.set_audience(self._tenant, source, audience)
+                is_moved = old.audience != audience and self._knowledge.shelf.set_audience(
+                    self._tenant, source, audience
+                )
                 self.finish(source, "updated" if is_moved else "unchanged")
                 return None
         digest = _hash(path, file)

@@ -4,16 +4,18 @@ The store is the truth. A search ranks by the indexes in memory, then asks the s
 passages are still there and readable, so an index that is stale, or lies, can make a result worse but never leak.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 from sqlalchemy import Engine
 
 from retrieval import store
-from retrieval.audience import audience_of, check_audience, check_audiences, check_tenant, everyone, tenant_of
+from retrieval.audience import check_audience, check_audiences, tenant_of
 from retrieval.database import reading, writing
 from retrieval.encoder import Encoder
 from retrieval.errors import UnreadableFile
@@ -21,11 +23,10 @@ from retrieval.fusion import Fused, Hits, fuse, learned
 from retrieval.language import spoken
 from retrieval.live import LiveIndexes, State
 from retrieval.passage import Document, Passage, Vectors
-from retrieval.roots import Root, enclosing, label_for, list_roots, put_root, rootless_sources
 from retrieval.search import ARM, select
+from retrieval.shelf import Shelf
 from retrieval.split import split
-from retrieval.store import Entry, File, Hit, Outcome, StoredDocument
-from retrieval.tables import documents
+from retrieval.store import Entry, File, Hit, Outcome
 
 READING = "1"  # raise it when loading or cutting changes what a file gives: unchanged files are then read again
 BATCH = 256  # chunks collected over documents before they are encoded and committed together
@@ -64,6 +65,7 @@ class KnowledgeBase:
         finished, and without it words search alone for that time. notice: told one sentence about a cache that could
         not be used; by default it is logged.
         """
+        self.shelf = Shelf(engine, folder)
         self._engine = engine
         self._encoder = encoder
         self._encoders = {each.id: each for each in (encoder, previous) if each is not None}
@@ -114,17 +116,23 @@ class KnowledgeBase:
 
         Ending the iteration early keeps what was yielded. Raises StoreError.
         """
-        waiting: list[Entry] = []
-        for entry in entries:
-            waiting.append(entry)
-            if sum(len(each.chunks) for each in waiting) >= BATCH:
-                yield from self._commit(waiting)
-                waiting = []
-        if waiting:
-            yield from self._commit(waiting)
+        stopped = Event()
+        with ThreadPoolExecutor(1, thread_name_prefix="encode") as encoding:
+            pending: deque[tuple[list[Entry], Future[dict[bytes, Vectors]]]] = deque()
+            try:
+                for batch in _batches(entries):
+                    pending.append((batch, encoding.submit(self._encode, batch, stopped)))
+                    if len(pending) > 1:  # while this one is encoded, the last is stored and the next is read
+                        yield from self._commit(*pending.popleft())
+                while pending:
+                    yield from self._commit(*pending.popleft())
+            finally:
+                stopped.set()
 
-    def _commit(self, entries: Sequence[Entry]) -> list[tuple[Entry, Outcome]]:
-        encoded = self._encode(entries)
+    def _commit(
+        self, entries: Sequence[Entry], encoding: "Future[dict[bytes, Vectors]]"
+    ) -> list[tuple[Entry, Outcome]]:
+        encoded = encoding.result()
         with writing(self._engine) as connection:
             generation = store.bump(connection)
             store.set_encoder(connection, self._encoder.id, only_if_none=True)
@@ -132,81 +140,18 @@ class KnowledgeBase:
         self._changed = True
         return list(zip(entries, outcomes, strict=True))
 
-    def _encode(self, entries: Sequence[Entry]) -> dict[bytes, Vectors]:
+    def _encode(self, entries: Sequence[Entry], stopped: Event) -> dict[bytes, Vectors]:
         """A vector for every chunk digest, made only where no equal text has one: most of an edited file stays."""
         texts = {store.digest(chunk): chunk.encoded_text for entry in entries for chunk in entry.chunks}
         with reading(self._engine) as connection:
-            known = store.vectors_by_digest(connection, list(texts), self._encoder.id)
-        new = [each for each in texts if each not in known]
-        return known | (dict(zip(new, self._encoder([texts[each] for each in new]), strict=True)) if new else {})
-
-    def remove(self, tenant: str, source: str) -> bool:
-        """Delete one document; whether it was there. Raises StoreError."""
-        return bool(self.remove_all(tenant, [source]))
-
-    def remove_all(self, tenant: str, sources: Sequence[str]) -> tuple[str, ...]:
-        """Delete these documents together; those that were there. Raises StoreError."""
-        if not sources:
-            return ()
-        with writing(self._engine) as connection:
-            store.bump(connection)
-            gone = store.delete_sources(connection, check_tenant(tenant), sources)
-        self._changed |= bool(gone)
-        return gone
-
-    def remove_author(self, person: str) -> tuple[str, ...]:
-        """Delete every document made of a person's words, and its traces in the index cache; their sources.
-
-        Raises StoreError.
-        """
-        with writing(self._engine) as connection:
-            store.bump(connection)
-            gone = store.delete_documents(connection, documents.c.author == person)
-        if gone:
-            self._live.scrub()
-        return gone
-
-    def set_audience(self, tenant: str, source: str, audience: str) -> bool:
-        """Let another audience of the same tenant read a document, from the next query on; whether it was there.
-
-        Raises SettingsError, StoreError.
-        """
-        whole = audience_of(tenant, audience)
-        here = (documents.c.tenant == check_tenant(tenant)) & (documents.c.source == source)
-        with writing(self._engine) as connection:
-            changed = {"audience": whole, "generation": store.bump(connection)}
-            return bool(connection.execute(documents.update().where(here).values(changed)).rowcount)
-
-    def documents(self, tenant: str) -> tuple[StoredDocument, ...]:
-        """A tenant's documents, by source. Raises StoreError."""
-        with reading(self._engine) as connection:
-            return store.list_documents(connection, check_tenant(tenant))
-
-    def roots(self, tenant: str) -> list[Root]:
-        """The folders and files that were ingested for a tenant. Raises StoreError."""
-        with reading(self._engine) as connection:
-            return list_roots(connection, check_tenant(tenant))
-
-    def put_root(self, tenant: str, path: str, audience: str | None) -> None:
-        """Remember a folder or file as ingested, with the audience of what it brings.
-
-        None leaves a known path, or one inside a known folder, to the audience it has; another is for everyone.
-        Raises StoreError.
-        """
-        with writing(self._engine) as connection:
-            store.lock(connection)
-            roots = list_roots(connection, tenant)
-            outer = enclosing(path, roots)
-            if outer is not None and audience in (None, outer.audience):
-                return
-            taken = rootless_sources(connection, tenant)
-            put_root(connection, tenant, path, label_for(path, roots, taken), audience or everyone(tenant))
-
-    def remember_files(self, tenant: str, files: Mapping[str, File]) -> None:
-        """Note the present size and time of documents' files that say what they said. Raises StoreError."""
-        if files:
-            with writing(self._engine) as connection:
-                store.put_files(connection, tenant, files)
+            found = store.vectors_by_digest(connection, list(texts), self._encoder.id)
+        new = [each for each in texts if each not in found]
+        for start in range(0, len(new), BATCH):
+            if stopped.is_set():  # nobody waits for a long document any more
+                break
+            part = new[start : start + BATCH]
+            found |= zip(part, self._encoder([texts[each] for each in part]), strict=True)
+        return found
 
     # Search
 
@@ -259,9 +204,13 @@ class KnowledgeBase:
     # Upkeep
 
     def unencoded(self) -> int:
-        """How many passages have no vector of this encoder yet; if any, `reencode` is due. Raises StoreError."""
+        """How many passages have no vector of this encoder yet. Raises StoreError."""
         with reading(self._engine) as connection:
             return store.count_unencoded(connection, self._encoder.id)
+
+    def is_reencoding_due(self) -> bool:
+        """Whether another encoder serves, or this one lacks vectors: then call `reencode`. Raises StoreError."""
+        return serving_encoder(self._engine) not in (None, self._encoder.id) or self.unencoded() > 0
 
     def reencode(
         self, progress: Callable[[int, int], None] | None = None, stop: Callable[[], bool] = lambda: False
@@ -273,14 +222,13 @@ class KnowledgeBase:
         it was. Raises StoreError.
         """
         after, done, total = -1, 0, self.unencoded()
-        while True:
-            if stop():
-                return False
+        while not stop():
             with reading(self._engine) as connection:
                 ids = store.unencoded(connection, self._encoder.id, after, BATCH)
                 texts = store.texts_of(connection, ids)
             if not ids:
-                break
+                self._take_over()
+                return True
             rows = self._encoder(list(texts.values()))
             with writing(self._engine) as connection:
                 store.bump(connection)
@@ -288,16 +236,20 @@ class KnowledgeBase:
             after, done = ids[-1], done + len(ids)
             if progress is not None:
                 progress(min(done, total), total)
+        return False
+
+    def _take_over(self) -> None:
+        """Let this encoder serve, and delete the vectors of others."""
         with writing(self._engine) as connection:
-            store.bump(connection)
-            store.set_encoder(connection, self._encoder.id)
+            if store.read_meta(connection).encoder != self._encoder.id:
+                store.bump(connection)
+                store.set_encoder(connection, self._encoder.id)
         self._changed = True
         self._live.refresh()  # here, not at somebody's next query
-        while not stop():
+        deleted = BATCH
+        while deleted:
             with writing(self._engine) as connection:
-                if not store.delete_other_vectors(connection, self._encoder.id, BATCH):
-                    break
-        return True
+                deleted = store.delete_other_vectors(connection, self._encoder.id, BATCH)
 
     def save(self) -> None:
         """Save the index cache, so that the next start is quick. Raises StoreError."""
@@ -310,6 +262,17 @@ class KnowledgeBase:
         if self._changed or self._live.is_behind():
             self.save()
         self._live.close()
+
+
+def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    for entry in entries:
+        batch.append(entry)
+        if sum(len(each.chunks) for each in batch) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def _scored(passage: Passage, fused: Fused) -> Passage:

@@ -5,16 +5,13 @@ stale cache is brought up to date and a corrupt one is built anew, from the vect
 """
 
 import logging
-import shutil
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import numpy as np
-from filelock import FileLock, Timeout
 from sqlalchemy import Engine
 
 from retrieval.catalog import Catalog, next_catalog
@@ -23,11 +20,11 @@ from retrieval.errors import IndexCorrupt, StoreError
 from retrieval.files import recover_folder
 from retrieval.index import VectorIndex
 from retrieval.passage import Ids
+from retrieval.shelf import exclusive
 from retrieval.store import Meta, digests_of, read_meta, texts_of, vectors_of
 from retrieval.words import WordIndex
 
 _PART = 10_000  # passages fetched and indexed at a time: bounds memory, and each read transaction stays short
-_LOCK_SECONDS = 60.0  # how long one process waits for another's saving
 _Index = TypeVar("_Index")
 
 logger = logging.getLogger(__name__)
@@ -124,7 +121,7 @@ class LiveIndexes:
         Raises StoreError when the store cannot be read.
         """
         self.refresh()
-        with self._exclusive() as locked:
+        with exclusive(self._folder) as locked:
             state = self.refresh()  # what another process removed while we waited must not be written again
             now = (state.store, state.catalog.generation)
             if now == self._saved:
@@ -143,13 +140,6 @@ class LiveIndexes:
                 return False
             self._saved = now
             return True
-
-    def scrub(self) -> None:
-        """Leave nothing in the cache that the store has not: written anew, or else deleted."""
-        if not self.save():
-            for path in self._folder.iterdir():
-                if path.is_dir():  # retired and half-written folders of a crash too
-                    shutil.rmtree(path, ignore_errors=True)
 
     def close(self) -> None:
         """Wait for background work."""
@@ -179,7 +169,7 @@ class LiveIndexes:
 
     def _load(self, meta: Meta) -> State:
         """What the cache holds of this store, else empty indexes."""
-        with self._exclusive():
+        with exclusive(self._folder):
             words = self._cached("words", _load_words, meta)
             vectors = self._cached("vectors", _load_vectors, meta) if meta.encoder in self._dims else None
         whole = words is not None and (vectors is not None or meta.encoder not in self._dims)
@@ -209,21 +199,6 @@ class LiveIndexes:
         if digest is None or digest.hex() != facts["digest"] or generation > meta.generation:
             return None
         return _Loaded(index, generation)
-
-    @contextmanager
-    def _exclusive(self) -> Iterator[bool]:
-        """Hold the cache folder against other processes; False when another kept it for too long."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._folder / "lock", timeout=_LOCK_SECONDS)
-        try:
-            lock.acquire()
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from retrieval.tables import contents, documents, meta, passages, vectors
 
 Outcome = Literal["added", "updated", "unchanged", "duplicate"]
 _MANY = 500  # values in one IN list
+_FOR_ALL = f"/{EVERYONE}"
 _Value = TypeVar("_Value")
 
 
@@ -81,10 +82,6 @@ class Hit:
     passage: Passage
     content: int
     ordinal: int
-
-    @property
-    def for_everyone(self) -> bool:
-        return self.passage.audience.endswith(f"/{EVERYONE}")
 
 
 def digest(chunk: Chunk) -> bytes:
@@ -356,16 +353,17 @@ def readable(connection: Connection, ids: Sequence[int], audiences: frozenset[st
     everyone may see before others. Passages have score 0 here.
     """
     found: dict[int, Hit] = {}
-    row = None
-    for row in connection.execute(_READABLE, {"ids": ids}):
+    rows = connection.execute(_READABLE, {"ids": ids}).all()
+    for _, passage, content, ordinal, text, heading, page, line, source, audience in rows:
         # Checked here, not in SQL: an asker may hold hundreds of audiences, and binding them costs more than the rows.
-        if row.audience not in audiences:
+        if audience not in audiences:
             continue
-        if row.id not in found or (row.audience.endswith(f"/{EVERYONE}") and not found[row.id].for_everyone):
-            place = (row.heading, row.page, row.line)
-            passage = Passage(row.id, row.text, row.source, *place, row.audience, 0.0)
-            found[row.id] = Hit(passage, row.content, row.ordinal)
-    generation = row.generation if row is not None else read_meta(connection).generation
+        if passage not in found or (
+            audience.endswith(_FOR_ALL) and not found[passage].passage.audience.endswith(_FOR_ALL)
+        ):
+            hit = Passage(passage, text, source, heading, page, line, audience, 0.0)
+            found[passage] = Hit(hit, content, ordinal)
+    generation = rows[0].generation if rows else read_meta(connection).generation
     return [found[each] for each in ids if each in found], generation
 
 

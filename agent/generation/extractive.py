@@ -42,7 +42,8 @@ class ExtractiveGenerator:
                 kind = "complaint" if prompt.intent is Intent.COMPLAINT else "feedback"
                 return phrase("capture", kind, prompt.history)
             case Move.ESCALATE:
-                return phrase("escalate", "text", prompt.history)
+                kind = "complaint" if prompt.intent is Intent.COMPLAINT else "text"
+                return phrase("escalate", kind, prompt.history)
             case Move.CLARIFY:
                 return _question_back(prompt)
             case Move.CHAT:

@@ -63,7 +63,7 @@ def test_forgetting_reaches_every_room_and_nobody_else(memory: Memory, knowledge
     memory.append(quoting)
     memory.rate(quoting.id, anna.id, 1, "Hedwig says thanks")
 
-    report = forget(anna, memory, knowledge, home)
+    report = forget(anna, memory, knowledge.shelf, home)
 
     assert report.left == ()
     assert report.documents == ("notes/anna",)
@@ -84,7 +84,7 @@ def test_what_is_left_is_found_and_said(memory: Memory, knowledge: KnowledgeBase
     memory.append(make_turn(anna, SECRET))
     memory.append(make_turn(bert, "And?", f"She said that {SECRET[3:50]} and more"))
     (home / "notes.txt").write_text(f"copied by hand: {SECRET}")
-    report = forget(anna, memory, knowledge, home)
+    report = forget(anna, memory, knowledge.shelf, home)
     assert report.left == (str(home / "notes.txt"),)
     assert "still in" in "\n".join(report.sentences)
 
@@ -94,7 +94,7 @@ def test_words_that_others_wrote_too_are_not_called_left(memory: Memory, knowled
     add(knowledge, "faq.md", "How do I install Atelier on a new computer?")
     for person in (anna, bert):
         memory.append(make_turn(person, "How do I install Atelier on a new computer?"))
-    report = forget(anna, memory, knowledge, home)
+    report = forget(anna, memory, knowledge.shelf, home)
     assert report.left == ()
     assert report.forgotten.quoting == 1
 
@@ -102,8 +102,8 @@ def test_words_that_others_wrote_too_are_not_called_left(memory: Memory, knowled
 def test_forgetting_again_finds_nothing(memory: Memory, knowledge: KnowledgeBase, home: Path) -> None:
     anna = memory.person("terminal:local:anna")
     memory.append(make_turn(anna, SECRET))
-    forget(anna, memory, knowledge, home)
-    again = forget(anna, memory, knowledge, home)
+    forget(anna, memory, knowledge.shelf, home)
+    again = forget(anna, memory, knowledge.shelf, home)
     assert again.sentences[0] == "Nothing about you was stored."
 
 
@@ -119,7 +119,7 @@ def test_the_check_sees_the_freed_space_of_a_file(
         connection.exec_driver_sql("INSERT INTO notes VALUES (?)", (SECRET,))
         connection.exec_driver_sql("DELETE FROM notes")
         connection.exec_driver_sql("PRAGMA secure_delete = ON")
-    assert any("freed space" in place for place in forget(anna, memory, knowledge, home).left)
+    assert any("freed space" in place for place in forget(anna, memory, knowledge.shelf, home).left)
 
 
 def test_a_copy_holds_everything_about_one_person(memory: Memory, knowledge: KnowledgeBase, home: Path) -> None:

@@ -47,22 +47,22 @@ def test_a_revoked_moved_or_deleted_document_is_gone_at_the_next_query(base):
     asker = frozenset({"acme/everyone", "acme/hr"})
     put(base, "pay.md", "the salary table", audience="acme/hr")
     assert sources(base, "salary table", asker) == ["pay.md"]
-    assert base.set_audience("acme", "pay.md", "board")
+    assert base.shelf.set_audience("acme", "pay.md", "board")
     assert sources(base, "salary table", asker) == []
     assert sources(base, "salary table", asker | {"acme/board"}) == ["pay.md"]
-    assert base.set_audience("acme", "pay.md", "everyone")
+    assert base.shelf.set_audience("acme", "pay.md", "everyone")
     assert sources(base, "salary table", frozenset({"acme/everyone"})) == ["pay.md"]
-    assert base.remove("acme", "pay.md")
+    assert base.shelf.remove("acme", "pay.md")
     assert sources(base, "salary table", asker | {"acme/board"}) == []
-    assert not base.remove("acme", "pay.md")
-    assert not base.set_audience("acme", "pay.md", "hr")
+    assert not base.shelf.remove("acme", "pay.md")
+    assert not base.shelf.set_audience("acme", "pay.md", "hr")
 
 
 def test_the_same_holds_when_another_process_revokes(engine, tmp_path):
     with opened(engine, tmp_path / "index") as here, opened(engine, tmp_path / "index") as there:
         put(there, "plan.md", "the secret plan")
         assert sources(here, "secret plan") == ["plan.md"]
-        there.set_audience("acme", "plan.md", "board")
+        there.shelf.set_audience("acme", "plan.md", "board")
         assert sources(here, "secret plan") == []
 
 
@@ -71,7 +71,7 @@ def test_tenants_see_nothing_of_each_other(base):
     put(base, "plan.md", "our plan is beta", audience="rival/everyone")
     assert [p.text for p in base.search("our plan", EVERYONE)] == ["our plan is alpha"]
     assert [p.text for p in base.search("our plan", frozenset({"rival/everyone"}))] == ["our plan is beta"]
-    assert base.remove("rival", "plan.md")
+    assert base.shelf.remove("rival", "plan.md")
     assert sources(base, "our plan") == ["plan.md"]
 
 
@@ -79,7 +79,7 @@ def test_a_shared_text_is_cited_by_a_document_that_its_reader_may_see(base):
     put(base, "merger-with-initech.md", "general travel rules", audience="acme/board")
     put(base, "travel.md", "general travel rules")
     assert sources(base, "travel rules") == ["travel.md"]
-    base.remove("acme", "travel.md")
+    base.shelf.remove("acme", "travel.md")
     assert sources(base, "travel rules") == []
 
 
@@ -114,8 +114,8 @@ def test_a_stale_index_returns_nothing_that_was_deleted(engine, tmp_path, monkey
         stale = base._live.refresh()
         monkeypatch.setattr(base._live, "refresh", lambda: stale)
         for i in range(10):
-            base.remove("acme", f"{i}.md")
-        base.set_audience("acme", "10.md", "hr")
+            base.shelf.remove("acme", f"{i}.md")
+        base.shelf.set_audience("acme", "10.md", "hr")
         assert sorted(sources(base, "holiday rule", k=20)) == sorted(f"{i}.md" for i in range(11, 20))
         assert len(sources(base, "holiday rule", k=9)) == 9
 

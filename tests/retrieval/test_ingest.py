@@ -84,7 +84,7 @@ def test_files_that_left_the_folder_leave_the_base(base, folder, tmp_path):
     shutil.rmtree(folder / "pay")
     report = ingest([folder], base, tenant="acme")
     assert report.removed == ("handbook/leave.md", "handbook/pay/bonus.txt")
-    assert [each.source for each in base.documents("acme")] == ["chat note", "other/menu.md"]
+    assert [each.source for each in base.shelf.documents("acme")] == ["chat note", "other/menu.md"]
 
 
 def test_a_part_of_a_folder_may_be_ingested_alone(base, folder):
@@ -113,7 +113,7 @@ def test_two_folders_of_one_name_keep_their_documents_apart(base, folder, tmp_pa
     report = ingest([tmp_path / "team b" / "handbook"], base, tenant="acme")
     assert report.added == ("team b/handbook/leave.md",)
     assert report.removed == ()
-    assert len(base.documents("acme")) == 3
+    assert len(base.shelf.documents("acme")) == 3
     assert ingest([folder], base, tenant="acme").removed == ()
 
 
@@ -122,18 +122,18 @@ def test_tenants_ingest_the_same_folder_each_for_itself(base, folder):
     ingest([folder], base, tenant="rival")
     (folder / "leave.md").unlink()
     ingest([folder], base, tenant="acme")
-    assert [each.source for each in base.documents("rival")] == ["handbook/leave.md", "handbook/pay/bonus.txt"]
+    assert [each.source for each in base.shelf.documents("rival")] == ["handbook/leave.md", "handbook/pay/bonus.txt"]
 
 
 def test_a_plain_repetition_never_widens_who_may_read(base, folder):
     ingest([folder], base, tenant="acme", audience="hr")
     write(folder / "secret.md", "The new secret.")
     ingest([folder], base, tenant="acme")
-    assert {each.audience for each in base.documents("acme")} == {"acme/hr"}
+    assert {each.audience for each in base.shelf.documents("acme")} == {"acme/hr"}
     ingest([folder / "pay"], base, tenant="acme", audience="board")
     write(folder / "pay" / "raise.txt", "The raise.")
     ingest([folder], base, tenant="acme")
-    readers = {each.source: each.audience for each in base.documents("acme")}
+    readers = {each.source: each.audience for each in base.shelf.documents("acme")}
     assert readers["handbook/pay/raise.txt"] == readers["handbook/pay/bonus.txt"] == "acme/board"
     assert readers["handbook/leave.md"] == "acme/hr"
     report = ingest([folder], base, tenant="acme", audience="everyone")
@@ -182,7 +182,7 @@ def test_a_path_that_is_not_there_changes_nothing(base, folder):
         ingest([folder, folder / "missing"], base, tenant="acme")
     with pytest.raises(SettingsError, match="audience"):
         ingest([folder], base, tenant="acme", audience="h r")
-    assert base.documents("acme") == ()
+    assert base.shelf.documents("acme") == ()
 
 
 def test_identical_files_share_their_passages(base, folder, engine):
@@ -227,7 +227,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(folder, tmp_path):
         sa.event.listen(engine, "begin", lambda c: c.exec_driver_sql(f"PRAGMA max_page_count = {pages}"))
         with pytest.raises(StoreError, match="disk is full"):
             ingest([folder], base, tenant="acme")
-        assert len(base.documents("acme")) == 2
+        assert len(base.shelf.documents("acme")) == 2
         assert sources(base, "thirty days leave", k=1) == ["handbook/leave.md"]
     engine.dispose()
 

@@ -88,7 +88,7 @@ def test_documents_are_listed_by_tenant(base):
     put(base, "b.md", "one", "two")
     put(base, "a.md", "one", author="ann")
     put(base, "c.md", "one", audience="rival/everyone")
-    listed = base.documents("acme")
+    listed = base.shelf.documents("acme")
     assert [(each.source, each.passages, each.author) for each in listed] == [("a.md", 1, "ann"), ("b.md", 2, None)]
 
 
@@ -97,13 +97,13 @@ def test_forgetting_a_person_deletes_what_was_made_of_their_words(base, tmp_path
     put(base, "ann 2", "another plan", author="ann")
     put(base, "bob", "the zanzibar trip", author="bob")
     base.save()
-    assert base.remove_author("ann") == ("ann 1", "ann 2")
+    assert base.shelf.remove_author("ann") == ("ann 1", "ann 2")
     assert sources(base, "zanzibar plan") == ["bob"]
-    assert base.remove_author("ann") == ()
+    assert base.shelf.remove_author("ann") == ()
     put(base, "only ann", "quagga", author="ann")
     base.save()
     assert any(b"quagga" in path.read_bytes() for path in (tmp_path / "index").rglob("*.*"))
-    base.remove_author("ann")
+    base.shelf.remove_author("ann")
     assert not any(b"quagga" in path.read_bytes() for path in (tmp_path / "index").rglob("*") if path.is_file())
 
 
@@ -112,7 +112,7 @@ def test_another_process_s_changes_show_at_the_next_query(engine, tmp_path):
         assert sources(here, "office") == []
         put(there, "a.md", "the office opens at nine")
         assert sources(here, "office") == ["a.md"]
-        there.remove("acme", "a.md")
+        there.shelf.remove("acme", "a.md")
         assert sources(here, "office") == []
 
 
@@ -153,7 +153,7 @@ def test_a_stale_cache_is_brought_up_to_date(engine, tmp_path):
     filled(engine, tmp_path / "index")
     with opened(engine, tmp_path / "elsewhere") as base:
         put(base, "new.md", "the new holiday custom")
-        base.remove("acme", "3.md")
+        base.shelf.remove("acme", "3.md")
     with opened(engine, tmp_path / "index") as base:
         assert sources(base, "the new holiday custom", k=1) == ["new.md"]
         assert "3.md" not in sources(base, "holiday rule 3", k=40)
@@ -232,6 +232,7 @@ def test_a_new_encoder_takes_over_when_everything_is_encoded(engine, tmp_path):
         put_all(base, *((f"{i}.md", "acme/everyone", f"holiday rule {i}") for i in range(20)))
     assert serving_encoder(engine) == "old"
     with opened(engine, tmp_path / "index", new, previous=old) as base:
+        assert base.is_reencoding_due()
         assert base.unencoded() == 20
         before = base.search("holiday rule 7", EVERYONE, 1)[0]
         assert before.similarity is not None  # the old encoder's vectors still serve
@@ -241,6 +242,7 @@ def test_a_new_encoder_takes_over_when_everything_is_encoded(engine, tmp_path):
         assert steps[-1] == (20, 20)
         after = base.search("holiday rule 7", EVERYONE, 1)[0]
         assert (after.source, after.similarity is None) == ("7.md", False)
+        assert not base.is_reencoding_due()
     assert serving_encoder(engine) == "new"
     with reading(engine) as connection:
         assert set(connection.execute(sa.select(vectors.c.encoder).distinct()).scalars()) == {"new"}
@@ -289,7 +291,7 @@ def test_a_base_can_be_searched_from_many_threads_while_it_changes(engine, tmp_p
             thread.start()
         for i in range(15):
             put(base, f"{i % 4}.md", f"holiday {i}")
-            base.remove("acme", f"{(i + 2) % 4}.md")
+            base.shelf.remove("acme", f"{(i + 2) % 4}.md")
         done.set()
         for thread in threads:
             thread.join()

@@ -1,0 +1,155 @@
+"""One message to one reply: understand, decide, search, compose, generate, clean, remember.
+
+This is the whole turn on one page. Each step is a pure function or one object of a lower shelf; the blocking ones run
+in a thread, so that one slow search delays nobody else.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from agent.generation.facilitate import running
+from agent.generation.generator import Generator, Limits, Piece
+from agent.guard import StreamCleaner, check_message
+from agent.memory import Memory, new_turn_id
+from agent.message import Decision, History, Message, Move, Reply, Source, Turn, Understanding
+from agent.policy import decide
+from agent.prompt import Citations, compose
+from agent.rewrite import standalone
+from agent.understanding import Understander
+from retrieval.knowledge import KnowledgeBase
+from retrieval.passage import Passage
+
+SEARCHING = frozenset({Move.ANSWER, Move.IDEATE})
+STOPPED = "Stopped before the end."
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How the colleague speaks: settings, no state. passages: how many are shown to the generator."""
+
+    persona: str
+    limits: Limits
+    passages: int
+    history_tokens: int
+    allowed_links: Collection[str]
+    adapter: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What is known before a word is generated."""
+
+    history: History
+    understanding: Understanding
+    decision: Decision
+    passages: tuple[Passage, ...]
+
+
+class Colleague:
+    """The dialogue core. Safe to call for many conversations at once; within one, call for one message at a time."""
+
+    def __init__(
+        self,
+        knowledge: KnowledgeBase,
+        understander: Understander,
+        generator: Generator,
+        memory: Memory,
+        count_tokens: Callable[[str], int],
+        manner: Manner,
+    ) -> None:
+        self._knowledge = knowledge
+        self._understander = understander
+        self._generator = generator
+        self._memory = memory
+        self._count_tokens = count_tokens
+        self._manner = manner
+
+    async def reply(self, message: Message, wanted: Move | None = None) -> AsyncGenerator[Piece | Turn, None]:
+        """Stream the reply to `message` as clean pieces, then its Turn, which is in memory by then.
+
+        A piece that `replaces` starts the reply over. wanted: the person's explicit wish (`/ideate`), which the policy
+        does not overrule. Closing the iterator early stops the generator and keeps what was said. Raises
+        MessageRefused, StoreError or GeneratorError; then nothing is remembered.
+        """
+        text = check_message(message.text)
+        turn_id, manner = new_turn_id(), self._manner
+        known = await asyncio.to_thread(self._prepare, message, text, wanted)
+        prompt = compose(
+            manner.persona, known.history, text, known.understanding.intent, known.decision.move, known.passages
+        )
+        draft = _Draft(known.passages, manner.allowed_links)
+        pieces = self._generator.stream(prompt, manner.adapter, manner.limits)
+
+        def turn(notice: str) -> Turn:
+            reply = Reply(draft.text, draft.sources, self._generator.name, notice)
+            adapter = manner.adapter
+            understanding, decision = known.understanding, known.decision
+            return Turn(
+                turn_id, manner.persona, known.history, message, understanding, decision, known.passages, reply, adapter
+            )
+
+        try:
+            async for piece in pieces:
+                for clean in draft.take(piece):
+                    yield clean
+            if rest := draft.finish():
+                yield rest
+        except (GeneratorExit, asyncio.CancelledError):
+            draft.finish()
+            self._memory.append(turn(STOPPED))  # in this thread: a task that is being cancelled cannot wait for one
+            raise
+        done = turn(draft.notice)
+        await asyncio.to_thread(self._memory.append, done)
+        yield done
+
+    def _prepare(self, message: Message, text: str, wanted: Move | None) -> Background:
+        manner = self._manner
+        history = self._memory.history(message.place, manner.history_tokens, self._count_tokens)
+        query = standalone(text, history)
+        # the words of a follow-up say what is wanted, the rewritten ones what to look for: one encoder pass for both
+        understanding, embedding = self._understander.understand_for_search(text, query)
+        decision = (
+            Decision(wanted, "You asked for it.")
+            if wanted
+            else decide(understanding, text=text, thinking=running(history.lines) is not None)
+        )
+        if decision.move not in SEARCHING:
+            return Background(history, understanding, decision, ())
+        found = self._knowledge.search(query, message.audiences, manner.passages, embedding=embedding)
+        return Background(history, understanding, decision, tuple(found))
+
+
+class _Draft:
+    """The reply as it grows: cleaned, its citations numbered in the order in which they are first read."""
+
+    def __init__(self, passages: tuple[Passage, ...], allowed_links: Collection[str]) -> None:
+        self._passages = passages
+        self._allowed_links = allowed_links
+        self.notice = ""
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._cleaner = StreamCleaner(allowed_links=self._allowed_links)
+        self._citations = Citations(self._passages)
+        self.text = ""
+
+    def take(self, piece: Piece) -> Iterator[Piece]:
+        """What may be shown now that `piece` has come."""
+        if piece.replaces:
+            self._start_over()
+        self.notice = piece.notice or self.notice
+        shown = self._citations.renumber(self._cleaner.feed(piece.text))
+        self.text += shown
+        if shown or piece.replaces:
+            yield Piece(shown, piece.replaces, piece.notice)
+
+    def finish(self) -> Piece | None:
+        """What was held back until the end, if anything."""
+        shown = self._citations.renumber(self._cleaner.finish())
+        self.text += shown
+        return Piece(shown) if shown else None
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        return self._citations.sources

@@ -1,0 +1,195 @@
+"""The composition root: the one place where settings become objects and every room is joined to the next."""
+
+import contextlib
+import getpass
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from threading import Event, Thread
+
+from sqlalchemy import Engine
+
+from agent.colleague import Colleague, Manner
+from agent.generation.extractive import ExtractiveGenerator
+from agent.generation.fallback import FallbackGenerator
+from agent.generation.generator import Generator, Limits
+from agent.memory import Memory
+from agent.message import Person, Place
+from agent.prompt import PERSONA
+from agent.understanding import Understander
+from connectors.migrations import migrate
+from connectors.settings import Settings
+from retrieval.audience import everyone
+from retrieval.database import open_database
+from retrieval.encoder import TransformerEncoder
+from retrieval.errors import AtelierError, EncoderError, StoreError
+from retrieval.files import sha256_of, write_atomically
+from retrieval.ingest import ingest
+from retrieval.knowledge import KnowledgeBase, serving_encoder
+from retrieval.shelf import Shelf
+
+Notice = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """What commands need that touch no model: the database and the memory in it."""
+
+    settings: Settings
+    engine: Engine
+    memory: Memory
+
+    @property
+    def shelf(self) -> Shelf:
+        return Shelf(self.engine, self.index)
+
+    @property
+    def index(self) -> Path:
+        """The folder of the index cache."""
+        return self.settings.home / "index"
+
+    @property
+    def place(self) -> Place:
+        """The terminal's one conversation for each user of the machine."""
+        return Place("terminal", self.settings.tenant, user_name())
+
+    def person(self) -> Person:
+        """Who sits at the terminal, with the audiences the settings give them."""
+        tenant = self.settings.tenant
+        return self.memory.person(f"terminal:{tenant}:{user_name()}", {everyone(tenant), *self.settings.audiences})
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Everything, joined."""
+
+    store: Store
+    encoder: TransformerEncoder
+    knowledge: KnowledgeBase
+    generator: Generator
+    colleague: Colleague
+    stop: Event
+
+    def introduction(self) -> str:
+        """The start-up line: who answers, from how much."""
+        count = len(self.knowledge.shelf.documents(self.store.settings.tenant))
+        documents = f"{count} document{'' if count == 1 else 's'}"
+        return f"Atelier answers with {self.generator.name} from {documents}. /help shows what it can do."
+
+    async def close(self) -> None:
+        self.stop.set()
+        await self.generator.close()
+        self.knowledge.close()
+        self.store.close()
+
+
+def user_name() -> str:
+    """The user of this machine; `someone` where it has no name (some containers)."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "someone"
+
+
+def open_store(settings: Settings) -> Store:
+    """The home folder and the database, made and migrated when new. Raises StoreError."""
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The home folder {settings.home} cannot be made ({error.strerror}). Name another in the setting `home`."
+        ) from error
+    engine = open_database(settings.store_url)
+    migrate(engine)
+    return Store(settings, engine, Memory(engine))
+
+
+def open_knowledge(store: Store, notice: Notice) -> tuple[TransformerEncoder, KnowledgeBase]:
+    """The encoder and the knowledge base over it. Raises EncoderError or StoreError."""
+    device = store.settings.device or None
+    encoder = TransformerEncoder(store.settings.encoder, device=device)
+    serving = serving_encoder(store.engine)
+    previous = None
+    if serving is not None and serving != encoder.id:
+        with contextlib.suppress(EncoderError):  # without it words search alone until all is encoded anew
+            previous = TransformerEncoder(serving.split("@")[0], device=device)
+    return encoder, KnowledgeBase(store.engine, store.index, encoder, previous=previous, notice=notice)
+
+
+def open_house(settings: Settings, notice: Notice) -> House:
+    """Everything that a conversation needs. notice: is told what a person should know while it opens."""
+    store = open_store(settings)
+    encoder, knowledge = open_knowledge(store, notice)
+    read_guide(store, knowledge)
+    stop = Event()
+    if knowledge.unencoded():
+        Thread(target=_reencode, args=(knowledge, stop, notice), name="reencode", daemon=True).start()
+    generator = make_generator(settings, encoder)
+    manner = Manner(
+        persona=settings.persona or PERSONA,
+        limits=Limits(settings.max_tokens, settings.temperature, settings.top_p, deadline=settings.deadline),
+        passages=settings.passages,
+        history_tokens=settings.history_tokens,
+        allowed_links=settings.allowed_links,
+        adapter=settings.adapter or None,
+    )
+    understander = Understander(encoder)
+    colleague = Colleague(knowledge, understander, generator, store.memory, encoder.count_tokens, manner)
+    return House(store, encoder, knowledge, generator, colleague, stop)
+
+
+def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator:
+    """The generator that the settings choose, with the extractive one to fall back on. Raises GeneratorError."""
+    extractive = ExtractiveGenerator(encoder)
+    if settings.generator == "local":
+        from agent.generation.local import LocalGenerator
+
+        local = LocalGenerator(settings.model, device=settings.device or None, queue=settings.queue)
+        for name, folder in settings.adapters.items():
+            local.add_adapter(name, folder)
+        return FallbackGenerator(local, extractive)
+    if settings.generator == "remote":
+        from agent.generation.remote import RemoteGenerator
+
+        key = settings.remote_key.get_secret_value() or None
+        return FallbackGenerator(RemoteGenerator(settings.remote_url, settings.remote_model, key), extractive)
+    return extractive
+
+
+def read_guide(store: Store, knowledge: KnowledgeBase) -> None:
+    """Give the knowledge base Atelier's own documentation, once for each version of it.
+
+    Whoever removes the guide keeps it removed until it changes.
+    """
+    with as_file(files("connectors") / "guide") as folder:
+        version = "".join(sha256_of(path) for path in sorted(Path(folder).glob("*.md")))
+        mark = store.settings.home / "guide.sha256"
+        if mark.exists() and mark.read_text() == version:
+            return
+        ingest([Path(folder)], knowledge, tenant=store.settings.tenant, audience=everyone(store.settings.tenant))
+        write_atomically(mark, version.encode())
+
+
+def _reencode(knowledge: KnowledgeBase, stop: Event, notice: Notice) -> None:
+    try:
+        notice("The encoder has changed: documents are being encoded anew while the old index serves.")
+        knowledge.reencode(stop=stop.is_set)
+    except AtelierError as error:
+        notice(f"Encoding anew has stopped: {error} It goes on at the next start.")
+
+
+def check_generator(settings: Settings) -> str:
+    """What the doctor says of the generator. Raises GeneratorError when it cannot be used."""
+    if settings.generator == "extractive":
+        return "extractive: no language model, answers are quotes"
+    if settings.generator == "remote":
+        from agent.generation.remote import check_server
+
+        return check_server(settings.remote_url, settings.remote_model, settings.remote_key.get_secret_value() or None)
+    from agent.generation.local import check_model
+
+    return check_model(settings.model)

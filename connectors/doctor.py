@@ -1,0 +1,124 @@
+"""`atelier doctor`: each part is looked at, and where something is wrong the check says what to do.
+
+What it prints holds no secret and nothing that people wrote, so it can go into a problem report.
+"""
+
+import platform
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+
+from connectors.settings import Settings
+from retrieval.errors import AtelierError
+
+ENOUGH_SPACE = 500_000_000  # bytes free in the home folder's file system
+LIBRARIES = ("torch", "transformers", "peft", "sqlalchemy", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding: what was looked at, whether it is well, and what was seen or should be done."""
+
+    name: str
+    well: bool
+    finding: str
+
+
+def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
+    """Every check in turn; none raises."""
+    yield Check("settings", well=True, finding=str(file) if file else "no atelier.toml, all defaults")
+    yield Check("python", sys.version_info >= (3, 11), f"{platform.python_version()} on {platform.platform()}")
+    yield _guarded("libraries", _libraries)
+    yield _guarded("faiss", _faiss)
+    yield _guarded("home", lambda: _home(settings.home))
+    yield _guarded("store", lambda: _store(settings))
+    yield _guarded("index", lambda: _index(settings.home / "index"))
+    yield _guarded("encoder", lambda: _encoder(settings))
+    yield _guarded("understanding", lambda: _heads(settings))
+    yield _guarded("generator", lambda: _generator(settings))
+
+
+def _guarded(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, well=True, finding=look())
+    except (AtelierError, PackageNotFoundError, OSError) as error:
+        return Check(name, well=False, finding=str(error))
+
+
+def _libraries() -> str:
+    return ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+
+
+def _faiss() -> str:
+    from retrieval.index import has_gpu  # raises when FAISS is missing or damaged
+
+    installed = {each.metadata["Name"]: each.version for each in distributions()}
+    builds = [f"{name} {installed[name]}" for name in ("faiss-cpu", "faiss-gpu") if name in installed]
+    return f"{', '.join(builds) or 'faiss'}, {'with' if has_gpu() else 'without'} a GPU"
+
+
+def _home(home: Path) -> str:
+    home.mkdir(parents=True, exist_ok=True)
+    probe = home / ".doctor"
+    probe.write_bytes(b"")
+    probe.unlink()
+    free = shutil.disk_usage(home).free
+    if free < ENOUGH_SPACE:
+        raise OSError(f"{home} has only {free / 1e6:.0f} MB left. Free some space before you ingest documents.")
+    return f"{home}, {free / 1e9:.1f} GB free"
+
+
+def _store(settings: Settings) -> str:
+    from connectors.compose import open_store
+    from retrieval.database import reading
+    from retrieval.store import list_documents
+
+    store = open_store(settings)
+    try:
+        with reading(store.engine) as connection:
+            count = len(list_documents(connection, settings.tenant))
+    finally:
+        store.close()
+    engine = store.engine.dialect.name
+    kind = f"SQLite {sqlite3.sqlite_version}, rollback journal" if engine == "sqlite" else "PostgreSQL"
+    return f"{kind}, {count} documents"
+
+
+def _index(folder: Path) -> str:
+    from retrieval.files import read_manifest
+
+    parts = [folder / name for name in ("vectors", "words") if (folder / name).exists()]
+    if not parts:
+        return "not built yet; it is built from the store when it is first needed"
+    for part in parts:
+        try:
+            read_manifest(part)
+        except ValueError as error:
+            return f"damaged ({error}); it is rebuilt from the store at the next question"
+    return f"{folder} matches its manifest"
+
+
+def _encoder(settings: Settings) -> str:
+    from retrieval.encoder import TransformerEncoder
+
+    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
+    encoder(["Is everything in order?"])
+    return f"{encoder.id}, {encoder.dim} dimensions"
+
+
+def _heads(settings: Settings) -> str:
+    from agent.understanding import Understander
+    from retrieval.encoder import TransformerEncoder
+
+    understanding = Understander(TransformerEncoder(settings.encoder)).understand("How do I reset my password?")
+    return f"a question is understood as {understanding.intent} ({understanding.confidence:.0%})"
+
+
+def _generator(settings: Settings) -> str:
+    from connectors.compose import check_generator
+
+    return check_generator(settings)

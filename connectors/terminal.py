@@ -1,0 +1,175 @@
+"""The terminal door: lines in, streamed answers with numbered sources out. It translates and decides nothing.
+
+With a keyboard it has line editing, history and Ctrl-C that stops the answer; piped, it answers each line in turn.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from datetime import UTC, datetime
+from typing import TextIO
+from uuid import uuid4
+
+from agent.generation.generator import Piece
+from agent.message import Message, Move, Turn
+from connectors.compose import House
+from connectors.privacy import forget
+from retrieval.errors import AtelierError
+
+PROMPT = "you › "
+EARLIER = 200  # messages of earlier sessions that the arrow keys bring back
+HELP = """\
+Ask a question, or write what you think about; Enter sends it.
+  /ideate TOPIC   think a topic through with a technique
+  /sources        the passages behind the last answer, in full
+  /why            how your last message was understood and what was decided
+  /clear          start afresh: forget this conversation
+  /forget         delete everything about you
+  /help           this list
+  /quit           leave (also Ctrl-D)
+Ctrl-C stops an answer."""
+
+
+class Terminal:
+    """One person, one conversation. The house may still be loading: the prompt is there at once, the answer waits."""
+
+    def __init__(self, house: Awaitable[House], out: TextIO | None = None) -> None:
+        self._loading = asyncio.ensure_future(house)
+        self._out = out or sys.stdout
+        self._styled = self._out.isatty()
+        self._last: Turn | None = None
+
+    async def run(self) -> None:
+        """Talk until the person leaves. Raises AtelierError when Atelier cannot be set up."""
+        lines = self._typed() if sys.stdin.isatty() else self._piped()
+        try:
+            async for line in lines:
+                house = await self._loading
+                try:
+                    if not await self._handle(house, line.strip()):
+                        break
+                except AtelierError as error:  # about this message only: the conversation goes on
+                    self._say(str(error))
+        finally:
+            await (await self._loading).close()
+
+    async def _typed(self) -> AsyncIterator[str]:
+        from prompt_toolkit import PromptSession
+        from prompt_toolkit.history import InMemoryHistory
+        from prompt_toolkit.patch_stdout import patch_stdout
+
+        greeting = asyncio.ensure_future(self._greet())
+        while True:
+            # The store is the history, so what is forgotten there is forgotten here: it is filled anew for each line.
+            history = InMemoryHistory(await self._earlier()) if greeting.done() else InMemoryHistory()
+            session: PromptSession[str] = PromptSession(history=history)
+            try:
+                with patch_stdout(raw=True):
+                    line = await session.prompt_async(PROMPT)
+            except KeyboardInterrupt:
+                self._say(self._dim("(Ctrl-D or /quit leaves)"))
+                continue
+            except EOFError:
+                break
+            await greeting
+            yield line
+        await greeting
+
+    async def _greet(self) -> None:
+        with contextlib.suppress(AtelierError):  # run() meets the same failure and reports it
+            self._say(self._dim((await self._loading).introduction()))
+
+    async def _earlier(self) -> list[str]:
+        store = (await self._loading).store
+        return [turn.message.text for turn in await asyncio.to_thread(store.memory.turns, store.place, EARLIER)]
+
+    async def _piped(self) -> AsyncIterator[str]:
+        while line := await asyncio.to_thread(sys.stdin.readline):
+            yield line
+
+    async def _handle(self, house: House, line: str) -> bool:
+        """Act on one line; False means leave. Raises AtelierError."""
+        command, _, rest = line.partition(" ")
+        if not line:
+            return True
+        if command in {"/quit", "/exit"}:
+            return False
+        if command == "/ideate" and rest.strip():
+            await self._answer(house, rest.strip(), Move.IDEATE)
+        elif command in {"/help", "/ideate"}:
+            self._say(HELP)
+        elif command == "/sources":
+            self._say(self._passages())
+        elif command == "/why":
+            self._say(self._why())
+        elif command == "/clear":
+            house.store.memory.clear(house.store.place)
+            self._last = None
+            self._say("This conversation is forgotten.")
+        elif command == "/forget":
+            store = house.store
+            report = await asyncio.to_thread(forget, store.person(), store.memory, store.shelf, store.settings.home)
+            self._last = None
+            self._say("\n".join(report.sentences))
+        elif command.startswith("/") and "/" not in command[1:]:
+            self._say(f"There is no command {command}. /help shows them all.")
+        else:
+            await self._answer(house, line, None)
+        return True
+
+    async def _answer(self, house: House, text: str, wanted: Move | None) -> None:
+        """Stream one reply; Ctrl-C stops it and keeps the program."""
+        person = house.store.person()
+        message = Message(uuid4().hex, house.store.place, person, text, datetime.now(UTC), person.audiences)
+        answering = asyncio.ensure_future(self._stream(house, message, wanted))
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+            loop.add_signal_handler(signal.SIGINT, answering.cancel)
+        try:
+            await answering
+        except asyncio.CancelledError:
+            self._say(self._dim(" (stopped)"))
+        finally:
+            with contextlib.suppress(NotImplementedError):
+                loop.remove_signal_handler(signal.SIGINT)
+
+    async def _stream(self, house: House, message: Message, wanted: Move | None) -> None:
+        async with contextlib.aclosing(house.colleague.reply(message, wanted)) as events:
+            async for event in events:
+                if isinstance(event, Piece):
+                    if event.replaces:
+                        self._out.write("\n")
+                    self._out.write(event.text)
+                    self._out.flush()
+                else:
+                    self._last = event
+                    self._close_answer(event)
+
+    def _close_answer(self, turn: Turn) -> None:
+        lines = ["" if turn.reply.text.endswith("\n") else "\n"]
+        lines += [self._dim(f"  [{source.number}] {source.label}\n") for source in turn.reply.sources]
+        if turn.reply.notice:
+            lines.append(self._dim(f"  Note: {turn.reply.notice}\n"))
+        self._out.write("".join([*lines, "\n"]))
+        self._out.flush()
+
+    def _passages(self) -> str:
+        if self._last is None or not self._last.reply.sources:
+            return "The last answer has no sources."
+        texts = {passage.id: passage.text for passage in self._last.passages}
+        return "\n\n".join(f"[{each.number}] {each.label}\n{texts[each.passage]}" for each in self._last.reply.sources)
+
+    def _why(self) -> str:
+        if self._last is None:
+            return "Nothing was asked yet."
+        reasons = "".join(f"\n  {reason}" for reason in self._last.understanding.reasons)
+        return f"{self._last.decision.reason}{reasons}"
+
+    def _say(self, text: str) -> None:
+        self._out.write(f"{text}\n")
+        self._out.flush()
+
+    def _dim(self, text: str) -> str:
+        return f"\x1b[2m{text}\x1b[0m" if self._styled else text

@@ -1,0 +1,120 @@
+"""The documents in the store, without an encoder: listed, removed, and given to other readers.
+
+A search in any process follows at its next query.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from sqlalchemy import Engine
+
+from retrieval import store
+from retrieval.audience import audience_of, check_tenant, everyone
+from retrieval.database import reading, writing
+from retrieval.roots import Root, enclosing, label_for, list_roots, put_root, rootless_sources
+from retrieval.store import File, StoredDocument
+from retrieval.tables import documents
+
+_LOCK_SECONDS = 60.0  # how long one process waits for another's saving
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[bool]:
+    """Hold the index cache in `folder` against other processes; False when another kept it for too long."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock", timeout=_LOCK_SECONDS)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def scrub(folder: Path) -> None:
+    """Delete the index cache in `folder`; it is built again from the store."""
+    with exclusive(folder):
+        for path in folder.iterdir():
+            if path.is_dir():  # retired and half-written folders of a crash too
+                shutil.rmtree(path, ignore_errors=True)
+
+
+class Shelf:
+    """Documents by tenant and source. Any thread, and any number of processes, may use one store at a time."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        """folder: of the index cache."""
+        self._engine = engine
+        self._folder = folder
+
+    def remove(self, tenant: str, source: str) -> bool:
+        """Delete one document; whether it was there. Raises StoreError."""
+        return bool(self.remove_all(tenant, [source]))
+
+    def remove_all(self, tenant: str, sources: Sequence[str]) -> tuple[str, ...]:
+        """Delete these documents together; those that were there. Raises StoreError."""
+        if not sources:
+            return ()
+        with writing(self._engine) as connection:
+            store.bump(connection)
+            return store.delete_sources(connection, check_tenant(tenant), sources)
+
+    def remove_author(self, person: str) -> tuple[str, ...]:
+        """Delete every document made of a person's words, and the index cache, which holds words; their sources.
+
+        Whoever has the indexes in memory saves them anew when it closes. Raises StoreError.
+        """
+        with writing(self._engine) as connection:
+            store.bump(connection)
+            gone = store.delete_documents(connection, documents.c.author == person)
+        if gone:
+            scrub(self._folder)
+        return gone
+
+    def set_audience(self, tenant: str, source: str, audience: str) -> bool:
+        """Let another audience of the same tenant read a document, from the next query on; whether it was there.
+
+        Raises SettingsError, StoreError.
+        """
+        whole = audience_of(tenant, audience)
+        here = (documents.c.tenant == check_tenant(tenant)) & (documents.c.source == source)
+        with writing(self._engine) as connection:
+            changed = {"audience": whole, "generation": store.bump(connection)}
+            return bool(connection.execute(documents.update().where(here).values(changed)).rowcount)
+
+    def documents(self, tenant: str) -> tuple[StoredDocument, ...]:
+        """A tenant's documents, by source. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return store.list_documents(connection, check_tenant(tenant))
+
+    def roots(self, tenant: str) -> list[Root]:
+        """The folders and files that were ingested for a tenant. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return list_roots(connection, check_tenant(tenant))
+
+    def put_root(self, tenant: str, path: str, audience: str | None) -> None:
+        """Remember a folder or file as ingested, with the audience of what it brings.
+
+        None leaves a known path, or one inside a known folder, to the audience it has; another is for everyone.
+        Raises StoreError.
+        """
+        with writing(self._engine) as connection:
+            store.lock(connection)
+            roots = list_roots(connection, tenant)
+            outer = enclosing(path, roots)
+            if outer is not None and audience in (None, outer.audience):
+                return
+            taken = rootless_sources(connection, tenant)
+            put_root(connection, tenant, path, label_for(path, roots, taken), audience or everyone(tenant))
+
+    def remember_files(self, tenant: str, files: Mapping[str, File]) -> None:
+        """Note the present size and time of documents' files that say what they said. Raises StoreError."""
+        if files:
+            with writing(self._engine) as connection:
+                store.put_files(connection, tenant, files)
