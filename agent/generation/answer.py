@@ -32,8 +32,8 @@ _LEANS_BACK = re.compile(
 
 
 _ASKS_FOR_STEPS = re.compile(
-    r"(?i)\b(?:how (?:do|does|can|could|should|to|would)|what (?:do|does|must|should|are)|which|steps?|list|wie|welche|was)\b"
-    r"|怎么|如何"
+    r"(?i)\b(?:how (?:do|does|can|could|should|to|would)|what (?:do|does|must|should|are)|which|steps?|list)\b"
+    r"|\b(?:wie|welche|was)\b|怎么|如何"
 )
 
 

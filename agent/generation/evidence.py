@@ -53,7 +53,8 @@ _TIME = re.compile(
 )
 _NUMBER = re.compile(
     r"(?i)\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|dozens?|hundreds?|thousands?|millions?"
-    r"|billions?|half|quarter|third|twice|once|no limit|unlimited|several|few|zwei|drei|vier|fünf)\b|[一二三四五六七八九十百千万两]"
+    r"|billions?|half|quarter|third|twice|once|no limit|unlimited|several|few|zwei|drei|vier|fünf)\b"
+    r"|[一二三四五六七八九十百千万两]"
 )
 _YES_OR_NO = re.compile(
     r"(?i)\W*(?:is|are|was|were|do|does|did|can|could|will|would|should|may|must|has|have|ist|sind|kann|gibt)\b"

@@ -54,6 +54,12 @@ _ENDS = re.compile(
     r"wrap\s+up|what\s+do\s+we\s+have)\b",
     re.IGNORECASE,
 )
+# What starts afresh while a session runs, where "use recycled paper" or "give students a discount" are ideas.
+_AFRESH = re.compile(
+    r"/ideate\b|\b(?:brainstorm(?:ing)?|ideate|ideas\s+(?:for|on|about|how)|ways\s+to)\b"
+    r"|^\W*(?:let'?s|help\s+(?:me|us))\s+think\b|^\W*how\s+(?:could|can|might|should)\s+(?:we|i)\b",
+    re.IGNORECASE,
+)
 _DOUBLED = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]$", re.IGNORECASE)  # get, plan, stop
 _NO_TOPIC = frozenset(
     "idea ideas it this that something anything me us some help please brainstorm brainstorming creative fun one".split(
@@ -77,12 +83,11 @@ class Session:
 def facilitate(prompt: Prompt) -> str:
     """The next turn of thinking together: a technique's question, and what people and documents gave so far."""
     lines = prompt.history.lines
-    session = running(lines)
-    technique, topic = named(prompt.message), topic_of(prompt.message)
-    fresh = topic and _LEAD_IN.match(prompt.message.strip()) is not None
-    if session is None or fresh:
-        before = session.topic if session is not None else _last_topic(lines)
-        return _open(prompt, technique, topic if fresh or (session is None and topic) else before)
+    session, technique, topic = running(lines), named(prompt.message), topic_of(prompt.message)
+    if session is None:
+        return _open(prompt, technique, topic or _last_topic(lines))
+    if topic and _AFRESH.search(prompt.message):
+        return _open(prompt, technique, topic)
     if technique is not None:
         return _open(prompt, technique, session.topic)
     if _CHANGES.search(prompt.message):
@@ -148,7 +153,7 @@ def _topic_said(text: str, technique: Technique) -> str:
         shape = phrase("ideate", name)
         pattern = re.escape(shape).replace(r"\{topic\}", "(?P<topic>.+?)")
         pattern = pattern.replace(r"\{title\}", re.escape(technique.title)).replace(r"\{when\}", ".+?")
-        found = re.match(pattern, text)
+        found = re.match(rf"{pattern}(?=\n|$)", text)
         if found:
             return found["topic"]
     return ""
@@ -211,9 +216,10 @@ def _gerund(verb: str) -> str:
 
 
 def _last_topic(lines: Sequence[Line]) -> str:
-    """The topic of an earlier request, where the present one only says "let's use six hats"."""
-    said = [line.text for line in lines if line.role == "user" and _LEAD_IN.match(line.text.strip())]
-    return next((topic for text in reversed(said) if (topic := topic_of(text))), "")
+    """The topic of the last session, where a message only says "let's use six hats"."""
+    said = [line.text for line in lines if line.role == "assistant"]
+    topics = (_topic_said(text, technique) for text in reversed(said) for technique in techniques())
+    return next((topic for topic in topics if topic), "")
 
 
 def _is_order(text: str) -> bool:

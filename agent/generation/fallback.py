@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from agent.generation.generator import Generator, Limits, Piece
 from agent.message import Prompt
@@ -28,15 +28,19 @@ class FallbackGenerator:
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
         """Pieces of `primary`, or after its failure those of `fallback`, the first of which replaces and says why."""
         try:
-            async for piece in self._in_time(self._primary.stream(prompt, adapter, limits), limits):
-                yield piece
+            # An abandoned inner generator would hold its slot in the model until it is collected.
+            async with contextlib.aclosing(
+                self._in_time(self._primary.stream(prompt, adapter, limits), limits)
+            ) as pieces:
+                async for piece in pieces:
+                    yield piece
         except GeneratorError as error:
             notice = f"{_reason(error)} This reply was made without the language model."
             async for piece in self._fallback.stream(prompt, None, limits):
                 yield Piece(piece.text, replaces=bool(notice), notice=notice)
                 notice = ""
 
-    async def _in_time(self, pieces: AsyncIterator[Piece], limits: Limits) -> AsyncIterator[Piece]:
+    async def _in_time(self, pieces: AsyncIterator[Piece], limits: Limits) -> AsyncGenerator[Piece, None]:
         clock = asyncio.get_running_loop().time
         end = clock() + limits.deadline
         patience = min(self._patience, limits.deadline)

@@ -1,0 +1,256 @@
+"""Without a language model Atelier quotes what answers, keeps commands whole, and says when nothing answers."""
+
+import re
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.generation.extractive import ExtractiveGenerator
+from agent.generation.generator import Limits
+from agent.generation.sentences import Kind, cut
+from agent.message import History, Intent, Line, Move, Prompt
+from agent.prompt import PERSONA, Citations
+from retrieval.passage import Passage
+
+INSTALL = """Clone the project and run one command in its folder:
+
+```
+make chat
+```
+
+It creates a virtual environment and opens the chat. The first run takes a few minutes."""
+LEAVE = """Every full-time employee has 28 days of paid leave a year.[3] Part-time employees have leave in proportion to
+their hours. Up to five unused days may be carried over until 31 March.
+
+Parental leave is 16 weeks at full pay for either parent. It can be taken in up to three blocks."""
+EXPENSES = """Claim expenses within 30 days in the finance portal. You need:
+
+- the receipt as a photo or PDF,
+- the project number,
+- the approval of your manager for amounts above €200.
+
+Meals while travelling are paid up to €45 a day."""
+HOURS = """Core hours are 10:00 to 15:00. Outside of them you choose your own time.
+
+| Office | Opens | Closes |
+| --- | --- | --- |
+| Berlin | 7:00 | 20:00 |
+| Lyon | 8:00 | 19:00 |"""
+CLOUD = "No. They are read, encoded and stored on your machine only."
+IT = "Write to it-help@acme.com or call extension 4242. Maria Lopez leads the IT team since 2021."
+ENGLISH = [
+    ("guide/install.md", "Atelier > How do I install Atelier?", INSTALL),
+    ("handbook.md", "Handbook > Holidays and leave", LEAVE),
+    ("handbook.md", "Handbook > Expenses", EXPENSES),
+    ("handbook.md", "Handbook > Working hours", HOURS),
+    ("guide/documents.md", "Documents > Are my documents sent anywhere?", CLOUD),
+    ("handbook.md", "Handbook > IT support", IT),
+]
+
+
+def passages(rows, *, voted=True, score=0.5):
+    return tuple(
+        Passage(i, text, source, heading, None, 1, "t/everyone", score, 0.5 if voted else None)
+        for i, (source, heading, text) in enumerate(rows)
+    )
+
+
+def prompt(message, found=(), move=Move.ANSWER, intent=Intent.ASK, lines=()):
+    return Prompt(PERSONA, History("", tuple(lines)), message, intent, move, tuple(found))
+
+
+@pytest.fixture(scope="module")
+def generator(encoder):
+    return ExtractiveGenerator(encoder)
+
+
+@pytest.fixture(scope="module")
+def search(encoder):
+    """The passages as a search would order them."""
+
+    def found(question, rows=ENGLISH, **kind):
+        vectors = encoder([question, *(f"{heading}\n{text}" for _, heading, text in rows)])
+        order = sorted(range(len(rows)), key=lambda i: -float(vectors[i + 1] @ vectors[0]))
+        return passages([rows[i] for i in order], **kind)
+
+    return found
+
+
+@pytest.fixture(scope="module")
+def ask(generator, search):
+    def asked(question, rows=ENGLISH, lines=(), **kind):
+        return generator.reply(prompt(question, search(question, rows, **kind), lines=lines))
+
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted", "heading"),
+    [
+        (
+            "how long is parental leave?",
+            "Parental leave is 16 weeks at full pay for either parent.",
+            "Handbook > Holidays and leave",
+        ),
+        ("when does the Berlin office open?", "| Berlin | 7:00 | 20:00 |", "Handbook > Working hours"),
+        ("who leads IT?", "Maria Lopez leads the IT team since 2021.", "Handbook > IT support"),
+        (
+            "do part-time employees get leave?",
+            "Part-time employees have leave in proportion to their hours.",
+            "Handbook > Holidays and leave",
+        ),
+        (
+            "is my data sent to the cloud?",
+            "No. They are read, encoded and stored on your machine only.",
+            "Documents > Are my documents sent anywhere?",
+        ),
+    ],
+)
+def test_the_sentence_that_answers_is_quoted_with_its_source(ask, search, question, quoted, heading):
+    citations = Citations(search(question))
+    assert quoted in citations.renumber(ask(question))
+    assert [source.label.partition(": ")[2] for source in citations.sources] == [heading]
+
+
+def test_a_command_comes_whole_with_what_leads_up_to_it(ask):
+    reply = ask("how do I install it?")
+    assert "run one command in its folder:\n\n```\nmake chat\n```" in reply
+    assert "[1]" in reply
+
+
+def test_a_list_comes_whole_and_a_table_with_its_header(ask):
+    needed = ask("What do I need to claim expenses?")
+    assert "- the receipt as a photo or PDF,\n- the project number,\n- the approval of your manager" in needed
+    opening = ask("opening hours lyon")
+    assert "| Office | Opens | Closes |\n| --- | --- | --- |\n| Lyon | 8:00 | 19:00 |" in opening
+
+
+@pytest.mark.parametrize(
+    "question", ["what is the capital of France?", "what is the dress code?", "how do I cook pasta?"]
+)
+def test_it_says_so_when_the_documents_do_not_answer_and_names_the_nearest(ask, question):
+    reply = ask(question)
+    assert "do not seem to answer" in reply
+    assert re.search(r"- .+ \[1\]", reply)
+    assert "28 days" not in reply
+
+
+def test_without_any_passage_it_says_that_nothing_was_found(ask):
+    assert "found nothing" in ask("anything?", rows=[])
+
+
+def test_a_search_that_trusts_its_find_makes_the_answer_surer_and_one_that_does_not_less_sure(ask):
+    sure, unsure = (
+        ask("minimum meal budget on the road", score=0.99),
+        ask("minimum meal budget on the road", score=0.01),
+    )
+    assert "do not seem to answer" in unsure
+    assert "€45 a day" in sure
+
+
+def test_what_is_quoted_stands_in_the_documents_word_for_word(ask):
+    for question in ("how long is parental leave?", "how do I install it?", "What do I need to claim expenses?"):
+        said = re.sub(r"\s*\[\d\]", "", ask(question))
+        known = " ".join(" ".join(text.split()) for _, _, text in ENGLISH)
+        assert all(" ".join(part.split()) in known for part in said.split("\n\n"))
+
+
+def test_footnote_marks_of_a_document_are_not_taken_for_sources(ask):
+    reply = ask("How many days of leave does a full-time employee have?")
+    assert "28 days of paid leave a year." in reply
+    assert "[3]" not in reply
+
+
+def test_german_and_chinese_are_answered_by_words(ask):
+    german = [
+        (
+            "h.md",
+            "Handbuch > Urlaub",
+            "Jeder Mitarbeiter hat 30 Tage Urlaub. Nicht genommener Urlaub verfällt am 31. März.",
+        ),
+        ("h.md", "Handbuch > Reisekosten", "Reisekosten werden innerhalb von 14 Tagen erstattet."),
+    ]
+    chinese = [
+        ("s.md", "员工手册 > 年假", "全职员工每年有15天带薪年假。未休的年假可以保留到次年三月。"),
+        ("s.md", "员工手册 > 报销", "报销申请须在三十天内提交给财务部。超过两千元的费用需要经理批准。"),
+    ]
+    assert "verfällt am 31. März. [1]" in ask("Wann verfällt der Urlaub?", german, voted=False)
+    assert "15天带薪年假。" in ask("年假有多少天？", chinese, voted=False)
+    assert "超过两千元的费用需要经理批准。 [1]" in ask("谁批准超过两千元的费用？", chinese, voted=False)
+
+
+def test_a_follow_up_is_understood_from_the_conversation(ask):
+    lines = (Line("user", "When does the Berlin office open?"), Line("assistant", "At 7:00."))
+    assert "Lyon | 8:00" in ask("and the Lyon office?", lines=lines)
+
+
+async def test_words_stream_and_join_to_the_reply(generator):
+    asked = prompt("how do I install it?", passages(ENGLISH))
+    pieces = [piece.text async for piece in generator.stream(asked, None, Limits())]
+    assert "".join(pieces) == generator.reply(asked)
+    assert all(len(piece.split()) <= 1 for piece in pieces)
+    assert [piece async for piece in generator.stream(prompt("x", move=Move.SILENT), None, Limits())] == []
+
+
+@pytest.mark.parametrize(
+    ("message", "intent", "move", "says"),
+    [
+        ("hi there!", Intent.SMALL_TALK, Move.CHAT, "Hello"),
+        ("thanks a lot", Intent.SMALL_TALK, Move.CHAT, "welcome"),
+        ("who are you?", Intent.SMALL_TALK, Move.CHAT, "I am Atelier"),
+        ("what can you do?", Intent.HELP, Move.CHAT, "atelier ingest"),
+        ("book me a flight", Intent.OUT_OF_SCOPE, Move.CHAT, "I cannot do that"),
+        ("the last answer was wrong", Intent.COMPLAINT, Move.CAPTURE, "sorry"),
+        ("I like the sources", Intent.FEEDBACK, Move.CAPTURE, "kept"),
+        ("get me a human", Intent.HUMAN, Move.ESCALATE, "cannot call anyone from here yet"),
+        ("pricing", Intent.ASK, Move.CLARIFY, "pricing"),
+        ("???", Intent.ASK, Move.CLARIFY, "did not understand"),
+    ],
+)
+def test_the_other_moves_are_worded_plainly(generator, message, intent, move, says):
+    reply = generator.reply(prompt(message, move=move, intent=intent))
+    assert says in reply
+    assert "{" not in reply
+
+
+def test_a_passage_is_cut_into_what_can_be_quoted():
+    units = cut(
+        "Mr. Smith of the U.S. Army paid $3.50, e.g. in May. He left.\nSteps:\n\n1. Open\n   it\n2. Close\n\n```\na. B\n```"
+    )
+    assert [(unit.kind, unit.text) for unit in units] == [
+        (Kind.SENTENCE, "Mr. Smith of the U.S. Army paid $3.50, e.g. in May."),
+        (Kind.SENTENCE, "He left."),
+        (Kind.SENTENCE, "Steps:"),
+        (Kind.ITEM, "1. Open it"),
+        (Kind.ITEM, "2. Close"),
+        (Kind.CODE, "```\na. B\n```"),
+    ]
+    assert [unit.text for unit in cut("年假十五天。\n可以保留！真的吗？")] == ["年假十五天。", "可以保留！", "真的吗？"]
+    assert [unit.text for unit in cut("Er kam am 3. Mai 2020. Dann ging er.")] == [
+        "Er kam am 3. Mai 2020.",
+        "Dann ging er.",
+    ]
+
+
+@given(
+    st.lists(st.sampled_from(["- a", "1. b", "| c | d |", "```", "Text. More", "", "  x:", "| - | - |", "年。"])).map(
+        "\n".join
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_cutting_loses_no_word(text):
+    said = " ".join(f"{unit.head} {unit.text}" for unit in cut(text))
+    assert set(re.findall(r"\w", text)) <= set(re.findall(r"\w", said))
+
+
+@given(st.text(max_size=120), st.text(max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_no_passage_and_no_question_breaks_it(generator_of_words, text, question):
+    rows = [("a.md", "A > B", text), ("b.md", "", "Something else is written here.")]
+    assert generator_of_words.reply(prompt(question, passages(rows, voted=False)))
+
+
+@pytest.fixture(scope="module")
+def generator_of_words(generator):
+    return generator

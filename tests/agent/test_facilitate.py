@@ -1,0 +1,129 @@
+"""Thinking together without a model: one question a turn, people's ideas first, sparks from documents after."""
+
+import pytest
+
+from agent.generation.facilitate import facilitate, running, topic_of
+from agent.generation.phrases import small_talk
+from agent.message import History, Intent, Line, Move, Prompt
+from retrieval.passage import Passage
+
+SPARKS = (
+    Passage(
+        1, "Visitors spend most of their time near the windows, not at the tables. Cats sleep behind the till.",
+        "cafe.md", "Café", None, 3, "t/everyone", 0.9, 0.6,
+    ),
+)  # fmt: skip
+
+
+class Conversation:
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+
+    def say(self, message: str, passages=()) -> str:
+        history = History("", tuple(self.lines))
+        reply = facilitate(Prompt("", history, message, Intent.IDEATE, Move.IDEATE, passages))
+        self.lines += [Line("user", message), Line("assistant", reply)]
+        return reply
+
+
+@pytest.mark.parametrize(
+    ("message", "topic"),
+    [
+        ("let's brainstorm names for the new product", "names for the new product"),
+        ("/ideate cheaper packaging", "cheaper packaging"),
+        ("names for the new product", "names for the new product"),
+        ("Use SCAMPER on our onboarding", "your onboarding"),
+        ("let's use six hats on the question whether we should move", "the question whether we should move"),
+        ("give me some ideas for a team event in winter", "a team event in winter"),
+        ("How could we reduce waste in our office?", "reducing waste in your office"),
+        ("we need new ways to attract customers", "attracting customers"),
+        ("I want to brainstorm about how we can plan meetings", "planning meetings"),
+        ("Can you help me come up with a slogan for my bakery?", "a slogan for your bakery"),
+        ("any ideas for gifts?", "gifts"),
+        ("ideas for a logo please", "a logo"),
+        ("think of 10 creative uses for a brick", "10 creative uses for a brick"),
+        ("what could we do about churn?", "churn"),
+        ("brainstorm", ""),
+        ("I need ideas", ""),
+        ("six hats", ""),
+    ],
+)
+def test_the_topic_is_put_so_that_it_fits_into_a_sentence(message, topic):
+    assert topic_of(message) == topic
+
+
+def test_without_a_topic_it_asks_for_one_and_goes_on_from_the_answer():
+    talk = Conversation()
+    assert "What would you like ideas for?" in talk.say("let's brainstorm")
+    assert "names for your cat café" in talk.say("names for our cat café")
+
+
+def test_people_come_first_and_documents_spark_later():
+    talk = Conversation()
+    opening = talk.say("use scamper on our café", SPARKS)
+    assert "*SCAMPER*" in opening
+    assert "your café" in opening
+    assert "spark from your documents" not in opening
+    second = talk.say("swap the tables\nswap the coffee", SPARKS)
+    assert "2 ideas" in second
+    assert '"Visitors spend most of their time near the windows, not at the tables." [1]' in second
+
+
+def test_a_technique_goes_through_its_questions_and_ends_with_what_people_said():
+    talk = Conversation()
+    replies = [talk.say("use reverse brainstorming for fewer meetings")]
+    replies += [talk.say(idea) for idea in ("make them longer; invite everybody", "next", "no chairs")]
+    assert len(set(replies)) == 4
+    assert "1. make them longer\n2. invite everybody\n3. no chairs" in replies[-1]
+    assert running(talk.lines) is None
+
+
+def test_another_technique_keeps_the_topic_and_is_a_new_one():
+    talk = Conversation()
+    opened = [talk.say("let's brainstorm on slow mornings")]
+    opened += [talk.say("another technique please") for _ in range(4)]
+    titles = [reply.split("*")[1] for reply in opened]
+    assert len(set(titles)) == 5
+    assert all("slow mornings" in reply for reply in opened)
+    assert "*Six Thinking Hats*" in talk.say("six hats")
+
+
+def test_an_idea_that_sounds_like_an_order_is_kept_as_an_idea():
+    talk = Conversation()
+    talk.say("use scamper on packaging")
+    assert "one idea" in talk.say("use recycled paper")
+    assert "2 ideas" in talk.say("Give students a discount")
+    assert "your website" in talk.say("let's brainstorm our website")
+
+
+def test_stopping_early_lists_what_there_is():
+    talk = Conversation()
+    talk.say("use six hats on moving")
+    assert "No ideas are written down yet" in talk.say("that's enough")
+    talk.say("use six hats on moving")
+    talk.say("closer to the lake")
+    assert "1. closer to the lake" in talk.say("stop")
+
+
+def test_the_same_conversation_gives_the_same_words():
+    first, second = Conversation(), Conversation()
+    for message in ("let's brainstorm gifts", "a book", "next", "stop"):
+        assert first.say(message, SPARKS) == second.say(message, SPARKS)
+
+
+@pytest.mark.parametrize(
+    ("message", "part"),
+    [
+        ("Hello!", "Hello"),
+        ("good morning", "Hello"),
+        ("thx", "welcome"),
+        ("danke", "welcome"),
+        ("how are you?", "order"),
+        ("are you a bot?", "I am a program"),
+        ("bye", "Goodbye"),
+        ("tell me a joke", "pun"),
+        ("mm", "listening"),
+    ],
+)
+def test_small_talk(message, part):
+    assert part in small_talk(message, History())
