@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 SAMPLE = 40  # training rows a list, which bounds the training time
 EXTRA = 40  # candidates beyond k for the exact rerank
 MOST_CANDIDATES = 4096  # for one query among near-identical passages
-GATHERED = 64  # an allowed set of n / 64 rows costs as much to read row by row as to filter in the structure
+GATHERED = 128  # an allowed set of n / 128 rows costs as much to read row by row as to filter in the structure
 SMALL_SHARE = 0.1  # below this share of the rows an allowed set is scanned whole, not probed list by list
 BATCH = 8  # queries from which BLAS and more than one thread pay
 MANY = 4096  # rows from which building is shared among threads
@@ -69,7 +69,7 @@ class Structure:
 
     @classmethod
     def build(cls, kind: Kind, snapshot: Snapshot, codes: Codes) -> "Structure":
-        """A structure over `snapshot`. INVERTED trains first: about 30 s for a million rows, and no more for more."""
+        """A structure over `snapshot`. INVERTED trains first, half a minute at most on two cores."""
         dim, count, lists = len(codes.rotation), len(snapshot.ids), lists_for(len(snapshot.ids))
         coder, metric = faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
         faiss.omp_set_num_threads(CORES if count >= MANY else 1)
@@ -276,8 +276,8 @@ class VectorIndex:
     def compact(self) -> bool:
         """Bring the structure, and the GPU's copy, up to the present rows; says whether anything was done.
 
-        Slow (a minute for a million rows) and meant for a background thread: searches and mutations go on meanwhile,
-        and the new structure takes over at the end.
+        Slow (a minute or two for a million rows) and meant for a background thread: searches and mutations go on
+        meanwhile, and the new structure takes over at the end.
         """
         with self._compacting:
             done = self._restructure()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from numpy.typing import NDArray
 
-from retrieval.cutoffs import Cutoffs
+from retrieval.cutoffs import Cutoffs, Kind
 from retrieval.index import VectorIndex
 from retrieval.passage import Ids, PassageSet, Vectors
 
@@ -357,27 +358,44 @@ def test_searches_during_mutations_see_whole_batches_and_nothing_that_was_remove
     assert failures == []
 
 
-def test_the_structure_follows_the_size_and_searches_go_on_while_it_is_rebuilt() -> None:
-    store, plain = VectorIndex(DIM, cutoffs=Cutoffs(500, 4000, NEVER)), PlainStore()
-    vectors = unit(12_000)
-    store.add(np.arange(4000), vectors[:4000])
+def test_mutations_during_a_rebuild_are_in_the_new_structure() -> None:
+    store, plain, query = VectorIndex(DIM, cutoffs=Cutoffs(0, 500, NEVER, probes=NEVER)), PlainStore(), unit(1, 9)
+    vectors = unit(40_000)
+    store.add(np.arange(30_000), vectors[:30_000])
+    nearest = np.argsort(-(vectors[:30_000] @ query[0]))
     rebuilding = threading.Thread(target=store.compact)
     rebuilding.start()
-    store.remove(np.arange(0, 4000, 2))  # mutations during the rebuild are not lost
-    store.add(np.arange(4000, 12_000), vectors[4000:])
-    store.add(np.arange(0, 4000, 4), vectors[4000:5000])
+    while store._touched is None and rebuilding.is_alive():
+        time.sleep(0)
+    store.remove(nearest[:300])
+    store.add(nearest[200:250], vectors[nearest[:50]])
+    store.add(np.arange(30_000, 40_000), vectors[30_000:])
+    during = rebuilding.is_alive()
     rebuilding.join()
-    while store.compact():
-        pass
-    plain.add(np.arange(4000, 12_000), vectors[4000:])
-    plain.add(np.arange(1, 4000, 2), vectors[1:4000:2])
-    plain.add(np.arange(0, 4000, 4), vectors[4000:5000])
-    assert_same(store, plain, unit(20, 9), 5)
+    assert during, "the rebuild was over too early to test anything"
+    assert store._structure.kind is Kind.INVERTED
+    plain.add(nearest[300:], vectors[nearest[300:]])
+    plain.add(nearest[200:250], vectors[nearest[:50]])
+    plain.add(np.arange(30_000, 40_000), vectors[30_000:])
+    assert_same(store, plain, np.concatenate([query, unit(3, 10)]), 60)
+    assert not store.compact()
+
+
+def test_the_structure_follows_the_size() -> None:
+    store = VectorIndex(DIM, cutoffs=Cutoffs(100, 1000, NEVER))
+    assert store._structure.kind is Kind.FLAT
+    store.add(np.arange(200), unit(200))
+    assert store._structure.kind is Kind.SCAN
+    store.add(np.arange(200, 1200), unit(1000))
+    assert store.compact()
+    assert store._structure.kind is Kind.INVERTED
+    store.remove(np.arange(1180))
+    assert store.compact()
+    assert store._structure.kind is Kind.FLAT
+    assert store.search(unit(1000)[990:991], 1)[1].tolist() == [[1190]]
 
 
 def test_cutoffs_do_not_flutter_around_a_size() -> None:
-    from retrieval.cutoffs import Kind
-
     cutoffs = Cutoffs(100, 1000, NEVER)
     assert cutoffs.due(1000, Kind.SCAN, 0) is Kind.INVERTED
     assert cutoffs.due(900, Kind.INVERTED, 1000) is None
