@@ -1,0 +1,172 @@
+"""The whole turn: what a generator says reaches the person clean, with true sources, and is remembered."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from agent.colleague import STOPPED, Colleague, Manner
+from agent.generation.fallback import FallbackGenerator
+from agent.generation.generator import Generator, Limits, Piece
+from agent.memory import Memory
+from agent.message import Message, Move, Person, Place, Prompt, Turn
+from agent.prompt import PERSONA
+from agent.understanding import Understander
+from retrieval.encoder import TransformerEncoder
+from retrieval.errors import MessageRefused, ModelFailed
+from retrieval.knowledge import KnowledgeBase
+from retrieval.passage import Document, Section
+
+PLACE = Place("terminal", "acme", "ann")
+EVERYONE = frozenset({"acme/everyone"})
+only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+class Scripted:
+    """A generator that says what it is told to and keeps what it was asked. None in the script is a failure."""
+
+    name = "scripted"
+
+    def __init__(self, script: Sequence[str | None], pause: float = 0.0) -> None:
+        self.script, self.pause = script, pause
+        self.prompts: list[Prompt] = []
+
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
+        self.prompts.append(prompt)
+        for words in self.script:
+            await asyncio.sleep(self.pause)
+            if words is None:
+                raise ModelFailed("The model has failed.")
+            yield Piece(words)
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def knowledge(engine: Engine, encoder: TransformerEncoder, tmp_path: Path) -> Iterator[KnowledgeBase]:
+    base = KnowledgeBase(engine, tmp_path / "index", encoder)
+    for source, audience, text in (
+        ("leave.md", "acme/everyone", "Every employee has 31 days of paid leave a year."),
+        ("board.md", "acme/board", "The paid leave of the board is unlimited."),
+    ):
+        document = Document("", (Section(text, ("Leave",)),))
+        base.add(source, document, content_hash=source, audience=audience)
+    yield base
+    base.close()
+
+
+def colleague(engine: Engine, knowledge: KnowledgeBase, encoder: TransformerEncoder, generator: Generator) -> Colleague:
+    manner = Manner(PERSONA, Limits(), passages=3, history_tokens=500, allowed_links=(), adapter=None)
+    return Colleague(knowledge, Understander(encoder), generator, Memory(engine), encoder.count_tokens, manner)
+
+
+def message(
+    engine: Engine, text: str, audiences: frozenset[str] = EVERYONE, readers: frozenset[str] = EVERYONE
+) -> Message:
+    author: Person = Memory(engine).person("terminal:acme:ann", audiences)
+    return Message("m1", PLACE, author, text, datetime.now(UTC), readers)
+
+
+async def turn_of(talk: Colleague, asked: Message, wanted: Move | None = None) -> tuple[str, Turn]:
+    """What the person saw, and the turn."""
+    shown = ""
+    async for event in talk.reply(asked, wanted):
+        if isinstance(event, Turn):
+            return shown, event
+        shown = event.text if event.replaces else shown + event.text
+    raise AssertionError("no turn")
+
+
+@only_sqlite
+async def test_what_is_shown_is_clean_and_what_is_kept(engine: Engine, knowledge: KnowledgeBase, encoder) -> None:
+    generator = Scripted(["You have 31 ", "days [", "1]. See https://evil.example", "/x and [9].", " @channel"])
+    talk = colleague(engine, knowledge, encoder, generator)
+    shown, turn = await turn_of(talk, message(engine, "How many days of paid leave do I have?"))
+    assert shown == turn.reply.text
+    assert turn.reply.text.startswith("You have 31 days [1].")
+    assert "https://evil.example" not in shown
+    assert "[9]" not in shown
+    assert [source.label for source in turn.reply.sources] == ["leave.md: Leave"]
+    assert Memory(engine).turns(PLACE)[0].reply == turn.reply
+    assert generator.prompts[0].passages[0].source == "leave.md"
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    ("audiences", "readers", "seen"),
+    [
+        ({"acme/everyone", "acme/board"}, {"acme/everyone", "acme/board"}, {"leave.md", "board.md"}),
+        ({"acme/everyone", "acme/board"}, {"acme/everyone"}, {"leave.md"}),
+        ({"acme/everyone"}, {"acme/everyone", "acme/board"}, {"leave.md"}),
+    ],
+)
+async def test_a_prompt_holds_only_what_asker_and_place_may_both_read(
+    engine: Engine, knowledge: KnowledgeBase, encoder, audiences: set[str], readers: set[str], seen: set[str]
+) -> None:
+    generator = Scripted(["All right."])
+    talk = colleague(engine, knowledge, encoder, generator)
+    await turn_of(talk, message(engine, "What paid leave is there?", frozenset(audiences), frozenset(readers)))
+    assert {passage.source for passage in generator.prompts[0].passages} == seen
+
+
+@only_sqlite
+async def test_a_model_that_fails_midway_is_replaced_and_the_reply_says_so(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    generator = FallbackGenerator(Scripted(["You have about ", None]), Scripted(["31 days [1]."]))
+    talk = colleague(engine, knowledge, encoder, generator)
+    shown, turn = await turn_of(talk, message(engine, "How many days of paid leave do I have?"))
+    assert shown == turn.reply.text == "31 days [1]."
+    assert "without the language model" in turn.reply.notice
+
+
+@only_sqlite
+async def test_a_stopped_answer_is_kept_as_far_as_it_was_shown(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, knowledge, encoder, Scripted(["one ", "two ", "three ", *["more "] * 500], pause=0.001))
+    events = talk.reply(message(engine, "How many days of paid leave do I have?"))
+    first = await anext(events)
+    assert isinstance(first, Piece)
+    await events.aclose()
+    kept = Memory(engine).turns(PLACE)[0].reply
+    assert kept.notice == STOPPED
+    assert kept.text.startswith("one")
+    assert "three" not in kept.text
+
+
+@only_sqlite
+async def test_a_follow_up_is_searched_with_what_it_leaves_out(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    generator = Scripted(["31 days [1]."])
+    talk = colleague(engine, knowledge, encoder, generator)
+    await turn_of(talk, message(engine, "How many days of paid leave do I have?"))
+    await turn_of(talk, message(engine, "why?"))
+    asked = generator.prompts[1]
+    assert asked.message == "why?"
+    assert asked.passages[0].source == "leave.md"
+    assert [line.text for line in asked.history.lines] == ["How many days of paid leave do I have?", "31 days [1]."]
+
+
+@only_sqlite
+async def test_a_wish_of_the_person_is_not_overruled(engine: Engine, knowledge: KnowledgeBase, encoder) -> None:
+    generator = Scripted(["Ideas!"])
+    talk = colleague(engine, knowledge, encoder, generator)
+    _, turn = await turn_of(talk, message(engine, "the coffee machine"), Move.IDEATE)
+    assert turn.decision.move is Move.IDEATE
+
+
+@only_sqlite
+@pytest.mark.parametrize("text", ["", "  \n", "\u200b", "x" * 1_000_000])
+async def test_an_empty_or_huge_message_is_refused_and_nothing_is_kept(
+    engine: Engine, knowledge: KnowledgeBase, encoder, text: str
+) -> None:
+    talk = colleague(engine, knowledge, encoder, Scripted(["?"]))
+    with pytest.raises(MessageRefused):
+        await turn_of(talk, message(engine, text))
+    assert Memory(engine).turns(PLACE) == ()
