@@ -1,7 +1,5 @@
 """One contract for every vector store: a plain exact search and VectorIndex in each of its structures."""
 
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -403,18 +401,3 @@ def test_cutoffs_do_not_flutter_around_a_size() -> None:
     assert cutoffs.due(2001, Kind.INVERTED, 1000) is Kind.INVERTED
     assert cutoffs.due(99, Kind.SCAN, 0) is None
     assert cutoffs.due(20, Kind.SCAN, 0) is Kind.FLAT
-
-
-@pytest.mark.parametrize(
-    ("module", "words"), [("None", "FAISS is missing"), ("types.ModuleType('faiss')", "FAISS is damaged")]
-)
-def test_without_faiss_the_message_names_the_two_extras(module: str, words: str) -> None:
-    program = (
-        f"import sys, types; sys.modules['faiss'] = {module}\n"
-        "from retrieval.errors import AtelierError\n"
-        "try:\n    import retrieval.index\nexcept AtelierError as error:\n    print(error)"
-    )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert words in said
-    assert "atelier[cpu]" in said
-    assert "atelier[gpu]" in said

@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -138,3 +140,18 @@ def test_the_gpu_finds_what_the_processor_finds() -> None:
     on_gpu.add(np.arange(10_000), unit(10_000))
     assert on_gpu.compact()
     np.testing.assert_array_equal(on_gpu.search(unit(5, 2), 10)[1], on_cpu.search(unit(5, 2), 10)[1])
+
+
+@pytest.mark.parametrize(
+    ("module", "words"), [("None", "FAISS is missing"), ("types.ModuleType('faiss')", "FAISS is damaged")]
+)
+def test_without_faiss_the_message_names_the_two_extras(module: str, words: str) -> None:
+    program = (
+        f"import sys, types; sys.modules['faiss'] = {module}\n"
+        "from retrieval.errors import AtelierError\n"
+        "try:\n    import retrieval.index\nexcept AtelierError as error:\n    print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert words in said
+    assert "atelier[cpu]" in said
+    assert "atelier[gpu]" in said
