@@ -27,6 +27,7 @@ PAGE = 32  # tokens: a turn reads again at most this much of what it shares with
 BATCH_TOKENS = 512  # a pass: a long prompt makes the others wait this much, not its whole length
 BATCH_REQUESTS = 32
 CACHE_BYTES = 1 << 30
+CACHE_TOKENS = 1 << 15  # of all requests together: transformers keeps a mask of BATCH_TOKENS by this in memory (32 MB)
 WATCH = 1.0  # seconds between looks at whether the engine still lives
 DRAIN = 30.0  # seconds that replies in flight may go on when their adapter is removed
 
@@ -56,9 +57,9 @@ class LocalGenerator:
         from agent.generation.engine import Sizes
 
         install()
-        pages = max(cache_bytes // (_bytes_per_token(self._loaded.model) * PAGE), 8)
+        tokens = min(cache_bytes // _bytes_per_token(self._loaded.model), CACHE_TOKENS)
+        pages = max(tokens // PAGE, 8)
         self.window = min(self._loaded.window, (pages - 2) * PAGE)
-        pages = min(pages, 2 + queue * (self.window // PAGE + 1))
         self._sizes = Sizes(PAGE, pages, BATCH_TOKENS, BATCH_REQUESTS)
         self._queue = queue
         self._open = threading.BoundedSemaphore(queue)

@@ -27,7 +27,7 @@ GREEDY = Limits(max_tokens=12, temperature=0.0, repetition_penalty=1.0)
 
 @pytest.fixture(scope="module")
 def generator(tiny_model):
-    built = LocalGenerator(tiny_model, device="cpu", dtype="float32")
+    built = LocalGenerator(tiny_model, device="cpu", dtype="float32", cache_bytes=1 << 22)
     yield built
     asyncio.run(built.close())
 
