@@ -132,7 +132,7 @@ def _completed(places: set[int], units: Sequence[Unit], *, steps: bool) -> list[
         ):
             wanted.add(place - 1)
     for place in sorted(wanted):
-        if units[place].announces:
+        if units[place].announces and place + 1 < len(units):
             following = [i for i in range(place + 1, len(units)) if units[i].block == units[place + 1].block]
             wanted.update(following if units[place + 1].kind is not Kind.SENTENCE else following[:1])
         elif place and units[place].kind is not Kind.SENTENCE:

@@ -216,7 +216,8 @@ def test_the_other_moves_are_worded_plainly(generator, message, intent, move, sa
 
 def test_a_passage_is_cut_into_what_can_be_quoted():
     units = cut(
-        "Mr. Smith of the U.S. Army paid $3.50, e.g. in May. He left.\nSteps:\n\n1. Open\n   it\n2. Close\n\n```\na. B\n```"
+        "Mr. Smith of the U.S. Army paid $3.50, e.g. in May. He left.\n"
+        "Steps:\n\n1. Open\n   it\n2. Close\n\n```\na. B\n```"
     )
     assert [(unit.kind, unit.text) for unit in units] == [
         (Kind.SENTENCE, "Mr. Smith of the U.S. Army paid $3.50, e.g. in May."),
@@ -244,13 +245,14 @@ def test_cutting_loses_no_word(text):
     assert set(re.findall(r"\w", text)) <= set(re.findall(r"\w", said))
 
 
-@given(st.text(max_size=120), st.text(max_size=60))
-@settings(max_examples=60, deadline=None)
-def test_no_passage_and_no_question_breaks_it(generator_of_words, text, question):
-    rows = [("a.md", "A > B", text), ("b.md", "", "Something else is written here.")]
-    assert generator_of_words.reply(prompt(question, passages(rows, voted=False)))
+LINES = ["Run this:", "It is so.", "- a", "1. b", "| c | d |", "```", "Text. More", "", "  x:", "| - | - |", "年。"]
+TEXTS = st.one_of(st.text(max_size=120), st.lists(st.sampled_from(LINES), max_size=8).map("\n".join))
 
 
-@pytest.fixture(scope="module")
-def generator_of_words(generator):
-    return generator
+@given(
+    TEXTS, st.one_of(st.text(max_size=60), st.sampled_from(["how do I run this?", "which text is more?", "so", "年"]))
+)
+@settings(max_examples=300, deadline=None)
+def test_no_passage_and_no_question_breaks_it(generator, text, question):
+    rows = [("a.md", "A > B", text), ("b.md", "", "Something else is written here:")]
+    assert generator.reply(prompt(question, passages(rows, voted=False, score=0.99)))

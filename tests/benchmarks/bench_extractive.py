@@ -75,7 +75,7 @@ class Answerers:
 
 def run(quick: bool) -> Report:
     chosen = articles("dev_v2.0")
-    asked = cases(chosen, per_article=max(1, (100 if quick else 1500) // len(chosen)))
+    asked = cases(chosen, per_article=max(1, (105 if quick else 1500) // len(chosen)))
     texts = {unit.text for case in asked for passage in case.passages for unit in cut(passage.text)}
     texts |= {case.question.text for case in asked} | {passage.heading for case in asked for passage in case.passages}
     answerers = Answerers(Cached(TransformerEncoder(), sorted(texts)))
@@ -111,9 +111,15 @@ def _measured(name: str, answerer: Answerer, asked: Sequence[Case]) -> dict[str,
         "answer quoted": mean(holding),
         "of those it answers": sum(holding) / max(1, sum(t is not None for c, t in said if c.kind == KINDS[0])),
         **{f"silent: {kind}": share for kind, share in refused.items()},
+        "sure: passage absent": mean(_is_sure(text) for case, text in said if case.kind == KINDS[1]),
         "characters": float(median(len(text) for _, text in said if text is not None)),
         "ms a question": 1000 * seconds / len(said),
     }
+
+
+def _is_sure(text: str | None) -> bool:
+    """Whether an answer is given as one, without the word that it may not be."""
+    return text is not None and not text.startswith(phrase("answer", "unsure"))
 
 
 def _holds(case: Case, text: str) -> bool:
