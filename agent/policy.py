@@ -26,6 +26,7 @@ from agent.understanding import SURE
 
 CERTAIN_ERRAND = 0.70  # a wrong refusal loses an answerable question, so refusing takes more than SURE
 CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?"
+INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
 PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" and not "which files can you read?"
 STRONG_MOOD = 0.60  # a complaint this clearly negative goes to a person
 
@@ -56,7 +57,11 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True, t
         return Decision(Move.CHAT, "These are only signs, no words, so I just reply.")
 
     asks = looks_like_question(text)
-    if thinking and not (asks and intent is not Intent.IDEATE) and not (confidence >= SURE and intent in _INTERRUPTS):
+    if (
+        thinking
+        and not (asks and intent is not Intent.IDEATE)
+        and not (confidence >= INTERRUPTION and intent in _INTERRUPTS)
+    ):
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
     if intent is Intent.HELP and asks and confidence < PLAIN_HELP:
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")

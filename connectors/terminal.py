@@ -5,6 +5,8 @@ With a keyboard it has line editing, history and Ctrl-C that stops the answer; p
 
 import asyncio
 import contextlib
+import re
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable
@@ -32,14 +34,46 @@ Ask a question, or write what you think about; Enter sends it.
 Ctrl-C stops an answer."""
 
 
+class Wrap:
+    """Breaks streamed lines between words at `width` columns; 0 leaves them, and code is never touched."""
+
+    def __init__(self, width: int) -> None:
+        self.width = width
+        self._column = 0
+        self._in_code = False
+
+    def feed(self, text: str) -> str:
+        """The next words, with line breaks where they are needed. A word never spans two calls."""
+        if not self.width:
+            return text
+        out: list[str] = []
+        for part in re.findall(r"\n|[^\S\n]+|\S+", text):
+            if part.startswith("```"):
+                self._in_code = not self._in_code
+            if part == "\n":
+                self._column = 0
+            elif self._column and self._column + len(part) > self.width and not self._in_code:
+                self._column = 0 if part.isspace() else len(part)
+                part = "\n" if part.isspace() else f"\n{part}"  # noqa: PLW2901 - the part as it is written
+            else:
+                self._column += len(part)
+            out.append(part)
+        return "".join(out)
+
+
 class Terminal:
     """One person, one conversation. The house may still be loading: the prompt is there at once, the answer waits."""
 
     def __init__(self, house: Awaitable[House], out: TextIO | None = None) -> None:
         self._loading = asyncio.ensure_future(house)
-        self._out = out or sys.stdout
+        self._given_out = out
         self._styled = self._out.isatty()
+        self._wrap = Wrap(shutil.get_terminal_size().columns if self._styled else 0)
         self._last: Turn | None = None
+
+    @property
+    def _out(self) -> TextIO:
+        return self._given_out or sys.stdout  # looked up each time: while a prompt is open, it stands for another
 
     async def run(self) -> None:
         """Talk until the person leaves. Raises AtelierError when Atelier cannot be set up."""
@@ -141,13 +175,14 @@ class Terminal:
                 if isinstance(event, Piece):
                     if event.replaces:
                         self._out.write("\n")
-                    self._out.write(event.text)
+                    self._out.write(self._wrap.feed(event.text))
                     self._out.flush()
                 else:
                     self._last = event
                     self._close_answer(event)
 
     def _close_answer(self, turn: Turn) -> None:
+        self._wrap = Wrap(self._wrap.width)
         lines = ["" if turn.reply.text.endswith("\n") else "\n"]
         lines += [self._dim(f"  [{source.number}] {source.label}\n") for source in turn.reply.sources]
         if turn.reply.notice:

@@ -12,12 +12,17 @@ from agent.message import Line
 
 @dataclass(frozen=True, slots=True)
 class Technique:
-    """A facilitation technique. rounds: what is asked, one a turn, with {topic}; stimulus: documents may spark it."""
+    """A facilitation technique.
+
+    suits: words of topics it is tried on first. rounds: what is asked, one a turn, with {topic}. stimulus: documents
+    may spark it.
+    """
 
     id: str
     title: str
     names: tuple[str, ...]
     when: str
+    suits: frozenset[str]
     source: str
     rounds: tuple[str, ...]
     stimulus: bool
@@ -38,6 +43,7 @@ def techniques() -> tuple[Technique, ...]:
             title=entry["title"],
             names=tuple(entry["names"]),
             when=entry["when"],
+            suits=frozenset(entry["suits"]),
             source=entry["source"],
             rounds=tuple(entry["rounds"]),
             stimulus=entry["stimulus"],
@@ -62,7 +68,9 @@ def used(lines: Sequence[Line]) -> list[Technique]:
 
 
 def choose(topic: str, lines: Sequence[Line]) -> Technique:
-    """A technique that this conversation has not used yet; the topic decides where in the order it starts."""
+    """A technique that this conversation has not used yet, one that suits the topic first; the topic decides which."""
     before = {technique.id for technique in used(lines)}
     offered = [technique for technique in techniques() if technique.id not in before] or list(techniques())
+    said = set(re.findall(r"\w+", topic.casefold()))
+    offered = [technique for technique in offered if technique.suits & said] or offered
     return offered[sum(map(ord, topic.casefold())) % len(offered)]

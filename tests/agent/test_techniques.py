@@ -31,6 +31,12 @@ def test_a_conversation_meets_every_technique_before_it_meets_one_again() -> Non
     assert choose("names for a coffee shop", lines) in techniques()
 
 
+def test_a_topic_meets_a_technique_that_suits_it_first() -> None:
+    chosen = choose("names for a coffee shop", [])
+    assert "names" in chosen.suits
+    assert choose("something nobody has a word for", []) in techniques()
+
+
 def test_every_round_speaks_of_the_topic_or_of_what_was_just_said() -> None:
     for technique in techniques():
         assert technique.rounds
