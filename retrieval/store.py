@@ -127,12 +127,28 @@ def bump(connection: Connection) -> int:
     return int(connection.execute(changed).scalar_one())
 
 
+# Built once: with thousands of small documents, composing statements would cost as much as running them.
+_FIND_DOCUMENT = sa.select(documents).where(
+    documents.c.tenant == sa.bindparam("tenant"), documents.c.source == sa.bindparam("source")
+)
+_FIND_CONTENT = sa.select(contents.c.id).where(contents.c.key == sa.bindparam("key"))
+_ADD_CONTENT = contents.insert().returning(contents.c.id)
+_TAKE_IDS = (
+    meta.update()
+    .values(next_passage=meta.c.next_passage + sa.bindparam("count", type_=sa.BigInteger))
+    .returning(meta.c.next_passage)
+)
+_ADD_VECTOR = sa.text(
+    "INSERT INTO vectors (passage, encoder, vector) SELECT id, :encoder, :vector FROM passages "
+    "WHERE id = :id ON CONFLICT DO NOTHING"
+).bindparams(sa.bindparam("vector", type_=LargeBinary), sa.bindparam("encoder", type_=String))
+
+
 def put(
     connection: Connection, generation: int, entry: Entry, encoder: str, encoded: Mapping[bytes, Vectors]
 ) -> Outcome:
     """Insert or update one document. `encoded`: a row for every chunk digest the store may not have yet."""
-    here = (documents.c.tenant == entry.tenant) & (documents.c.source == entry.source)
-    old = connection.execute(sa.select(documents).where(here)).one_or_none()
+    old = connection.execute(_FIND_DOCUMENT, {"tenant": entry.tenant, "source": entry.source}).one_or_none()
     content, shared = _put_content(connection, entry.chunks, encoder, encoded)
     facts: dict[str, object] = {
         "content": content,
@@ -148,7 +164,7 @@ def put(
     }
     if old is None:
         row = facts | {"tenant": entry.tenant, "source": entry.source, "added": int(time.time())}
-        connection.execute(documents.insert().values(row))
+        connection.execute(documents.insert(), row)
         return "duplicate" if shared else "added"
     connection.execute(documents.update().where(documents.c.id == old.id).values(facts))
     if old.content != content:
@@ -163,12 +179,11 @@ def _put_content(
 ) -> tuple[int, bool]:
     """The content's id, and whether another document had brought it already."""
     key = content_key(chunks)
-    known = connection.execute(sa.select(contents.c.id).where(contents.c.key == key)).scalar_one_or_none()
+    known = connection.execute(_FIND_CONTENT, {"key": key}).scalar_one_or_none()
     if known is not None:
         return int(known), True
-    content = connection.execute(contents.insert().values(key=key).returning(contents.c.id)).scalar_one()
-    taken = meta.update().values(next_passage=meta.c.next_passage + len(chunks)).returning(meta.c.next_passage)
-    first = int(connection.execute(taken).scalar_one()) - len(chunks)
+    content = connection.execute(_ADD_CONTENT, {"key": key}).scalar_one()
+    first = int(connection.execute(_TAKE_IDS, {"count": len(chunks)}).scalar_one()) - len(chunks)
     digests = [digest(chunk) for chunk in chunks]
     if chunks:
         connection.execute(
@@ -198,13 +213,7 @@ def put_vectors(connection: Connection, ids: Iterable[int], encoder: str, rows: 
         for i, row in zip(ids, rows, strict=True)
     ]
     if values:
-        connection.execute(
-            sa.text(
-                "INSERT INTO vectors (passage, encoder, vector) SELECT id, :encoder, :vector FROM passages "
-                "WHERE id = :id ON CONFLICT DO NOTHING"
-            ).bindparams(sa.bindparam("vector", type_=LargeBinary), sa.bindparam("encoder", type_=String)),
-            values,
-        )
+        connection.execute(_ADD_VECTOR, values)
 
 
 def set_encoder(connection: Connection, encoder: str, *, only_if_none: bool = False) -> None:
