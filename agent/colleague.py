@@ -6,6 +6,7 @@ in a thread, so that one slow search delays nobody else.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from agent.generation.facilitate import running
@@ -79,7 +80,6 @@ class Colleague:
             manner.persona, known.history, text, known.understanding.intent, known.decision.move, known.passages
         )
         draft = _Draft(known.passages, manner.allowed_links)
-        pieces = self._generator.stream(prompt, manner.adapter, manner.limits)
 
         def turn(notice: str) -> Turn:
             reply = Reply(draft.text, draft.sources, self._generator.name, notice)
@@ -90,13 +90,14 @@ class Colleague:
             )
 
         try:
-            async for piece in pieces:
-                for clean in draft.take(piece):
-                    yield clean
+            # closed at once when the reply is: an abandoned stream would keep the model busy
+            async with aclosing(self._generator.stream(prompt, manner.adapter, manner.limits)) as pieces:
+                async for piece in pieces:
+                    for clean in draft.take(piece):
+                        yield clean
             if rest := draft.finish():
                 yield rest
         except (GeneratorExit, asyncio.CancelledError):
-            draft.finish()
             self._memory.append(turn(STOPPED))  # in this thread: a task that is being cancelled cannot wait for one
             raise
         done = turn(draft.notice)

@@ -17,7 +17,6 @@ from sqlalchemy import Engine
 from retrieval.catalog import Catalog, next_catalog
 from retrieval.database import reading
 from retrieval.errors import IndexCorrupt, StoreError
-from retrieval.files import recover_folder
 from retrieval.index import VectorIndex
 from retrieval.passage import Ids
 from retrieval.shelf import exclusive
@@ -184,7 +183,6 @@ class LiveIndexes:
         self, name: str, load: Callable[[Path], tuple[_Index, Mapping[str, object]]], meta: Meta
     ) -> "_Loaded[_Index] | None":
         try:
-            recover_folder(self._folder / name)
             if not (self._folder / name).exists():
                 return None
             index, facts = load(self._folder / name)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupt
-from retrieval.files import read_manifest, write_folder_atomically
+from retrieval.files import read_manifest, recover_folder, write_folder_atomically
 from retrieval.passage import Ids, PassageSet
 from retrieval.postings import Flags, Floats, Segment, document_frequency, merged
 from retrieval.tokens import words
@@ -175,6 +175,7 @@ class WordIndex:
     def load(cls, folder: Path) -> tuple[Self, dict[str, object]]:
         """The index in `folder` and the facts it was saved with. Raises IndexCorrupt."""
         try:
+            recover_folder(folder)
             facts = read_manifest(folder)
             if facts.pop("format", None) != FORMAT:
                 raise ValueError("another format")  # noqa: TRY301 - same remedy as a damaged file

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from agent.generation.answer import answer
 from agent.generation.evidence import Reader
@@ -24,7 +24,7 @@ class ExtractiveGenerator:
     def __init__(self, encoder: Encoder) -> None:
         self._reader = Reader(encoder)
 
-    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:  # noqa: ARG002 - the seam's arguments
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:  # noqa: ARG002 - the seam's arguments
         """The reply, word by word. It is made in a thread, since reading the passages takes an encoder pass."""
         text = await asyncio.to_thread(self.reply, prompt)
         for word in _WORD.findall(text):

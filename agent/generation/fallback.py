@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 
 from agent.generation.generator import Generator, Limits, Piece
 from agent.message import Prompt
@@ -25,7 +25,7 @@ class FallbackGenerator:
     def name(self) -> str:
         return self._primary.name
 
-    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
         """Pieces of `primary`, or after its failure those of `fallback`, the first of which replaces and says why."""
         try:
             # An abandoned inner generator would hold its slot in the model until it is collected.
@@ -40,7 +40,7 @@ class FallbackGenerator:
                 yield Piece(piece.text, replaces=bool(notice), notice=notice)
                 notice = ""
 
-    async def _in_time(self, pieces: AsyncIterator[Piece], limits: Limits) -> AsyncGenerator[Piece, None]:
+    async def _in_time(self, pieces: AsyncGenerator[Piece, None], limits: Limits) -> AsyncGenerator[Piece, None]:
         clock = asyncio.get_running_loop().time
         end = clock() + limits.deadline
         patience = min(self._patience, limits.deadline)
@@ -55,10 +55,8 @@ class FallbackGenerator:
                 yield piece
                 patience = max(end - clock(), 0.0)
         finally:
-            close = getattr(pieces, "aclose", None)
-            if close is not None:
-                with contextlib.suppress(GeneratorError):
-                    await close()
+            with contextlib.suppress(GeneratorError):
+                await pieces.aclose()
 
     async def close(self) -> None:
         await self._primary.close()

@@ -1,6 +1,6 @@
 """The seam every generator fits: a prompt goes in, pieces of text come out as they are made."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,5 +44,5 @@ class Generator(Protocol):
 
     @property
     def name(self) -> str: ...
-    def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]: ...
+    def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]: ...
     async def close(self) -> None: ...

@@ -7,7 +7,7 @@ read once. torch and transformers are imported when a generator is built, not wi
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing, suppress
 from pathlib import Path
 from time import monotonic
@@ -65,7 +65,8 @@ class LocalGenerator:
         self._open = threading.BoundedSemaphore(queue)
         self._engines: dict[str | None, Engine] = {}
         self._adapters: set[str] = set()
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._closed = False
 
     @property
     def name(self) -> str:
@@ -80,7 +81,7 @@ class LocalGenerator:
     def adapters(self) -> frozenset[str]:
         return frozenset(self._adapters)
 
-    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
         """Pieces of the reply as they are made. A prompt longer than the window loses old history lines first.
 
         Raises Overloaded before anything was taken, ModelFailed when the model fails, is too slow or says nothing.
@@ -153,6 +154,8 @@ class LocalGenerator:
         from agent.generation.engine import Engine
 
         with self._lock:
+            if self._closed:
+                raise ModelFailed(f"{self.name} is closed.")
             if adapter is not None and adapter not in self._adapters:
                 known = ", ".join(sorted(self._adapters)) or "none"
                 raise ModelFailed(f"No adapter {adapter!r} is loaded (loaded: {known}).")
@@ -201,8 +204,9 @@ class LocalGenerator:
             return stack.pop_all()
 
     async def close(self) -> None:
-        """Stop every engine; replies in flight end with ModelFailed."""
+        """Stop every engine, for good; replies in flight end with ModelFailed."""
         with self._lock:
+            self._closed = True
             engines, self._engines = list(self._engines.values()), {}
         for engine in engines:
             await asyncio.to_thread(engine.stop, drain=0.0)

@@ -7,7 +7,7 @@ time are bounded, and the key never stands in a message.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from ipaddress import ip_address
 from time import monotonic
@@ -45,7 +45,7 @@ class RemoteGenerator:
     def name(self) -> str:
         return self._model
 
-    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
         """Pieces of the reply as the server sends them. Raises Overloaded or ModelFailed."""
         if self._open >= MAX_OPEN:
             raise Overloaded(f"{self._model} is busy with {MAX_OPEN} messages. Try again in a moment.")
@@ -77,6 +77,8 @@ class RemoteGenerator:
 
     async def _chunks(self, body: dict[str, Any], deadline: float) -> AsyncGenerator[bytes, None]:
         """The body of the answer as it arrives. Raises Overloaded or ModelFailed."""
+        if self._client.is_closed:
+            raise ModelFailed(f"The connection to {self._server.address} is closed.")
         until = monotonic() + deadline
         response = None
         try:

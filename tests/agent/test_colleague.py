@@ -1,7 +1,7 @@
 """The whole turn: what a generator says reaches the person clean, with true sources, and is remembered."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,7 +34,7 @@ class Scripted:
         self.script, self.pause = script, pause
         self.prompts: list[Prompt] = []
 
-    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncIterator[Piece]:
+    async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
         for words in self.script:
             await asyncio.sleep(self.pause)
