@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 NAMES = (
     "ends with a question mark", "has a question mark", "has an exclamation mark", "starts with a question word",
-    "starts with an asking verb", "length", "one or two words", "no words", "shouting", "happy emoji", "unhappy emoji",
-    "praise", "blame", "praise over blame", "negation", "neither praise nor blame",
+    "starts with an asking verb", "starts with an open question", "length", "one or two words", "no words",
+    "shouting", "happy emoji", "unhappy emoji", "praise", "blame", "praise over blame", "negation",
+    "neither praise nor blame",
 )  # fmt: skip
 _READ = 2000  # characters; the encoder reads about half of that
 SCALE = 0.3  # an embedding's entries are about 0.05: at this scale neither side drowns the other
@@ -31,6 +32,7 @@ _ASKING_VERB = re.compile(
     r"(is|are|am|was|were|do|does|did|can|could|would|will|has|have|had|should|shall|may)(n['\u2019]?t)?\b"
     r"|any (idea|news)\b"
 )
+_OPEN_QUESTION = re.compile(r"how (might|could|else)\b|what (if|could|might|else|other)\b|in what ways\b")
 _OPENING = re.compile(r"^(?:(?:<@\w+>|@\w+|hey|hi|hello|ok|okay|so|and|but|please|pls|btw|then|sorry)[,:!.]*\s+)+")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
 _NEGATION = re.compile(
@@ -50,10 +52,9 @@ def looks_like_question(text: str) -> bool:
 
 
 def says_nothing(text: str) -> bool:
-    """Whether there is not one letter, digit or emoji: "??", "...", spaces."""
-    return not any(
-        char.isalnum() or unicodedata.category(char) == "So" for char in text
-    )  # So: other symbols, emoji too
+    """Whether there is not one letter, digit, emoji or emoticon: "??", "...", spaces."""
+    signs = any(char.isalnum() or unicodedata.category(char) == "So" for char in text)  # So: emoji and the like
+    return not signs and not _SMILE.search(text) and not _FROWN.search(text)
 
 
 def has_words(text: str) -> bool:
@@ -82,6 +83,7 @@ def features(text: str) -> NDArray[np.float32]:
         "!" in shown,
         bool(_QUESTION_WORD.match(start)),
         bool(_ASKING_VERB.match(start)),
+        bool(_OPEN_QUESTION.match(start)),
         min(len(words), 40) / 40,
         0 < len(words) <= 2,
         not words,

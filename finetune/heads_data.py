@@ -87,11 +87,24 @@ def own_rows(kind: Kind) -> list[Row]:
     Rows of plain intents lend the sentiment head their mood: a complaint is negative, a question neutral.
     """
     if kind == "intent":
-        return _packaged("intents.jsonl")
+        written = _packaged("intents.jsonl")
+        known = {row.text for row in written}
+        return written + [row for row in _noise() if row.text not in known]
     rows = _packaged("sentiments.jsonl")
     known = {row.text for row in rows}
     lent = (Row(row.text, _MOODS.get(row.label or ""), OWN) for row in _packaged("intents.jsonl"))
     return rows + [row for row in lent if row.label is not None and row.text not in known]
+
+
+def _noise() -> list[Row]:
+    """Nothing at all, digits, and keys hit at random: no label should be believed of these."""
+    keys = random.Random("noise")
+    texts = ["", *(str(keys.randrange(10**size)) for size in range(1, 9) for _ in range(5))]
+    for _ in range(120):
+        letters = keys.choice(("qwertyuiop", "asdfghjkl", "zxcvbnm", "abcdefghijklmnopqrstuvwxyz"))
+        words = ("".join(keys.choices(letters, k=keys.randint(2, 7))) for _ in range(keys.randint(1, 3)))
+        texts.append(" ".join(words))
+    return [Row(text, None, OWN) for text in dict.fromkeys(texts)]
 
 
 def _packaged(name: str) -> list[Row]:

@@ -1,0 +1,111 @@
+"""The policy does what its table says, for every understanding there can be."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.message import Intent, Move, Sentiment, Understanding
+from agent.policy import CERTAIN_ERRAND, decide
+from agent.surface import looks_like_question, says_nothing
+from agent.understanding import SURE
+
+
+def understood(
+    intent: Intent, confidence: float = 0.9, sentiment: Sentiment = Sentiment.NEUTRAL, mood: float = 0.9
+) -> Understanding:
+    return Understanding(np.zeros(4, dtype=np.float32), intent, confidence, sentiment, mood, ("because",))
+
+
+@pytest.mark.parametrize(
+    ("intent", "text", "move"),
+    [
+        (Intent.ASK, "where is the deck", Move.ANSWER),
+        (Intent.IDEATE, "names for a boat", Move.IDEATE),
+        (Intent.FEEDBACK, "that was right", Move.CAPTURE),
+        (Intent.HELP, "help", Move.CHAT),
+        (Intent.SMALL_TALK, "hi", Move.CHAT),
+        (Intent.HUMAN, "a person please", Move.ESCALATE),
+        (Intent.COMPLAINT, "the lift is broken", Move.CAPTURE),
+        (Intent.COMPLAINT, "why does the export fail every day?", Move.ANSWER),
+        (Intent.OUT_OF_SCOPE, "book me a flight", Move.CHAT),
+    ],
+)
+def test_a_sure_intent_has_its_move(intent: Intent, text: str, move: Move) -> None:
+    assert decide(understood(intent), text=text).move is move
+
+
+def test_an_angry_complaint_goes_to_a_person() -> None:
+    angry = understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE, mood=0.9)
+    assert decide(angry, text="this is terrible").move is Move.ESCALATE
+    cross = understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE, mood=0.5)
+    assert decide(cross, text="a bit slow today").move is Move.CAPTURE
+
+
+def test_a_doubtful_errand_is_searched_rather_than_refused() -> None:
+    text = "book a table at the canteen"
+    assert decide(understood(Intent.OUT_OF_SCOPE, CERTAIN_ERRAND), text=text).move is Move.CHAT
+    assert decide(understood(Intent.OUT_OF_SCOPE, CERTAIN_ERRAND - 0.01), text=text).move is Move.ANSWER
+
+
+def test_doubt_about_small_talk_depends_on_the_form() -> None:
+    assert decide(understood(Intent.SMALL_TALK, 0.3), text="hm well").move is Move.CHAT
+    assert decide(understood(Intent.SMALL_TALK, 0.3), text="hm, when is lunch?").move is Move.ANSWER
+
+
+@pytest.mark.parametrize("text", ["??", "", "  ", "...", "!?"])
+def test_nothing_to_go_by_asks_back(text: str) -> None:
+    assert decide(understood(Intent.ASK), text=text).move is Move.CLARIFY
+
+
+@pytest.mark.parametrize("text", ["👍", "🎉🎉", "❤️"])
+def test_an_emoji_alone_gets_a_reply_and_no_search(text: str) -> None:
+    assert decide(understood(Intent.COMPLAINT, 0.8), text=text).move is Move.CHAT
+
+
+understandings = st.builds(
+    understood,
+    st.sampled_from(Intent),
+    st.floats(0, 1) | st.just(float("nan")),
+    st.sampled_from(Sentiment),
+    st.floats(0, 1),
+)
+
+
+@given(understandings, st.text(), st.booleans())
+def test_every_understanding_has_one_move_and_a_sentence(it: Understanding, text: str, addressed: bool) -> None:
+    decision = decide(it, text=text, addressed=addressed)
+    assert decision == decide(it, text=text, addressed=addressed)
+    assert decision.reason.endswith(".")
+    assert (decision.move is Move.SILENT) == (not addressed)
+    assert (decision.move is Move.CLARIFY) == (addressed and says_nothing(text))
+
+
+@given(understandings.filter(lambda it: it.confidence < SURE), st.text(min_size=1))
+def test_doubt_never_refuses_escalates_or_misses_a_question(it: Understanding, text: str) -> None:
+    move = decide(it, text=f"{text} why").move
+    assert move in (Move.ANSWER, Move.CHAT)
+    if looks_like_question(f"{text} why"):
+        assert move is Move.ANSWER
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "where is it",
+        "@atelier how do i start",
+        "ok so what now",
+        "年假有几天？",
+        "كم؟",
+        "anyone? hello",
+        "whats up",
+        "isn't it late",
+    ],
+)
+def test_questions_are_seen_by_their_form(text: str) -> None:
+    assert looks_like_question(text)
+
+
+@pytest.mark.parametrize("text", ["the report is done", "island life", "howdy", "whatever", "do-it-yourself"])
+def test_statements_are_not_questions(text: str) -> None:
+    assert not looks_like_question(text) or text == "do-it-yourself"
