@@ -31,7 +31,7 @@ from retrieval.store import Entry, File, Hit, Outcome
 READING = "1"  # raise it when loading or cutting changes what a file gives: unchanged files are then read again
 BATCH = 256  # chunks collected over documents before they are encoded and committed together
 _WIDEST = 3_000  # candidates of each arm at most, however many are unreadable or repeat each other
-_SPARE = 3  # times k: passages fetched, as some are dropped or joined
+_SPARE = 2  # times k: passages fetched, as some are dropped or joined
 _REFRESHES = 3  # in one search, while others keep writing; what it returns is checked all the same
 _BESIDE = 20_000  # passages: from here both arms run side by side, below a thread costs more than it gains
 _THREADS = 8  # searches whose words arm runs beside their vectors arm
@@ -166,7 +166,7 @@ class KnowledgeBase:
         held = check_audiences(audiences)
         if k < 1 or not held or not query.strip():
             return []
-        state, width, depth = self._live.state, ARM, _SPARE * k + 5
+        state, width, depth = self._live.state, ARM, _SPARE * k + 2
         refreshes = 0
         while True:
             fused, is_all = self._rank(state, query, held, width, embedding)
