@@ -5,16 +5,17 @@ in a thread, so that one slow search delays nobody else.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 
-from agent.generation.facilitate import running
+from agent.generation.facilitate import contributes, running
 from agent.generation.generator import Generator, Limits, Piece
 from agent.guard import StreamCleaner, check_message
 from agent.memory import Memory, new_turn_id
 from agent.message import Decision, History, Message, Move, Reply, Source, Turn, Understanding
-from agent.policy import decide
+from agent.policy import decide, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
 from agent.understanding import Understander
@@ -22,6 +23,8 @@ from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Passage
 
 SEARCHING = frozenset({Move.ANSWER, Move.IDEATE})
+SURE_FIND = 0.8  # the probability from which a rewritten question is taken to be what was meant
+ASKED_FOR = "You asked for it."
 STOPPED = "Stopped before the end."
 
 
@@ -110,15 +113,19 @@ class Colleague:
         query = standalone(text, history)
         # the words of a follow-up say what is wanted, the rewritten ones what to look for: one encoder pass for both
         understanding, embedding = self._understander.understand_for_search(text, query)
-        decision = (
-            Decision(wanted, "You asked for it.")
-            if wanted
-            else decide(understanding, text=text, thinking=running(history.lines) is not None)
-        )
+        thinking = running(history.lines) is not None and contributes(text)
+        decision = Decision(wanted, ASKED_FOR) if wanted else decide(understanding, text=text, thinking=thinking)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
-        found = self._knowledge.search(query, message.audiences, manner.passages, embedding=embedding)
-        return Background(history, understanding, decision, tuple(found))
+        search = partial(self._knowledge.search, audiences=message.audiences, k=manner.passages)
+        found = search(query, embedding=embedding)
+        if query != text and _best(found) < SURE_FIND:  # it may have been no follow-up: its own words may find more
+            found = max(found, search(text, embedding=understanding.embedding), key=_best)
+        return Background(history, understanding, reconsider(decision, understanding, _best(found)), tuple(found))
+
+
+def _best(passages: Sequence[Passage]) -> float:
+    return max((passage.score for passage in passages), default=0.0)
 
 
 class _Draft:

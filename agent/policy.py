@@ -3,8 +3,8 @@
     not addressed                        SILENT     it was not for us
     no letter, digit or emoji ("??")     CLARIFY    there is nothing to go by
     emoji alone                          CHAT
-    in the middle of a technique         IDEATE     unless it asks something else, or is surely small talk, help,
-                                                    a complaint or a call for a person
+    adds to a technique that is on       IDEATE     unless it is surely small talk, help, a complaint or a call for
+                                                    a person
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
     sure (50% and more) of
       ask                                ANSWER
@@ -17,6 +17,7 @@
     small talk or help in doubt          CHAT, unless it is put as a question
     anything else in doubt               ANSWER     to search in vain costs little; to miss a question costs trust
 
+After the search, a question that may ask for help and that no passage answers becomes CHAT (`reconsider`).
 Explicit requests (commands, buttons) never come here: callers act on them directly.
 """
 
@@ -27,6 +28,7 @@ from agent.understanding import SURE
 CERTAIN_ERRAND = 0.70  # a wrong refusal loses an answerable question, so refusing takes more than SURE
 CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?"
 INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
+HELD = 0.5  # the probability from which a passage is believed to answer
 PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" and not "which files can you read?"
 STRONG_MOOD = 0.60  # a complaint this clearly negative goes to a person
 
@@ -44,7 +46,7 @@ _PLAIN = {
 def decide(understanding: Understanding, *, text: str, addressed: bool = True, thinking: bool = False) -> Decision:
     """Decide what to do about a message. Never raises.
 
-    thinking: whether the conversation is in the middle of a technique, where what is said is a contribution to it.
+    thinking: whether the conversation is in the middle of a technique and the message can add to it.
     text: the message's words, for their form (is it put as a question, does it say anything). addressed: whether the
     message was meant for Atelier: a mention, a direct message, or a thread it takes part in.
     """
@@ -57,11 +59,7 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True, t
         return Decision(Move.CHAT, "These are only signs, no words, so I just reply.")
 
     asks = looks_like_question(text)
-    if (
-        thinking
-        and not (asks and intent is not Intent.IDEATE)
-        and not (confidence >= INTERRUPTION and intent in _INTERRUPTS)
-    ):
+    if thinking and not (confidence >= INTERRUPTION and intent in _INTERRUPTS):
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
     if intent is Intent.HELP and asks and confidence < PLAIN_HELP:
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
@@ -76,6 +74,13 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True, t
             return Decision(Move.CHAT, "This is an errand that I cannot run from a chat, so I say so.")
         return Decision(Move.ANSWER, f"This may be an errand ({confidence:.0%}); the documents may still know.")
     return Decision(*_PLAIN[intent])
+
+
+def reconsider(decision: Decision, understanding: Understanding, best: float) -> Decision:
+    """The decision in the light of the search. best: the highest probability that a passage answers, 0 without any."""
+    if decision.move is Move.ANSWER and understanding.intent is Intent.HELP and best < HELD:
+        return Decision(Move.CHAT, "This may ask what I can do, and the documents do not answer it, so I tell.")
+    return decision
 
 
 def _answer_complaint(understanding: Understanding, *, asks: bool) -> Decision:

@@ -39,6 +39,9 @@ _POINTS_BACK = re.compile(
     r"|(?:is|was|does|did|do|can|could|will|would|mean|means|work|works|cost|costs|apply|applies|happen|one|too)\b)))\b",
     re.IGNORECASE,
 )
+_VERB = re.compile(
+    r"\b(?:(?:do|does|did|can|could|should|will|would|must|may)\s+(?:i|we|you|they|he|she)|to)\s+\w+", re.IGNORECASE
+)
 # "it" that points at nothing: "is it possible to …", "how long does it take to …"
 _EMPTY_IT = re.compile(
     r"\bit\s+(?:possible|ok|okay|allowed|true|safe|legal|necessary|takes?\s+to|cost\s+to)\b", re.IGNORECASE
@@ -71,10 +74,12 @@ def _complete(message: str, topic: str) -> str:
     words = _WORD.findall(message)
     if (found := _CONTINUES.match(message.strip())) is not None and len(own) <= 4 and not _has_clause(found["rest"]):
         return _replace_slot(topic, found["rest"])
-    if not own and len(words) <= 8:  # "why?", "how long?", "can you explain that?"
+    asks_us = re.search(r"\byour?\b", message, re.IGNORECASE) and not _points_back(message)  # "who are you?"
+    if not own and len(words) <= 8 and not asks_us:  # "why?", "how long?", "can you explain that?"
         return f"{' '.join(content_words(topic)) or topic} {message}"
     if len(own) <= 3 and _points_back(message):
-        return f"{' '.join(content_words(topic))} {message}"
+        # it brings its own verb, so that of the topic would only mislead: "add documents" and "how do I install it?"
+        return f"{' '.join(content_words(_VERB.sub(' ', topic)) or content_words(topic))} {message}"
     return message
 
 

@@ -11,6 +11,7 @@ from agent.generation.phrases import phrase
 from agent.generation.sentences import Kind, cut
 from agent.ideation.techniques import Technique, choose, named, techniques
 from agent.message import Line, Prompt
+from agent.surface import looks_like_question
 from retrieval.passage import Passage
 
 _LEAD_IN = re.compile(
@@ -60,12 +61,17 @@ _AFRESH = re.compile(
     r"|^\W*(?:let'?s|help\s+(?:me|us))\s+think\b|^\W*how\s+(?:could|can|might|should)\s+(?:we|i)\b",
     re.IGNORECASE,
 )
+_PROPOSES = re.compile(
+    r"^\W*(?:(?:and|or|ok|so)\s+)?(?:what\s+if|what\s+about|how\s+about|could\s+we|should\s+we|why\s+not|why\s+don'?t\s+we)\b",
+    re.IGNORECASE,
+)
 _DOUBLED = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]$", re.IGNORECASE)  # get, plan, stop
 _NO_TOPIC = frozenset(
     "idea ideas it this that something anything me us some help please brainstorm brainstorming creative fun one".split(
         " "
     )
 )
+SPARK = 0.25  # a passage less likely to have to do with the topic is noise, not a spark
 _LONGEST_TOPIC = 120  # characters: longer ones are a text, not a topic
 _MARK = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s*")
 
@@ -121,6 +127,11 @@ def topic_of(message: str) -> str:
     return "" if not known or known <= _NO_TOPIC else text
 
 
+def contributes(message: str) -> bool:
+    """Whether a message can add to a technique: any that is no question, and proposals ("what if we …?")."""
+    return not looks_like_question(message) or _PROPOSES.match(message) is not None
+
+
 def running(lines: Sequence[Line]) -> Session | None:
     """The session a conversation is in, or None."""
     technique, asked, topic, ideas = None, 0, "", list[str]()
@@ -139,7 +150,7 @@ def running(lines: Sequence[Line]) -> Session | None:
                 technique.ask(n, topic) in line.text for n in range(asked, len(technique.rounds))
             ):
                 asked += 1
-        elif technique is not None and not _is_order(line.text):
+        elif technique is not None and not _is_order(line.text) and contributes(line.text):
             ideas += _ideas_in(line.text)
     return Session(technique, topic, asked, tuple(ideas)) if technique is not None else None
 
@@ -194,6 +205,7 @@ def _spark(passages: Sequence[Passage], session: Session) -> str:
     found = [
         (unit.text, number)
         for number, passage in enumerate(passages, 1)
+        if passage.score >= SPARK
         for unit in cut(passage.text)
         if unit.kind is Kind.SENTENCE and 40 <= len(unit.text) <= 220 and not unit.announces
     ]

@@ -100,13 +100,18 @@ class LocalGenerator:
         """The prompt's token ids, and how many tokens the reply may have."""
         tokenizer = self._loaded.tokenizer
         reply = max(1, min(limits.max_tokens, self.window // 2))
-        whole = fitted(prompt, lambda shorter: len(render(messages_of(shorter), tokenizer)), self.window - reply)
-        if whole is None:
+        ids: list[int] = []
+
+        def count(shorter: Prompt) -> int:
+            ids[:] = render(messages_of(shorter), tokenizer)
+            return len(ids)
+
+        if fitted(prompt, count, self.window - reply) is None:
             raise ModelFailed(
                 f"The message is too long for {self.name}, which reads at most {self.window} tokens with its reply. "
                 "Send a shorter one."
             )
-        return render(messages_of(whole), tokenizer), reply
+        return ids, reply  # of the prompt that fitted: it was counted last
 
     async def _texts(self, ids: list[int], adapter: str | None, limits: Limits, room: int) -> AsyncGenerator[str, None]:
         until = monotonic() + limits.deadline
