@@ -126,7 +126,7 @@ def open_house(settings: Settings, notice: Notice) -> House:
     encoder, knowledge = open_knowledge(store, notice)
     read_guide(store, knowledge)
     stop = Event()
-    if knowledge.unencoded():
+    if knowledge.is_reencoding_due():
         Thread(target=_reencode, args=(knowledge, stop, notice), name="reencode", daemon=True).start()
     generator = make_generator(settings, encoder)
     manner = Manner(

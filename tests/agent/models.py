@@ -20,6 +20,8 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from agent.generation.rendering import PASSAGES_RULE
+
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
@@ -28,6 +30,7 @@ TEMPLATE = (
 CORPUS = (
     "The team thinks up ideas together and asks its questions about the documents it wrote.",
     "Wie viele Urlaubstage habe ich? Thirty days a year, and they can be carried over until March.",
+    PASSAGES_RULE,
     "user assistant system 会议 在 星期一 举行 🙂 façade naïve",
 )
 
@@ -38,7 +41,7 @@ def build_tokenizer(vocabulary: int | None = None, *, template: str | None = TEM
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet, special_tokens=list(CONTROL))
+    trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, special_tokens=list(CONTROL))
     tokenizer.train_from_iterator(CORPUS, trainer)
     if vocabulary is not None:
         trained = tokenizer.get_vocab(with_added_tokens=True)
