@@ -60,11 +60,13 @@ def parser() -> argparse.ArgumentParser:
 
     tune = command("finetune", "train Atelier's own parts from labelled data")
     parts = tune.add_subparsers(dest="part", metavar="PART", required=True)
-    for part, text in (("heads", "the intent and sentiment heads"), ("fusion", "the merging of words and vectors")):
-        added = parts.add_parser(part, help=f"train {text}")
-        added.add_argument("--data", metavar="FOLDER", help="where the public data sets are (setting ATELIER_DATA)")
-        added.add_argument("--out", metavar="FOLDER", required=True, help="where to write the trained files")
-        added.add_argument("--seed", type=int, default=0)
+    heads = parts.add_parser("heads", help="train the intent and sentiment heads")
+    heads.add_argument("--out", metavar="FOLDER", help="where to write them (<home>/heads, where they are used)")
+    fusion = parts.add_parser("fusion", help="train the merging of words and vectors")
+    fusion.add_argument("--out", metavar="FILE", required=True, help="where to write the weights, as JSON")
+    for part in (heads, fusion):
+        part.add_argument("--data", metavar="FOLDER", help="where the public data sets are (else ATELIER_DATA)")
+        part.add_argument("--seed", type=int, default=0)
 
     command("doctor", "check that everything is in order and say what to do where it is not", json=True)
     command("version", "print the version", json=True)

@@ -22,6 +22,7 @@ from connectors import backup as archive
 from connectors import privacy
 from connectors.compose import House, open_house, open_knowledge, open_store, user_name
 from connectors.settings import FILE, Settings, documented_toml, find_settings_file, load_settings
+from retrieval.encoder import TransformerEncoder
 from retrieval.errors import SettingsError, StoreError
 from retrieval.files import write_atomically
 from retrieval.ingest import IngestReport, Progress
@@ -231,19 +232,35 @@ def restore(arguments: Arguments) -> int:
 
 
 def finetune(arguments: Arguments) -> int:
-    from retrieval.encoder import TransformerEncoder
-
+    settings = load_settings(arguments.settings)
     data = Path(arguments.data or os.environ.get("ATELIER_DATA") or "../shared/data").expanduser()
-    encoder = TransformerEncoder(load_settings(arguments.settings).encoder)
-    if arguments.part == "heads":
-        from finetune.heads import train_heads
-
-        train_heads(encoder, data if data.is_dir() else None, Path(arguments.out), arguments.seed, progress=print)
-    else:
-        from finetune.fusion import train_fusion
-
-        train_fusion(data, Path(arguments.out), encoder, seed=arguments.seed, progress=print)
+    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
+    try:
+        if arguments.part == "heads":
+            _train_heads(encoder, data, Path(arguments.out or settings.home / "heads"), arguments.seed)
+        else:
+            _train_fusion(encoder, data, Path(arguments.out), arguments.seed)
+    except OSError as error:
+        raise StoreError(f"{arguments.out} cannot be written ({error.strerror}). Name another place.") from error
     return 0
+
+
+def _train_heads(encoder: TransformerEncoder, data: Path, out: Path, seed: int) -> None:
+    from finetune.heads import train_heads
+
+    if not data.is_dir():
+        print("Without the public data sets (--data FOLDER) the heads learn from the project's own rows alone.")
+    train_heads(encoder, data if data.is_dir() else None, out, seed, progress=print)
+    print("Heads in the folder `heads` of the home folder are used from the next start on.")
+
+
+def _train_fusion(encoder: TransformerEncoder, data: Path, out: Path, seed: int) -> None:
+    from finetune.fusion import train_fusion
+
+    figures = train_fusion(data, out, encoder, seed=seed, progress=print)
+    for pool, first in figures.first.items():
+        print(f"  {pool:<20} best candidate answers {first:.3f}")
+    print(f"Refusal AUROC {figures.refusal:.3f}, calibration error {figures.calibration:.3f}. Written to {out}.")
 
 
 def doctor(arguments: Arguments) -> int:

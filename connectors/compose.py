@@ -17,7 +17,7 @@ from agent.generation.generator import Generator, Limits
 from agent.memory import Memory
 from agent.message import Person, Place
 from agent.prompt import PERSONA
-from agent.understanding import Understander
+from agent.understanding import SHIPPED, Understander
 from connectors.migrations import migrate
 from connectors.settings import Settings
 from retrieval.audience import everyone
@@ -137,9 +137,17 @@ def open_house(settings: Settings, notice: Notice) -> House:
         allowed_links=settings.allowed_links,
         adapter=settings.adapter or None,
     )
-    understander = Understander(encoder)
+    understander = Understander(encoder, heads_folder(settings))
+    if understander.notice:
+        notice(understander.notice)
     colleague = Colleague(knowledge, understander, generator, store.memory, encoder.count_tokens, manner)
     return House(store, encoder, knowledge, generator, colleague, stop)
+
+
+def heads_folder(settings: Settings) -> Path:
+    """The team's own heads where they have trained some (`atelier finetune heads`), else the shipped ones."""
+    own = settings.home / "heads"
+    return own if own.exists() else SHIPPED
 
 
 def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator:

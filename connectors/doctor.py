@@ -112,9 +112,13 @@ def _encoder(settings: Settings) -> str:
 
 def _heads(settings: Settings) -> str:
     from agent.understanding import Understander
+    from connectors.compose import heads_folder
     from retrieval.encoder import TransformerEncoder
 
-    understanding = Understander(TransformerEncoder(settings.encoder)).understand("How do I reset my password?")
+    understander = Understander(TransformerEncoder(settings.encoder), heads_folder(settings))
+    if understander.notice:
+        return understander.notice
+    understanding = understander.understand("How do I reset my password?")
     return f"a question is understood as {understanding.intent} ({understanding.confidence:.0%})"
 
 
