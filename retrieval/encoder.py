@@ -6,9 +6,11 @@ works too.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,6 +21,7 @@ from retrieval.passage import Vectors
 
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published model.safetensors
+SMALLEST_VOCABULARY = 100  # pieces: any real tokenizer has more
 BATCH = 32  # texts a pass on a CPU: larger batches of sorted texts gain nothing there
 
 
@@ -50,20 +53,26 @@ class TransformerEncoder:
         logging.disable_progress_bar()  # a bar for 90 MB would be drawn over the prompt
         folder, known = (_packaged_default(), True) if name == DEFAULT else (name, False)
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        dtype = torch.float16 if self._device == "cuda" else torch.bfloat16 if _has_bf16() else torch.float32
+        on_gpu = self._device.startswith("cuda")
+        if on_gpu and not torch.cuda.is_available():
+            raise EncoderError(f'The setting `device` is "{self._device}", but torch finds no GPU. Leave it empty.')
+        dtype = torch.float16 if on_gpu else torch.bfloat16 if _has_bf16() else torch.float32
         try:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-            model: Any = AutoModel.from_pretrained(folder, dtype=dtype)
+            model: Any = AutoModel.from_pretrained(folder, dtype=dtype, use_safetensors=True)
             self._model: Any = model.to(self._device).eval()
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # whatever a broken folder makes transformers, safetensors or torch raise
             raise EncoderError(
                 f"The encoder {name!r} could not be loaded. Give `encoder` a folder that holds config.json, "
                 "tokenizer.json and model.safetensors, or a hub name this machine can reach."
             ) from error
+        if self._tokenizer.vocab_size < SMALLEST_VOCABULARY:  # transformers makes one up where the file is missing
+            raise EncoderError(f"The encoder {name!r} has no tokenizer: its folder needs tokenizer.json or vocab.txt.")
+        self._lock = Lock()  # around the tokenizer: setting its truncation while another thread reads it raises
         self.dim = int(model.config.hidden_size)
         limit = int(getattr(model.config, "max_position_embeddings", 512))
         self.max_tokens = min(limit, 256)  # all-MiniLM was trained on at most 256
-        self.id = DEFAULT if known else f"{name}@{_fingerprint(model)}"
+        self.id = DEFAULT if known else f"{name}@{_fingerprint(model, self._tokenizer)}"
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         """Vectors of `texts`, (n, dim) float32, unit rows, in the order given. Longest texts are cut at 256 tokens."""
@@ -74,9 +83,10 @@ class TransformerEncoder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         if not texts:
             return vectors
-        rows: list[list[int]] = self._tokenizer(
-            list(texts), truncation=True, max_length=self.max_tokens, return_attention_mask=False
-        )["input_ids"]
+        with self._lock:
+            rows: list[list[int]] = self._tokenizer(
+                list(texts), truncation=True, max_length=self.max_tokens, return_attention_mask=False
+            )["input_ids"]
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # unsorted batches pad away a third of the speed
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
@@ -104,11 +114,13 @@ class TransformerEncoder:
 
     def count_tokens(self, text: str) -> int:
         """Word pieces of `text`, special tokens not counted."""
-        return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
+        with self._lock:
+            return len(self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"])
 
     def pieces(self, text: str) -> list[str]:
         """The word pieces themselves: how well an encoder knows a language shows in how finely it cuts its words."""
-        cut: list[str] = self._tokenizer.tokenize(text, verbose=False)
+        with self._lock:
+            cut: list[str] = self._tokenizer.tokenize(text, verbose=False)
         return cut
 
 
@@ -134,8 +146,8 @@ def _check_published(folder: str) -> None:
         )
 
 
-def _fingerprint(model: Any) -> str:
-    digest = hashlib.sha256()
+def _fingerprint(model: Any, tokenizer: Any) -> str:
+    digest = hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
     for name, tensor in model.named_parameters():
         digest.update(name.encode())
         digest.update(tensor.detach().float().cpu().numpy().tobytes())

