@@ -1,8 +1,9 @@
 """What a message wants and how it feels: two linear heads on the one encoder pass that search uses too.
 
-A head is a multinomial logistic regression on the frozen sentence embedding and a few surface features, with one
-temperature fitted on rows and sources it was not trained on (Guo et al. 2017), so that its confidence means something.
-A head knows which encoder it was trained on; with any other encoder, plain rules stand in and say so.
+A head is a multinomial logistic regression on the frozen sentence embedding, a few surface features and hashed n-grams
+(`agent/surface.py`). One temperature, fitted on rows and sources it was not trained on (Guo et al. 2017), makes its
+confidence mean something. A head knows which encoder it was trained on; with any other, plain rules stand in and say
+so.
 """
 
 import json
@@ -40,13 +41,52 @@ _READS_AS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a head reads. dense: (n, dim + features), embedding beside surface features; grams: n rows of buckets."""
+
+    dense: NDArray[np.float32]
+    grams: tuple[NDArray[np.intp], ...]
+
+    @classmethod
+    def of(cls, embeddings: Vectors, texts: Sequence[str]) -> "Inputs":
+        """The inputs of `texts` and their embeddings, (n, dim)."""
+        features = np.array([surface.features(text) for text in texts], dtype=np.float32)
+        dense = np.hstack([embeddings, features.reshape(len(texts), len(surface.NAMES))])
+        return cls(dense, tuple(map(surface.grams, texts)))
+
+    def chosen(self, rows: Sequence[int] | NDArray[np.intp]) -> "Inputs":
+        return Inputs(self.dense[rows], tuple(self.grams[i] for i in rows))
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """weights: (dim + features, labels); gram_weights: (surface.BUCKETS, labels); bias: (labels,)."""
+
+    weights: NDArray[np.float32]
+    gram_weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def logits(self, inputs: Inputs) -> NDArray[np.float32]:
+        """(n, labels). A row of g n-grams is a vector of unit length, like the embedding: each of them weighs 1/√g."""
+        heard = [self.gram_weights[grams].sum(axis=0) / max(1, len(grams)) ** 0.5 for grams in inputs.grams]
+        result: NDArray[np.float32] = inputs.dense @ self.weights + self.bias
+        return result + np.array(heard, dtype=np.float32).reshape(result.shape)
+
+
+def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
+    """(n, labels), rows that sum to 1."""
+    exponents = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
+    result: NDArray[np.float32] = exponents / exponents.sum(axis=1, keepdims=True)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
-    """One trained head. weights: (dim + features, labels); bias: (labels,). vectors: (examples, dim), unit rows."""
+    """One trained head. vectors: (examples, dim), unit rows, the embeddings of the examples that reasons name."""
 
     labels: tuple[str, ...]
     temperature: float
-    weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
+    linear: Linear
     examples: tuple[str, ...]
     example_labels: tuple[str, ...]
     vectors: Vectors
@@ -71,8 +111,7 @@ class Head:
             head = cls(
                 labels=tuple(map(str, card["labels"])),
                 temperature=float(card["temperature"]),
-                weights=tensors["weights"].astype(np.float32),
-                bias=tensors["bias"].astype(np.float32),
+                linear=Linear(*(tensors[part].astype(np.float32) for part in ("weights", "gram_weights", "bias"))),
                 examples=tuple(str(example["text"]) for example in card["examples"]),
                 example_labels=tuple(str(example["label"]) for example in card["examples"]),
                 vectors=tensors["examples"].astype(np.float32),
@@ -87,19 +126,17 @@ class Head:
             raise ValueError("it was trained on other surface features")
         if not 0 < self.temperature < float("inf"):
             raise ValueError(f"its temperature is {self.temperature}")
-        shapes = (self.weights.shape, self.bias.shape, self.vectors.shape)
+        tensors = (self.linear.weights, self.linear.gram_weights, self.linear.bias, self.vectors)
         rows, classes = dim + len(surface.NAMES), len(self.labels)
-        if shapes != ((rows, classes), (classes,), (len(self.examples), dim)):
-            raise ValueError(f"its tensors have the shapes {shapes}")
-        if not all(np.isfinite(tensor).all() for tensor in (self.weights, self.bias, self.vectors)):
+        expected = ((rows, classes), (surface.BUCKETS, classes), (classes,), (len(self.examples), dim))
+        if tuple(tensor.shape for tensor in tensors) != expected:
+            raise ValueError(f"its tensors have other shapes than {expected}")
+        if not all(np.isfinite(tensor).all() for tensor in tensors):
             raise ValueError("its tensors hold numbers that are not finite")
 
-    def probabilities(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Calibrated probabilities, (n, labels), of inputs (n, dim + features)."""
-        logits = (inputs @ self.weights + self.bias) / self.temperature
-        exponents = np.exp(logits - logits.max(axis=1, keepdims=True))
-        result: NDArray[np.float32] = exponents / exponents.sum(axis=1, keepdims=True)
-        return result
+    def probabilities(self, inputs: Inputs) -> NDArray[np.float32]:
+        """Calibrated probabilities, (n, labels)."""
+        return probabilities(self.linear.logits(inputs), self.temperature)
 
     def nearest(self, embedding: NDArray[np.float32], label: str) -> str | None:
         """The known example that is nearest to `embedding`, where it is near at all and carries `label`."""
@@ -109,13 +146,6 @@ class Head:
         best = int(similarities.argmax())
         near = similarities[best] >= _NEAR and self.example_labels[best] == label
         return self.examples[best] if near else None
-
-
-def inputs_of(embeddings: Vectors, texts: Sequence[str]) -> NDArray[np.float32]:
-    """What a head reads, (n, dim + features): embeddings beside the surface features of the same texts."""
-    if not texts:
-        return np.empty((0, embeddings.shape[1] + len(surface.NAMES)), dtype=np.float32)
-    return np.hstack([embeddings, np.stack([surface.features(text) for text in texts])])
 
 
 class Understander:
@@ -161,7 +191,7 @@ class Understander:
     def _understand(self, texts: Sequence[str], embeddings: Vectors) -> list[Understanding]:
         if self._intent is None or self._sentiment is None:
             return [_by_rules(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
-        inputs = inputs_of(embeddings, texts)
+        inputs = Inputs.of(embeddings, texts)
         intents, sentiments = self._intent.probabilities(inputs), self._sentiment.probabilities(inputs)
         understood = []
         for text, embedding, wish, mood in zip(texts, embeddings, intents, sentiments, strict=True):

@@ -1,6 +1,6 @@
 """Train the intent and sentiment heads: labelled rows in, a sealed folder of safetensors and JSON out.
 
-Each head is an L2-regularised multinomial logistic regression on the frozen embedding beside the surface features: it
+Each head is an L2-regularised multinomial logistic regression on the frozen embedding, surface features and n-grams: it
 is convex, so a seed gives the same head; a small network in its place won on some sources and lost on others. The
 temperature and the figures come from rows the measured head had not seen: sources left out whole, and the project's own
 rows in folds.
@@ -18,10 +18,11 @@ import numpy as np
 import safetensors.numpy
 import torch
 from numpy.typing import NDArray
+from torch.nn.functional import embedding_bag
 
 from agent import surface
 from agent.message import Intent, Sentiment
-from agent.understanding import inputs_of
+from agent.understanding import Inputs, Linear, probabilities
 from finetune.heads_data import LICENCES, OWN, Kind, Row, own_rows, shared_rows
 from retrieval.encoder import Encoder
 from retrieval.errors import StoreError
@@ -30,12 +31,12 @@ from retrieval.passage import Vectors
 
 LABELS: dict[Kind, tuple[str, ...]] = {"intent": tuple(Intent), "sentiment": tuple(Sentiment)}
 CAPS: dict[Kind, int] = {"intent": 300, "sentiment": 150}  # rows a source and label: more gains nothing
-L2: dict[Kind, float] = {"intent": 3e-5, "sentiment": 3e-4}
+L2: dict[Kind, float] = {"intent": 1e-5, "sentiment": 2e-4}
 OWN_WEIGHT: dict[Kind, float] = {"intent": 3.0, "sentiment": 8.0}  # own rows are few, and in the register that counts
 DOUBT_WEIGHT = 2.0  # of the rows without a label, against any one label: at 1, keyboard noise still sounds sure
 FOLDS = 5
 BATCH = 512  # texts between two words of progress
-Matrix = NDArray[np.float64]
+Logits = NDArray[np.float32]
 Progress = Callable[[str], None]
 
 
@@ -66,17 +67,6 @@ class HeadsReport:
     folder: Path
     seconds: float
     heads: tuple[HeadReport, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """weights: (inputs, labels); bias: (labels,)."""
-
-    weights: Matrix
-    bias: Matrix
-
-    def logits(self, inputs: Matrix) -> Matrix:
-        return inputs @ self.weights + self.bias
 
 
 def train_heads(
@@ -119,7 +109,7 @@ def _train(
     vectors = embed(
         encoder, [row.text for row in rows], lambda done: progress(f"{kind}: {done:,} of {len(rows):,} rows read")
     )
-    inputs = inputs_of(vectors, [row.text for row in rows]).astype(np.float64)
+    inputs = Inputs.of(vectors, [row.text for row in rows])
     progress(f"{kind}: measuring on rows and sources left out")
     unseen = left_out(kind, inputs, rows, seed)
     temperature = fit_temperature(unseen, labels)
@@ -132,8 +122,9 @@ def _train(
         )
     shown = [i for i, row in enumerate(own) if row.label is not None] if kind == "intent" else []  # named in reasons
     tensors: dict[str, NDArray[np.generic]] = {
-        "weights": fitted.weights.astype(np.float32),
-        "bias": fitted.bias.astype(np.float32),
+        "weights": fitted.weights,
+        "gram_weights": fitted.gram_weights.astype(np.float16),
+        "bias": fitted.bias,
         "examples": vectors[shown].astype(np.float16),
     }
     counts = Counter(row.source for row in rows)
@@ -160,21 +151,29 @@ def embed(encoder: Encoder, texts: Sequence[str], progress: Callable[[int], None
     return np.vstack(parts)
 
 
-def fit(kind: Kind, inputs: Matrix, rows: Sequence[Row]) -> Fitted:
+def fit(kind: Kind, inputs: Inputs, rows: Sequence[Row]) -> Linear:
     """Logistic regression by L-BFGS. Every label weighs the same; a row without a label pulls to "any of them"."""
     labels = LABELS[kind]
     doubt = 1 / len(labels)
     wanted = [[doubt if row.label is None else float(row.label == label) for label in labels] for row in rows]
-    targets, given = torch.tensor(wanted, dtype=torch.float64), torch.from_numpy(inputs)
+    targets, dense = torch.tensor(wanted, dtype=torch.float64), torch.from_numpy(inputs.dense).double()
+    counts = [len(grams) for grams in inputs.grams]
+    buckets = torch.from_numpy(np.concatenate(inputs.grams)).long()
+    starts = torch.from_numpy(np.cumsum([0, *counts[:-1]]))
+    each = torch.from_numpy(np.repeat([max(1, count) ** -0.5 for count in counts], counts))
     share = torch.from_numpy(_weights(rows, OWN_WEIGHT[kind]))
-    weights = torch.zeros(inputs.shape[1], len(labels), dtype=torch.float64, requires_grad=True)
-    bias = torch.zeros(len(labels), dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights, bias], max_iter=300, line_search_fn="strong_wolfe")
+    weights, gram_weights, bias = (
+        torch.zeros(*shape, len(labels), dtype=torch.float64, requires_grad=True)
+        for shape in ((dense.shape[1],), (surface.BUCKETS,), ())
+    )
+    optimizer = torch.optim.LBFGS([weights, gram_weights, bias], max_iter=300, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         optimizer.zero_grad()
-        likelihood = (targets * torch.log_softmax(given @ weights + bias, dim=1)).sum(dim=1)
-        value = L2[kind] * (weights**2).sum() - (share * likelihood).sum()
+        logits = dense @ weights + bias
+        logits = logits + embedding_bag(buckets, gram_weights, starts, mode="sum", per_sample_weights=each)
+        likelihood = (targets * torch.log_softmax(logits, dim=1)).sum(dim=1)
+        value = L2[kind] * ((weights**2).sum() + (gram_weights**2).sum()) - (share * likelihood).sum()
         value.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         return value
 
@@ -184,17 +183,17 @@ def fit(kind: Kind, inputs: Matrix, rows: Sequence[Row]) -> Fitted:
         optimizer.step(loss)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     finally:
         torch.set_num_threads(threads)
-    return Fitted(weights.detach().numpy(), bias.detach().numpy())
+    return Linear(*(tensor.detach().float().numpy() for tensor in (weights, gram_weights, bias)))
 
 
-def _weights(rows: Sequence[Row], own: float) -> Matrix:
+def _weights(rows: Sequence[Row], own: float) -> NDArray[np.float64]:
     weights = np.array([own if row.source == OWN else 1.0 for row in rows])
     totals: Counter[str | None] = Counter()
     for row, weight in zip(rows, weights, strict=True):
         totals[row.label] += weight
     shares = np.array([weight / totals[row.label] for row, weight in zip(rows, weights, strict=True)])
     shares[[row.label is None for row in rows]] *= DOUBT_WEIGHT
-    result: Matrix = shares / shares.sum()
+    result: NDArray[np.float64] = shares / shares.sum()
     return result
 
 
@@ -205,36 +204,35 @@ class Unseen:
     source: str
     how: str
     rows: tuple[Row, ...]
-    logits: Matrix
+    logits: Logits
 
 
-def left_out(kind: Kind, inputs: Matrix, rows: Sequence[Row], seed: int) -> list[Unseen]:
+def left_out(kind: Kind, inputs: Inputs, rows: Sequence[Row], seed: int) -> list[Unseen]:
     """Each public source by a head trained without it, and the project's own rows by folds."""
-    sources = np.array([row.source for row in rows])
-    labelled = np.array([row.label is not None for row in rows])
+    everything = range(len(rows))
     found = []
     for source in sorted({row.source for row in rows if row.label is not None and row.source != OWN}):
-        away = sources == source
-        logits = _without(kind, inputs, rows, away, away & labelled)
-        found.append(Unseen(source, "source left out of training", _chosen(rows, away & labelled), logits))
+        away = [i for i in everything if rows[i].source == source]
+        asked = [i for i in away if rows[i].label is not None]
+        logits = without(kind, inputs, rows, away, asked)
+        found.append(Unseen(source, "source left out of training", tuple(rows[i] for i in asked), logits))
     folds = np.random.default_rng(seed).permutation(len(rows)) % FOLDS
-    own = (sources == OWN) & labelled
-    logits = np.empty((len(rows), len(LABELS[kind])))
+    asked_rows: list[Row] = []
+    parts = []
     for fold in range(FOLDS):
-        away = (sources == OWN) & (folds == fold)
-        logits[away & labelled] = _without(kind, inputs, rows, away, away & labelled)
-    found.append(Unseen(OWN, f"{FOLDS} folds", _chosen(rows, own), logits[own]))
+        away = [i for i in everything if rows[i].source == OWN and folds[i] == fold]
+        asked = [i for i in away if rows[i].label is not None]
+        parts.append(without(kind, inputs, rows, away, asked))
+        asked_rows += [rows[i] for i in asked]
+    found.append(Unseen(OWN, f"{FOLDS} folds", tuple(asked_rows), np.vstack(parts)))
     return found
 
 
-def _without(
-    kind: Kind, inputs: Matrix, rows: Sequence[Row], away: NDArray[np.bool_], asked: NDArray[np.bool_]
-) -> Matrix:
-    return fit(kind, inputs[~away], _chosen(rows, ~away)).logits(inputs[asked])
-
-
-def _chosen(rows: Sequence[Row], which: NDArray[np.bool_]) -> tuple[Row, ...]:
-    return tuple(row for row, taken in zip(rows, which, strict=True) if taken)
+def without(kind: Kind, inputs: Inputs, rows: Sequence[Row], away: Sequence[int], asked: Sequence[int]) -> Logits:
+    """What a head trained without the rows `away` says of the rows `asked`: logits, (asked, labels)."""
+    hidden = set(away)
+    rest = [i for i in range(len(rows)) if i not in hidden]
+    return fit(kind, inputs.chosen(rest), [rows[i] for i in rest]).logits(inputs.chosen(asked))
 
 
 def fit_temperature(unseen: Sequence[Unseen], labels: Sequence[str]) -> float:
@@ -251,12 +249,6 @@ def fit_temperature(unseen: Sequence[Unseen], labels: Sequence[str]) -> float:
     return float(min(np.geomspace(0.3, 10.0, 141), key=loss))
 
 
-def probabilities(logits: Matrix, temperature: float = 1.0) -> Matrix:
-    exponents = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    result: Matrix = exponents / exponents.sum(axis=1, keepdims=True)
-    return result
-
-
 def figures_of(part: Unseen, labels: Sequence[str], temperature: float) -> Figures:
     """Accuracy, macro-F1 over the labels the rows hold, and calibration error."""
     chances = probabilities(part.logits, temperature)
@@ -269,7 +261,7 @@ def figures_of(part: Unseen, labels: Sequence[str], temperature: float) -> Figur
     )
 
 
-def calibration_error(chances: Matrix, hit: NDArray[np.bool_], bins: int = 10) -> float:
+def calibration_error(chances: Logits, hit: NDArray[np.bool_], bins: int = 10) -> float:
     """Mean distance of confidence from accuracy over equal-width bins, each weighted by its rows."""
     confidence = chances.max(axis=1)
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)

@@ -18,15 +18,16 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
+from agent import surface
 from agent.message import Intent, Move, Understanding
 from agent.policy import decide
-from agent.understanding import Understander, inputs_of
+from agent.understanding import Inputs, Understander
 from finetune.heads import (
     CAPS,
     FOLDS,
     LABELS,
     Figures,
-    Matrix,
+    Logits,
     Unseen,
     embed,
     figures_of,
@@ -51,7 +52,7 @@ MOVES = {
     Intent.HELP: {Move.CHAT},
     Intent.OUT_OF_SCOPE: {Move.CHAT},
 }
-Learner = Callable[[list[int], list[int]], Matrix]  # rows to train on, rows to label -> logits
+Learner = Callable[[list[int], list[int]], Logits]  # rows to train on, rows to label -> logits
 
 
 class Bench:
@@ -63,19 +64,20 @@ class Bench:
         self.trained = len(trained)
         texts = [row.text for row in self.rows]
         vectors = embed(encoder, texts, lambda _: None)
-        self.inputs = inputs_of(vectors, texts).astype(np.float64)
-        self.dim = encoder.dim
+        self.inputs = Inputs.of(vectors, texts)
+        no_features, no_grams = np.zeros((len(texts), len(surface.NAMES)), np.float32), np.empty(0, np.intp)
+        self.bare = Inputs(np.hstack([vectors, no_features]), (no_grams,) * len(texts))
         self.learners: dict[str, Learner] = {
             "majority": self.majority,
             "TF-IDF + logistic": self.tfidf,
-            "embedding alone": lambda train, ask: self.head(train, ask, self.inputs[:, : self.dim]),
+            "embedding alone": lambda train, ask: self.head(train, ask, self.bare),
             "Atelier": lambda train, ask: self.head(train, ask, self.inputs),
         }
 
-    def head(self, train: list[int], ask: list[int], inputs: Matrix) -> Matrix:
-        return fit(self.kind, inputs[train], [self.rows[i] for i in train]).logits(inputs[ask])
+    def head(self, train: list[int], ask: list[int], inputs: Inputs) -> Logits:
+        return fit(self.kind, inputs.chosen(train), [self.rows[i] for i in train]).logits(inputs.chosen(ask))
 
-    def tfidf(self, train: list[int], ask: list[int]) -> Matrix:
+    def tfidf(self, train: list[int], ask: list[int]) -> Logits:
         known = [i for i in train if self.rows[i].label is not None]
         features = FeatureUnion(
             [
@@ -90,7 +92,7 @@ class Bench:
         result[:, [LABELS[self.kind].index(label) for label in model.classes_]] = np.maximum(logs, -30)
         return result
 
-    def majority(self, train: list[int], ask: list[int]) -> Matrix:
+    def majority(self, train: list[int], ask: list[int]) -> Logits:
         counts = Counter(self.rows[i].label for i in train if self.rows[i].label is not None)
         shares = np.array([counts[label] + 1e-9 for label in LABELS[self.kind]])
         return np.tile(np.log(shares / shares.sum()), (len(ask), 1))
@@ -125,13 +127,13 @@ class Bench:
 
     def _temperature(self) -> float:
         rows = self.rows[: self.trained]
-        return fit_temperature(left_out(self.kind, self.inputs[: self.trained], rows, 0), LABELS[self.kind])
+        return fit_temperature(left_out(self.kind, self.inputs.chosen(range(self.trained)), rows, 0), LABELS[self.kind])
 
     def _labelled(self, chosen: Sequence[int]) -> list[int]:
         return [i for i in chosen if self.rows[i].label is not None]
 
     def _row(
-        self, learner: str, source: str, evidence: str, away: list[int], logits: Matrix, temperature: float
+        self, learner: str, source: str, evidence: str, away: list[int], logits: Logits, temperature: float
     ) -> dict[str, Cell]:
         part = Unseen(source, evidence, tuple(self.rows[i] for i in away), logits)
         result: Figures = figures_of(part, LABELS[self.kind], temperature)
