@@ -1,4 +1,4 @@
-"""Passages that say different things: near-duplicates dropped, the rest spread out."""
+"""Passages that say different things: what repeats an earlier one is dropped."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,6 @@ from retrieval.passage import Vectors
 from retrieval.tokens import words
 
 Places = NDArray[np.int64]
-
-
-def mmr(relevance: NDArray[np.floating], vectors: Vectors, k: int, *, trade: float = 0.7) -> Places:
-    """Up to `k` places in the order to show them: maximal marginal relevance (Carbonell & Goldstein 1998).
-
-    relevance: (n,), 0..1. vectors: (n, dim), unit rows. trade: 1 ranks by relevance alone, 0 by difference from what
-    was already picked. Ties go to the earlier place.
-    """
-    left = np.asarray(relevance, dtype=np.float64) * trade
-    nearest = np.zeros(len(left))
-    picked: list[int] = []
-    for _ in range(min(k, len(left))):
-        best = int(np.argmax(left - (1 - trade) * nearest))
-        picked.append(best)
-        left[best] = -np.inf
-        nearest = np.maximum(nearest, vectors @ vectors[best])
-    return np.array(picked, dtype=np.int64)
 
 
 def distinct(vectors: Vectors, texts: Sequence[str], *, cosine: float = 0.95, shared: float = 0.8) -> Places:

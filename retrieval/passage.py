@@ -1,6 +1,6 @@
 """The ground floor's values: sections that loaders read, chunks that the splitter cuts, passages that search finds."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -67,9 +67,6 @@ class Passage:
     audience: str
     score: float
     similarity: float | None = None
-
-    def scored(self, score: float) -> Self:
-        return replace(self, score=score)
 
 
 @dataclass(frozen=True, slots=True)
