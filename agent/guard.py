@@ -52,6 +52,7 @@ class StreamCleaner:
         self._visible = VisibleText()
         self._open = _OpenMarkup()
         self._held: list[str] = []
+        self._may_be_fence = True  # so far only characters that a fence begins with are held
         self._lead: str | None = ""  # what is out of the present line, while that is only indentation
         self._fence = ""  # the mark that opened the code block we are in
         self._in_key = False
@@ -61,6 +62,7 @@ class StreamCleaner:
         out: list[str] = []
         for c in self._visible.feed(piece):
             self._held.append(c)
+            self._may_be_fence = self._may_be_fence and c in _MAY_BEGIN_FENCE
             if c == "\n" or (c in " \t" and self._may_cut()):
                 out.append(self._release())
             else:
@@ -74,13 +76,14 @@ class StreamCleaner:
     def _may_cut(self) -> bool:
         if self._fence or self._in_key:
             return False
-        if self._lead is not None and all(c in _MAY_BEGIN_FENCE for c in self._held):
-            return False  # it may become a fence
+        if self._lead is not None and self._may_be_fence:
+            return False
         return self._open.closed
 
     def _release(self) -> str:
         unit = "".join(self._held)
         self._held.clear()
+        self._may_be_fence = True
         self._open = _OpenMarkup()
         if self._in_key:
             self._in_key = _KEY_LINE.fullmatch(unit) is not None

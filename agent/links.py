@@ -26,14 +26,17 @@ _FILES = re.compile(
 )
 _IN_SENTENCES = re.compile("At|Be|In|Me|So|To|Us|Id|Co")  # "Stop.In the end": a forgotten space, not a host
 
-_LABEL = r"((?:[^\[\]]|\[[^\[\]]{0,300}\]){0,600})"
-_TARGET = r"\(\s*(<[^<>]*>|[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)\s*(?:\"[^\"]*\"|'[^']*'|\([^()]*\))?\s*\)"
+# Possessive quantifiers and closing marks looked for first keep matching linear on a long hostile line.
+_LABEL = r"((?:[^\[\]]|\[[^\[\]]{0,300}+\]){0,600}+)"
+_TARGET = (
+    r"\(\s*+(<[^<>]*+>|[^\s()<>]*+(?:\([^\s()<>]*+\)[^\s()<>]*+)*+)\s*+(?:\"[^\"]*+\"|'[^']*+'|\([^()]*+\))?+\s*+\)"
+)
 _IMAGE = re.compile(rf"!\[{_LABEL}\]{_TARGET}")
 _LINK = re.compile(rf"\[{_LABEL}\]{_TARGET}")
 _TAG = re.compile(
     r"(?i)</?(?:a|applet|area|audio|base|body|button|embed|form|frame|frameset|head|html|iframe|image|img|input|link|"
     r"map|marquee|math|meta|object|picture|portal|script|source|style|svg|template|track|use|video)(?=[\s/>])[^<>]*>"
-    r"|<\w[^<>]*?[\s/\"'](?:href|src|srcset|style|action|formaction|background|poster|data|on\w+)\s*=[^<>]*>"
+    r"|<\w(?=[^<>]*>)[^<>]*?[\s/\"'](?:href|src|srcset|style|action|formaction|background|poster|data|on\w+)\s*=[^<>]*>"
 )
 _SLACK = re.compile(r"<([!@#])([^<>|\n]*)(?:\|([^<>\n]*))?>")
 _SLACK_LINK = re.compile(r"<((?:https?|mailto|tel|slack|tg)[^<>|\s]*)\|([^<>\n]*)>", re.IGNORECASE)
@@ -41,9 +44,9 @@ _MENTION = re.compile(r"([@\uff20\ufe6b])(?=(?:channel|here|everyone|all|group|t
 _SCRIPT = re.compile(rf"(?i)\b(javascript|vbscript|mailto|data(?={_COLON}\s?[\w.+-]+/[\w.+-]+[;,])){_COLON}(?=\S)")
 _AUTHORITY = r"[^\s/?#<>\"'`\\|\uff0f\u2044\u2215]+"
 _SCHEME = (
-    rf"(?:(?:[^\W\d_][\w+.-]*)?{_COLON}{_SLASH}{{2,}}"  # any scheme with //
+    rf"(?:(?:[^\W\d_][\w+.-]{{0,40}})?{_COLON}{_SLASH}{{2,}}"  # any scheme with //
     rf"|https?{_COLON}{_SLASH}?(?=\w)"  # browsers forgive missing slashes
-    rf"|(?<![:/\w]){_SLASH}{{2,}}(?=\w[\w-]*{_DOT}))"  # //host of the page's own scheme
+    rf"|(?<![:\w/\\\uff0f\u2044\u2215]){_SLASH}{{2,}}(?=\w[\w-]*{_DOT}))"  # //host of the page's own scheme
 )
 _URL = re.compile(rf"((?:{_SCHEME})+)({_AUTHORITY})", re.IGNORECASE)
 _CODE_URL = re.compile(rf"((?:(?:https?|ftps?|hxxps?|wss?){_COLON}{_SLASH}*)+)({_AUTHORITY})", re.IGNORECASE)

@@ -12,7 +12,9 @@ PERSONA = (
     "questions first, and offer your own ideas only after theirs."
 )
 
-_FENCE = "```"
+# A mark that begins or ends a code block, or a code span within its line.
+_CODE = re.compile(r"`{3,}|(?<![^\n])[ \t>]*~{3,}|(?<!`)`[^`\n]+`(?!`)")
+_FENCES = ("```", "~~~")
 # A citation as a generator writes it: [2], [1, 3]. After a word or in code it is an index (`row[2]`), not a citation.
 _CITATION = re.compile(r"[ \t]*(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
 
@@ -38,23 +40,30 @@ def label(passage: Passage) -> str:
 class Citations:
     """Renumbers a reply's citations while it streams: sources count from 1 in the order in which they are first cited.
 
-    A citation of a passage that was not given is removed.
+    A citation of a passage that was not given is removed; code keeps its brackets.
     """
 
     def __init__(self, passages: Sequence[Passage]) -> None:
         self._passages = passages
         self._numbers: dict[int, int] = {}  # number in the prompt -> number in the reply
-        self._in_code = False
+        self._fence = ""  # the mark that opened the code block we are in
+        self._last = "\n"
 
     def renumber(self, text: str) -> str:
-        """The next stretch of the reply, which never ends within a citation or a code fence."""
-        parts = text.split(_FENCE)
-        for i, part in enumerate(parts):
-            if i:
-                self._in_code = not self._in_code
-            if not self._in_code:
-                parts[i] = _CITATION.sub(self._replace, part)
-        return _FENCE.join(parts)
+        """The next stretch of the reply, which never ends within a citation, a code span or a fence."""
+        text = self._last + text  # whether a line begins here decides whether `~~~` is a fence
+        parts, end = [], 1
+        for code in _CODE.finditer(text, 1):
+            parts += [self._prose(text[end : code.start()]), code[0]]
+            end = code.end()
+            mark = code[0].lstrip(" \t>")[:3]
+            if mark in _FENCES and self._fence in ("", mark):
+                self._fence = "" if self._fence else mark
+        self._last = text[-1]
+        return "".join([*parts, self._prose(text[end:])])
+
+    def _prose(self, text: str) -> str:
+        return text if self._fence else _CITATION.sub(self._replace, text)
 
     def _replace(self, found: re.Match[str]) -> str:
         cited = [int(number) for number in found[1].split(",")]

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator
 
 from agent.generation.generator import Generator, Limits, Piece
 from agent.message import Prompt
 from retrieval.errors import GeneratorError, ModelFailed, Overloaded
+
+_log = logging.getLogger(__name__)
 
 
 class FallbackGenerator:
@@ -26,7 +29,7 @@ class FallbackGenerator:
         return self._primary.name
 
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
-        """Pieces of `primary`, or after its failure those of `fallback`, the first of which replaces and says why."""
+        """Pieces of `primary`, or after its failure those of `fallback`: the first replaces and says why."""
         try:
             # An abandoned inner generator would hold its slot in the model until it is collected.
             async with contextlib.aclosing(
@@ -34,10 +37,12 @@ class FallbackGenerator:
             ) as pieces:
                 async for piece in pieces:
                     yield piece
-        except GeneratorError as error:
+        except Exception as error:  # noqa: BLE001 - a model's libraries may raise anything
+            if not isinstance(error, GeneratorError):
+                _log.error("The language model raised %s.", type(error).__name__)  # its words may quote the prompt
             notice = f"{_reason(error)} This reply was made without the language model."
             async for piece in self._fallback.stream(prompt, None, limits):
-                yield Piece(piece.text, replaces=bool(notice), notice=notice)
+                yield Piece(piece.text, replaces=bool(notice), notice=notice, by=self._fallback.name)
                 notice = ""
 
     async def _in_time(self, pieces: AsyncGenerator[Piece, None], limits: Limits) -> AsyncGenerator[Piece, None]:
@@ -55,7 +60,7 @@ class FallbackGenerator:
                 yield piece
                 patience = max(end - clock(), 0.0)
         finally:
-            with contextlib.suppress(GeneratorError):
+            with contextlib.suppress(Exception):
                 await pieces.aclose()
 
     async def close(self) -> None:
@@ -63,7 +68,7 @@ class FallbackGenerator:
         await self._fallback.close()
 
 
-def _reason(error: GeneratorError) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, Overloaded):
         return "The language model is busy."
     return str(error) if isinstance(error, ModelFailed) else "The language model failed."

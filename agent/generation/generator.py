@@ -12,12 +12,13 @@ class Piece:
     """A stretch of the reply, to be appended to what came before.
 
     replaces: this piece starts the reply over (what was shown so far is void). notice: an open word about the reply
-    that belongs beside it, not into it.
+    that belongs beside it, not into it. by: who worded it, where that is another than the generator asked.
     """
 
     text: str
     replaces: bool = False
     notice: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

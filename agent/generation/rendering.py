@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from agent.message import Line, Move, Prompt
+from agent.message import Intent, Line, Move, Prompt
 from agent.prompt import label
 from retrieval.errors import ModelFolderError
 from retrieval.passage import Passage
@@ -24,6 +24,22 @@ NO_PASSAGES = "(No passage of the team's documents was found for this message. S
 GUIDANCE = {
     Move.IDEATE: "(Ideas are wanted: ask one good question first, then offer at most three ideas, unlike each other.)",
     Move.CLARIFY: "(It is not clear what is meant: ask one short question back.)",
+    Move.CAPTURE: (
+        "(This is feedback or a complaint, kept with the conversation: say so in one or two sentences, and promise no "
+        "more.)"
+    ),
+    Move.ESCALATE: (
+        "(A person is wanted. You cannot call one from here: say so honestly, and ask them to turn to their team. "
+        "Invent no name and no contact.)"
+    ),
+}
+CHAT_GUIDANCE = {
+    Intent.HELP: (
+        "(They ask what you can do: answer questions from the team's documents with their sources, help to think with "
+        "creativity techniques, and take feedback. `atelier ingest FOLDER` adds documents, /help lists the commands. "
+        "Name nothing beyond this.)"
+    ),
+    Intent.OUT_OF_SCOPE: "(You cannot act outside this chat: say so, and offer what you can do in it.)",
 }
 SPOKE_FIRST = "(You wrote first.)"  # many templates allow no conversation that the assistant begins
 CUT = 8  # lines cut at a time from a long history: its start stays the same for four turns, and so does the cache
@@ -40,6 +56,7 @@ COMMON_CONTROL = re.compile(
     r"|</?(?:think|tool_call|tool_response)>",
     re.IGNORECASE,
 )
+_FENCE_MARK = re.compile(r"<\s*/?\s*passages", re.IGNORECASE)
 _BREAK = "\u200b"  # a zero-width space: parts a token from itself, and is not seen
 
 
@@ -80,13 +97,15 @@ def _last_turn(prompt: Prompt) -> str:
     parts.append(prompt.message.strip())
     if prompt.move is Move.ANSWER and not prompt.passages:
         parts.append(NO_PASSAGES)
-    if prompt.move in GUIDANCE:
-        parts.append(GUIDANCE[prompt.move])
+    guidance = CHAT_GUIDANCE.get(prompt.intent) if prompt.move is Move.CHAT else GUIDANCE.get(prompt.move)
+    if guidance:
+        parts.append(guidance)
     return "\n\n".join(parts)
 
 
 def _numbered(number: int, passage: Passage) -> str:
-    return f"[{number}] {' '.join(label(passage).split())}\n{quoted(passage.text)}"
+    place = " ".join(label(passage).split())
+    return neutralised(quoted(f"[{number}] {place}\n{passage.text.strip()}"), _FENCE_MARK)
 
 
 def quoted(text: str) -> str:
@@ -174,7 +193,8 @@ def _templated(messages: Sequence[ChatMessage], tokenizer: Any) -> str:
 def fitted(prompt: Prompt, count: Callable[[Prompt], int], room: int) -> Prompt | None:
     """The prompt with as much of its history and passages as fits into `room` tokens, or None if nothing helps.
 
-    Old lines go first, several at a time; then the passages that fit least. The message always stays whole.
+    Old lines go first, several at a time; then passages from the last on, so that the others keep their numbers. The
+    message always stays whole.
     """
     lines = prompt.history.lines
     for dropped in range(0, len(lines) + CUT, CUT):

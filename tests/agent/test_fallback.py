@@ -15,9 +15,8 @@ PROMPT = Prompt("", History(), "Hello", Intent.ASK, Move.ANSWER)
 class Scripted:
     """Says `words`; each that is a number is a pause in seconds, each that is an error is raised."""
 
-    name = "scripted"
-
-    def __init__(self, *script):
+    def __init__(self, *script, name="scripted"):
+        self.name = name
         self.script = script
         self.stopped = False
 
@@ -68,6 +67,30 @@ async def test_the_fallback_starts_the_reply_over_and_says_why(script, why):
     assert why in notice
     assert "without the language model" in notice
     assert primary.stopped
+
+
+async def test_any_error_of_the_model_is_a_failure_and_its_words_stay_out_of_the_log(caplog):
+    primary = Scripted("half a ", RuntimeError("CUDA out of memory while reading 'my salary'"))
+    text, notice = await said(FallbackGenerator(primary, Scripted("spare")))
+    assert text == "spare"
+    assert notice.startswith("The language model failed.")
+    assert "RuntimeError" in caplog.text
+    assert "salary" not in caplog.text + notice
+
+
+async def test_a_cancelled_reply_is_not_given_by_the_fallback():
+    pieces = FallbackGenerator(Scripted(30.0, "late"), Scripted("spare")).stream(PROMPT, None, Limits())
+    waiting = asyncio.create_task(anext(pieces))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
+async def test_pieces_say_when_the_fallback_worded_them():
+    broken = FallbackGenerator(Scripted("half a ", ModelFailed("Broke.")), Scripted("two ", "words", name="spare"))
+    by = [piece.by async for piece in broken.stream(PROMPT, None, Limits())]
+    assert by == ["", "spare", "spare"]
 
 
 async def test_stopping_early_stops_the_model():

@@ -25,6 +25,9 @@ THREE = [passage(1), passage(2), passage(3)]
         ("One of two [7, 2].", "One of two [1].", [102]),
         ("Use `row[2]` and rows[1] here.", "Use `row[2]` and rows[1] here.", []),
         ("```\nx = [1]\n```\nas shown [3]", "```\nx = [1]\n```\nas shown [1]", [103]),
+        ("~~~\nx = [1]\n```\n~~~\nas shown [3]", "~~~\nx = [1]\n```\n~~~\nas shown [1]", [103]),
+        ("Use `row [2]` as said [3].", "Use `row [2]` as said [1].", [103]),
+        ("About ~~~ 5 [3] and a ` [2].", "About ~~~ 5 [1] and a ` [2].", [103, 102]),
         ("No sources at all.", "No sources at all.", []),
     ],
 )
@@ -35,7 +38,7 @@ def test_citations_are_renumbered_in_order_of_first_mention(said: str, shown: st
     assert [source.number for source in citations.sources] == list(range(1, len(cited) + 1))
 
 
-@given(st.lists(st.sampled_from(["word ", "[1] ", "[2] ", "[3] ", "[9] ", "``` ", "x[1] ", "\n"])))
+@given(st.lists(st.sampled_from(["word ", "[1] ", "[2] ", "[3] ", "[9] ", "``` ", "~~~ ", "`x [1]` ", "x[1] ", "\n"])))
 def test_a_stream_gives_what_the_whole_text_gives(pieces: list[str]) -> None:
     whole, stream = Citations(THREE), Citations(THREE)
     together = whole.renumber("".join(pieces))
