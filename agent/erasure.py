@@ -6,7 +6,6 @@ What other people wrote stays as they wrote it, also where it quotes the forgott
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +15,6 @@ from agent.memory_tables import (
     StoredHistory,
     StoredLine,
     accounts,
-    erasures,
     feedback,
     persons,
     places,
@@ -30,6 +28,7 @@ TELLING = 18  # UTF-8 bytes from which a sentence is somebody's own: "Thank you!
 _HEAD = 6  # characters that index the telling sentences
 _PART = 500  # turns read at a time
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_LOCK = 0xA7E11E13  # PostgreSQL's advisory lock that orders these acts, any number of our own
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +94,21 @@ class _Theirs:
     sources: frozenset[str]
 
 
-def erase(connection: Connection, person: str, erasure: str, sources: Collection[str]) -> Forgotten:
+def lock_memory(connection: Connection, *, exclusive: bool = False) -> None:
+    """First in every write transaction on turns: those that keep words run side by side, one that deletes runs alone.
+
+    On SQLite every write transaction runs alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        lock = sa.func.pg_advisory_xact_lock if exclusive else sa.func.pg_advisory_xact_lock_shared
+        connection.execute(sa.select(lock(_LOCK)))
+
+
+def erase(connection: Connection, person: str, sources: Collection[str]) -> Forgotten:
     """Delete everything about `person`. `sources`: of documents made from their words, deleted already.
 
-    `erasure`: the id of this act, in the order of turn ids. Call inside a write transaction.
+    Call inside a write transaction that holds memory's lock exclusively.
     """
-    # On PostgreSQL the lock makes a turn of theirs that is being kept just now wait, and then fail.
-    connection.execute(sa.select(persons.c.id).where(persons.c.id == person).with_for_update())
     own = turns.c.author == person
     said = connection.execute(sa.select(turns.c.text, turns.c.reply).where(own)).all()
     theirs = _Theirs(_Words(row.text for row in said), _Words(row.reply for row in said), frozenset(sources))
@@ -116,12 +123,11 @@ def erase(connection: Connection, person: str, erasure: str, sources: Collection
     drop_empty_places(connection)
     known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
     connection.execute(persons.delete().where(persons.c.id == person))
-    connection.execute(erasures.insert().values(id=erasure, at=datetime.now(UTC)))
     return Forgotten(known, gone, dropped, ratings, cleaned, quoting)
 
 
 def drop_empty_places(connection: Connection) -> None:
-    """A private chat's id is its person's, so places without turns go too."""
+    """A private chat's id is its person's, so places without turns go too. Needs memory's lock, exclusively."""
     used = sa.exists().where(turns.c.place == places.c.key)
     folded = sa.exists().where(summaries.c.place == places.c.key)
     connection.execute(places.delete().where(~used, ~folded))

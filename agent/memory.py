@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
-from agent.erasure import Forgotten, drop_empty_places, erase
+from agent.erasure import Forgotten, drop_empty_places, erase, lock_memory
 from agent.memory_tables import accounts, erasures, feedback, persons, places, summaries, turn_of, turn_row, turns
 from agent.message import History, Person, Place, Turn
 from agent.summary import CountTokens
@@ -91,8 +91,9 @@ class Memory:
         Raises StoreError when its author is not known (any more).
         """
         with writing(self._engine) as connection:
+            lock_memory(connection)
             author = sa.select(persons.c.id).where(persons.c.id == turn.message.author.id)
-            if connection.execute(author.with_for_update(read=True, key_share=True)).one_or_none() is None:
+            if connection.execute(author).one_or_none() is None:
                 raise StoreError("The author of this message is not known any more, so the turn was not kept.")
             place = turn.message.place
             parts = {"platform": place.platform, "tenant": place.tenant, "channel": place.channel}
@@ -115,6 +116,7 @@ class Memory:
     def clear(self, place: Place) -> int:
         """Delete a conversation with its summary and ratings, whoever wrote in it; how many turns went."""
         with writing(self._engine) as connection:
+            lock_memory(connection, exclusive=True)
             connection.execute(summaries.delete().where(summaries.c.place == place.key))
             gone = connection.execute(turns.delete().where(turns.c.place == place.key)).rowcount
             drop_empty_places(connection)
@@ -123,6 +125,7 @@ class Memory:
     def rate(self, turn_id: str, person_id: str, rating: Literal[1, -1], comment: str = "") -> None:
         """One person's rating of one reply, in place of their earlier one. Raises StoreError for an unknown turn."""
         with writing(self._engine) as connection:
+            lock_memory(connection)
             mine = (feedback.c.turn == turn_id) & (feedback.c.person == person_id)
             connection.execute(feedback.delete().where(mine))
             if connection.execute(sa.select(turns.c.id).where(turns.c.id == turn_id)).first() is None:
@@ -147,7 +150,11 @@ class Memory:
         `sources`: of documents made from their words, which the knowledge base has removed. Others' turns stay.
         """
         with writing(self._engine) as connection:
-            return erase(connection, person_id, new_turn_id(), sources)
+            lock_memory(connection, exclusive=True)
+            forgotten = erase(connection, person_id, sources)
+            # Its id is made last: turns that begin while this goes on can still read the words.
+            connection.execute(erasures.insert().values(id=new_turn_id(), at=datetime.now(UTC)))
+            return forgotten
 
 
 def _owner(connection: Connection, account: str) -> Person | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from agent.erasure import lock_memory
 from agent.memory_tables import places, summaries, turns
 from agent.message import History, Line, Place
 from agent.summary import CountTokens, fold, shorten
@@ -91,8 +92,10 @@ def _read(connection: Connection, place: Place, measure: _Measure) -> _Window:
 def _fold_oldest(connection: Connection, place: Place, measure: _Measure) -> _Window:
     """Fold the oldest turns into the summary until the rest takes its share of the budget.
 
-    One transaction that locks the place, so that nothing is folded that is being forgotten.
+    One transaction that locks memory, so that nothing is folded that is being forgotten, and the place, so that
+    nothing is folded twice.
     """
+    lock_memory(connection)
     connection.execute(sa.select(places.c.key).where(places.c.key == place.key).with_for_update())
     window = _read(connection, place, measure)
     first = max(len(window.turns) - 1, 0)

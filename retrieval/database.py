@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from retrieval.errors import SettingsError, StoreBusy, StoreError
 
 BUSY_SECONDS = 30  # how long a writer waits for another process's transaction
+_CONSISTENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}  # PostgreSQL's reads
 
 # Every table of the project registers here, whichever room it stands in; Alembic compares the store against it.
 metadata = MetaData(
@@ -69,7 +70,8 @@ def _begin_sqlite(connection: Connection) -> None:
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A read transaction: a consistent view. Raises StoreError."""
-    with _mapped(), engine.connect() as connection, connection.begin():
+    options: dict[str, Any] = _CONSISTENT if engine.dialect.name == "postgresql" else {}
+    with _mapped(), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -90,8 +92,7 @@ def snapshot(engine: Engine, scratch: Path) -> Iterator[Connection]:
     scratch: an existing folder with room for a copy of a SQLite store, which is gone at the end.
     """
     if engine.dialect.name == "postgresql":
-        options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        with _mapped(), engine.connect().execution_options(**options) as connection, connection.begin():
+        with reading(engine) as connection:
             yield connection
         return
     with tempfile.TemporaryDirectory(dir=scratch) as folder:

@@ -16,7 +16,7 @@ from retrieval.folders import Scan, scan
 from retrieval.knowledge import READING, KnowledgeBase
 from retrieval.loading import Reader
 from retrieval.roots import Root, enclosing, is_under, path_of, shown, source_of
-from retrieval.store import Entry, File, Outcome
+from retrieval.store import Entry, File, Outcome, StoredDocument
 
 FRESH = 2 * 10**9  # ns: a file this young may change again without its time changing
 LARGEST_HASHED = 100_000_000  # bytes: larger files are refused by the reader anyway
@@ -70,10 +70,11 @@ def ingest(
     """
     tenant = check_tenant(tenant)
     named = audience_of(tenant, audience) if audience is not None else None
+    known = knowledge.shelf.documents(tenant)  # before the scan: what others add meanwhile must not count as vanished
     scans = [scan(path) for path in paths]
     for each in scans:
         knowledge.shelf.put_root(tenant, shown(each.path), named)
-    run = _Run(knowledge, tenant, named, scans, progress)
+    run = _Run(knowledge, tenant, named, known, scans, progress)
     with Reader() as reader:
         for entry, outcome in knowledge.add_all(run.entries(reader)):
             run.finish(entry.source, outcome)
@@ -91,6 +92,7 @@ class _Run:
         knowledge: KnowledgeBase,
         tenant: str,
         named: str | None,
+        known: Sequence[StoredDocument],
         scans: Sequence[Scan],
         progress: Callable[[Progress], None] | None,
     ) -> None:
@@ -101,7 +103,7 @@ class _Run:
         self._progress = progress
         self._files = tuple(dict.fromkeys(file for each in scans for file in each.files))
         self._roots = knowledge.shelf.roots(tenant)
-        self._known = {each.source: each for each in knowledge.shelf.documents(tenant)}
+        self._known = {each.source: each for each in known}
         self._sources: dict[Outcome, list[str]] = {"added": [], "updated": [], "duplicate": [], "unchanged": []}
         self._unreadable: list[Unreadable] = []
         self._done = 0

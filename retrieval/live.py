@@ -125,7 +125,12 @@ class LiveIndexes:
             now = (state.store, state.catalog.generation)
             if now == self._saved:
                 return True
-            if not locked or not len(state.catalog.ids):
+            if not len(state.catalog.ids):
+                return False
+            if not locked:
+                self._notice(
+                    f"The index could not be saved, so the next start builds it anew. ({self._folder} cannot be locked)"
+                )
                 return False
             if state.vectors is not None:
                 state.vectors.compact()

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from sqlalchemy import Engine
 
 from retrieval import store
@@ -23,12 +23,15 @@ _LOCK_SECONDS = 60.0  # how long one process waits for another's saving
 
 @contextmanager
 def exclusive(folder: Path) -> Iterator[bool]:
-    """Hold the index cache in `folder` against other processes; False when another kept it for too long."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Hold the index cache in `folder` against other processes.
+
+    False when another kept it for too long, or where nothing can be locked: a disk that is full or may only be read.
+    """
     lock = FileLock(folder / "lock", timeout=_LOCK_SECONDS)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
-    except Timeout:
+    except OSError:  # a Timeout is one too
         yield False
         return
     try:
@@ -40,9 +43,8 @@ def exclusive(folder: Path) -> Iterator[bool]:
 def scrub(folder: Path) -> None:
     """Delete the index cache in `folder`; it is built again from the store."""
     with exclusive(folder):
-        for path in folder.iterdir():
-            if path.is_dir():  # retired and half-written folders of a crash too
-                shutil.rmtree(path, ignore_errors=True)
+        for path in folder.glob("*/"):  # retired and half-written folders of a crash too; none where none can be
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class Shelf:

@@ -113,6 +113,7 @@ def is_prepared(connection: Connection) -> bool:
 
 def lock(connection: Connection) -> None:
     """Let no other write transaction go on beside this one (on SQLite that is so anyway)."""
+    prepare(connection)
     connection.execute(sa.select(meta.c.id).with_for_update()).one()
 
 
@@ -123,6 +124,7 @@ def read_meta(connection: Connection) -> Meta:
 
 def bump(connection: Connection) -> int:
     """Begin a change: the next generation. First in every write transaction: on PostgreSQL its row lock orders them."""
+    prepare(connection)
     changed = meta.update().values(generation=meta.c.generation + 1).returning(meta.c.generation)
     return int(connection.execute(changed).scalar_one())
 

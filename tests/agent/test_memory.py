@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, inspect, select
+from sqlalchemy import Engine, event, inspect, select
 
 from agent.memory import Memory, new_turn_id
 from agent.memory_tables import storable
@@ -55,6 +58,25 @@ def everything_stored(engine: Engine) -> str:
     with reading(engine) as connection:
         rows = [row for table in metadata.sorted_tables for row in connection.execute(select(table))]
     return "\n".join(str(value) for row in rows for value in row)
+
+
+@contextmanager
+def meanwhile(engine: Engine, statement: str, act: Callable[[], object]) -> Iterator[None]:
+    """Another thread begins `act` right before the first such statement, which waits for it, but not for long."""
+    begun: list[Future[object]] = []
+
+    def begin(_connection: object, _cursor: object, sql: str, *_rest: object) -> None:
+        if not begun and sql.startswith(statement):
+            begun.append(others.submit(act))
+            wait(begun, timeout=0.3)
+
+    with ThreadPoolExecutor(1) as others:
+        event.listen(engine, "before_cursor_execute", begin)
+        try:
+            yield
+        finally:
+            event.remove(engine, "before_cursor_execute", begin)
+    begun[0].result()
 
 
 @pytest.fixture
@@ -302,6 +324,65 @@ def test_a_turn_begun_before_a_forgetting_does_not_bring_the_words_back(memory: 
         memory.append(hers)
     assert "Hedwig" not in everything_stored(engine)
     assert len(memory.turns(HERE)) == 1
+
+
+def test_a_turn_that_is_being_kept_while_somebody_is_forgotten_loses_their_words(
+    memory: Memory, engine: Engine
+) -> None:
+    anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
+    memory.append(make_turn(anna, SECRET))
+    his = make_turn(bert, "And then?", history=memory.history(HERE, 100, count))
+    with meanwhile(engine, "INSERT INTO turns", lambda: memory.forget(anna.id)):  # which leaves the place empty
+        memory.append(his)
+    assert "Hedwig" not in everything_stored(engine)
+    assert len(memory.turns(HERE)) == 1
+
+
+def test_a_turn_that_begins_while_somebody_is_forgotten_loses_their_words(memory: Memory, engine: Engine) -> None:
+    anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
+    memory.append(make_turn(anna, SECRET))
+    begun: list[Turn] = []
+
+    def begin() -> None:
+        turn = make_turn(bert, "And then?")
+        begun.append(replace(turn, history=memory.history(HERE, 100, count)))
+
+    with meanwhile(engine, "DELETE FROM persons", begin):
+        memory.forget(anna.id)
+    assert SECRET in begun[0].history.lines[0].text
+    memory.append(begun[0])
+    assert "Hedwig" not in everything_stored(engine)
+
+
+def test_a_summary_that_is_being_made_while_somebody_is_forgotten_loses_their_words(
+    memory: Memory, engine: Engine
+) -> None:
+    anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
+    memory.append(make_turn(anna, SECRET))
+    for number in range(20):
+        memory.append(make_turn(bert, f"The printer on floor {number} needs new paper today.", "I will tell them."))
+    with meanwhile(engine, "INSERT INTO summaries", lambda: memory.forget(anna.id)):
+        memory.history(HERE, 150, count)
+    assert "Hedwig" not in everything_stored(engine)
+
+
+def test_a_turn_that_is_being_kept_while_its_place_is_cleared_is_kept(memory: Memory, engine: Engine) -> None:
+    anna = memory.person("slack:T:anna")
+    memory.append(make_turn(anna, "one"))
+    with meanwhile(engine, "INSERT INTO turns", lambda: memory.clear(HERE)):
+        memory.append(make_turn(anna, "two"))
+    memory.append(make_turn(anna, "three"))
+    assert memory.turns(HERE)[-1].message.text == "three"
+
+
+def test_an_export_while_somebody_is_forgotten_is_whole(memory: Memory, engine: Engine) -> None:
+    anna = memory.person("slack:T:anna")
+    memory.append(make_turn(anna, SECRET))
+    with meanwhile(engine, "SELECT feedback", lambda: memory.forget(anna.id)):
+        held = memory.held(anna.id)
+    assert held is not None
+    assert [turn.message.text for turn in held.turns] == [SECRET]
+    assert memory.held(anna.id) is None
 
 
 def test_a_forgotten_person_can_come_back_as_a_new_one(memory: Memory) -> None:

@@ -1,6 +1,7 @@
 """Whatever goes wrong with the store is a StoreError with a sentence, and a failed write leaves nothing behind."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,28 @@ def test_an_exception_rolls_everything_back(bare_engine: Engine) -> None:
         fail_midway()
     with reading(bare_engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM notes")).scalar() == 0
+
+
+def test_a_read_sees_one_state_while_others_write(bare_engine: Engine) -> None:
+    with writing(bare_engine) as connection:
+        connection.execute(text("CREATE TABLE notes (text VARCHAR(10))"))
+
+    def write() -> None:
+        with writing(bare_engine) as connection:
+            connection.execute(text("INSERT INTO notes VALUES ('new')"))
+
+    counted = text("SELECT count(*) FROM notes")
+    with ThreadPoolExecutor(1) as others:
+        with reading(bare_engine) as connection:
+            assert connection.execute(counted).scalar() == 0
+            with reading(bare_engine) as inner:  # on a connection of its own
+                assert inner.execute(text("SELECT 1")).scalar() == 1
+            wait([written := others.submit(write)], timeout=0.3)
+            assert connection.execute(counted).scalar() == 0
+        written.result()
+    with reading(bare_engine) as connection:
+        assert connection.execute(counted).scalar() == 1
+    write()  # a connection that was read on may be written on later
 
 
 def test_a_failing_statement_is_explained(bare_engine: Engine) -> None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from retrieval.database import metadata, open_database, reading
 from retrieval.errors import SettingsError, StoreError
+from retrieval.folders import Scan, scan
 from retrieval.ingest import Progress, ingest
 from retrieval.tables import contents, documents, passages, roots, vectors
 from tests.retrieval.knowing import EVERYONE, HashingEncoder, opened, put, sources
@@ -305,3 +306,18 @@ def test_kill_9_at_any_moment_and_a_repetition_give_the_same_store(tmp_path):
     with opened(engine, tmp_path / "killed") as base:
         assert sources(base, "Note 33 About 231", k=1) == ["notes/33.md"]
     engine.dispose()
+
+
+def test_a_file_that_another_ingest_brings_after_the_scan_has_not_vanished(base, folder, monkeypatch):
+    def scan_early(path: Path) -> Scan:
+        found = scan(path)
+        monkeypatch.undo()
+        write(folder / "late.md", "A rule about lateness.\n")
+        assert ingest([folder], base, tenant="acme").added == tuple(
+            f"handbook/{name}" for name in ("late.md", "leave.md", "pay/bonus.txt")
+        )
+        return found
+
+    monkeypatch.setattr("retrieval.ingest.scan", scan_early)
+    assert ingest([folder], base, tenant="acme").removed == ()
+    assert sources(base, "lateness", k=1) == ["handbook/late.md"]

@@ -305,3 +305,12 @@ def test_opening_a_base_needs_its_tables(tmp_path):
     with pytest.raises(StoreError, match="no such table"):
         KnowledgeBase(engine, tmp_path / "index", HashingEncoder())
     engine.dispose()
+
+
+def test_search_goes_on_where_the_index_cannot_be_cached(engine, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    notices: list[str] = []
+    with opened(engine, tmp_path / "file" / "index", notice=notices.append) as base:
+        put(base, "a.md", "holiday rule")
+        assert sources(base, "holiday") == ["a.md"]
+    assert ["could not be saved" in notice for notice in notices] == [True]

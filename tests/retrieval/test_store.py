@@ -10,6 +10,7 @@ from retrieval import store
 from retrieval.database import reading, writing
 from retrieval.passage import Chunk
 from retrieval.roots import Root, label_for, path_of, source_of
+from retrieval.shelf import Shelf, exclusive
 from retrieval.tables import contents, documents, passages, vectors
 
 
@@ -31,6 +32,28 @@ def put(engine, *entries: store.Entry, encoder: str = "e") -> list[str]:
 def count(engine, table) -> int:
     with reading(engine) as connection:
         return connection.execute(sa.select(sa.func.count()).select_from(table)).scalar_one()
+
+
+def test_a_shelf_works_on_a_store_that_was_never_used(engine, tmp_path):
+    shelf = Shelf(engine, tmp_path / "index")
+    assert not shelf.remove("acme", "a.md")
+    assert shelf.remove_author("p-1") == ()
+    assert not shelf.set_audience("acme", "a.md", "hr")
+    assert shelf.documents("acme") == ()
+
+
+def test_a_folder_can_be_remembered_in_a_store_that_was_never_used(engine, tmp_path):
+    shelf = Shelf(engine, tmp_path / "index")
+    shelf.put_root("acme", "/handbook", None)
+    assert [root.label for root in shelf.roots("acme")] == ["handbook"]
+
+
+def test_where_nothing_can_be_locked_documents_are_deleted_all_the_same(engine, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with exclusive(tmp_path / "file" / "index") as locked:
+        assert not locked
+    put(engine, entry("a.md", "one", author="p-1"))
+    assert Shelf(engine, tmp_path / "file" / "index").remove_author("p-1") == ("a.md",)
 
 
 def test_identical_documents_share_one_content(engine):
