@@ -166,7 +166,10 @@ class LocalGenerator:
                 raise ModelFailed(f"No adapter {adapter!r} is loaded (loaded: {known}).")
             engine = self._engines.get(adapter)
             if engine is None or not engine.alive:
-                engine = self._engines[adapter] = Engine(self._loaded.model, adapter, self._sizes)
+                try:
+                    engine = self._engines[adapter] = Engine(self._loaded.model, adapter, self._sizes)
+                except Exception as error:  # out of memory, or whatever else the device says
+                    raise ModelFailed(f"{self.name} could not start ({type(error).__name__}).") from error
             return engine, engine.submit(ids, list(self._loaded.ends), room, limits, seed, receive)
 
     def add_adapter(self, name: str, folder: str | Path) -> None:
