@@ -193,6 +193,16 @@ async def test_a_failing_model_fails_those_who_wait_and_serves_the_next(generato
     assert await reply(generator, prompt())
 
 
+async def test_a_device_without_room_for_an_engine_is_a_failed_model(generator, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(generator, "_engines", {})
+    monkeypatch.setattr("agent.generation.engine.Engine", full)
+    with pytest.raises(ModelFailed, match="could not start"):
+        await reply(generator, prompt())
+
+
 async def test_a_long_history_is_cut_and_a_long_message_refused(generator):
     lines = ["what we said " * 10] * 100
     assert await reply(generator, prompt("And now?", *lines))
