@@ -142,7 +142,7 @@ class Head:
         """The known example that is nearest to `embedding`, where it is near at all and carries `label`."""
         if not self.examples:
             return None
-        similarities = self.vectors @ embedding
+        similarities = np.einsum("nd,d->n", self.vectors, embedding)  # `@` wakes BLAS threads that then fight torch's
         best = int(similarities.argmax())
         near = similarities[best] >= _NEAR and self.example_labels[best] == label
         return self.examples[best] if near else None
