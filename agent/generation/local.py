@@ -23,7 +23,7 @@ from retrieval.errors import ModelFailed, Overloaded
 if TYPE_CHECKING:
     from agent.generation.engine import Engine
 
-PAGE = 32  # tokens: a turn reads again at most this much of what it shares with the last
+PAGE = 16  # tokens: a turn reads again at most this much of what it shares with the last
 BATCH_TOKENS = 512  # a pass: a long prompt makes the others wait this much, not its whole length
 BATCH_REQUESTS = 32
 CACHE_BYTES = 1 << 30
@@ -131,7 +131,7 @@ class LocalGenerator:
                 if output.error is not None:
                     raise ModelFailed(f"{self.name} failed: {output.error}")
                 tokens, read = output.generated_tokens[read:], len(output.generated_tokens)
-                text = stream.feed(tokens, last=finished)
+                text = stream.feed([id_ for id_ in tokens if id_ not in self._loaded.ends], last=finished)
                 if not said:
                     text = text.lstrip()
                 said = said or bool(text)

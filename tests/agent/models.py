@@ -36,7 +36,7 @@ CORPUS = (
 
 
 def build_tokenizer(vocabulary: int | None = None, *, template: str | None = TEMPLATE) -> PreTrainedTokenizerFast:
-    """A byte-level BPE with ChatML's control tokens. vocabulary: size to pad to with words no text is cut into."""
+    """A byte-level BPE with ChatML's control tokens. vocabulary: size to pad to."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -44,19 +44,28 @@ def build_tokenizer(vocabulary: int | None = None, *, template: str | None = TEM
     trainer = trainers.BpeTrainer(vocab_size=700, initial_alphabet=alphabet, special_tokens=list(CONTROL))
     tokenizer.train_from_iterator(CORPUS, trainer)
     if vocabulary is not None:
-        trained = tokenizer.get_vocab(with_added_tokens=True)
-        merges = [tuple(pair) for pair in _merges(tokenizer)]
-        padding = {f"Ġw{i}": i for i in range(len(trained), vocabulary)}
-        tokenizer.model = models.BPE(vocab=trained | padding, merges=merges)
+        _pad(tokenizer, vocabulary)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>")
     fast.add_special_tokens({"extra_special_tokens": ["<|im_start|>"]})
     fast.chat_template = template
     return fast
 
 
-def _merges(tokenizer: Tokenizer) -> list[list[str]]:
-    merges: list[list[str]] = json.loads(tokenizer.to_str())["model"]["merges"]
-    return merges
+def _pad(tokenizer: Tokenizer, size: int) -> None:
+    """Fill the vocabulary up with longer words, so that what a random model says is read back as it was said."""
+    tokens: dict[str, int] = tokenizer.get_vocab(with_added_tokens=True)
+    merges = [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
+    endings = [token for token in tokens if token.isascii() and token.isalpha()]
+    words = [token for token in tokens if token.startswith("Ġ") and token[1:].isalpha()]
+    for word in words:  # grows while it is read
+        for ending in endings:
+            if len(tokens) == size:
+                tokenizer.model = models.BPE(vocab=tokens, merges=merges)
+                return
+            if word + ending not in tokens:
+                tokens[word + ending] = len(tokens)
+                merges.append((word, ending))
+                words.append(word + ending)
 
 
 def build_model(
