@@ -6,23 +6,25 @@ in a thread, so that one slow search delays nobody else.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 
-from agent.generation.facilitate import contributes, running
+from agent.generation.facilitate import contributes, running, steers
 from agent.generation.generator import Generator, Limits, Piece
-from agent.guard import StreamCleaner, check_message
+from agent.guard import StreamCleaner, check_message, clean
 from agent.memory import Memory, new_turn_id
 from agent.message import Decision, History, Message, Move, Reply, Source, Turn, Understanding
 from agent.policy import decide, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
 from agent.understanding import Understander
+from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Passage
 
 SEARCHING = frozenset({Move.ANSWER, Move.IDEATE})
+SESSION = 200  # lines back in which a session of thinking together is looked for
 SURE_FIND = 0.8  # the probability from which a rewritten question is taken to be what was meant
 ASKED_FOR = "You asked for it."
 STOPPED = "Stopped before the end."
@@ -85,8 +87,8 @@ class Colleague:
         draft = _Draft(known.passages, manner.allowed_links)
 
         def turn(notice: str) -> Turn:
-            reply = Reply(draft.text, draft.sources, self._generator.name, notice)
-            adapter = manner.adapter
+            reply = Reply(draft.text, draft.sources, draft.by or self._generator.name, notice)
+            adapter = manner.adapter if not draft.by else None  # the fallback speaks without one
             understanding, decision = known.understanding, known.decision
             return Turn(
                 turn_id, manner.persona, known.history, message, understanding, decision, known.passages, reply, adapter
@@ -96,12 +98,13 @@ class Colleague:
             # closed at once when the reply is: an abandoned stream would keep the model busy
             async with aclosing(self._generator.stream(prompt, manner.adapter, manner.limits)) as pieces:
                 async for piece in pieces:
-                    for clean in draft.take(piece):
-                        yield clean
+                    for shown in draft.take(piece):
+                        yield shown
             if rest := draft.finish():
                 yield rest
         except (GeneratorExit, asyncio.CancelledError):
-            self._memory.append(turn(STOPPED))  # in this thread: a task that is being cancelled cannot wait for one
+            with suppress(StoreError):  # being stopped goes before being remembered
+                self._memory.append(turn(STOPPED))  # in this thread: a cancelled task cannot wait for another
             raise
         done = turn(draft.notice)
         await asyncio.to_thread(self._memory.append, done)
@@ -113,8 +116,17 @@ class Colleague:
         query = standalone(text, history)
         # the words of a follow-up say what is wanted, the rewritten ones what to look for: one encoder pass for both
         understanding, embedding = self._understander.understand_for_search(text, query)
-        thinking = running(history.lines) is not None and contributes(text)
-        decision = Decision(wanted, ASKED_FOR) if wanted else decide(understanding, text=text, thinking=thinking)
+        session = self._memory.lines(message.place, SESSION)
+        thinking = running(session) is not None
+        if thinking and steers(text):  # "next", "done"
+            wanted = Move.IDEATE
+        decision = (
+            Decision(wanted, ASKED_FOR)
+            if wanted
+            else decide(understanding, text=text, thinking=thinking and contributes(text))
+        )
+        if decision.move is Move.IDEATE:  # ideas are kept word for word, however long ago the session began
+            history = replace(history, lines=session)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
         search = partial(self._knowledge.search, audiences=message.audiences, k=manner.passages)
@@ -135,6 +147,7 @@ class _Draft:
         self._passages = passages
         self._allowed_links = allowed_links
         self.notice = ""
+        self.by = ""  # the generator that stood in, if one did
         self._start_over()
 
     def _start_over(self) -> None:
@@ -146,7 +159,8 @@ class _Draft:
         """What may be shown now that `piece` has come."""
         if piece.replaces:
             self._start_over()
-        self.notice = piece.notice or self.notice
+        self.by = piece.by or self.by
+        self.notice = clean(piece.notice) or self.notice
         shown = self._citations.renumber(self._cleaner.feed(piece.text))
         self.text += shown
         if shown or piece.replaces:
@@ -160,4 +174,8 @@ class _Draft:
 
     @property
     def sources(self) -> tuple[Source, ...]:
-        return self._citations.sources
+        """Labels hold headings and file names, which are as little to be trusted as the text."""
+        return tuple(
+            replace(source, label=clean(source.label, allowed_links=self._allowed_links))
+            for source in self._citations.sources
+        )

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from agent.erasure import Forgotten, drop_empty_places, erase, lock_memory
 from agent.memory_tables import accounts, erasures, feedback, persons, places, summaries, turn_of, turn_row, turns
-from agent.message import History, Person, Place, Turn
+from agent.message import History, Line, Person, Place, Turn
 from agent.summary import CountTokens
 from agent.window import read_history
 from retrieval.database import reading, writing
@@ -108,6 +108,18 @@ class Memory:
         with reading(self._engine) as connection:
             latest = sa.select(turns.c.id).where(turns.c.place == place.key).order_by(turns.c.id.desc()).limit(limit)
             return _turns(connection, turns.c.id.in_(latest))
+
+    def lines(self, place: Place, limit: int) -> tuple[Line, ...]:
+        """The latest `limit` lines of a place word for word, oldest first, however long."""
+        latest = sa.select(turns.c.text, turns.c.reply).where(turns.c.place == place.key).order_by(turns.c.id.desc())
+        with reading(self._engine) as connection:
+            rows = connection.execute(latest.limit(limit // 2)).all()
+        return tuple(
+            line
+            for row in reversed(rows)
+            for line in (Line("user", row.text), Line("assistant", row.reply))
+            if line.text
+        )
 
     def turn(self, turn_id: str) -> Turn | None:
         with reading(self._engine) as connection:

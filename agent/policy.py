@@ -3,6 +3,7 @@
     not addressed                        SILENT     it was not for us
     no letter, digit or emoji ("??")     CLARIFY    there is nothing to go by
     emoji alone                          CHAT
+    names a technique, asks nothing      IDEATE
     adds to a technique that is on       IDEATE     unless it is surely small talk, help, a complaint or a call for
                                                     a person
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
@@ -14,13 +15,13 @@
       human                              ESCALATE
       complaint                          ANSWER if it asks, ESCALATE if clearly negative (60%), else CAPTURE
       out of scope, 70% and more         CHAT       an honest no (85% where it is put as a question)
-    small talk or help in doubt          CHAT, unless it is put as a question
-    anything else in doubt               ANSWER     to search in vain costs little; to miss a question costs trust
+    anything in doubt                    ANSWER     to search in vain costs little; to miss a question costs trust
 
-After the search, a question that may ask for help and that no passage answers becomes CHAT (`reconsider`).
+After the search, what may be small talk or a call for help and what no passage answers becomes CHAT (`reconsider`).
 Explicit requests (commands, buttons) never come here: callers act on them directly.
 """
 
+from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
 from agent.surface import has_words, looks_like_question, says_nothing
 from agent.understanding import SURE
@@ -59,13 +60,13 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True, t
         return Decision(Move.CHAT, "These are only signs, no words, so I just reply.")
 
     asks = looks_like_question(text)
+    if named(text) is not None and not asks:
+        return Decision(Move.IDEATE, "A technique is named, so we use it.")
     if thinking and not (confidence >= INTERRUPTION and intent in _INTERRUPTS):
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
     if intent is Intent.HELP and asks and confidence < PLAIN_HELP:
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
     if confidence < SURE:
-        if intent in (Intent.SMALL_TALK, Intent.HELP) and not asks:
-            return Decision(Move.CHAT, f"I am not sure what this wants ({confidence:.0%}), and it asks nothing.")
         return Decision(Move.ANSWER, f"I am not sure what this wants ({confidence:.0%}), so I search, to be safe.")
     if intent is Intent.COMPLAINT:
         return _answer_complaint(understanding, asks=asks)
@@ -78,8 +79,8 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True, t
 
 def reconsider(decision: Decision, understanding: Understanding, best: float) -> Decision:
     """The decision in the light of the search. best: the highest probability that a passage answers, 0 without any."""
-    if decision.move is Move.ANSWER and understanding.intent is Intent.HELP and best < HELD:
-        return Decision(Move.CHAT, "This may ask what I can do, and the documents do not answer it, so I tell.")
+    if decision.move is Move.ANSWER and understanding.intent in (Intent.HELP, Intent.SMALL_TALK) and best < HELD:
+        return Decision(Move.CHAT, "The documents hold nothing on this, and it may be no question, so I just reply.")
     return decision
 
 

@@ -82,6 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # a forked child would warn about it on the user's screen
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.umask(0o077)  # what is kept of conversations is for its owner alone
     from retrieval.errors import AtelierError
 
     try:
@@ -108,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def unexpected(error: Exception) -> str:
     """A sentence for a failure nobody foresaw. Where it happened goes to a file, its text (maybe personal) does not."""
-    home = Path(os.environ.get("ATELIER_HOME", "~/.atelier")).expanduser()
+    home = Path(os.environ.get("ATELIER_HOME") or "~/.atelier").expanduser()
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     sentence = f"Something went wrong inside Atelier ({type(error).__name__})."
     try:

@@ -21,7 +21,7 @@ from agent.message import Message, Place, Turn
 from connectors import backup as archive
 from connectors import privacy
 from connectors.compose import House, open_house, open_knowledge, open_store, user_name
-from connectors.settings import FILE, Settings, documented_toml, find_settings_file, load_settings
+from connectors.settings import FILE, Settings, default_home, documented_toml, find_settings_file, load_settings
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import SettingsError, StoreError
 from retrieval.files import write_atomically
@@ -38,7 +38,7 @@ def version(_arguments: Arguments) -> int:
 
 
 def init(arguments: Arguments) -> int:
-    home = Path(arguments.folder or "~/.atelier").expanduser().absolute()
+    home = Path(arguments.folder or default_home()).expanduser().absolute()
     file = home / FILE
     if file.exists():
         raise SettingsError(f"{file} exists already. Edit it, or name another folder.")
@@ -48,7 +48,7 @@ def init(arguments: Arguments) -> int:
         raise StoreError(f"{home} cannot be written ({error.strerror}). Name another folder.") from error
     open_store(load_settings(file)).close()
     print(f"{file} is written; every setting is explained in it.")
-    if home != Path("~/.atelier").expanduser():
+    if home != Path(default_home()).expanduser().absolute():
         print(f"Use it with `atelier --settings {file} chat`, or set ATELIER_SETTINGS to it.")
     return 0
 
@@ -160,7 +160,7 @@ def _print_report(report: IngestReport) -> None:
     counts = ", ".join(f"{len(which)} {what}" for which, what in parts if which)
     print(f"{counts or 'Nothing to read there'}.")
     if report.ignored:
-        print(f"{report.ignored} files are of kinds that are not read.")
+        print(f"{report.ignored} {'file is' if report.ignored == 1 else 'files are'} of a kind that is not read.")
     for each in report.unreadable:
         kept = " Its last readable version stays." if each.kept else ""
         print(f"  {each.source}: {each.reason}{kept}")
@@ -226,7 +226,7 @@ def backup(arguments: Arguments) -> int:
 
 
 def restore(arguments: Arguments) -> int:
-    home = Path(arguments.folder or "~/.atelier").expanduser()
+    home = Path(arguments.folder or default_home()).expanduser()
     print("\n".join(archive.restore(Path(arguments.file).expanduser(), home).sentences))
     return 0
 

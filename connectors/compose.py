@@ -1,7 +1,9 @@
 """The composition root: the one place where settings become objects and every room is joined to the next."""
 
+import asyncio
 import contextlib
 import getpass
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -21,13 +23,14 @@ from agent.understanding import SHIPPED, Understander
 from connectors.migrations import migrate
 from connectors.settings import Settings
 from retrieval.audience import everyone
-from retrieval.database import open_database
+from retrieval.database import open_database, reading
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import AtelierError, EncoderError, StoreError
 from retrieval.files import sha256_of, write_atomically
-from retrieval.ingest import ingest
 from retrieval.knowledge import KnowledgeBase, serving_encoder
+from retrieval.loading import load
 from retrieval.shelf import Shelf
+from retrieval.store import read_meta
 
 Notice = Callable[[str], None]
 
@@ -39,6 +42,12 @@ class Store:
     settings: Settings
     engine: Engine
     memory: Memory
+
+    def id(self) -> str:
+        """What tells this store from another."""
+        serving_encoder(self.engine)  # makes an empty store known
+        with reading(self.engine) as connection:
+            return read_meta(connection).store
 
     @property
     def shelf(self) -> Shelf:
@@ -73,6 +82,7 @@ class House:
     generator: Generator
     colleague: Colleague
     stop: Event
+    reencoding: Thread
 
     def introduction(self) -> str:
         """The start-up line: who answers, from how much."""
@@ -82,6 +92,8 @@ class House:
 
     async def close(self) -> None:
         self.stop.set()
+        if self.reencoding.is_alive():
+            await asyncio.to_thread(self.reencoding.join)  # it stops after the batch at hand
         await self.generator.close()
         self.knowledge.close()
         self.store.close()
@@ -98,7 +110,7 @@ def user_name() -> str:
 def open_store(settings: Settings) -> Store:
     """The home folder and the database, made and migrated when new. Raises StoreError."""
     try:
-        settings.home.mkdir(parents=True, exist_ok=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # conversations are nobody else's to read
     except OSError as error:
         raise StoreError(
             f"The home folder {settings.home} cannot be made ({error.strerror}). Name another in the setting `home`."
@@ -116,7 +128,7 @@ def open_knowledge(store: Store, notice: Notice) -> tuple[TransformerEncoder, Kn
     previous = None
     if serving is not None and serving != encoder.id:
         with contextlib.suppress(EncoderError):  # without it words search alone until all is encoded anew
-            previous = TransformerEncoder(serving.split("@")[0], device=device)
+            previous = TransformerEncoder(serving.rsplit("@", 1)[0], device=device)
     return encoder, KnowledgeBase(store.engine, store.index, encoder, previous=previous, notice=notice)
 
 
@@ -126,8 +138,9 @@ def open_house(settings: Settings, notice: Notice) -> House:
     encoder, knowledge = open_knowledge(store, notice)
     read_guide(store, knowledge)
     stop = Event()
+    reencoding = Thread(target=_reencode, args=(knowledge, stop, notice), name="reencode")
     if knowledge.is_reencoding_due():
-        Thread(target=_reencode, args=(knowledge, stop, notice), name="reencode", daemon=True).start()
+        reencoding.start()
     generator = make_generator(settings, encoder)
     manner = Manner(
         persona=settings.persona or PERSONA,
@@ -141,7 +154,7 @@ def open_house(settings: Settings, notice: Notice) -> House:
     if understander.notice:
         notice(understander.notice)
     colleague = Colleague(knowledge, understander, generator, store.memory, encoder.count_tokens, manner)
-    return House(store, encoder, knowledge, generator, colleague, stop)
+    return House(store, encoder, knowledge, generator, colleague, stop, reencoding)
 
 
 def heads_folder(settings: Settings) -> Path:
@@ -169,17 +182,31 @@ def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator
 
 
 def read_guide(store: Store, knowledge: KnowledgeBase) -> None:
-    """Give the knowledge base Atelier's own documentation, once for each version of it.
+    """Give the tenant's knowledge base Atelier's own documentation, once for each version of it.
 
     Whoever removes the guide keeps it removed until it changes.
     """
+    tenant = store.settings.tenant
     with as_file(files("connectors") / "guide") as folder:
-        version = "".join(sha256_of(path) for path in sorted(Path(folder).glob("*.md")))
-        mark = store.settings.home / "guide.sha256"
-        if mark.exists() and mark.read_text() == version:
+        pages = {f"guide/{path.name}": path for path in sorted(Path(folder).glob("*.md"))}
+        hashes = {source: sha256_of(path) for source, path in pages.items()}
+        mark = store.settings.home / f"guide-{tenant}.json"
+        now = json.dumps({"store": store.id(), "pages": hashes})
+        if mark.exists() and mark.read_text() == now:
             return
-        ingest([Path(folder)], knowledge, tenant=store.settings.tenant, audience=everyone(store.settings.tenant))
-        write_atomically(mark, version.encode())
+        entries = [
+            knowledge.entry(source, load(path), content_hash=hashes[source], audience=everyone(tenant))
+            for source, path in pages.items()
+        ]
+        for _ in knowledge.add_all(entries):
+            pass
+    known = {document.source for document in store.shelf.documents(tenant) if document.file is None}
+    store.shelf.remove_all(tenant, [source for source in known if source.startswith("guide/") and source not in pages])
+    knowledge.save()
+    try:
+        write_atomically(mark, now.encode())
+    except OSError as error:
+        raise StoreError(f"{mark} cannot be written ({error.strerror}). Free some space or check its owner.") from error
 
 
 def _reencode(knowledge: KnowledgeBase, stop: Event, notice: Notice) -> None:

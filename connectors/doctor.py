@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from connectors.settings import Settings
-from retrieval.errors import AtelierError
+from retrieval.errors import AtelierError, IndexCorrupt
 
 ENOUGH_SPACE = 500_000_000  # bytes free in the home folder's file system
 LIBRARIES = ("torch", "transformers", "peft", "sqlalchemy", "numpy")
@@ -47,6 +47,8 @@ def _guarded(name: str, look: Callable[[], str]) -> Check:
         return Check(name, well=True, finding=look())
     except (AtelierError, PackageNotFoundError, OSError) as error:
         return Check(name, well=False, finding=str(error))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong, the other checks are wanted too
+        return Check(name, well=False, finding=f"It failed unexpectedly ({type(error).__name__}).")
 
 
 def _libraries() -> str:
@@ -98,7 +100,7 @@ def _index(folder: Path) -> str:
         try:
             read_manifest(part)
         except ValueError as error:
-            return f"damaged ({error}); it is rebuilt from the store at the next question"
+            raise IndexCorrupt(f"Damaged: {error}. It is rebuilt from the store at the next question.") from error
     return f"{folder} matches its manifest"
 
 
@@ -115,7 +117,8 @@ def _heads(settings: Settings) -> str:
     from connectors.compose import heads_folder
     from retrieval.encoder import TransformerEncoder
 
-    understander = Understander(TransformerEncoder(settings.encoder), heads_folder(settings))
+    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
+    understander = Understander(encoder, heads_folder(settings))
     if understander.notice:
         return understander.notice
     understanding = understander.understand("How do I reset my password?")

@@ -91,7 +91,9 @@ class Settings(BaseSettings):
     deadline: float = Field(
         120, ge=1, le=3600, allow_inf_nan=False, description="Seconds a model may take before quotes answer instead."
     )
-    queue: int = Field(64, ge=1, le=10000, description="Questions that may wait for the model before one is refused.")
+    queue: int = Field(
+        64, ge=1, le=10000, description="For generator local: messages it takes at once; for more, quotes answer."
+    )
     history_tokens: int = Field(
         1500, ge=100, le=100000, description="How much of a conversation is remembered word by word, in tokens."
     )
@@ -215,6 +217,11 @@ def load_settings(file: str | Path | None = None, **arguments: object) -> Settin
         raise SettingsError(_explain(error, given, chosen)) from None  # its text may hold a secret
 
 
+def default_home() -> str:
+    """The home folder where no settings file names another."""
+    return os.environ.get("ATELIER_HOME") or "~/.atelier"
+
+
 def find_settings_file(file: str | Path | None = None) -> Path | None:
     """The settings file in use; None when there is none. Raises SettingsError when a file asked for is missing."""
     if asked := file or os.environ.get("ATELIER_SETTINGS"):
@@ -222,7 +229,7 @@ def find_settings_file(file: str | Path | None = None) -> Path | None:
         if not path.is_file():
             raise SettingsError(f"There is no settings file {path}. `atelier init` writes one.")
         return path
-    home = Path(os.environ.get("ATELIER_HOME") or "~/.atelier").expanduser()
+    home = Path(default_home()).expanduser()
     return next((path for path in (Path(FILE), home / FILE) if path.is_file()), None)
 
 

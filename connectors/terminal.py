@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
 from agent.generation.generator import Piece
@@ -19,6 +19,9 @@ from agent.message import Message, Move, Turn
 from connectors.compose import House
 from connectors.privacy import forget
 from retrieval.errors import AtelierError
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
 
 PROMPT = "you › "
 EARLIER = 200  # messages of earlier sessions that the arrow keys bring back
@@ -28,7 +31,7 @@ Ask a question, or write what you think about; Enter sends it.
   /sources        the passages behind the last answer, in full
   /why            how your last message was understood and what was decided
   /clear          start afresh: forget this conversation
-  /forget         delete everything about you
+  /forget yes     delete everything about you
   /help           this list
   /quit           leave (also Ctrl-D)
 Ctrl-C stops an answer."""
@@ -70,6 +73,7 @@ class Terminal:
         self._styled = self._out.isatty()
         self._wrap = Wrap(shutil.get_terminal_size().columns if self._styled else 0)
         self._last: Turn | None = None
+        self._answering: asyncio.Future[None] | None = None
 
     @property
     def _out(self) -> TextIO:
@@ -77,15 +81,16 @@ class Terminal:
 
     async def run(self) -> None:
         """Talk until the person leaves. Raises AtelierError when Atelier cannot be set up."""
-        lines = self._typed() if sys.stdin.isatty() else self._piped()
+        lines = self._typed() if sys.stdin is not None and sys.stdin.isatty() else self._piped()
         try:
             async for line in lines:
-                house = await self._loading
                 try:
-                    if not await self._handle(house, line.strip()):
+                    if not await self._handle(line.strip()):
                         break
-                except AtelierError as error:  # about this message only: the conversation goes on
-                    self._say(str(error))
+                except AtelierError as error:
+                    if self._loading.done() and self._loading.exception() is not None:
+                        break  # nothing can be answered; said once, below
+                    self._say(str(error))  # about this message only: the conversation goes on
         finally:
             await (await self._loading).close()
 
@@ -94,36 +99,41 @@ class Terminal:
         from prompt_toolkit.history import InMemoryHistory
         from prompt_toolkit.patch_stdout import patch_stdout
 
-        greeting = asyncio.ensure_future(self._greet())
+        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted)
+        greeting: asyncio.Future[None] | None = None
         while True:
             # The store is the history, so what is forgotten there is forgotten here: it is filled anew for each line.
-            history = InMemoryHistory(await self._earlier()) if greeting.done() else InMemoryHistory()
+            history = InMemoryHistory(await self._earlier() if self._loading.done() else [])
             session: PromptSession[str] = PromptSession(history=history)
+            greeting = greeting or asyncio.ensure_future(self._greet(session))
             try:
                 with patch_stdout(raw=True):
-                    line = await session.prompt_async(PROMPT)
+                    line = await session.prompt_async(PROMPT, handle_sigint=False)
             except KeyboardInterrupt:
                 self._say(self._dim("(Ctrl-D or /quit leaves)"))
                 continue
             except EOFError:
                 break
-            await greeting
             yield line
-        await greeting
 
-    async def _greet(self) -> None:
-        with contextlib.suppress(AtelierError):  # run() meets the same failure and reports it
+    async def _greet(self, session: "PromptSession[str]") -> None:
+        """Introduce Atelier when it is there; when it cannot be, do not let a person type in vain."""
+        try:
             self._say(self._dim((await self._loading).introduction()))
+        except AtelierError:
+            if session.app.is_running:
+                session.app.exit(exception=EOFError())
 
     async def _earlier(self) -> list[str]:
         store = (await self._loading).store
         return [turn.message.text for turn in await asyncio.to_thread(store.memory.turns, store.place, EARLIER)]
 
     async def _piped(self) -> AsyncIterator[str]:
-        while line := await asyncio.to_thread(sys.stdin.readline):
+        while sys.stdin is not None and (line := await asyncio.to_thread(sys.stdin.readline)):
             yield line
 
-    async def _handle(self, house: House, line: str) -> bool:
+    async def _handle(self, line: str) -> bool:
         """Act on one line; False means leave. Raises AtelierError."""
         command, _, rest = line.partition(" ")
         if not line:
@@ -131,7 +141,7 @@ class Terminal:
         if command in {"/quit", "/exit"}:
             return False
         if command == "/ideate" and rest.strip():
-            await self._answer(house, rest.strip(), Move.IDEATE)
+            await self._answer(line, Move.IDEATE)
         elif command in {"/help", "/ideate"}:
             self._say(HELP)
         elif command == "/sources":
@@ -139,41 +149,49 @@ class Terminal:
         elif command == "/why":
             self._say(self._why())
         elif command == "/clear":
-            house.store.memory.clear(house.store.place)
+            store = (await self._loading).store
+            await asyncio.to_thread(store.memory.clear, store.place)
             self._last = None
             self._say("This conversation is forgotten.")
+        elif command == "/forget" and rest.strip() != "yes":
+            self._say("This deletes everything about you for good. Write `/forget yes` to do it.")
         elif command == "/forget":
-            store = house.store
+            store = (await self._loading).store
             report = await asyncio.to_thread(forget, store.person(), store.memory, store.shelf, store.settings.home)
             self._last = None
             self._say("\n".join(report.sentences))
         elif command.startswith("/") and "/" not in command[1:]:
             self._say(f"There is no command {command}. /help shows them all.")
         else:
-            await self._answer(house, line, None)
+            await self._answer(line, None)
         return True
 
-    async def _answer(self, house: House, text: str, wanted: Move | None) -> None:
-        """Stream one reply; Ctrl-C stops it and keeps the program."""
-        person = house.store.person()
-        message = Message(uuid4().hex, house.store.place, person, text, datetime.now(UTC), person.audiences)
-        answering = asyncio.ensure_future(self._stream(house, message, wanted))
-        loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in its loop
-            loop.add_signal_handler(signal.SIGINT, answering.cancel)
+    async def _answer(self, text: str, wanted: Move | None) -> None:
+        """Stream one reply; Ctrl-C stops it, or the waiting for it, and keeps the program."""
+        self._wrap = Wrap(self._wrap.width)
+        self._answering = asyncio.ensure_future(self._stream(text, wanted))
         try:
-            await answering
+            await self._answering
         except asyncio.CancelledError:
+            if not self._answering.cancelled():  # it is this chat that ends
+                raise
             self._say(self._dim(" (stopped)"))
         finally:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(signal.SIGINT)
+            self._answering = None
 
-    async def _stream(self, house: House, message: Message, wanted: Move | None) -> None:
+    def _interrupted(self) -> None:
+        if self._answering is not None:
+            self._answering.cancel()
+
+    async def _stream(self, text: str, wanted: Move | None) -> None:
+        house = await asyncio.shield(self._loading)
+        person = house.store.person()
+        message = Message(uuid4().hex, house.store.place, person, text, datetime.now(UTC), person.audiences)
         async with contextlib.aclosing(house.colleague.reply(message, wanted)) as events:
             async for event in events:
                 if isinstance(event, Piece):
                     if event.replaces:
+                        self._wrap = Wrap(self._wrap.width)
                         self._out.write("\n")
                     self._out.write(self._wrap.feed(event.text))
                     self._out.flush()
@@ -182,7 +200,6 @@ class Terminal:
                     self._close_answer(event)
 
     def _close_answer(self, turn: Turn) -> None:
-        self._wrap = Wrap(self._wrap.width)
         lines = ["" if turn.reply.text.endswith("\n") else "\n"]
         lines += [self._dim(f"  [{source.number}] {source.label}\n") for source in turn.reply.sources]
         if turn.reply.notice:

@@ -58,8 +58,8 @@ def _part(text: str, what: str) -> str:
         raise SettingsError(f"The {what} name is empty. Use letters, digits, - or _, for example hr.")
     if len(part) > LONGEST:
         raise SettingsError(f"The {what} name is {len(part)} characters long; {LONGEST} is the most.")
-    if "/" in part or not part.isprintable() or any(letter.isspace() for letter in part):
+    if not part.isprintable() or any(letter.isspace() or letter in "/[]\"'," for letter in part):
         raise SettingsError(
-            f"The {what} name {text!r} holds a space, a slash or an unprintable character. Use hyphens."
+            f"The {what} name {text!r} holds a space, slash, bracket, quote or comma. Use letters, digits, - or _."
         )
     return part

@@ -95,7 +95,7 @@ def facilitate(prompt: Prompt) -> str:
     if topic and _AFRESH.search(prompt.message):
         return _open(prompt, technique, topic)
     if technique is not None:
-        return _open(prompt, technique, session.topic)
+        return _open(prompt, technique, topic or session.topic)
     if _CHANGES.search(prompt.message):
         return _open(prompt, None, session.topic)
     if _ENDS.match(prompt.message):
@@ -234,6 +234,11 @@ def _last_topic(lines: Sequence[Line]) -> str:
     return next((topic for topic in topics if topic), "")
 
 
+def steers(text: str) -> bool:
+    """Whether a message only moves a session on or ends it: "next", "that's all"."""
+    return bool(_MOVES_ON.match(text) or _ENDS.match(text))
+
+
 def _is_order(text: str) -> bool:
     return bool(_MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or named(text))
 
@@ -244,7 +249,7 @@ def _ideas_in(text: str) -> list[str]:
     if len(lines) == 1 and ";" in lines[0]:
         lines = lines[0].split(";")
     found = [_MARK.sub("", line).strip() for line in lines]
-    return [idea[:200] for idea in found if re.search(r"\w", idea)]
+    return [idea for idea in found if re.search(r"\w", idea)]
 
 
 def _counted(count: int) -> str:

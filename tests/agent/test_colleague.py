@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine
 
 from agent.colleague import STOPPED, Colleague, Manner
+from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.fallback import FallbackGenerator
 from agent.generation.generator import Generator, Limits, Piece
 from agent.memory import Memory
@@ -28,10 +29,8 @@ only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 class Scripted:
     """A generator that says what it is told to and keeps what it was asked. None in the script is a failure."""
 
-    name = "scripted"
-
-    def __init__(self, script: Sequence[str | None], pause: float = 0.0) -> None:
-        self.script, self.pause = script, pause
+    def __init__(self, script: Sequence[str | None], pause: float = 0.0, name: str = "scripted") -> None:
+        self.script, self.pause, self.name = script, pause, name
         self.prompts: list[Prompt] = []
 
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
@@ -117,10 +116,11 @@ async def test_a_prompt_holds_only_what_asker_and_place_may_both_read(
 async def test_a_model_that_fails_midway_is_replaced_and_the_reply_says_so(
     engine: Engine, knowledge: KnowledgeBase, encoder
 ) -> None:
-    generator = FallbackGenerator(Scripted(["You have about ", None]), Scripted(["31 days [1]."]))
+    generator = FallbackGenerator(Scripted(["You have about ", None]), Scripted(["31 days [1]."], name="stand-in"))
     talk = colleague(engine, knowledge, encoder, generator)
     shown, turn = await turn_of(talk, message(engine, "How many days of paid leave do I have?"))
     assert shown == turn.reply.text == "31 days [1]."
+    assert turn.reply.generator == "stand-in"
     assert "without the language model" in turn.reply.notice
 
 
@@ -159,6 +159,21 @@ async def test_a_wish_of_the_person_is_not_overruled(engine: Engine, knowledge: 
     talk = colleague(engine, knowledge, encoder, generator)
     _, turn = await turn_of(talk, message(engine, "the coffee machine"), Move.IDEATE)
     assert turn.decision.move is Move.IDEATE
+
+
+@only_sqlite
+async def test_a_long_session_of_thinking_together_loses_no_idea(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, knowledge, encoder, ExtractiveGenerator(encoder))
+    await turn_of(talk, message(engine, "/ideate names for a boat with SCAMPER"), Move.IDEATE)
+    ideas = [f"idea {i}: call it {'Very ' * 150}Sea {i}" for i in range(6)]
+    for idea in ideas:
+        await turn_of(talk, message(engine, idea))
+    shown, _ = await turn_of(talk, message(engine, "done"))
+    assert [idea for idea in ideas if idea not in shown] == []
+    shown, _ = await turn_of(talk, message(engine, "/ideate office plants"), Move.IDEATE)
+    assert "office plants" in shown
 
 
 @only_sqlite

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.message import Intent, Move, Sentiment, Understanding
-from agent.policy import CERTAIN_ERRAND, decide
+from agent.policy import CERTAIN_ERRAND, HELD, decide, reconsider
 from agent.surface import looks_like_question, says_nothing
 from agent.understanding import SURE
 
@@ -48,9 +48,25 @@ def test_a_doubtful_errand_is_searched_rather_than_refused() -> None:
     assert decide(understood(Intent.OUT_OF_SCOPE, CERTAIN_ERRAND - 0.01), text=text).move is Move.ANSWER
 
 
-def test_doubt_about_small_talk_depends_on_the_form() -> None:
-    assert decide(understood(Intent.SMALL_TALK, 0.3), text="hm well").move is Move.CHAT
-    assert decide(understood(Intent.SMALL_TALK, 0.3), text="hm, when is lunch?").move is Move.ANSWER
+def test_doubtful_small_talk_is_searched_and_answered_only_when_something_is_found() -> None:
+    it = understood(Intent.SMALL_TALK, 0.3)
+    decision = decide(it, text="Ines Aguilar")
+    assert decision.move is Move.ANSWER
+    assert reconsider(decision, it, HELD).move is Move.ANSWER
+    assert reconsider(decision, it, HELD - 0.01).move is Move.CHAT
+    question = understood(Intent.ASK, 0.3)
+    assert reconsider(decide(question, text="who?"), question, 0.0).move is Move.ANSWER
+
+
+def test_a_named_technique_is_used_whatever_the_head_says() -> None:
+    assert decide(understood(Intent.OUT_OF_SCOPE), text="use SCAMPER on our onboarding").move is Move.IDEATE
+    assert decide(understood(Intent.ASK), text="what is SCAMPER?").move is Move.ANSWER
+
+
+def test_what_adds_to_a_technique_stays_in_it_unless_it_surely_is_something_else() -> None:
+    assert decide(understood(Intent.SMALL_TALK, 0.6), text="Bean There", thinking=True).move is Move.IDEATE
+    assert decide(understood(Intent.SMALL_TALK, 0.95), text="thanks!", thinking=True).move is Move.CHAT
+    assert decide(understood(Intent.HUMAN, 0.95), text="a person please", thinking=True).move is Move.ESCALATE
 
 
 @pytest.mark.parametrize("text", ["??", "", "  ", "...", "!?"])
