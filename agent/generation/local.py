@@ -28,6 +28,7 @@ BATCH_TOKENS = 512  # a pass: a long prompt makes the others wait this much, not
 BATCH_REQUESTS = 32
 CACHE_BYTES = 1 << 30
 CACHE_TOKENS = 1 << 15  # of all requests together: transformers keeps a mask of BATCH_TOKENS by this in memory (32 MB)
+SETTLE = 0.5  # seconds
 WATCH = 1.0  # seconds between looks at whether the engine still lives
 DRAIN = 30.0  # seconds that replies in flight may go on when their adapter is removed
 
@@ -129,6 +130,7 @@ class LocalGenerator:
                 output = await self._next(arrived, engine, until, limits)
                 finished = output.is_finished()
                 if output.error is not None:
+                    await _settled(engine)
                     raise ModelFailed(f"{self.name} failed: {output.error}")
                 tokens, read = output.generated_tokens[read:], len(output.generated_tokens)
                 text = stream.feed([id_ for id_ in tokens if id_ not in self._loaded.ends], last=finished)
@@ -218,6 +220,13 @@ class LocalGenerator:
             engines, self._engines = list(self._engines.values()), {}
         for engine in engines:
             await asyncio.to_thread(engine.stop, drain=0.0)
+
+
+async def _settled(engine: "Engine") -> None:
+    """Give an engine that fails its requests a moment to die: the next one must meet it dead, and get another."""
+    until = monotonic() + SETTLE
+    while engine.alive and monotonic() < until:  # noqa: ASYNC110 - transformers' thread tells nobody when it ends
+        await asyncio.sleep(0.01)
 
 
 def check_model(name_or_folder: str | Path) -> str:
