@@ -162,16 +162,18 @@ def _load_model(folder: Path, config: dict[str, Any], device: str, dtype: Any) -
     _check_kind(folder, config)
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
+    options = {
+        "dtype": dtype,
+        "use_safetensors": True,
+        "trust_remote_code": False,
+        "local_files_only": True,
+        "output_loading_info": True,
+    }
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=dtype,
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            output_loading_info=True,
-        )
+        try:
+            model, info = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="sdpa", **options)
+        except ValueError:  # a few models (Gemma 2, gpt-oss) have attention of their own kind: slower, and as right
+            model, info = AutoModelForCausalLM.from_pretrained(folder, attn_implementation="paged|eager", **options)
         wrong = sorted(map(str, [*info["missing_keys"], *info["mismatched_keys"]]))
         if not wrong:
             _check_layers(model.config.get_text_config())

@@ -80,6 +80,7 @@ def build_model(
     head_dim: int = 16,
     vocabulary: int | None = None,
     window: int = 2048,
+    sliding: int | None = None,
     tied: bool = False,
     template: str | None = TEMPLATE,
     dtype: torch.dtype = torch.float32,

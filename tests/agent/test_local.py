@@ -80,8 +80,9 @@ async def test_many_at_once_say_what_each_would_say_alone(generator, tiny_model)
     assert len(set(replies)) > 1
 
 
-async def test_grouped_heads_and_another_family_too(tmp_path):
-    folder = build_model(tmp_path / "qwen", "qwen3", heads=4, kv_heads=1, layers=3)
+@pytest.mark.parametrize("sliding", [None, 48])
+async def test_grouped_heads_and_sliding_windows_too(tmp_path, sliding):
+    folder = build_model(tmp_path / "qwen", "qwen3", heads=4, kv_heads=1, layers=3, sliding=sliding)
     built = LocalGenerator(folder, device="cpu", dtype="float32")
     asked = [prompt("word " * n) for n in (3, 200, 40)]
     replies = await asyncio.gather(*(reply(built, one) for one in asked))
