@@ -102,6 +102,8 @@ def build_model(
         "pad_token_id": tokenizer.pad_token_id,
         "bos_token_id": None,
     }
+    if sliding is not None:  # from the second layer on; Qwen3 only
+        sizes |= {"use_sliding_window": True, "sliding_window": sliding, "max_window_layers": 1}
     torch.manual_seed(seed)
     model = LlamaForCausalLM(LlamaConfig(**sizes)) if family == "llama" else Qwen3ForCausalLM(Qwen3Config(**sizes))
     model.to(dtype).save_pretrained(folder)
