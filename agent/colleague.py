@@ -118,8 +118,8 @@ class Colleague:
         understanding, embedding = self._understander.understand_for_search(text, query)
         session = self._memory.lines(message.place, SESSION)
         thinking = running(session) is not None
-        if thinking and steers(text):  # "next", "done"
-            wanted = Move.IDEATE
+        if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
+            wanted = Move.IDEATE if thinking else Move.CHAT
         decision = (
             Decision(wanted, ASKED_FOR)
             if wanted

@@ -172,6 +172,8 @@ async def test_a_long_session_of_thinking_together_loses_no_idea(
         await turn_of(talk, message(engine, idea))
     shown, _ = await turn_of(talk, message(engine, "done"))
     assert [idea for idea in ideas if idea not in shown] == []
+    _, turn = await turn_of(talk, message(engine, "next"))
+    assert turn.decision.move is Move.CHAT
     shown, _ = await turn_of(talk, message(engine, "/ideate office plants"), Move.IDEATE)
     assert "office plants" in shown
 

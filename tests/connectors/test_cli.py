@@ -181,7 +181,7 @@ def test_piped_lines_are_answered_in_turn(home: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    places = [done.stdout.find(part) for part in ("make chat", "guide/install.md", "question", "no command /nonsense")]
+    places = [done.stdout.find(part) for part in ("make chat", "guide/install.md", "reads as", "no command /nonsense")]
     assert -1 not in places
     assert places == sorted(places)
 
