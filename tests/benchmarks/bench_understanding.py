@@ -214,9 +214,9 @@ def run(quick: bool) -> Report:
     notes = [
         "source absent: trained on all other sources. same source: five folds over all rows together.",
         "never trained on: whole data sets, and team messages written by hand by the author of the training rows.",
-        "Only 'fresh' is untouched: written and scored once after all choices. 'second look' had .877 when new, then its",
-        "errors led to similar training rows; 'development' was looked at all along. The held-out sets' accuracies were",
-        "seen while features and strengths were chosen, so they flatter a little.",
+        "Only 'fresh' is untouched: written and scored once, after all choices. 'second look' had .877 when new; then",
+        "its errors led to similar training rows. 'development' was looked at all along. Figures of the held-out sets",
+        "were seen while features and strengths were chosen, so they flatter a little.",
         "ece: calibration error, 10 bins; the temperature comes from left-out rows. macro_f1: over a source's labels.",
         "right move: accuracy counts a doubtful errand that is searched for as wrong. lost: questions not answered.",
         "sst and tweeteval_sentiment state no licence: they only measure. Labels are capped: a third is neutral.",
