@@ -166,13 +166,15 @@ class LocalGenerator:
             if adapter is not None and adapter not in self._adapters:
                 known = ", ".join(sorted(self._adapters)) or "none"
                 raise ModelFailed(f"No adapter {adapter!r} is loaded (loaded: {known}).")
-            engine = self._engines.get(adapter)
-            if engine is None or not engine.alive:
-                try:
-                    engine = self._engines[adapter] = Engine(self._loaded.model, adapter, self._sizes)
-                except Exception as error:  # out of memory, or whatever else the device says
-                    raise ModelFailed(f"{self.name} could not start ({type(error).__name__}).") from error
-            return engine, engine.submit(ids, list(self._loaded.ends), room, limits, seed, receive)
+            engine, ends = self._engines.get(adapter), list(self._loaded.ends)
+            if engine is not None and engine.alive:
+                with suppress(ModelFailed):  # it died just now
+                    return engine, engine.submit(ids, ends, room, limits, seed, receive)
+            try:
+                engine = self._engines[adapter] = Engine(self._loaded.model, adapter, self._sizes)
+            except Exception as error:  # out of memory, or whatever else the device says
+                raise ModelFailed(f"{self.name} could not start ({type(error).__name__}).") from error
+            return engine, engine.submit(ids, ends, room, limits, seed, receive)
 
     def add_adapter(self, name: str, folder: str | Path) -> None:
         """Serve the adapter in `folder` as `name`, beside those that serve already; replies in flight go on.
