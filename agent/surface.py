@@ -1,7 +1,7 @@
 """What the letters show and a pooled embedding blurs: question form, emoji, praise and blame, and the words as such.
 
-A few features and hashed n-grams stand beside the embedding in the heads: on most sources absent from training they do
-better together than the embedding or the words alone (`bench_understanding` measures each). The words of praise and
+A few features and hashed n-grams stand beside the embedding in the heads: on most sources absent from training they
+do better together than the embedding or the words alone (`bench_understanding` measures each). The words of praise and
 blame are the project's own list, `agent/words.json`, where a trailing * stands for any ending.
 """
 
