@@ -92,7 +92,7 @@ async def _throughput(size: str, generator: LocalGenerator, limits: Limits, repe
     together, single, static = [], [], []
     some = 4 if size != "0.6B" else 1  # a chat alone takes as long as any other
     for repeat in range(repeats + 1):  # the first warms up
-        prompts = [_prompt("You are Atelier.", f"Chat {repeat}.{i}: {MESSAGE}") for i in range(CHATS)]
+        prompts = [_prompt("You are Atelier.", f"Chat {repeat}.{i}: {MESSAGE * 3}") for i in range(CHATS)]
         ids = [render(messages_of(prompt), tokenizer) for prompt in prompts]
         together.append(await _rate_together(generator, prompts, limits))
         single.append(some * limits.max_tokens / _generate(model, [[row] for row in ids[:some]], limits.max_tokens))
