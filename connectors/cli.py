@@ -79,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "version" and not chosen.json:
         print(f"atelier {version('atelier')}")
         return 0
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # torch's idle threads leave the cores to FAISS's, and so back
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # a forked child would warn about it on the user's screen
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")

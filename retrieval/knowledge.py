@@ -186,18 +186,20 @@ class KnowledgeBase:
     ) -> tuple[Fused, bool]:
         """Both arms' candidates in one order, and whether these are all there are."""
         allowed = state.catalog.visible(held)
-        beside = None
-        if len(state.catalog.ids) >= _BESIDE:
-            beside = self._pool.submit(state.words.search, query, width, allowed)
         encoder = self._encoders.get(state.encoder or "")
-        fluency = spoken(query, encoder.pieces(query)) if encoder is not None else 0.0
+
+        def by_words() -> tuple[Hits, float]:
+            fluency = spoken(query, encoder.pieces(query)) if encoder is not None else 0.0
+            return Hits(*state.words.search(query, width, allowed)), fluency
+
+        beside = self._pool.submit(by_words) if len(state.catalog.ids) >= _BESIDE else None
         near = Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
-        if state.vectors is not None and encoder is not None and fluency > 0:
+        if state.vectors is not None and encoder is not None:
             if embedding is None or encoder is not self._encoder:
                 embedding = encoder([query])
             scores, ids = state.vectors.search(embedding.reshape(1, -1), width, allowed)
             near = Hits(scores[0][ids[0] >= 0], ids[0][ids[0] >= 0])
-        worded = Hits(*(beside.result() if beside is not None else state.words.search(query, width, allowed)))
+        worded, fluency = beside.result() if beside is not None else by_words()
         fused = fuse(state.words, query, worded, near, spoken=fluency, model=learned(state.encoder or ""))
         return fused, len(near.ids) < width and len(worded.ids) < width
 

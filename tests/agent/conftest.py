@@ -1,10 +1,6 @@
 """A tiny model folder, built once for all tests that load one."""
 
-import os
 from pathlib import Path
-
-# Threads that wait for work burn the cores that other tests need: 40 times the processor time on a busy machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
 
