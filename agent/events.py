@@ -1,0 +1,150 @@
+"""What happens in a chat, as every platform's connector tells it; and what Atelier shows there.
+
+A connector turns its platform's payloads into these values and these values into its platform's messages. It decides
+nothing: whether an event is for Atelier, and what follows, is decided above it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from agent.message import Place, Source
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that came with a message. locator: what the connector needs to fetch it. size: bytes, 0 when unknown."""
+
+    name: str
+    size: int
+    locator: str
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Somebody wrote a message.
+
+    place: where an answer belongs. account: `platform:tenant:user`. id: the platform's id of the message in its
+    channel. direct: nobody else reads here. called: Atelier is named, replied to or written to by name. text: without
+    Atelier's own name. language: what the platform says the person reads (`de`), or empty.
+    """
+
+    id: str
+    place: Place
+    account: str
+    text: str
+    sent: datetime
+    direct: bool = False
+    called: bool = False
+    files: tuple[File, ...] = ()
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Somebody gave a command: `/atelier ideate tea` and `/ideate tea` are both name `ideate`, argument `tea`."""
+
+    id: str
+    place: Place
+    account: str
+    name: str
+    argument: str = ""
+    direct: bool = False
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Somebody pressed a button, or sent the form it opened. button: its id. text: what the form held. message: the id
+    of the message that carries the button."""
+
+    id: str
+    place: Place
+    account: str
+    button: str
+    text: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """Somebody set (or took back) an emoji on a message. emoji: the character itself, 💡."""
+
+    id: str
+    place: Place
+    account: str
+    message: str
+    emoji: str
+    is_added: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A message was changed; text: what it says now."""
+
+    id: str
+    place: Place
+    account: str
+    message: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A message was deleted."""
+
+    id: str
+    place: Place
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Somebody opened the conversation with Atelier for themselves. parameter: of the link they came by, or empty."""
+
+    id: str
+    place: Place
+    account: str
+    parameter: str = ""
+    language: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Atelier was brought into a channel or group. sees_all: it can read messages that do not name it."""
+
+    id: str
+    place: Place
+    account: str
+    sees_all: bool = True
+
+
+Event = Post | Command | Press | Reaction | Edited | Deleted | Opened | Joined
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """id: short and meaningless (at most 32 of A-Za-z0-9_-); what it stands for is in the store. form: pressing it asks
+    for a text first, under this question, where the platform has forms."""
+
+    id: str
+    label: str
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What Atelier shows in a place: Markdown text, its sources, an open word when something fell short, and buttons.
+
+    to: the account it is meant for, where a platform needs to know. audience: `all` in the place, or `one`: only `to`
+    sees it, where the platform can do that. suggestions: questions a person may send with one touch.
+    """
+
+    place: Place
+    text: str
+    sources: tuple[Source, ...] = ()
+    notice: str = ""
+    buttons: tuple[Button, ...] = ()
+    suggestions: tuple[str, ...] = ()
+    to: str = ""
+    audience: Literal["all", "one"] = "all"

@@ -1,0 +1,113 @@
+"""The seam between a platform and the delivery contract: what every connector does, and how it may fail.
+
+A connector translates. It keeps no queue, decides nothing and forgets everything: what must survive a crash is
+committed by `connectors.delivery` between its calls.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from agent.events import Event, File, Outgoing
+from agent.message import Line, Place
+from retrieval.errors import AtelierError
+
+# ConnectorError (AtelierError)
+# ├── Throttled: not delivered, for certain; may be tried again after `seconds`
+# ├── Refused: not delivered, for certain; trying again will not help
+# └── Unsure: nobody knows (a timeout, a broken connection, a 5xx)
+
+
+class ConnectorError(AtelierError):
+    """A platform did not do what it was asked. The text holds no token and nobody's words."""
+
+
+class Throttled(ConnectorError):
+    """Not delivered, for certain: the platform wants a pause of `seconds`."""
+
+    def __init__(self, sentence: str, seconds: float) -> None:
+        super().__init__(sentence)
+        self.seconds = seconds
+
+
+class Refused(ConnectorError):
+    """Not delivered, for certain, and never will be: the chat is gone, Atelier was removed or blocked, no right."""
+
+
+class Unsure(ConnectorError):
+    """It may or may not have been delivered: a timeout, a broken connection, an error inside the platform."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event as it arrived, before anything is made of it.
+
+    tenant: whose workspace. key: the same for every copy the platform sends of one event, unique within platform and
+    tenant. conversation: events of one are handled in the order in which they were accepted; others in parallel.
+    payload: JSON text, all that `Connector.read` needs.
+    """
+
+    tenant: str
+    key: str
+    conversation: str
+    payload: str
+
+
+Accept = Callable[[Sequence[Received]], Awaitable[None]]
+
+
+class Connector(Protocol):
+    """One platform. Its methods raise Throttled, Refused or Unsure, and nothing else of the platform's.
+
+    name: `slack`, `telegram`; the first part of every Place's key and account here. grace: seconds after which a send
+    with an unknown outcome has either arrived or never will. edits_only: a new message cannot be looked up by its key,
+    so `send` must always be given a handle that was committed before.
+    """
+
+    name: str
+    grace: float
+    edits_only: bool
+
+    async def run(self, accept: Accept) -> None:
+        """Receive until cancelled. Tells the platform that an event arrived only after `accept` returned."""
+        ...
+
+    def read(self, payload: str) -> Event | None:
+        """What a stored payload says; None where it says nothing to us. Pure. Raises ValueError for a broken one."""
+        ...
+
+    def parts(self, outgoing: Outgoing) -> list[Outgoing]:
+        """`outgoing` cut at sensible places into messages the platform takes. Pure; never empty."""
+        ...
+
+    async def open(self, place: Place, asker: str, key: str) -> str:
+        """Show at once that an answer is on its way; the handle of that message. asker: an account."""
+        ...
+
+    async def show(self, place: Place, handle: str, text: str) -> None:
+        """Preview the answer so far (all of it, Markdown) in the opened message. Skips what rates do not allow; never
+        raises."""
+        ...
+
+    async def send(self, part: Outgoing, key: str, handle: str = "") -> str:
+        """Put one final part up; the platform's message id.
+
+        With a handle the opened message becomes `part`: repeating it changes nothing. Without, it is a new message
+        that carries `key` for `find`.
+        """
+        ...
+
+    async def find(self, place: Place, key: str) -> str | None:
+        """The id of the message that carries `key`, if it arrived."""
+        ...
+
+    async def earlier(self, place: Place, before: str, limit: int) -> list[Line]:
+        """What was written in this place before the message `before`, oldest first; empty where it cannot be read."""
+        ...
+
+    async def fetch(self, file: File, to: Path) -> None:
+        """Write a file that came with a message to the path `to`. Raises Refused when it is gone or too large."""
+        ...
+
+    async def close(self) -> None: ...
