@@ -55,8 +55,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Press:
-    """Somebody pressed a button, or sent the form it opened. button: its id. text: what the form held. message: the id
-    of the message that carries the button."""
+    """Somebody pressed a button, or sent the form it opened.
+
+    button: its id. text: what the form held. message: the id of the message that carries the button.
+    """
 
     id: str
     place: Place
@@ -124,8 +126,10 @@ Event = Post | Command | Press | Reaction | Edited | Deleted | Opened | Joined
 
 @dataclass(frozen=True, slots=True)
 class Button:
-    """id: short and meaningless (at most 32 of A-Za-z0-9_-); what it stands for is in the store. form: pressing it asks
-    for a text first, under this question, where the platform has forms."""
+    """id: short and meaningless (at most 32 of A-Za-z0-9_-); what it stands for is in the store.
+
+    form: pressing it asks for a text first, under this question, where the platform has forms.
+    """
 
     id: str
     label: str

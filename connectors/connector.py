@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from agent.events import Event, File, Outgoing
+from aiohttp.web import RouteDef
+
+from agent.events import Button, Event, File, Outgoing
 from agent.message import Line, Place
 from retrieval.errors import AtelierError
 
@@ -73,6 +75,10 @@ class Connector(Protocol):
         """Receive until cancelled. Tells the platform that an event arrived only after `accept` returned."""
         ...
 
+    def routes(self, accept: Accept) -> list[RouteDef]:
+        """What the one HTTP server of the process serves for this platform; none where it is not needed."""
+        ...
+
     def read(self, payload: str) -> Event | None:
         """What a stored payload says; None where it says nothing to us. Pure. Raises ValueError for a broken one."""
         ...
@@ -81,13 +87,19 @@ class Connector(Protocol):
         """`outgoing` cut at sensible places into messages the platform takes. Pure; never empty."""
         ...
 
-    async def open(self, place: Place, asker: str, key: str) -> str:
-        """Show at once that an answer is on its way; the handle of that message. asker: an account."""
+    async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:
+        """Show at once that an answer is on its way, with a button that stops it where that can be shown.
+
+        asker: an account. Returns the handle of that message: opaque, at most 200 characters, all that `show` and
+        `send` need, also in another process after a crash.
+        """
         ...
 
     async def show(self, place: Place, handle: str, text: str) -> None:
-        """Preview the answer so far (all of it, Markdown) in the opened message. Skips what rates do not allow; never
-        raises."""
+        """Preview the answer so far (all of it, Markdown) in the opened message. Skips what rates do not allow.
+
+        Never raises: what counts is what `send` puts there.
+        """
         ...
 
     async def send(self, part: Outgoing, key: str, handle: str = "") -> str:
