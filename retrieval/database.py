@@ -9,7 +9,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event
 from sqlalchemy.engine import make_url
@@ -18,6 +20,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from retrieval.errors import SettingsError, StoreBusy, StoreError
 
 BUSY_SECONDS = 30  # how long a writer waits for another process's transaction
+_locks: WeakKeyDictionary[Engine, Lock] = WeakKeyDictionary()
 _CONSISTENT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}  # PostgreSQL's reads
 
 # Every table of the project registers here, whichever room it stands in; Alembic compares the store against it.
@@ -81,8 +84,28 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
     On SQLite it takes the write lock at once, so two writers wait for each other and neither deadlocks.
     """
-    with _mapped(), engine.connect().execution_options(writing=True) as connection, connection.begin():
+    with (
+        _mapped(),
+        _in_turn(engine),
+        engine.connect().execution_options(writing=True) as connection,
+        connection.begin(),
+    ):
         yield connection
+
+
+@contextmanager
+def _in_turn(engine: Engine) -> Iterator[None]:
+    """SQLite lets a second writer sleep up to 100 ms between its looks; threads of one process know better."""
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    lock = _locks.setdefault(engine, Lock())
+    if not lock.acquire(timeout=BUSY_SECONDS):
+        raise StoreBusy("The store has been written to for too long by another task. Try again.")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager

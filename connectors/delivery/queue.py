@@ -1,0 +1,248 @@
+"""The states of an event on its way to an answer, and every legal step between them. Each function is one write job.
+
+inbox   new -> claimed -> done | dead        a claim whose lease ran out may be claimed again
+outbox  ready -> sending -> sent | dead      `sending` is only needed where a repeated send would show twice
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
+
+from agent.events import Button, Outgoing
+from agent.message import Place, Source
+from connectors.connector import Received
+from connectors.delivery.tables import OPEN, inbox, outbox
+from retrieval.errors import StoreError
+
+KEPT = 14 * 86_400  # seconds that keys of what is done are remembered: no platform repeats an event for so long
+
+
+class LeaseLost(StoreError):
+    """Another worker has taken this event over, so nothing more may be written for it here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One event, ours until the lease runs out. key: what its answer's messages are marked with."""
+
+    id: int
+    fence: int
+    platform: str
+    tenant: str
+    event_key: str
+    conversation: str
+    payload: str
+    received: float
+    is_excess: bool
+    attempts: int
+    handle: str
+    is_stopped: bool
+
+    @property
+    def key(self) -> str:
+        return sha256(f"{self.platform}/{self.tenant}/{self.id}".encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One message on its way out. key: in the store and, where the platform can carry it, on the message."""
+
+    key: str
+    body: Outgoing
+    state: str
+    since: float
+    handle: str
+
+
+def accept(connection: Connection, platform: str, events: Sequence[Received], backlog: int) -> int:
+    """Take events in; how many were new. Beyond `backlog` open ones they are excess, in a lane of their own."""
+    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    waiting = connection.execute(sa.select(sa.func.count()).select_from(inbox).where(OPEN)).scalar_one()
+    now, added = time.time(), 0
+    for event in events:
+        is_excess = waiting + added >= backlog
+        row = {
+            "platform": platform,
+            "tenant": event.tenant,
+            "key": event.key,
+            "conversation": f"excess:{platform}:{event.tenant}:{event.key}" if is_excess else event.conversation,
+            "payload": event.payload,
+            "received": now,
+            "state": "new",
+            "is_excess": is_excess,
+            "due": now,
+            "lease": 0.0,
+            "fence": 0,
+            "attempts": 0,
+            "handle": "",
+            "is_stopped": False,
+            "error": "",
+        }
+        added += connection.execute(insert(inbox).values(row).on_conflict_do_nothing()).rowcount
+    return added
+
+
+def claim(connection: Connection, platforms: Sequence[str], lease: float, limit: int, *, excess: bool) -> list[Claim]:
+    """Up to `limit` events that may be handled now: due, unclaimed, and the first open one of their conversation."""
+    now = time.time()
+    earlier = inbox.alias()
+    first = ~sa.exists().where(
+        earlier.c.conversation == inbox.c.conversation,
+        earlier.c.id < inbox.c.id,
+        earlier.c.state.in_(("new", "claimed")),
+    )
+    free = sa.or_(inbox.c.state == "new", inbox.c.lease < now)
+    found = connection.execute(
+        sa.select(inbox)
+        .where(OPEN, free, inbox.c.due <= now, inbox.c.is_excess == excess, inbox.c.platform.in_(platforms), first)
+        .order_by(inbox.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)  # ignored by SQLite, where a writer is alone anyway
+    ).all()
+    for row in found:
+        taken = inbox.update().where(inbox.c.id == row.id)
+        connection.execute(taken.values(state="claimed", lease=now + lease, fence=row.fence + 1))
+    return [
+        Claim(
+            row.id,
+            row.fence + 1,
+            row.platform,
+            row.tenant,
+            row.key,
+            row.conversation,
+            row.payload,
+            row.received,
+            row.is_excess,
+            row.attempts,
+            row.handle,
+            row.is_stopped,
+        )
+        for row in found
+    ]
+
+
+def renew(connection: Connection, claim: Claim, lease: float) -> bool:
+    """Keep it for longer; whether the person wants it stopped. Raises LeaseLost."""
+    _change(connection, claim, lease=time.time() + lease)
+    return bool(connection.execute(sa.select(inbox.c.is_stopped).where(inbox.c.id == claim.id)).scalar_one())
+
+
+def opened(connection: Connection, claim: Claim, handle: str) -> None:
+    """The answer has a message on the platform. Raises LeaseLost."""
+    _change(connection, claim, handle=handle)
+
+
+def parts_of(connection: Connection, claim: Claim) -> list[Part]:
+    """What is still to be sent of an answer that was made before, in order; and nothing when none was made."""
+    query = sa.select(outbox).where(outbox.c.inbox == claim.id).order_by(outbox.c.part)
+    return [
+        Part(row.key, read_outgoing(row.body), row.state, row.since, row.handle)
+        for row in connection.execute(query.where(outbox.c.state.in_(("ready", "sending"))))
+    ]
+
+
+def is_made(connection: Connection, claim: Claim) -> bool:
+    """Whether the answer was made, and committed, by an earlier claim."""
+    return connection.execute(sa.select(outbox.c.key).where(outbox.c.inbox == claim.id).limit(1)).first() is not None
+
+
+def put(connection: Connection, claim: Claim, bodies: Sequence[Outgoing], handle: str) -> list[Part]:
+    """Commit the answer, its parts in order; the first goes into the opened message `handle`. Raises LeaseLost."""
+    _change(connection, claim)
+    made = [
+        Part(f"{claim.key}-{number}", body, "ready", 0.0, handle if number == 0 else "")
+        for number, body in enumerate(bodies)
+    ]
+    for number, part in enumerate(made):
+        row = {"key": part.key, "inbox": claim.id, "part": number, "body": write_outgoing(part.body)}
+        row |= {"state": part.state, "since": 0.0, "handle": part.handle, "message": ""}
+        connection.execute(outbox.insert().values(row))
+    return made
+
+
+def mark_sending(connection: Connection, claim: Claim, part: Part) -> None:
+    """From here on nobody knows whether the part was shown, until `sent`. Raises LeaseLost."""
+    _change(connection, claim)
+    connection.execute(outbox.update().where(outbox.c.key == part.key).values(state="sending", since=time.time()))
+
+
+def mark_ready(connection: Connection, claim: Claim, part: Part) -> None:
+    """It was not shown, for certain. Raises LeaseLost."""
+    _change(connection, claim)
+    connection.execute(outbox.update().where(outbox.c.key == part.key).values(state="ready"))
+
+
+def part_opened(connection: Connection, claim: Claim, part: Part, handle: str) -> None:
+    """A further part has a message of its own to be edited into it. Raises LeaseLost."""
+    _change(connection, claim)
+    connection.execute(outbox.update().where(outbox.c.key == part.key).values(handle=handle))
+
+
+def sent(connection: Connection, claim: Claim, part: Part, message: str) -> None:
+    """Shown. Its text is not needed here any more. Raises LeaseLost."""
+    _change(connection, claim)
+    values = {"state": "sent", "message": message, "body": ""}
+    connection.execute(outbox.update().where(outbox.c.key == part.key).values(values))
+
+
+def undeliverable(connection: Connection, claim: Claim, part: Part) -> None:
+    """The platform will never take it. Raises LeaseLost."""
+    _change(connection, claim)
+    connection.execute(outbox.update().where(outbox.c.key == part.key).values(state="dead", body=""))
+
+
+def finish(connection: Connection, claim: Claim, *, error: str = "") -> None:
+    """Over: answered, or with an `error` given up. Raises LeaseLost."""
+    _change(connection, claim, state="dead" if error else "done", payload="", error=error)
+
+
+def put_back(connection: Connection, claim: Claim, seconds: float, error: str, *, failed: bool) -> None:
+    """Try again after `seconds`; `failed` counts towards giving up. Raises LeaseLost."""
+    values = {"state": "new", "lease": 0.0, "due": time.time() + seconds, "error": error}
+    _change(connection, claim, **values, attempts=claim.attempts + failed)
+
+
+def stop(connection: Connection, event: int) -> bool:
+    """Somebody wants no more of an answer; whether it was still being made."""
+    running = inbox.update().where(inbox.c.id == event, OPEN)
+    return bool(connection.execute(running.values(is_stopped=True)).rowcount)
+
+
+def prune(connection: Connection) -> int:
+    """Forget the keys of what was done long ago; how many."""
+    old = inbox.delete().where(inbox.c.state.in_(("done", "dead")), inbox.c.received < time.time() - KEPT)
+    return connection.execute(old).rowcount
+
+
+def counts(connection: Connection) -> dict[str, int]:
+    """How many events are in each state, for the health page: `new`, `claimed`, `done`, `dead`."""
+    query = sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state)
+    return dict(iter(connection.execute(query).tuples()))
+
+
+def write_outgoing(outgoing: Outgoing) -> str:
+    """JSON in ASCII: a NUL or half a character in a text is escaped and survives every database."""
+    return json.dumps(asdict(outgoing))
+
+
+def read_outgoing(text: str) -> Outgoing:
+    fields: dict[str, Any] = json.loads(text)
+    fields["place"] = Place(**fields["place"])
+    fields["sources"] = tuple(Source(**each) for each in fields["sources"])
+    fields["buttons"] = tuple(Button(**each) for each in fields["buttons"])
+    fields["suggestions"] = tuple(fields["suggestions"])
+    return Outgoing(**fields)
+
+
+def _change(connection: Connection, claim: Claim, **values: object) -> None:
+    """Write to the claimed row, or fail when the claim is not ours any more."""
+    ours = inbox.update().where(inbox.c.id == claim.id, inbox.c.fence == claim.fence, inbox.c.state == "claimed")
+    if not connection.execute(ours.values(values or {"fence": claim.fence})).rowcount:
+        raise LeaseLost("Another worker goes on with this event.")

@@ -1,0 +1,306 @@
+"""Drives events through the queue: in order inside a conversation, parallel across, and to the end whatever fails."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Engine
+
+from agent.events import Button, Event, Outgoing
+from connectors.connector import Accept, Connector, Received, Refused, Throttled, Unsure
+from connectors.delivery import queue
+from connectors.delivery.queue import Claim, LeaseLost, Part
+from connectors.delivery.writer import Writer
+from retrieval.errors import AtelierError
+
+log = logging.getLogger(__name__)
+
+UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
+WORST_PAUSE = 60.0  # seconds between tries while a platform is down
+EXCESS_SLOTS = 8  # refusals written side by side
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much at once and for how long.
+
+    slots: answers made side by side. backlog: open events from which more are refused. lease: seconds a claim lasts
+    unless renewed. attempts: failures of ours after which an event is given up. poll: seconds between looks for work
+    that no accept of this process announced. drain: seconds that answers may take to end when the process is asked to.
+    """
+
+    slots: int = 32
+    backlog: int = 1000
+    lease: float = 30.0
+    attempts: int = 3
+    poll: float = 0.5
+    drain: float = 10.0
+
+
+class Poison(ValueError):
+    """An event that cannot be read: trying again will not help."""
+
+
+class Stage:
+    """Where one answer is made: what its maker may show before it is final."""
+
+    def __init__(self, claim: Claim, connector: Connector, write: Writer) -> None:
+        self.event = claim.id
+        self.key = claim.key
+        self.is_excess = claim.is_excess
+        self.stopped = asyncio.Event()
+        self.handle = claim.handle
+        self._claim = claim
+        self._connector = connector
+        self._write = write
+
+    async def open(self, event: Event, stop: Button | None = None) -> None:
+        """Show that an answer is on its way. Once an event, also after a crash. Raises as Connector.open."""
+        if not self.handle:
+            account = getattr(event, "account", "")
+            self.handle = await self._connector.open(event.place, account, self.key, stop)
+            await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
+
+    async def show(self, event: Event, text: str) -> None:
+        """Preview the answer so far."""
+        if self.handle:
+            await self._connector.show(event.place, self.handle, text)
+
+
+Handler = Callable[[Event, Stage], Awaitable[Sequence[Outgoing]]]
+Apology = Callable[[Event], Outgoing]
+
+
+class Delivery:
+    """The queue of one process over the shared store. Several processes may run one each over the same PostgreSQL."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        connectors: Mapping[str, Connector],
+        handler: Handler,
+        apology: Apology,
+        pace: Pace = Pace(),
+    ) -> None:
+        """handler: makes the answer to an event, in Outgoings; an event may be handed to it again after a crash.
+
+        apology: what is said where it failed for good.
+        """
+        self._connectors = dict(connectors)
+        self._handler = handler
+        self._apology = apology
+        self._pace = pace
+        self._write = Writer(engine)
+        self._work = asyncio.Event()
+        self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
+        self._ending = False
+
+    def acceptor(self, platform: str) -> Accept:
+        """What a connector's `run` calls with what it receives: returns when that is safe in the store."""
+        backlog = self._pace.backlog
+
+        async def accept(events: Sequence[Received]) -> None:
+            added = await self._write(partial(queue.accept, platform=platform, events=events, backlog=backlog))
+            if added:
+                self._work.set()
+
+        return accept
+
+    async def post(self, key: str, outgoing: Outgoing) -> None:
+        """Say something unprompted, once for each `key`, after what is already under way in its place."""
+        place = outgoing.place
+        event = Received(place.tenant, UNPROMPTED + key, place.key, queue.write_outgoing(outgoing))
+        await self.acceptor(place.platform)([event])
+
+    async def stop(self, event: int) -> bool:
+        """End the answer to an event early, in whichever process it is made; whether it was still being made."""
+        if event in self._running:
+            self._running[event][1].stopped.set()
+        return await self._write(partial(queue.stop, event=event))
+
+    async def counts(self) -> dict[str, int]:
+        return await self._write(queue.counts)
+
+    async def run(self) -> None:
+        """Work until cancelled; then let what is being answered end, or hand it to others."""
+        pruned = 0.0
+        try:
+            while True:
+                self._work.clear()
+                try:
+                    await self._claim()
+                    if time.monotonic() > pruned + 3600:
+                        await self._write(queue.prune)
+                        pruned = time.monotonic()
+                except AtelierError as error:  # the store is busy or away: events wait in it or with the platform
+                    log.warning("The queue waits for the store: %s", error)
+                    await asyncio.sleep(1)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._work.wait(), self._pace.poll)
+        finally:
+            await self._drain()
+
+    async def _drain(self) -> None:
+        self._ending = True
+        tasks = [task for task, _ in self._running.values()]
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=self._pace.drain)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        await asyncio.to_thread(self._write.close)
+
+    async def _claim(self) -> None:
+        excess = sum(stage.is_excess for _, stage in self._running.values())
+        for is_excess, free in (
+            (False, self._pace.slots - len(self._running) + excess),
+            (True, EXCESS_SLOTS - excess),
+        ):
+            if free > 0:
+                job = partial(
+                    queue.claim,
+                    platforms=tuple(self._connectors),
+                    lease=self._pace.lease,
+                    limit=free,
+                    excess=is_excess,
+                )
+                for claim in await self._write(job):
+                    self._start(claim)
+
+    def _start(self, claim: Claim) -> None:
+        stage = Stage(claim, self._connectors[claim.platform], self._write)
+        task = asyncio.create_task(self._serve(claim, stage))
+        self._running[claim.id] = task, stage
+
+        def ended(_: "asyncio.Task[None]") -> None:
+            self._running.pop(claim.id, None)
+            self._work.set()  # a slot is free, and perhaps the next event of the conversation
+
+        task.add_done_callback(ended)
+
+    async def _serve(self, claim: Claim, stage: Stage) -> None:
+        renewing = asyncio.create_task(self._renew(claim, stage))
+        try:
+            await self._deliver(claim, stage)
+        except LeaseLost:
+            log.info("Event %d is another worker's now.", claim.id)
+        except asyncio.CancelledError:
+            with suppress(AtelierError):
+                await self._write(partial(queue.put_back, claim=claim, seconds=0.0, error="", failed=False))
+            raise
+        except Exception as error:  # noqa: BLE001 - the last door: an event's failure stays its own
+            await self._failed(claim, stage, error)
+        finally:
+            renewing.cancel()
+
+    async def _renew(self, claim: Claim, stage: Stage) -> None:
+        """Keeps the lease while the answer is made, and learns of a wish to stop from other processes."""
+        while True:
+            await asyncio.sleep(self._pace.lease / 6)
+            try:
+                if await self._write(partial(queue.renew, claim=claim, lease=self._pace.lease)):
+                    stage.stopped.set()
+            except LeaseLost:
+                self._running[claim.id][0].cancel()
+                return
+            except AtelierError as error:
+                log.warning("A lease could not be renewed: %s", error)
+
+    async def _deliver(self, claim: Claim, stage: Stage) -> None:
+        parts = await self._write(partial(queue.parts_of, claim=claim))
+        if not parts and not (claim.fence > 1 and await self._write(partial(queue.is_made, claim=claim))):
+            parts = await self._make(claim, stage)
+        for part in parts:
+            await self._send(claim, part)
+        await self._write(partial(queue.finish, claim=claim))
+
+    async def _make(self, claim: Claim, stage: Stage) -> list[Part]:
+        connector = self._connectors[claim.platform]
+        if claim.is_stopped:
+            stage.stopped.set()
+        if claim.event_key.startswith(UNPROMPTED):
+            return await self._put(claim, stage, [queue.read_outgoing(claim.payload)])
+        event = _read(connector, claim.payload)
+        return await self._put(claim, stage, await self._handler(event, stage)) if event is not None else []
+
+    async def _put(self, claim: Claim, stage: Stage, answer: Sequence[Outgoing]) -> list[Part]:
+        bodies = [part for outgoing in answer for part in self._connectors[claim.platform].parts(outgoing)]
+        if not bodies:
+            return []
+        return await self._write(partial(queue.put, claim=claim, bodies=bodies, handle=stage.handle))
+
+    async def _send(self, claim: Claim, part: Part) -> None:
+        connector = self._connectors[claim.platform]
+        handle = part.handle
+        try:
+            if not handle and connector.edits_only:
+                handle = await connector.open(part.body.place, part.body.to, part.key)
+                await self._write(partial(queue.part_opened, claim=claim, part=part, handle=handle))
+            if not handle:
+                if part.state == "sending":
+                    await asyncio.sleep(max(0.0, part.since + connector.grace - time.time()))
+                    message = await connector.find(part.body.place, part.key)
+                    if message is not None:
+                        await self._write(partial(queue.sent, claim=claim, part=part, message=message))
+                        return
+                await self._write(partial(queue.mark_sending, claim=claim, part=part))
+            message = await connector.send(part.body, part.key, handle)
+        except Refused as error:
+            log.warning("An answer on %s could not be delivered: %s", claim.platform, error)
+            await self._write(partial(queue.undeliverable, claim=claim, part=part))
+        except Throttled:
+            await self._write(partial(queue.mark_ready, claim=claim, part=part))
+            raise
+        else:
+            await self._write(partial(queue.sent, claim=claim, part=part, message=message))
+
+    async def _failed(self, claim: Claim, stage: Stage, error: Exception) -> None:
+        """Try again later, or give up and say so."""
+        kind = type(error).__name__
+        try:
+            if isinstance(error, Throttled):
+                again = partial(queue.put_back, seconds=error.seconds, error=kind, failed=False)
+                await self._write(partial(again, claim=claim))
+            elif isinstance(error, Unsure):
+                pause = min(WORST_PAUSE, 2.0 ** min(claim.attempts, 6))
+                again = partial(queue.put_back, seconds=pause, error=kind, failed=True)
+                await self._write(partial(again, claim=claim))
+            elif isinstance(error, Refused):
+                log.warning("An event on %s could not be answered: %s", claim.platform, error)
+                await self._write(partial(queue.finish, claim=claim, error=kind))
+            elif claim.attempts + 1 < self._pace.attempts and not isinstance(error, Poison):
+                log.warning("An answer failed (%s) and is tried again.", kind)
+                again = partial(queue.put_back, seconds=2.0**claim.attempts, error=kind, failed=True)
+                await self._write(partial(again, claim=claim))
+            else:
+                await self._give_up(claim, stage, error)
+        except LeaseLost:
+            log.info("Event %d is another worker's now.", claim.id)
+        except AtelierError as fault:  # the claim's lease runs out, and somebody takes it up again
+            log.warning("The queue waits for the store: %s", fault)
+
+    async def _give_up(self, claim: Claim, stage: Stage, error: Exception) -> None:
+        where = error.__traceback__
+        while where is not None and where.tb_next is not None:
+            where = where.tb_next
+        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "unknown"
+        log.error("Event %d on %s is given up: %s at %s.", claim.id, claim.platform, type(error).__name__, place)
+        try:
+            event = _read(self._connectors[claim.platform], claim.payload)
+            if event is not None and stage.handle and not await self._write(partial(queue.is_made, claim=claim)):
+                for part in await self._put(claim, stage, [self._apology(event)]):  # a person sees "…"
+                    await self._send(claim, part)
+        except (Poison, AtelierError) as fault:
+            log.warning("Nobody could be told: %s.", type(fault).__name__)
+        await self._write(partial(queue.finish, claim=claim, error=type(error).__name__))
+
+
+def _read(connector: Connector, payload: str) -> Event | None:
+    try:
+        return connector.read(payload)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise Poison("The payload is broken.") from error
