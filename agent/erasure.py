@@ -20,6 +20,7 @@ from agent.memory_tables import (
     places,
     summaries,
     turns,
+    wrong_codes,
 )
 from agent.summary import CUT, clip, quoted, sentences
 
@@ -121,6 +122,8 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     ).rowcount
     gone = connection.execute(turns.delete().where(own)).rowcount
     drop_empty_places(connection)
+    named = sa.select(accounts.c.account).where(accounts.c.person == person)
+    connection.execute(wrong_codes.delete().where(wrong_codes.c.account.in_(named)))
     known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
     connection.execute(persons.delete().where(persons.c.id == person))
     return Forgotten(known, gone, dropped, ratings, cleaned, quoting)

@@ -1,20 +1,20 @@
-"""Memory: who people are, what was said where, and what they thought of it, in the one store."""
+"""Memory: what was said where, by whom, and what they thought of it, in the one store."""
 
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine
 
 from agent.erasure import Forgotten, drop_empty_places, erase, lock_memory
-from agent.memory_tables import accounts, erasures, feedback, persons, places, summaries, turn_of, turn_row, turns
+from agent.memory_tables import erasures, feedback, insert_new, persons, places, summaries, turn_of, turn_row, turns
 from agent.message import History, Line, Person, Place, Turn
+from agent.people import LinkCode, People, code_of, id_today, people_of
 from agent.summary import CountTokens
 from agent.window import read_history
 from retrieval.database import reading, writing
@@ -49,10 +49,12 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Everything memory holds about one person; their turns in order."""
+    """Everything memory holds about one person; their turns in order. code: the latest that they asked for."""
 
     person: Person
     met: datetime
+    consent_asked: datetime | None
+    code: LinkCode | None
     turns: tuple[Turn, ...]
     ratings: tuple[Rating, ...]
 
@@ -62,20 +64,16 @@ class Memory:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.people = People(engine)
 
     @property
     def engine(self) -> Engine:
         """The store, for what reaches across rooms: forgetting, export, backup."""
         return self._engine
 
-    def person(self, account: str, audiences: Iterable[str] = ()) -> Person:
-        """Who `account` (`platform:tenant:user`) is, made known at first sight; `audiences`: what they may read now."""
-        with reading(self._engine) as connection:
-            known = _owner(connection, account)
-        if known is None:
-            with writing(self._engine) as connection:
-                known = _meet(connection, account)
-        return replace(known, audiences=frozenset(audiences))
+    def person(self, account: str, audiences: Iterable[str] = (), *, administrator: bool = False) -> Person:
+        """`People.person`, for whoever only wants to talk."""
+        return self.people.person(account, audiences, administrator=administrator)
 
     def history(self, place: Place, budget_tokens: int, count_tokens: CountTokens) -> History:
         """What to remember of `place` within `budget_tokens`: the running summary, then the latest lines.
@@ -85,23 +83,30 @@ class Memory:
         return read_history(self._engine, place, budget_tokens, count_tokens)
 
     def append(self, turn: Turn) -> None:
-        """Keep a turn; one that is kept already stays as it is.
+        """Keep a turn; one that is kept already, or another for the same message, stays as it is.
 
-        A turn begun before somebody was forgotten is kept without history and passages, which may hold their words.
-        Raises StoreError when its author is not known (any more).
+        A message's id is unique across platforms and channels. A turn begun before somebody was forgotten is kept
+        without history and passages, which may hold their words. Raises StoreError when its author is not known (any
+        more), or when the kept turn for this message id stands in another place.
         """
         with writing(self._engine) as connection:
             lock_memory(connection)
-            author = sa.select(persons.c.id).where(persons.c.id == turn.message.author.id)
-            if connection.execute(author).one_or_none() is None:
+            begun_before = sa.select(erasures.c.id).where(erasures.c.id > turn.id).limit(1)
+            someone_forgotten = connection.execute(begun_before).first() is not None
+            author = id_today(connection, turn.message.author)
+            # who was forgotten and came back is somebody new
+            if author is None or (someone_forgotten and author != turn.message.author.id):
                 raise StoreError("The author of this message is not known any more, so the turn was not kept.")
             place = turn.message.place
             parts = {"platform": place.platform, "tenant": place.tenant, "channel": place.channel}
-            _insert_new(connection, places, parts | {"key": place.key, "thread": place.thread})
-            row = turn_row(turn, datetime.now(UTC))
-            if connection.execute(sa.select(erasures.c.id).where(erasures.c.id > turn.id).limit(1)).first():
+            insert_new(connection, places, parts | {"key": place.key, "thread": place.thread})
+            row = turn_row(turn, datetime.now(UTC)) | {"author": author}
+            if someone_forgotten:
                 row |= {"history": {"summary": "", "lines": []}, "passages": []}
-            _insert_new(connection, turns, row)
+            if not insert_new(connection, turns, row):
+                same = (turns.c.message == turn.message.id) & (turns.c.place != place.key)
+                if connection.execute(sa.select(turns.c.id).where(same)).first() is not None:
+                    raise StoreError("Two messages in different places have the same id, so the second was not kept.")
 
     def turns(self, place: Place, limit: int = 50) -> tuple[Turn, ...]:
         """The latest `limit` turns of a place, oldest first."""
@@ -125,6 +130,11 @@ class Memory:
         with reading(self._engine) as connection:
             return next(iter(_turns(connection, turns.c.id == turn_id)), None)
 
+    def turn_for(self, message_id: str) -> Turn | None:
+        """The turn that answered a message."""
+        with reading(self._engine) as connection:
+            return next(iter(_turns(connection, turns.c.message == message_id)), None)
+
     def clear(self, place: Place) -> int:
         """Delete a conversation with its summary and ratings, whoever wrote in it; how many turns went."""
         with writing(self._engine) as connection:
@@ -135,26 +145,34 @@ class Memory:
             return gone
 
     def rate(self, turn_id: str, person_id: str, rating: Literal[1, -1], comment: str = "") -> None:
-        """One person's rating of one reply, in place of their earlier one. Raises StoreError for an unknown turn."""
+        """One person's rating of one reply, in place of their earlier one.
+
+        Raises StoreError when the turn or the person is not known (any more).
+        """
         with writing(self._engine) as connection:
             lock_memory(connection)
             mine = (feedback.c.turn == turn_id) & (feedback.c.person == person_id)
             connection.execute(feedback.delete().where(mine))
             if connection.execute(sa.select(turns.c.id).where(turns.c.id == turn_id)).first() is None:
                 raise StoreError("That answer is not remembered any more, so it cannot be rated.")
+            if connection.execute(sa.select(persons.c.id).where(persons.c.id == person_id)).first() is None:
+                raise StoreError("What was known about you was deleted, so this rating was not kept.")
             values = {"turn": turn_id, "person": person_id, "rating": rating, "comment": comment}
             connection.execute(feedback.insert().values(values | {"given": datetime.now(UTC)}))
 
     def held(self, person_id: str) -> Held | None:
         """Everything about one person, for an export; None when nobody has that id."""
         with reading(self._engine) as connection:
-            met = connection.execute(sa.select(persons.c.met).where(persons.c.id == person_id)).scalar_one_or_none()
-            if met is None:
+            row = connection.execute(sa.select(persons).where(persons.c.id == person_id)).one_or_none()
+            if row is None:
                 return None
             query = sa.select(feedback).where(feedback.c.person == person_id).order_by(feedback.c.turn)
-            ratings = tuple(Rating(row.turn, row.rating, row.comment, row.given) for row in connection.execute(query))
+            ratings = tuple(
+                Rating(each.turn, each.rating, each.comment, each.given) for each in connection.execute(query)
+            )
             own = _turns(connection, turns.c.author == person_id)
-            return Held(_people(connection, [person_id])[person_id], met, own, ratings)
+            person, code = people_of(connection, [person_id])[person_id], code_of(connection, person_id)
+            return Held(person, row.met, row.consent_asked, code, own, ratings)
 
     def forget(self, person_id: str, sources: Collection[str] = ()) -> Forgotten:
         """Delete one person: their turns with the replies, ratings, accounts, and their words in others' context.
@@ -169,35 +187,6 @@ class Memory:
             return forgotten
 
 
-def _owner(connection: Connection, account: str) -> Person | None:
-    query = sa.select(accounts.c.person).where(accounts.c.account == account)
-    person = connection.execute(query).scalar_one_or_none()
-    return None if person is None else _people(connection, [person])[person]
-
-
-def _meet(connection: Connection, account: str) -> Person:
-    person = Person(f"p-{secrets.token_hex(8)}", (account,))  # an id that says nothing about who it is
-    values = {"id": person.id, "consent": person.consent, "administrator": person.administrator}
-    connection.execute(persons.insert().values(values | {"met": datetime.now(UTC)}))
-    _insert_new(connection, accounts, {"account": account, "person": person.id})
-    owner = _owner(connection, account) or person
-    if owner.id != person.id:  # another process was quicker
-        connection.execute(persons.delete().where(persons.c.id == person.id))
-    return owner
-
-
-def _people(connection: Connection, ids: Sequence[str]) -> dict[str, Person]:
-    """Those of `ids` who are known; without audiences, which are never stored with a person."""
-    named: dict[str, list[str]] = {each: [] for each in ids}
-    for row in connection.execute(sa.select(accounts).where(accounts.c.person.in_(ids)).order_by(accounts.c.account)):
-        named[row.person].append(row.account)
-    found = connection.execute(sa.select(persons).where(persons.c.id.in_(ids)))
-    return {
-        row.id: Person(row.id, tuple(named[row.id]), consent=row.consent, administrator=row.administrator)
-        for row in found
-    }
-
-
 def _turns(connection: Connection, condition: sa.ColumnElement[bool]) -> tuple[Turn, ...]:
     joined = sa.select(turns, places.c.platform, places.c.tenant, places.c.channel, places.c.thread)
     query = joined.join(places, places.c.key == turns.c.place).where(condition).order_by(turns.c.id)
@@ -205,10 +194,5 @@ def _turns(connection: Connection, condition: sa.ColumnElement[bool]) -> tuple[T
     authors = sorted({row.author for row in rows})
     people: dict[str, Person] = {}
     for start in range(0, len(authors), _MANY):
-        people |= _people(connection, authors[start : start + _MANY])
+        people |= people_of(connection, authors[start : start + _MANY])
     return tuple(turn_of(row, people[row.author]) for row in rows)
-
-
-def _insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> None:
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(insert(table).values(row).on_conflict_do_nothing())

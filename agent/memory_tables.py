@@ -13,7 +13,8 @@ from typing import Any, TypedDict
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import Boolean, Column, Dialect, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Connection, Dialect, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from agent.message import (
@@ -61,7 +62,7 @@ class Json(TypeDecorator[object]):
     def process_bind_param(self, value: object, dialect: Dialect) -> str:  # noqa: ARG002 - SQLAlchemy's signature
         return storable(json.dumps(value, ensure_ascii=False, default=float))  # numpy's float32 is no float
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002
+    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002 - as above
         return None if value is None else json.loads(value)
 
 
@@ -71,10 +72,18 @@ class Moment(TypeDecorator[datetime]):
     impl = sa.DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_bind_param(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
+    ) -> datetime | None:
         return None if value is None else value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+    def process_result_value(
+        self,
+        value: datetime | None,
+        dialect: Dialect,  # noqa: ARG002 - SQLAlchemy's signature
+    ) -> datetime | None:
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -87,6 +96,7 @@ persons = Table(
     Column("consent", Boolean, nullable=False),
     Column("administrator", Boolean, nullable=False),
     Column("met", Moment, nullable=False),
+    Column("consent_asked", Moment),  # when they were asked, which happens once
 )
 accounts = Table(
     "accounts",
@@ -131,6 +141,7 @@ turns = Table(
     Column("adapter", CleanText),
     Column("kept", Moment, nullable=False),
     Index(None, "place", "id"),
+    Index(None, "message", unique=True),  # a worker that crashed answers a message again: one turn each
 )
 summaries = Table(
     "summaries",
@@ -154,6 +165,61 @@ erasures = Table(  # when somebody was forgotten, not who: a turn begun before m
     Column("id", _ID, primary_key=True),
     Column("at", Moment, nullable=False),
 )
+
+link_codes = Table(  # one a person: the latest; kept when used, to say so
+    "link_codes",
+    metadata,
+    Column("person", _ID, ForeignKey("persons.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(64), nullable=False, unique=True),  # SHA-256 of the code
+    Column("expires", Moment, nullable=False),
+    Column("used", Boolean, nullable=False),
+)
+wrong_codes = Table(  # how often an account guessed since it last was quiet for an hour
+    "wrong_codes",
+    metadata,
+    Column("account", CleanText, primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("last", Moment, nullable=False, index=True),
+)
+channel_rules = Table(
+    "channel_rules",
+    metadata,
+    Column("channel", CleanText, primary_key=True),  # the key of its Place, without a thread
+    Column("rule", String(20), nullable=False),
+)
+followed_threads = Table(
+    "followed_threads",
+    metadata,
+    Column("place", CleanText, primary_key=True),
+    Column("since", Moment, nullable=False),
+)
+buttons = Table(
+    "buttons",
+    metadata,
+    Column("id", String(12), primary_key=True),
+    Column("kind", CleanText, nullable=False),
+    Column("value", CleanText, nullable=False),
+    Column("platform", CleanText, nullable=False),
+    Column("tenant", CleanText, nullable=False),
+    Column("channel", CleanText, nullable=False),
+    Column("thread", CleanText, nullable=False),
+    Column("expires", Moment, nullable=False, index=True),
+)
+
+
+def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert a row, unless one with its key (primary or unique) is there; whether it was inserted."""
+    insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table).values(row)
+    inserted = insert.on_conflict_do_nothing().returning(*table.primary_key)  # psycopg counts no rows here
+    return connection.execute(inserted).first() is not None
+
+
+def put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
+    """Insert a row, or give the one with its primary key these values."""
+    insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table).values(row)
+    key = [column.name for column in table.primary_key]
+    changed = {name: insert.excluded[name] for name in row if name not in key}
+    connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed))
 
 
 class StoredLine(TypedDict):

@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -43,7 +45,7 @@ def count(text: str) -> int:
 
 def make_turn(author: Person, text: str, reply: str = "Understood.", place: Place = HERE, **changes: object) -> Turn:
     understanding = Understanding(np.zeros(4, np.float32), Intent.ASK, 0.9, Sentiment.NEUTRAL, 0.8, ("it asks",))
-    message = Message("m1", place, author, text, datetime.now(UTC), frozenset({"local/everyone"}))
+    message = Message(uuid4().hex, place, author, text, datetime.now(UTC), frozenset({"local/everyone"}))
     turn = Turn(
         new_turn_id(), "You help.", History(), message, understanding, Decision(Move.ANSWER, "asked"), (), Reply(reply)
     )
@@ -82,7 +84,7 @@ def test_a_turn_comes_back_as_it_went_in(memory: Memory, data: st.DataObject) ->
     author = memory.person("terminal:local:anna", data.draw(st.frozensets(texts)))
     place = data.draw(st.builds(Place, texts, texts, texts, texts))
     readers = data.draw(st.frozensets(texts))
-    message = Message(data.draw(texts), place, author, data.draw(texts), data.draw(moments), readers)
+    message = Message(data.draw(texts) + uuid4().hex, place, author, data.draw(texts), data.draw(moments), readers)
     turn = Turn(
         id=new_turn_id(),
         persona=data.draw(texts),
@@ -197,6 +199,28 @@ def test_a_turn_kept_twice_is_kept_once(memory: Memory) -> None:
     assert len(memory.turns(HERE)) == 1
 
 
+def test_a_message_that_is_answered_again_after_a_crash_keeps_its_first_turn(memory: Memory) -> None:
+    anna = memory.person("slack:T:anna")
+    first = make_turn(anna, "once", "the first answer")
+    again = replace(first, id=new_turn_id(), reply=Reply("the second answer"))
+    memory.append(first)
+    memory.append(again)
+    assert memory.turn_for(first.message.id) == first
+    assert memory.turns(HERE) == (first,)
+    assert memory.turn_for("no such message") is None
+
+
+def test_two_messages_of_one_id_are_not_taken_for_each_other(memory: Memory) -> None:
+    anna = memory.person("slack:T:anna")
+    first = make_turn(anna, "here")
+    elsewhere = make_turn(anna, "there", place=Place("slack", "T", "C2"))
+    elsewhere = replace(elsewhere, message=replace(elsewhere.message, id=first.message.id))
+    memory.append(first)
+    with pytest.raises(StoreError, match="different places have the same id"):
+        memory.append(elsewhere)
+    assert memory.turns(elsewhere.message.place) == ()
+
+
 def test_clear_empties_one_place(memory: Memory) -> None:
     anna = memory.person("terminal:local:anna")
     other = Place("terminal", "local", "other")
@@ -221,6 +245,15 @@ def test_a_second_rating_replaces_the_first(memory: Memory) -> None:
     assert [(rating.rating, rating.comment) for rating in held.ratings] == [(-1, "wrong page")]
     with pytest.raises(StoreError, match="cannot be rated"):
         memory.rate("no such turn", anna.id, 1)
+
+
+def test_a_forgotten_person_rates_nothing_and_is_told_so(memory: Memory) -> None:
+    anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
+    turn = make_turn(bert, "rate me")
+    memory.append(turn)
+    memory.forget(anna.id)
+    with pytest.raises(StoreError, match=r"^What was known about you was deleted, so this rating was not kept\.$"):
+        memory.rate(turn.id, anna.id, 1)
 
 
 WRITER = """
@@ -251,6 +284,16 @@ def test_two_processes_write_at_once(engine: Engine) -> None:
     for number in ("1", "2"):
         own = [text for text in texts if text.startswith(f"writer {number}")]
         assert own == sorted(own, key=lambda text: int(text.split()[3]))
+
+
+def test_workers_that_answer_one_message_at_once_keep_one_turn(engine: Engine) -> None:
+    memory = Memory(engine)
+    turn = make_turn(memory.person("slack:T:anna"), "once")
+    several = [replace(turn, id=new_turn_id(), reply=Reply(f"answer {number}")) for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(memory.append, several))
+    (kept,) = memory.turns(HERE)
+    assert memory.turn_for(turn.message.id) == kept
 
 
 def test_the_tables_can_be_made_on_both_databases(engine: Engine) -> None:

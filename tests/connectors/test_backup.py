@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Engine, select, text
 
 from agent.memory import Memory
+from agent.people import LinkRefused
 from connectors.backup import backup, restore
 from connectors.migrations import migrate
 from retrieval.database import metadata, open_database, reading, writing
@@ -46,6 +47,9 @@ def store(bare_engine: Engine) -> Engine:
         memory.history(HERE, 100, count)
     memory.rate(memory.turns(HERE, 1)[0].id, anna.id, 1, "fine")
     memory.forget(memory.person("terminal:local:gone").id)
+    memory.people.link_code(anna.id)
+    with pytest.raises(LinkRefused):
+        memory.people.link("wrong", "terminal:local:guest")
     with writing(bare_engine) as connection:
         connection.execute(text("INSERT INTO roots (tenant, path, label, audience) VALUES ('local', '/a', 'a', 'e')"))
         if connection.execute(select(meta)).first() is None:

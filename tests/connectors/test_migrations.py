@@ -14,6 +14,8 @@ from connectors.migrations import FOLDER, HEAD, current_revision, migrate
 from retrieval.database import metadata, reading, writing
 from retrieval.errors import StoreError
 
+NOW = "2026-01-01 00:00:00.000000"
+
 
 def test_a_migrated_store_has_the_schema_of_the_program(bare_engine: Engine) -> None:
     migrate(bare_engine)
@@ -36,6 +38,25 @@ def test_migrating_again_changes_nothing(bare_engine: Engine) -> None:
     migrate(bare_engine)
     with reading(bare_engine) as connection:
         assert connection.execute(text("SELECT count(*) FROM places")).scalar() == 1
+
+
+def test_turns_for_one_message_id_are_all_kept_when_ids_become_unique(bare_engine: Engine) -> None:
+    migrate(bare_engine, "0001")
+    blank = "persona history intent sentiment reasons move move_reason passages reply sources generator notice".split()
+    row: dict[str, object] = dict.fromkeys(blank, "")
+    row |= {"place": "k", "author": "p-1", "text": "t", "audiences": "[]", "readers": "[]"}
+    row |= {"confidence": 1, "sentiment_confidence": 1, "sent": NOW, "kept": NOW}
+    with writing(bare_engine) as connection:
+        connection.execute(text("INSERT INTO places VALUES ('k', 'p', 't', 'c', '')"))
+        connection.execute(text("INSERT INTO persons VALUES ('p-1', :no, :no, :met)"), {"no": False, "met": NOW})
+        for turn, message in (("1", "a"), ("2", "m"), ("3", "m"), ("4", "m")):
+            values = row | {"id": turn, "message": message}
+            names = ", ".join(values)
+            connection.execute(text(f"INSERT INTO turns ({names}) VALUES (:{names.replace(', ', ', :')})"), values)
+    migrate(bare_engine)
+    with reading(bare_engine) as connection:
+        kept = [tuple(row) for row in connection.execute(text("SELECT id, message FROM turns ORDER BY id"))]
+    assert kept == [("1", "a"), ("2", "m"), ("3", "m#3"), ("4", "m#4")]
 
 
 def test_a_newer_store_is_refused_and_left_alone(bare_engine: Engine) -> None:
