@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from agent import buttons
 from agent.memory_tables import (
     StoredHistory,
     StoredLine,
@@ -94,6 +95,11 @@ class _Theirs:
     replies: _Words
     sources: frozenset[str]
 
+    def are_in(self, button: buttons.Meaning, left: Collection[str]) -> bool:
+        """Whether a button holds a sentence of theirs or to them, or stands in a place that only they had been in."""
+        told = self.words.quoted_in(button.value) or self.replies.quoted_in(button.value)
+        return told or button.place.key in left
+
 
 def lock_memory(connection: Connection, *, exclusive: bool = False) -> None:
     """First in every write transaction on turns: those that keep words run side by side, one that deletes runs alone.
@@ -111,7 +117,7 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     Call inside a write transaction that holds memory's lock exclusively.
     """
     own = turns.c.author == person
-    said = connection.execute(sa.select(turns.c.text, turns.c.reply).where(own)).all()
+    said = connection.execute(sa.select(turns.c.id, turns.c.text, turns.c.reply).where(own)).all()
     theirs = _Theirs(_Words(row.text for row in said), _Words(row.reply for row in said), frozenset(sources))
     cleaned, quoting = _clean_others(connection, person, theirs)
     here = sa.select(turns.c.place).where(own)
@@ -121,7 +127,9 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
         feedback.delete().where((feedback.c.person == person) | feedback.c.turn.in_(rated))
     ).rowcount
     gone = connection.execute(turns.delete().where(own)).rowcount
-    drop_empty_places(connection)
+    left = drop_empty_places(connection)
+    names = {person, *(row.id for row in said)}
+    buttons.drop(connection, buttons.about(connection, lambda each: each.names(names) or theirs.are_in(each, left)))
     named = sa.select(accounts.c.account).where(accounts.c.person == person)
     connection.execute(wrong_codes.delete().where(wrong_codes.c.account.in_(named)))
     known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
@@ -129,11 +137,14 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     return Forgotten(known, gone, dropped, ratings, cleaned, quoting)
 
 
-def drop_empty_places(connection: Connection) -> None:
-    """A private chat's id is its person's, so places without turns go too. Needs memory's lock, exclusively."""
+def drop_empty_places(connection: Connection) -> frozenset[str]:
+    """A private chat's id is its person's, so places without turns go too; the keys of those that went.
+
+    Needs memory's lock, exclusively.
+    """
     used = sa.exists().where(turns.c.place == places.c.key)
     folded = sa.exists().where(summaries.c.place == places.c.key)
-    connection.execute(places.delete().where(~used, ~folded))
+    return frozenset(connection.execute(places.delete().where(~used, ~folded).returning(places.c.key)).scalars())
 
 
 def _clean_others(connection: Connection, person: str, theirs: _Theirs) -> tuple[int, int]:

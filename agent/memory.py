@@ -11,6 +11,7 @@ from typing import Literal
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
+from agent.buttons import Meaning, about, drop
 from agent.erasure import Forgotten, drop_empty_places, erase, lock_memory
 from agent.memory_tables import erasures, feedback, insert_new, persons, places, summaries, turn_of, turn_row, turns
 from agent.message import History, Line, Person, Place, Turn
@@ -49,7 +50,10 @@ class Rating:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Everything memory holds about one person; their turns in order. code: the latest that they asked for."""
+    """Everything memory holds about one person; their turns in order.
+
+    code: the latest that they asked for. buttons: those that name them or their turns.
+    """
 
     person: Person
     met: datetime
@@ -57,6 +61,7 @@ class Held:
     code: LinkCode | None
     turns: tuple[Turn, ...]
     ratings: tuple[Rating, ...]
+    buttons: tuple[Meaning, ...]
 
 
 class Memory:
@@ -136,12 +141,13 @@ class Memory:
             return next(iter(_turns(connection, turns.c.message == message_id)), None)
 
     def clear(self, place: Place) -> int:
-        """Delete a conversation with its summary and ratings, whoever wrote in it; how many turns went."""
+        """Delete a conversation with its summary, ratings and buttons, whoever wrote in it; how many turns went."""
         with writing(self._engine) as connection:
             lock_memory(connection, exclusive=True)
             connection.execute(summaries.delete().where(summaries.c.place == place.key))
             gone = connection.execute(turns.delete().where(turns.c.place == place.key)).rowcount
             drop_empty_places(connection)
+            drop(connection, about(connection, lambda button: button.place == place))
             return gone
 
     def rate(self, turn_id: str, person_id: str, rating: Literal[1, -1], comment: str = "") -> None:
@@ -172,7 +178,9 @@ class Memory:
             )
             own = _turns(connection, turns.c.author == person_id)
             person, code = people_of(connection, [person_id])[person_id], code_of(connection, person_id)
-            return Held(person, row.met, row.consent_asked, code, own, ratings)
+            names = {person_id, *(turn.id for turn in own)}
+            pressable = about(connection, lambda button: button.names(names))
+            return Held(person, row.met, row.consent_asked, code, own, ratings, tuple(pressable.values()))
 
     def forget(self, person_id: str, sources: Collection[str] = ()) -> Forgotten:
         """Delete one person: their turns with the replies, ratings, accounts, and their words in others' context.

@@ -98,6 +98,17 @@ class DocumentCopy(TypedDict):
     passages: list[str]
 
 
+class LinkCodeCopy(TypedDict):
+    expires: str
+    used: bool
+
+
+class ButtonCopy(TypedDict):
+    kind: str
+    value: str
+    place: str
+
+
 class PersonCopy(TypedDict):
     """Everything held about one person. Times are ISO 8601 in UTC."""
 
@@ -105,10 +116,13 @@ class PersonCopy(TypedDict):
     accounts: list[str]
     met: str
     consent: bool
+    consent_asked: str | None
     administrator: bool
+    link_code: LinkCodeCopy | None
     turns: list[TurnCopy]
     ratings: list[RatingCopy]
     documents: list[DocumentCopy]
+    buttons: list[ButtonCopy]
 
 
 def forget(person: Person, memory: Memory, shelf: Shelf, home: Path) -> ForgetReport:
@@ -136,13 +150,16 @@ def copy_of(person: Person, memory: Memory) -> PersonCopy:
         accounts=list(held.person.accounts),
         met=held.met.isoformat(),
         consent=held.person.consent,
+        consent_asked=held.consent_asked.isoformat() if held.consent_asked else None,
         administrator=held.person.administrator,
+        link_code=LinkCodeCopy(expires=held.code.expires.isoformat(), used=held.code.is_used) if held.code else None,
         turns=[_turn_copy(turn) for turn in held.turns],
         ratings=[
             RatingCopy(turn=each.turn, rating=each.rating, comment=each.comment, given=each.given.isoformat())
             for each in held.ratings
         ],
         documents=_documents_of(memory.engine, person),
+        buttons=[ButtonCopy(kind=each.kind, value=each.value, place=each.place.key) for each in held.buttons],
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import Engine
@@ -67,7 +68,7 @@ def message(
     engine: Engine, text: str, audiences: frozenset[str] = EVERYONE, readers: frozenset[str] = EVERYONE
 ) -> Message:
     author: Person = Memory(engine).person("terminal:acme:ann", audiences)
-    return Message("m1", PLACE, author, text, datetime.now(UTC), readers)
+    return Message(uuid4().hex, PLACE, author, text, datetime.now(UTC), readers)
 
 
 async def turn_of(talk: Colleague, asked: Message, wanted: Move | None = None) -> tuple[str, Turn]:

@@ -8,10 +8,13 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Engine, event, select
 
+from agent.buttons import Buttons, Meaning
+from agent.channels import ChannelRules
 from agent.memory import Memory
 from agent.message import (
     History,
     Line,
+    Place,
     Reply,
     Source,
     Turn,
@@ -87,6 +90,34 @@ def test_forgetting_removes_one_person_everywhere_and_nobody_else(memory: Memory
     assert kept.passages == (manual,)
     assert kept.reply.sources == (Source(2, "manual", 6),)
     assert "The maps are in the hall." in kept.reply.text
+
+
+def test_buttons_about_the_forgotten_go_and_followed_threads_stay(memory: Memory, engine: Engine) -> None:
+    anna, bert = memory.person("telegram:bot:77"), memory.person("telegram:bot:78")
+    group, private = Place("telegram", "bot", "-100", "9"), Place("telegram", "bot", "77")
+    hers, his = make_turn(anna, SECRET, place=group), make_turn(bert, "What is for lunch?", place=group)
+    for turn in (hers, his, make_turn(anna, "Psst.", place=private)):
+        memory.append(turn)
+    made = Buttons(engine).make_many(
+        [
+            Meaning("rate", hers.id, group),
+            Meaning("rate", f"{hers.id} good", group),
+            Meaning("consent", f"{anna.id}:yes", group),
+            Meaning("idea", f"More about this: {SECRET}", group),
+            Meaning("next", "", private),
+            Meaning("rate", his.id, group),
+            Meaning("idea", "lunch", group),
+        ],
+        60,
+    )
+    rules = ChannelRules(engine)
+    rules.follow(group)
+    memory.forget(anna.id)
+    assert [Buttons(engine).look_up(each) is not None for each in made] == [False] * 5 + [True] * 2
+    assert rules.is_followed(group)
+    stored = everything_stored(engine)
+    for trace in ("Hedwig", hers.id, anna.id, "telegram:bot:77"):
+        assert trace not in stored
 
 
 def test_summaries_are_made_afresh_without_the_forgotten(memory: Memory, engine: Engine) -> None:

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, inspect, select
 
+from agent.buttons import Buttons, Meaning
 from agent.memory import Memory, new_turn_id
 from agent.memory_tables import storable
 from agent.message import (
@@ -221,14 +222,17 @@ def test_two_messages_of_one_id_are_not_taken_for_each_other(memory: Memory) -> 
     assert memory.turns(elsewhere.message.place) == ()
 
 
-def test_clear_empties_one_place(memory: Memory) -> None:
+def test_clear_empties_one_place(memory: Memory, engine: Engine) -> None:
     anna = memory.person("terminal:local:anna")
     other = Place("terminal", "local", "other")
     memory.append(make_turn(anna, "stays", place=other))
     for _ in range(30):
         memory.append(make_turn(anna, "a few words that fill the window"))
         memory.history(HERE, 60, count)
+    mine, others = Buttons(engine).make_many([Meaning("next", "", HERE), Meaning("next", "", other)], 60)
     assert memory.clear(HERE) == 30
+    assert Buttons(engine).look_up(mine) is None
+    assert Buttons(engine).look_up(others) is not None
     assert memory.history(HERE, 60, count) == History()
     assert memory.turns(HERE) == ()
     assert len(memory.turns(other)) == 1

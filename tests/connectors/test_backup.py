@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, select, text
 
+from agent.buttons import Buttons
+from agent.channels import ChannelRules, Rule
 from agent.memory import Memory
+from agent.message import Place
 from agent.people import LinkRefused
 from connectors.backup import backup, restore
 from connectors.migrations import migrate
@@ -50,6 +53,10 @@ def store(bare_engine: Engine) -> Engine:
     memory.people.link_code(anna.id)
     with pytest.raises(LinkRefused):
         memory.people.link("wrong", "terminal:local:guest")
+    Buttons(bare_engine).make("rate", "good", HERE, 60)
+    rules, thread = ChannelRules(bare_engine), Place("slack", "T", "C", "171.1")
+    rules.set_rule(thread, Rule.ALWAYS)
+    rules.follow(thread)
     with writing(bare_engine) as connection:
         connection.execute(text("INSERT INTO roots (tenant, path, label, audience) VALUES ('local', '/a', 'a', 'e')"))
         if connection.execute(select(meta)).first() is None:

@@ -4,11 +4,13 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
+from agent.buttons import Buttons, Meaning
 from agent.memory import Memory
 from agent.message import History, Reply
 from connectors.privacy import copy_of, forget, phrases_of, write_copy
@@ -18,6 +20,7 @@ from retrieval.encoder import TransformerEncoder
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Document, Section
+from retrieval.shelf import Shelf
 from tests.agent.test_memory import HERE, count, everything_stored, make_turn
 
 SECRET = "My daughter Hedwig starts school in Ravensburg next autumn."
@@ -142,6 +145,40 @@ def test_a_copy_holds_everything_about_one_person(memory: Memory, knowledge: Kno
     assert [(each["rating"], each["comment"]) for each in copy["ratings"]] == [(-1, "too short")]
     assert [(each["source"], each["passages"]) for each in copy["documents"]] == [("notes/anna", [SECRET])]
     assert "Bert" not in json.dumps(copy)
+
+
+def test_a_copy_tells_what_was_asked_and_made_for_buttons_and_links(memory: Memory, engine: Engine) -> None:
+    anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
+    before = copy_of(anna, memory)
+    assert (before["consent_asked"], before["link_code"], before["buttons"]) == (None, None, [])
+    hers, his = make_turn(anna, "mine"), make_turn(bert, "his")
+    memory.append(hers)
+    memory.append(his)
+    Buttons(engine).make_many([Meaning("rate", f"{turn.id} good", HERE) for turn in (hers, his)], 60)
+    memory.people.mark_consent_asked(anna.id)
+    code = memory.people.link_code(anna.id)
+    memory.people.link(code, "telegram:bot:1")
+    copy = copy_of(anna, memory)
+    assert copy["buttons"] == [{"kind": "rate", "value": f"{hers.id} good", "place": HERE.key}]
+    assert datetime.now(UTC) - datetime.fromisoformat(copy["consent_asked"] or "") < timedelta(minutes=1)
+    assert copy["link_code"] is not None
+    assert copy["link_code"]["used"]
+    assert timedelta() < datetime.fromisoformat(copy["link_code"]["expires"]) - datetime.now(UTC) < timedelta(hours=1)
+    assert code not in json.dumps(copy)
+
+
+def test_forgetting_leaves_no_trace_of_linked_accounts(memory: Memory, engine: Engine, home: Path) -> None:
+    anna, phone = memory.person("slack:T:anna"), memory.person("telegram:bot:1")
+    for person in (anna, phone):
+        turn = make_turn(person, f"{SECRET} {person.id}")
+        memory.append(turn)
+        Buttons(engine).make("rate", turn.id, HERE, 60)
+    linked = memory.people.link(memory.people.link_code(anna.id), "telegram:bot:1")
+    report = forget(linked, memory, Shelf(engine, home / "index"), home)
+    assert (report.forgotten.turns, report.forgotten.accounts, report.left) == (2, 2, ())
+    stored = everything_stored(engine)
+    for trace in ("Hedwig", anna.id, phone.id, "slack:T:anna", "telegram:bot:1"):
+        assert trace not in stored
 
 
 def test_a_copy_of_nobody_and_a_copy_to_nowhere(memory: Memory, home: Path) -> None:
