@@ -145,13 +145,16 @@ def code_of(connection: Connection, person: str) -> LinkCode | None:
 
 
 def _meet(connection: Connection, account: str) -> Person:
+    lock_memory(connection)  # nobody is forgotten or linked between these statements
     person = Person(f"p-{secrets.token_hex(8)}", (account,))
     values = {"id": person.id, "consent": person.consent, "administrator": person.administrator}
     connection.execute(persons.insert().values(values | {"met": datetime.now(UTC)}))
     if insert_new(connection, accounts, {"account": account, "person": person.id}):
         return person
     connection.execute(persons.delete().where(persons.c.id == person.id))  # another process was quicker
-    return owner_of(connection, account) or person
+    owner = owner_of(connection, account)
+    assert owner is not None, "an account that is there has a person"
+    return owner
 
 
 def _digest(code: str) -> str:

@@ -253,6 +253,19 @@ def test_two_people_who_link_each_other_at_once_are_one_person(people: People) -
     assert people.person(SLACK) == people.person(TELEGRAM)
 
 
+def test_who_writes_forgets_and_links_at_once_is_always_somebody(memory: Memory, people: People) -> None:
+    def act(number: int) -> None:
+        person = people.person(TELEGRAM)
+        if number % 3 == 0:
+            memory.forget(person.id)
+        elif number % 3 == 1:
+            people.link(people.link_code(people.person(f"slack:T1:U{number}").id), TELEGRAM)
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(act, range(60)))
+    assert TELEGRAM in people.person(TELEGRAM).accounts
+
+
 def test_a_turn_begun_before_its_author_was_linked_is_kept_for_the_linked_one(memory: Memory, people: People) -> None:
     anna, phone = people.person(SLACK), people.person(TELEGRAM)
     turn = make_turn(phone, "Still being answered while the code is entered.")
