@@ -5,6 +5,7 @@ https://docs.slack.dev/authentication/verifying-requests-from-slack.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import json
@@ -248,7 +249,10 @@ class Courier:
         if not made.acked:
             return "no_retry" if response.headers.get("X-Slack-No-Retry") == "1" else "http_error"
         made.seconds = time.monotonic() - started
-        made.answer = json.loads(text) if text and response.content_type == "application/json" else text
+        made.answer = text
+        if response.content_type == "application/json":
+            with contextlib.suppress(ValueError):  # an app may answer anything; what is not JSON stays text
+                made.answer = json.loads(text)
         return ""
 
     async def _say_goodbye(self, reason: str) -> None:

@@ -144,7 +144,10 @@ class Server:
 
     async def _hook(self, request: web.Request) -> web.Response:
         """https://docs.slack.dev/interactivity/handling-user-interaction#message_responses"""
-        given = await request.json()
+        try:
+            given = await _arguments(request)
+        except Refused:
+            return web.Response(status=400, text="invalid_payload")
         call = Call("response_url", given)
         self.calls.append(call)
         with self.world.lock:
