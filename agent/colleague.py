@@ -10,12 +10,15 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from agent.generation.facilitate import contributes, running, steers
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.generation.facilitate import contributes, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.guard import StreamCleaner, check_message, clean
 from agent.memory import Memory, new_turn_id
 from agent.message import Decision, History, Message, Move, Reply, Source, Turn, Understanding
-from agent.policy import decide, reconsider
+from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
 from agent.understanding import Understander
@@ -119,21 +122,34 @@ class Colleague:
         session = self._memory.lines(message.place, SESSION)
         thinking = running(session) is not None
         if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
-            wanted = Move.IDEATE if thinking else Move.CHAT
+            wanted = Move.IDEATE if thinking or (lists(text) and latest(session) is not None) else Move.CHAT
+        replied = any(line.role == "assistant" for line in history.lines)
         decision = (
             Decision(wanted, ASKED_FOR)
             if wanted
-            else decide(understanding, text=text, thinking=thinking and contributes(text))
+            else decide(understanding, text=text, thinking=thinking and contributes(text), replied=replied)
         )
         if decision.move is Move.IDEATE:  # ideas are kept word for word, however long ago the session began
             history = replace(history, lines=session)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
-        search = partial(self._knowledge.search, audiences=message.audiences, k=manner.passages)
-        found = search(query, embedding=embedding)
+        about_us = concerns_us(understanding, text)
+        found = self._search(message, query, embedding, about_us=about_us)
         if query != text and _best(found) < SURE_FIND:  # it may have been no follow-up: its own words may find more
-            found = max(found, search(text, embedding=understanding.embedding), key=_best)
+            own = self._search(message, text, understanding.embedding, about_us=about_us)
+            found = max(found, own, key=_best)
+        if decision.move is Move.IDEATE and not about_us:  # our own guide sparks nothing
+            found = [passage for passage in found if not is_ours(passage)]
         return Background(history, understanding, reconsider(decision, understanding, _best(found)), tuple(found))
+
+    def _search(self, message: Message, query: str, embedding: NDArray[np.float32], *, about_us: bool) -> list[Passage]:
+        """The passages that the prompt gets; Atelier's own guide stands back unless the message is `about_us`."""
+        count = self._manner.passages
+        search = partial(self._knowledge.search, query, message.audiences, embedding=embedding)
+        found = search(k=count)
+        if about_us or not any(map(is_ours, found)):
+            return found
+        return ours_back(search(k=3 * count))[:count]
 
 
 def _best(passages: Sequence[Passage]) -> float:

@@ -4,8 +4,10 @@
     no letter, digit or emoji ("??")     CLARIFY    there is nothing to go by
     emoji alone                          CHAT
     names a technique, asks nothing      IDEATE
-    adds to a technique that is on       IDEATE     unless it is surely small talk, help, a complaint or a call for
-                                                    a person
+    asks what was said before            CHAT       the conversation answers, not the documents
+    adds to a technique that is on       IDEATE     unless it is no proposal ("what if …?") and surely small talk, help,
+                                                    a complaint or a call for a person
+    says that a reply was wrong          CAPTURE    to be kept, not searched for
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
     sure (50% and more) of
       ask                                ANSWER
@@ -18,21 +20,31 @@
     anything in doubt                    ANSWER     to search in vain costs little; to miss a question costs trust
 
 After the search, what may be small talk or a call for help and what no passage answers becomes CHAT (`reconsider`).
+Atelier's own guide stands back behind the team's documents unless a message is about Atelier (`concerns_us`).
 Explicit requests (commands, buttons) never come here: callers act on them directly.
 """
 
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.conversation import proposes, recalls, rejects
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
 from agent.surface import has_words, looks_like_question, says_nothing
 from agent.understanding import SURE
+from retrieval.passage import Passage
 
 CERTAIN_ERRAND = 0.70  # a wrong refusal loses an answerable question, so refusing takes more than SURE
 CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?"
 INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
 HELD = 0.5  # the probability from which a passage is believed to answer
 PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" and not "which files can you read?"
+GUIDE = "guide/"  # where the sources of Atelier's own documentation begin
+GUIDE_ODDS = 0.2  # of a guide passage among the team's: "how do I update my address?" is seldom about us
 STRONG_MOOD = 0.60  # a complaint this clearly negative goes to a person
 
+_OUR_NAME = re.compile(r"\batelier\b", re.IGNORECASE)
 _INTERRUPTS = frozenset({Intent.HUMAN, Intent.HELP, Intent.SMALL_TALK, Intent.COMPLAINT})
 _PLAIN = {
     Intent.ASK: (Move.ANSWER, "This is a question, so I search the documents."),
@@ -44,10 +56,18 @@ _PLAIN = {
 }
 
 
-def decide(understanding: Understanding, *, text: str, addressed: bool = True, thinking: bool = False) -> Decision:
+def decide(
+    understanding: Understanding,
+    *,
+    text: str,
+    addressed: bool = True,
+    thinking: bool = False,
+    replied: bool = False,
+) -> Decision:
     """Decide what to do about a message. Never raises.
 
-    thinking: whether the conversation is in the middle of a technique and the message can add to it.
+    thinking: whether the conversation is in the middle of a technique and the message can add to it. replied: whether
+    Atelier has said something in this conversation that the message may be about.
     text: the message's words, for their form (is it put as a question, does it say anything). addressed: whether the
     message was meant for Atelier: a mention, a direct message, or a thread it takes part in.
     """
@@ -62,8 +82,12 @@ def decide(understanding: Understanding, *, text: str, addressed: bool = True, t
     asks = looks_like_question(text)
     if named(text) is not None and not asks:
         return Decision(Move.IDEATE, "A technique is named, so we use it.")
-    if thinking and not (confidence >= INTERRUPTION and intent in _INTERRUPTS):
+    if recalls(text) is not None:
+        return Decision(Move.CHAT, "This asks what was said before, so I look into our conversation.")
+    if thinking and (proposes(text) or not (confidence >= INTERRUPTION and intent in _INTERRUPTS)):
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
+    if replied and rejects(text):
+        return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")
     if intent is Intent.HELP and asks and confidence < PLAIN_HELP:
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
     if confidence < SURE:
@@ -82,6 +106,28 @@ def reconsider(decision: Decision, understanding: Understanding, best: float) ->
     if decision.move is Move.ANSWER and understanding.intent in (Intent.HELP, Intent.SMALL_TALK) and best < HELD:
         return Decision(Move.CHAT, "The documents hold nothing on this, and it may be no question, so I just reply.")
     return decision
+
+
+def concerns_us(understanding: Understanding, text: str) -> bool:
+    """Whether a message is about Atelier itself, so that its own guide may answer before the team's documents."""
+    return understanding.intent is Intent.HELP or _OUR_NAME.search(text) is not None
+
+
+def ours_back(passages: Sequence[Passage]) -> list[Passage]:
+    """`passages` with those of the guide made less likely, best first; as they are where there are no others."""
+    if all(map(is_ours, passages)):
+        return list(passages)
+    rescored = [replace(each, score=_less_likely(each.score)) if is_ours(each) else each for each in passages]
+    return sorted(rescored, key=lambda passage: -passage.score)
+
+
+def is_ours(passage: Passage) -> bool:
+    """Whether a passage is from the guide that comes with Atelier."""
+    return passage.source.startswith(GUIDE)
+
+
+def _less_likely(probability: float) -> float:
+    return GUIDE_ODDS * probability / (GUIDE_ODDS * probability + 1 - probability)
 
 
 def _answer_complaint(understanding: Understanding, *, asks: bool) -> Decision:

@@ -7,6 +7,7 @@ words of an old topic in a new question cost more than they give.
 import re
 from itertools import pairwise
 
+from agent.conversation import recalls, rejects
 from agent.message import History
 
 LOOK_BACK = 6  # user lines: a chain of follow-ups longer than this has left its first topic
@@ -56,7 +57,8 @@ def standalone(message: str, history: History) -> str:
     """`message` as it would be asked without the conversation; unchanged when it already stands alone."""
     topic = ""
     for line in [line.text for line in history.lines if line.role == "user"][-LOOK_BACK:]:
-        topic = _complete(line, topic) if content_words(line) else topic
+        if content_words(line) and not rejects(line) and not recalls(line):
+            topic = _complete(line, topic)
     return _complete(message, topic)
 
 

@@ -1,7 +1,8 @@
 """An answer made of quotes: the sentences, lists and commands that hold it, word for word, each with its source. Pure.
 
 Where a heading asks what the person asks, the section below it is the answer; else the best sentences are. When neither
-is likely enough, it says that the documents do not hold the answer and names the nearest.
+is likely enough, the nearest find is quoted as no more than that: a paraphrase shares few words with what answers it.
+When nothing is near, it says that the documents do not hold the answer.
 """
 
 import re
@@ -16,10 +17,15 @@ from retrieval.tokens import is_unspaced
 # On SQuAD train questions absent from the fit, the first sentence of those from HOLDS on holds the answer for .855, and
 # where the passage that answers is absent, .72 stay below UNSURE and .89 below HOLDS.
 HOLDS = 0.30  # from here on an answer is given as one
-UNSURE = 0.15  # from here on it is given as the closest find
+UNSURE = 0.15  # from here on it is given as the nearest find
+# So is a passage that the search believes in although its words say little; chosen on half of `benchmarks/handbook.py`.
+NEAR = 0.4  # the search's probability that it answers
+ALIKE = 0.35  # and its cosine with the question
+BY_WORDS = 0.7  # the probability where vectors did not vote
 SECTION = 0.5  # from here on a section by its heading is preferred to a sentence up to CLOSE likelier
 CLOSE = 0.25
 LONGEST = 800  # characters quoted, as far as whole blocks allow
+FIND = 400  # of them where the find may be none
 SHORT_LIST = 300  # characters: a list up to this length is never torn apart
 SENTENCES = 3  # quoted from prose at most
 NEAREST = 3  # documents named when none answers
@@ -43,18 +49,29 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage]) -> str:
     if best is None:
         return phrase("answer", "nothing")
     section = max(range(len(passages)), key=lambda i: (reading.sections[i], -i))
-    certainty = max(best.probability, reading.sections[section])
-    if certainty < UNSURE:
-        return _nearest(passages)
     whole = reading.sections[section]
-    if whole > best.probability or (whole >= SECTION and whole >= best.probability - CLOSE):
-        text = _section(reading.of(section), section)
-    else:
-        text = sentences_around(question, reading, best)
-    return text if certainty >= HOLDS else f"{phrase('answer', 'unsure')}\n\n{text}"
+    certainty = max(best.probability, whole)
+    if certainty >= HOLDS:
+        if whole > best.probability or (whole >= SECTION and whole >= best.probability - CLOSE):
+            return _section(reading.of(section), section)
+        return sentences_around(question, reading, best)
+    found = _nearest(passages)
+    if certainty >= UNSURE:
+        found = section if whole > best.probability else best.passage
+    if found is None:
+        return _not_held(passages)
+    return f"{phrase('answer', 'unsure')}\n\n{_section(reading.of(found), found, FIND)}"
 
 
-def _nearest(passages: Sequence[Passage]) -> str:
+def _nearest(passages: Sequence[Passage]) -> int | None:
+    """The place of the likeliest passage, if it is near the question at all."""
+    place, passage = max(enumerate(passages), key=lambda pair: pair[1].score)
+    if passage.similarity is None:
+        return place if passage.score >= BY_WORDS else None
+    return place if passage.score >= NEAR and passage.similarity >= ALIKE else None
+
+
+def _not_held(passages: Sequence[Passage]) -> str:
     named: dict[str, str] = {}
     for number, passage in enumerate(passages, 1):
         named.setdefault(passage.heading or passage.source, f"- {passage.heading or passage.source} [{number}]")
@@ -62,12 +79,12 @@ def _nearest(passages: Sequence[Passage]) -> str:
     return f"{phrase('answer', 'not_held')}\n\n{listed}\n\n{phrase('answer', 'not_held_end')}"
 
 
-def _section(units: Sequence[Scored], passage: int) -> str:
+def _section(units: Sequence[Scored], passage: int, longest: int = LONGEST) -> str:
     """The section from its beginning; a long one from the block on that holds its best sentence."""
     start = 0
-    if sum(len(scored.unit.text) for scored in units) > LONGEST:
+    if sum(len(scored.unit.text) for scored in units) > longest:
         best = max(units, key=lambda scored: scored.probability)
-        if sum(len(scored.unit.text) for scored in units[: best.place + 1]) > LONGEST:
+        if sum(len(scored.unit.text) for scored in units[: best.place + 1]) > longest:
             start = next(i for i, scored in enumerate(units) if scored.unit.block == best.unit.block)
             start -= start > 0 and units[start - 1].unit.announces
     taken: list[Scored] = []
@@ -75,7 +92,7 @@ def _section(units: Sequence[Scored], passage: int) -> str:
     for scored in units[start:]:
         whole = taken and scored.unit.block == taken[-1].unit.block and scored.unit.kind is Kind.ITEM
         announced = taken and taken[-1].unit.announces
-        if length + len(scored.unit.text) > LONGEST and taken and not (announced or (whole and length < 2 * LONGEST)):
+        if length + len(scored.unit.text) > longest and taken and not (announced or (whole and length < 2 * longest)):
             break
         taken.append(scored)
         length += len(scored.unit.text)

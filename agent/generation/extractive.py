@@ -4,12 +4,13 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
+from agent.conversation import Recall, recalled, recalls, rejects
 from agent.generation.answer import answer
 from agent.generation.evidence import Reader
 from agent.generation.facilitate import facilitate, topic_of
 from agent.generation.generator import Limits, Piece
 from agent.generation.phrases import phrase, small_talk
-from agent.message import Intent, Move, Prompt
+from agent.message import History, Intent, Move, Prompt
 from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
 
@@ -39,7 +40,8 @@ class ExtractiveGenerator:
             case Move.IDEATE:
                 return facilitate(prompt)
             case Move.CAPTURE:
-                kind = "complaint" if prompt.intent is Intent.COMPLAINT else "feedback"
+                complaint = "complaint" if prompt.intent is Intent.COMPLAINT else "feedback"
+                kind = "wrong" if rejects(prompt.message) else complaint
                 return phrase("capture", kind, prompt.history)
             case Move.ESCALATE:
                 kind = "complaint" if prompt.intent is Intent.COMPLAINT else "text"
@@ -56,11 +58,23 @@ class ExtractiveGenerator:
 
 
 def _chat(prompt: Prompt) -> str:
+    wanted = recalls(prompt.message)
+    if wanted is not None:
+        return _recalled(wanted, prompt.history)
     if prompt.intent is Intent.HELP:
         return phrase("help", "text")
     if prompt.intent is Intent.OUT_OF_SCOPE:
         return phrase("chat", "out_of_scope", prompt.history)
     return small_talk(prompt.message, prompt.history)
+
+
+def _recalled(wanted: Recall, history: History) -> str:
+    words = recalled(wanted, history)
+    if not words:
+        return phrase("chat", "nothing_before")
+    opening = phrase("chat", {"said": "said", "all": "asked_all"}.get(wanted, "asked"))
+    quotes = ["\n".join(f"> {line}".rstrip() for line in text.strip().split("\n")) for text in words]
+    return "\n\n".join([opening, *quotes])
 
 
 def _question_back(prompt: Prompt) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agent.conversation import proposes
 from agent.generation.phrases import phrase
 from agent.generation.sentences import Kind, cut
 from agent.ideation.techniques import Technique, choose, named, techniques
@@ -51,8 +52,7 @@ _CHANGES = re.compile(
     r"\b(?:another|different|other|change|switch|new)\s+(?:the\s+)?(?:technique|method|way|approach)\b", re.IGNORECASE
 )
 _ENDS = re.compile(
-    r"^\W*(?:(?:ok(?:ay)?|i\s+think|let'?s|we|that'?s|i'?m|we'?re|now)\s+)*(?:stop|done|finish(?:ed)?|enough|end|summar\w+|that'?s\s+(?:all|it)|sum\s+up|"
-    r"wrap\s+up|what\s+do\s+we\s+have)\b",
+    r"^\W*(?:(?:ok(?:ay)?|i\s+think|let'?s|we|that'?s|i'?m|we'?re|now)\s+)*(?:stop|done|finish(?:ed)?|enough|end|that'?s\s+(?:all|it)|wrap\s+up)\b",
     re.IGNORECASE,
 )
 # What starts afresh while a session runs, where "use recycled paper" or "give students a discount" are ideas.
@@ -61,8 +61,12 @@ _AFRESH = re.compile(
     r"|^\W*(?:let'?s|help\s+(?:me|us))\s+think\b|^\W*how\s+(?:could|can|might|should)\s+(?:we|i)\b",
     re.IGNORECASE,
 )
-_PROPOSES = re.compile(
-    r"^\W*(?:(?:and|or|ok|so)\s+)?(?:what\s+if|what\s+about|how\s+about|could\s+we|should\s+we|why\s+not|why\s+don'?t\s+we)\b",
+_LISTS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|now|please|and|great)\b[\s,]*)*(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?|let'?s\s+)?"
+    r"(?:(?:summari[sz]e|recap|sum\s+up|list|show|collect|read\s+(?:out|back)|give\s+me|what\s+(?:are|were)|which\s+(?:are|were))"
+    r"(?:\s+me)?(?:\s+(?:a\s+)?(?:list|summary)\s+of)?\s+(?:all\s+)?(?:of\s+)?(?:our|my|the|your|these|those|all)\s+"
+    r"(?:(?:own|collected|best)\s+)?ideas|summari[sz]e|summary|sum\s+up|recap|what\s+do\s+we\s+have|"
+    r"what\s+ideas\s+(?:do|did)\s+we\s+have)(?:\s+(?:so\s+far|until\s+now|please|again|yet))*\W*$",
     re.IGNORECASE,
 )
 _DOUBLED = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]$", re.IGNORECASE)  # get, plan, stop
@@ -90,6 +94,8 @@ def facilitate(prompt: Prompt) -> str:
     """The next turn of thinking together: a technique's question, and what people and documents gave so far."""
     lines = prompt.history.lines
     session, technique, topic = running(lines), named(prompt.message), topic_of(prompt.message)
+    if lists(prompt.message):
+        return _list(session or latest(lines), goes_on=session is not None)
     if session is None:
         return _open(prompt, technique, topic or _last_topic(lines))
     if topic and _AFRESH.search(prompt.message):
@@ -129,30 +135,46 @@ def topic_of(message: str) -> str:
 
 def contributes(message: str) -> bool:
     """Whether a message can add to a technique: any that is no question, and proposals ("what if we …?")."""
-    return not looks_like_question(message) or _PROPOSES.match(message) is not None
+    return not looks_like_question(message) or proposes(message)
+
+
+def lists(message: str) -> bool:
+    """Whether a message asks for the ideas so far: "summarise our ideas"."""
+    return _LISTS.match(message) is not None
 
 
 def running(lines: Sequence[Line]) -> Session | None:
     """The session a conversation is in, or None."""
-    technique, asked, topic, ideas = None, 0, "", list[str]()
+    session, is_on = _followed(lines)
+    return session if is_on else None
+
+
+def latest(lines: Sequence[Line]) -> Session | None:
+    """The last session of a conversation, be it over or not; None when there was none."""
+    return _followed(lines)[0]
+
+
+def _followed(lines: Sequence[Line]) -> tuple[Session | None, bool]:
+    """The last session, and whether it is still on."""
+    technique, asked, topic, ideas, is_on = None, 0, "", list[str](), False
     for i, line in enumerate(lines):
         if line.role == "assistant":
             begun = next((each for each in techniques() if _begins(line.text, each)), None)
             if begun is not None:
                 said = lines[i - 1].text if i and lines[i - 1].role == "user" else ""
                 kept = _topic_said(line.text, begun)
-                if kept and kept != topic:
+                if (kept and kept != topic) or not is_on:
                     ideas.clear()
-                technique, asked, topic = begun, 1, kept or topic_of(said) or topic
-            elif technique is not None and phrase("ideate", "collected") in line.text:
-                technique = None
-            elif technique is not None and any(
-                technique.ask(n, topic) in line.text for n in range(asked, len(technique.rounds))
-            ):
+                technique, asked, topic, is_on = begun, 1, kept or topic_of(said) or topic, True
+            elif not is_on or technique is None:
+                continue
+            elif phrase("ideate", "collected") in line.text or phrase("ideate", "nothing_yet")[:40] in line.text:
+                is_on = False
+            elif any(technique.ask(n, topic) in line.text for n in range(asked, len(technique.rounds))):
                 asked += 1
-        elif technique is not None and not _is_order(line.text) and contributes(line.text):
+        elif is_on and not _is_order(line.text) and contributes(line.text):
             ideas += _ideas_in(line.text)
-    return Session(technique, topic, asked, tuple(ideas)) if technique is not None else None
+    return (Session(technique, topic, asked, tuple(ideas)), is_on) if technique is not None else (None, False)
 
 
 def _begins(text: str, technique: Technique) -> bool:
@@ -196,8 +218,22 @@ def _close(session: Session) -> str:
     named_others = f"*{others[start]}* or *{others[(start + 3) % len(others)]}*".replace("*", "")
     if not session.ideas:
         return phrase("ideate", "nothing_yet").format(others=named_others)
-    listed = "\n".join(f"{i}. {idea}" for i, idea in enumerate(session.ideas, 1))
-    return f"{phrase('ideate', 'collected')}\n\n{listed}\n\n{phrase('ideate', 'choose').format(others=named_others)}"
+    choose_one = phrase("ideate", "choose").format(others=named_others)
+    return "\n\n".join([phrase("ideate", "collected"), _numbered(session.ideas), choose_one])
+
+
+def _list(session: Session | None, *, goes_on: bool) -> str:
+    """The ideas so far; the session goes on where it was."""
+    if session is None or not session.ideas:
+        return phrase("ideate", "none_yet" if goes_on else "none")
+    opening = phrase("ideate", "listed").format(topic=session.topic, count=_counted(len(session.ideas)))
+    return "\n\n".join(
+        [opening, _numbered(session.ideas), phrase("ideate", "listed_end" if goes_on else "listed_over")]
+    )
+
+
+def _numbered(ideas: Sequence[str]) -> str:
+    return "\n".join(f"{i}. {idea}" for i, idea in enumerate(ideas, 1))
 
 
 def _spark(passages: Sequence[Passage], session: Session) -> str:
@@ -235,12 +271,12 @@ def _last_topic(lines: Sequence[Line]) -> str:
 
 
 def steers(text: str) -> bool:
-    """Whether a message only moves a session on or ends it: "next", "that's all"."""
-    return bool(_MOVES_ON.match(text) or _ENDS.match(text))
+    """Whether a message only moves a session on, ends it, or asks for its ideas: "next", "that's all"."""
+    return bool(_MOVES_ON.match(text) or _ENDS.match(text) or lists(text))
 
 
 def _is_order(text: str) -> bool:
-    return bool(_MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or named(text))
+    return bool(_MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or lists(text) or named(text))
 
 
 def _ideas_in(text: str) -> list[str]:

@@ -180,6 +180,40 @@ async def test_a_long_session_of_thinking_together_loses_no_idea(
 
 
 @only_sqlite
+async def test_the_guide_answers_about_atelier_and_stands_back_elsewhere(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    for i in range(12):  # more than a search brings: they must not crowd out the team's documents
+        text = f"How do I leave Atelier in way {i}? Days of paid leave are of no concern to command {i}."
+        section = Section(text, (f"Leaving Atelier {i}",))
+        knowledge.add(f"guide/{i}.md", Document("", (section,)), content_hash=f"{i}", audience="acme/everyone")
+    generator = Scripted(["All right."])
+    talk = colleague(engine, knowledge, encoder, generator)
+    await turn_of(talk, message(engine, "How many days of paid leave do I have?"))
+    await turn_of(talk, message(engine, "How do I leave Atelier?"), Move.ANSWER)
+    await turn_of(talk, message(engine, "/ideate paid leave"), Move.IDEATE)
+    first, about_us, sparks = (prompt.passages for prompt in generator.prompts)
+    assert first[0].source == "leave.md"
+    assert {passage.source.partition("/")[0] for passage in about_us} == {"guide"}
+    assert [passage.source for passage in sparks] == ["leave.md"]
+
+
+@only_sqlite
+async def test_that_an_answer_was_wrong_is_kept_and_follow_ups_return_to_the_question(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, knowledge, encoder, ExtractiveGenerator(encoder))
+    await turn_of(talk, message(engine, "How many days of paid leave do I have?"))
+    shown, turn = await turn_of(talk, message(engine, "no, that's wrong"))
+    assert turn.decision.move is Move.CAPTURE
+    assert "I am sorry" in shown
+    shown, turn = await turn_of(talk, message(engine, "what did I ask before that?"))
+    assert (turn.decision.move, turn.passages) == (Move.CHAT, ())
+    _, turn = await turn_of(talk, message(engine, "why?"))
+    assert turn.passages[0].source == "leave.md"
+
+
+@only_sqlite
 @pytest.mark.parametrize("text", ["", "  \n", "\u200b", "x" * 1_000_000])
 async def test_an_empty_or_huge_message_is_refused_and_nothing_is_kept(
     engine: Engine, knowledge: KnowledgeBase, encoder, text: str

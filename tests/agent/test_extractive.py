@@ -49,9 +49,9 @@ ENGLISH = [
 ]
 
 
-def passages(rows, *, voted=True, score=0.5):
+def passages(rows, *, voted=True, score=0.5, similarity=0.2):
     return tuple(
-        Passage(i, text, source, heading, None, 1, "t/everyone", score, 0.5 if voted else None)
+        Passage(i, text, source, heading, None, 1, "t/everyone", score, similarity if voted else None)
         for i, (source, heading, text) in enumerate(rows)
     )
 
@@ -136,6 +136,22 @@ def test_it_says_so_when_the_documents_do_not_answer_and_names_the_nearest(ask, 
     assert "28 days" not in reply
 
 
+def test_a_question_in_other_words_gets_the_nearest_find_with_a_word_of_doubt(ask, search):
+    rows = [("handbook.md", "Handbook > Dogs", "Dogs are welcome on the second floor if everybody agrees."), *ENGLISH]
+    found = {"rows": rows, "score": 0.7, "similarity": 0.5}
+    near = ask("may I take my puppy along?", **found)
+    assert near.startswith("I am not sure this answers it; the nearest I found is:")
+    assert "Dogs are welcome on the second floor if everybody agrees. [1]" in near
+    assert "do not seem to answer" in ask("may I take my puppy along?", **(found | {"score": 0.1}))
+    assert "do not seem to answer" in ask("may I take my puppy along?", **(found | {"similarity": 0.1}))
+
+
+def test_of_a_long_nearest_find_only_a_part_is_quoted(generator):
+    text = "\n\n".join(f"Paragraph {i} speaks of nothing that anybody would ever want to know." for i in range(40))
+    row = passages([("a.md", "Dogs", text)], score=0.9, similarity=0.6)
+    assert len(generator.reply(prompt("may I take my puppy along?", row))) < 600
+
+
 def test_without_any_passage_it_says_that_nothing_was_found(ask):
     assert "found nothing" in ask("anything?", rows=[])
 
@@ -212,6 +228,37 @@ def test_the_other_moves_are_worded_plainly(generator, message, intent, move, sa
     reply = generator.reply(prompt(message, move=move, intent=intent))
     assert says in reply
     assert "{" not in reply
+
+
+TALK = (
+    Line("user", "How long is parental leave?"),
+    Line("assistant", "16 weeks at full pay. [1]"),
+    Line("user", "and for adoptions?"),
+    Line("assistant", "The documents do not say.\n\n- Leave [1]"),
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("what did I ask before?", "You asked:\n\n> and for adoptions?"),
+        ("what was my first question?", "You asked:\n\n> How long is parental leave?"),
+        ("what did you just say?", "I said:\n\n> The documents do not say.\n>\n> - Leave"),
+        ("can you repeat that please?", "I said:"),
+        ("what did we talk about?", "> How long is parental leave?\n\n> and for adoptions?"),
+        ("What have I asked so far?", "> How long is parental leave?\n\n> and for adoptions?"),
+    ],
+)
+def test_what_was_said_before_is_answered_from_the_conversation(generator, message, says):
+    assert says in generator.reply(prompt(message, move=Move.CHAT, lines=TALK))
+    assert "only just begun" in generator.reply(prompt(message, move=Move.CHAT))
+
+
+def test_a_word_that_the_answer_was_wrong_gets_an_apology_and_an_offer(generator):
+    reply = generator.reply(prompt("no, that's wrong", move=Move.CAPTURE, lines=TALK))
+    assert reply.startswith("I am sorry.")
+    assert "look again" in reply
+    assert "ask a person" in reply
 
 
 def test_a_passage_is_cut_into_what_can_be_quoted():

@@ -105,6 +105,32 @@ def test_stopping_early_lists_what_there_is():
     assert "1. closer to the lake" in talk.say("stop")
 
 
+@pytest.mark.parametrize("wish", ["summarise our ideas", "Can you summarize our ideas so far?", "what do we have?"])
+def test_the_ideas_so_far_are_listed_and_the_session_goes_on(wish):
+    talk = Conversation()
+    talk.say("use scamper on your lobby")
+    assert "No ideas are written down yet" in talk.say(wish)
+    talk.say("what if we used hammocks?\nWhat about a pond")
+    listed = talk.say(wish)
+    assert "two ideas" in listed or "2 ideas" in listed
+    assert "1. what if we used hammocks?\n2. What about a pond" in listed
+    assert "3 ideas" in talk.say("a swing")
+    assert "3. a swing" in talk.say("done")
+    assert running(talk.lines) is None
+    assert "3. a swing" in talk.say(wish)
+
+
+def test_without_a_session_there_are_no_ideas_to_list():
+    assert "no ideas in this conversation yet" in Conversation().say("summarise our ideas")
+
+
+def test_an_idea_that_speaks_of_summaries_or_lists_is_an_idea():
+    talk = Conversation()
+    talk.say("use scamper on meetings")
+    assert "one idea" in talk.say("summarise each meeting in one line")
+    assert "2 ideas" in talk.say("list the decisions on the wall")
+
+
 def test_the_same_conversation_gives_the_same_words():
     first, second = Conversation(), Conversation()
     for message in ("let's brainstorm gifts", "a book", "next", "stop"):

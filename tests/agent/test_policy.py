@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.message import Intent, Move, Sentiment, Understanding
-from agent.policy import CERTAIN_ERRAND, HELD, decide, reconsider
+from agent.policy import CERTAIN_ERRAND, HELD, concerns_us, decide, ours_back, reconsider
 from agent.surface import looks_like_question, says_nothing
 from agent.understanding import SURE
+from retrieval.passage import Passage
 
 
 def understood(
@@ -67,6 +68,79 @@ def test_what_adds_to_a_technique_stays_in_it_unless_it_surely_is_something_else
     assert decide(understood(Intent.SMALL_TALK, 0.6), text="Bean There", thinking=True).move is Move.IDEATE
     assert decide(understood(Intent.SMALL_TALK, 0.95), text="thanks!", thinking=True).move is Move.CHAT
     assert decide(understood(Intent.HUMAN, 0.95), text="a person please", thinking=True).move is Move.ESCALATE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no, that's wrong",
+        "that is not correct",
+        "No. This isn't right, it is 18 weeks",
+        "wrong answer!",
+        "that's not what I asked",
+        "you misunderstood me",
+        "sorry but your last answer was wrong",
+        "that doesn't answer my question",
+    ],
+)
+def test_that_a_reply_was_wrong_is_kept_and_not_searched_for(text: str) -> None:
+    assert decide(understood(Intent.ASK), text=text, replied=True).move is Move.CAPTURE
+    assert decide(understood(Intent.ASK), text=text).move is Move.ANSWER  # nothing was said that it could be about
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what is wrong with the printer?",
+        "no, what about Lyon?",
+        "that's wrong? who decides?",
+        "is that right?",
+        "what do I do when my payslip is wrong",
+        "no problem",
+        "no",
+    ],
+)
+def test_a_question_about_something_wrong_is_a_question(text: str) -> None:
+    assert decide(understood(Intent.ASK), text=text, replied=True).move is Move.ANSWER
+
+
+@pytest.mark.parametrize(
+    "text", ["what did I ask before?", "what did you just say?", "Can you repeat your last answer?", "say that again"]
+)
+def test_what_was_said_is_looked_up_in_the_conversation(text: str) -> None:
+    assert decide(understood(Intent.ASK), text=text, replied=True).move is Move.CHAT
+
+
+@pytest.mark.parametrize(
+    "text", ["what did you say about parental leave?", "what did the director ask for?", "what questions are asked?"]
+)
+def test_a_question_for_a_fact_is_not_taken_for_one_about_the_conversation(text: str) -> None:
+    assert decide(understood(Intent.ASK), text=text, replied=True).move is Move.ANSWER
+
+
+@pytest.mark.parametrize("text", ["what if customers hate it?", "What about a rooftop bar?", "what if we did nothing"])
+@pytest.mark.parametrize("intent", [Intent.COMPLAINT, Intent.SMALL_TALK, Intent.HELP, Intent.ASK])
+def test_a_proposal_belongs_to_the_session_whatever_the_head_says(text: str, intent: Intent) -> None:
+    assert decide(understood(intent, 0.99), text=text, thinking=True).move is Move.IDEATE
+
+
+def passage(source: str, score: float) -> Passage:
+    return Passage(1, "text", source, "", None, 1, "acme/everyone", score, 0.4)
+
+
+def test_the_guide_stands_back_behind_the_documents_of_the_team() -> None:
+    found = [passage("guide/install.md", 0.7), passage("handbook/leave.md", 0.6), passage("guide/chat.md", 0.5)]
+    assert [each.source for each in ours_back(found)] == ["handbook/leave.md", "guide/install.md", "guide/chat.md"]
+    assert ours_back(found)[1].score < 0.5
+    assert ours_back(found[::2]) == found[::2]  # a new house knows nothing else
+    sure = [passage("guide/install.md", 0.99), passage("handbook/leave.md", 0.6)]
+    assert ours_back(sure)[0].source == "guide/install.md"
+
+
+def test_the_guide_comes_first_where_the_message_is_about_atelier() -> None:
+    assert concerns_us(understood(Intent.ASK), "where does Atelier keep my data?")
+    assert concerns_us(understood(Intent.HELP), "which files can you read?")
+    assert not concerns_us(understood(Intent.ASK), "how do I update my address?")
 
 
 @pytest.mark.parametrize("text", ["??", "", "  ", "...", "!?"])

@@ -37,10 +37,10 @@ class Article:
         scores = self._index.get_scores(words(question.text) or ["?"])
         ranked = [ids[i] for i in sorted(range(len(ids)), key=lambda i: -scores[i])]
         chosen = [i for i in ranked if i != question.passage][:k] if hide_gold else ranked[:k]
-        # A score of 0.5 says nothing, so that the reader is measured and not the search.
+        # A score of 0.5 and a low cosine say nothing, so that the reader is measured and not the search.
         return tuple(
             Passage(
-                i, self.texts[i], f"{self.title}.txt", self.title.replace("_", " "), None, 1, "t/everyone", 0.5, 0.5
+                i, self.texts[i], f"{self.title}.txt", self.title.replace("_", " "), None, 1, "t/everyone", 0.5, 0.2
             )
             for i in chosen
         )

@@ -1,0 +1,104 @@
+"""What a message does in the conversation: rejects an answer, asks what was said before, proposes something. Pure."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from agent.message import History
+from agent.summary import quoted
+from agent.surface import looks_like_question
+
+ALL = 8  # messages listed at most
+Recall = Literal[
+    "first", "asked", "all", "said"
+]  # a question of theirs: the first, the last, or all; or our last words
+
+_AT_FIRST = r"^\W*(?:(?:ok(?:ay)?|so|well|and|but|hey|please|sorry|wait|hm+|atelier|now|then)\b[\s,:.!]*)*"
+_AT_LAST = (
+    r"(?:\s+(?:again|before|earlier|just\s+now|first|last|so\s+far|today|please|until\s+now|that|this|to\s+me|you|me))*"
+    r"\W*$"
+)
+_DENIED = (
+    r"(?:(?:just|simply|totally|completely|plain(?:ly)?|still|so|all|quite|really|definitely)\s+)*"
+    r"(?:wrong|incorrect|false|mistaken|nonsense|untrue|outdated|out\s+of\s+date|a\s+mistake|an\s+error|rubbish)\b"
+)
+_APPROVED = (
+    r"(?:(?:quite|really|at\s+all|even|entirely)\s+)*(?:right|true|correct|helpful|it\b|"
+    r"what\s+i\s+(?:asked|meant|wanted|said|need(?:ed)?|was\s+(?:asking|looking))|the\s+(?:right\s+)?answer|an\s+answer)"
+)
+_REJECTS = re.compile(
+    rf"""^\W*(?:(?:no+|nope|nah|sorry|hm+|well|but|actually|oh|ok(?:ay)?|wait|i\s+think|i'?m\s+afraid)\b[\s,.!:;–-]*)*
+    (?:
+      (?:that|this|it|(?:your|the|this|that)\s+(?:(?:last|previous)\s+)?(?:answer|reply|source)|you)
+      (?:
+        (?:['’]s|['’]re|\s+is|\s+are|\s+was|\s+were|\s+looks|\s+seems)\s+(?:{_DENIED}|not\s+{_APPROVED})
+        |\s+(?:is|are|was|were)n['’]?t\s+{_APPROVED}
+        |\s+(?:does|did)(?:n['’]?t|\s+not)\s+(?:really\s+)?(?:answer|help)\b
+        |\s+(?:got|have|had)\s+(?:it|that|this)\s+wrong\b
+        |\s+mis(?:understood|read)\b
+      )
+      |{_DENIED}(?:\s+(?:answer|reply|source|document))?[\s!.]*$
+      |not\s+{_APPROVED}
+    )""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_ASKS_OF_US = (
+    r"(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?(?:tell\s+me\s+|remind\s+me\s+(?:of\s+)?)?"
+    r"|(?:tell|remind)\s+me\s+)?"
+)
+_ASKED = re.compile(
+    rf"{_AT_FIRST}{_ASKS_OF_US}(?:what\s+(?:(?:did|have|had)\s+i\s+(?:just\s+)?(?:ask(?:ed)?|sa(?:y|id)|want(?:ed)?|writ(?:e|ten))"
+    rf"|(?:(?:was|were|are)\s+)?my\s+(?:(?:very|last|first|previous|earlier)\s+)*(?:questions?|messages?)(?:\s+(?:was|were))?"
+    rf"|i\s+(?:just\s+)?(?:asked|said)){_AT_LAST})",
+    re.IGNORECASE,
+)
+_SAID = re.compile(
+    rf"{_AT_FIRST}{_ASKS_OF_US}(?:what\s+(?:did|have)\s+you\s+(?:just\s+)?(?:sa(?:y|id)|answer(?:ed)?|t(?:ell|old)|repl(?:y|ied)|mean)"
+    rf"|what\s+(?:was|were)\s+your\s+(?:(?:last|previous|first)\s+)?(?:answers?|repl(?:y|ies)|words)|what\s+you\s+(?:just\s+)?said"
+    rf"|repeat(?:\s+(?:that|this|it|yourself|(?:your|the)\s+(?:last\s+|previous\s+)?(?:answer|reply)))?|say\s+(?:that|it)\s+again"
+    rf"|come\s+again){_AT_LAST}",
+    re.IGNORECASE,
+)
+_ALL = re.compile(
+    rf"{_AT_FIRST}{_ASKS_OF_US}(?:what\s+(?:did|have|were|are)\s+we\s+(?:been\s+)?(?:just\s+)?(?:talk|discuss|speak|spoken)(?:ed|ing)?(?:\s+about)?"
+    rf"|what\s+(?:was|is)\s+(?:this|our)\s+(?:conversation|chat|talk)\s+about"
+    rf"|(?:summari[sz]e|recap|sum\s+up)\s+(?:this|our|the)\s+(?:conversation|chat|talk)){_AT_LAST}",
+    re.IGNORECASE,
+)
+
+_PROPOSES = re.compile(
+    r"^\W*(?:(?:and|or|ok|so)\s+)?(?:what\s+if|what\s+about|how\s+about|could\s+we|should\s+we|why\s+not|why\s+don['’]?t\s+we)\b",
+    re.IGNORECASE,
+)
+
+
+def rejects(text: str) -> bool:
+    """Whether a message says that what it answers to was wrong: "no, that's wrong", "that isn't what I asked"."""
+    return _REJECTS.match(text) is not None and not looks_like_question(_REJECTS.sub("", text, count=1))
+
+
+def recalls(text: str) -> Recall | None:
+    """What of the conversation a message asks for: "what did I ask before?", "what did you just say?"; mostly None."""
+    if _SAID.match(text):
+        return "said"
+    if _ALL.match(text):
+        return "all"
+    if not _ASKED.match(text):
+        return None
+    if re.search(r"\bfirst\b", text, re.IGNORECASE):
+        return "first"
+    return "all" if re.search(r"\b(?:questions|messages|so far)\b", text, re.IGNORECASE) else "asked"
+
+
+def proposes(text: str) -> bool:
+    """Whether a message is put as a question and proposes something: "what if we …", "what about …"."""
+    return _PROPOSES.match(text) is not None
+
+
+def recalled(wanted: Recall, history: History) -> Sequence[str]:
+    """The words of the conversation that were asked for, in order; none when nothing was said yet."""
+    if wanted == "said":
+        return [line.text for line in history.lines if line.role == "assistant"][-1:]
+    told = [quoted(item) for item in history.summary.split("\n") if item.startswith("User: ")]
+    told += [line.text for line in history.lines if line.role == "user" and not recalls(line.text)]
+    return told[:1] if wanted == "first" else told[-1:] if wanted == "asked" else told[-ALL:]
