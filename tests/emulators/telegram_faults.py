@@ -89,9 +89,8 @@ class Flood:
         self._groups: defaultdict[int, deque[float]] = defaultdict(deque)
         self._overall: deque[float] = deque()
 
-    def check(self, chat_id: int) -> None:
-        """Count one message, or raise ApiError 429. Groups have negative ids."""
-        now = time.monotonic()
+    def check(self, chat_id: int, now: float) -> None:
+        """Count one message at the time `now`, or raise ApiError 429. Groups have negative ids."""
         limits = self.limits
         wait = _window(self._overall, now, 1.0, limits.overall_per_second)
         if chat_id < 0:

@@ -104,7 +104,7 @@ class Server:
             return await self._finish(request, method, params, at, ApiError(413, "Request Entity Too Large"))
         except ApiError as error:
             return await self._finish(request, method, params, at, error)
-        except (ConnectionError, asyncio.IncompleteReadError):  # the bot died while it spoke: nothing arrived
+        except (ConnectionError, web.RequestPayloadError):  # the bot died while it spoke: nothing arrived
             return web.Response()
         self._tell(method, params, "received")
         delay = self.faults.take_delay(method)
@@ -136,7 +136,7 @@ class Server:
             return await self._get_updates(params)
         with self.world.changed:
             if self.flood_on and method in COUNTED:
-                self.flood.check(params.integer("chat_id") or 0)
+                self.flood.check(params.integer("chat_id") or 0, time.monotonic())
             result = METHODS[method](self.world, params)
             self.world.touch()
         if method in {"setWebhook", "deleteWebhook"}:
