@@ -1,0 +1,272 @@
+"""The connector: Slack's side of the seam, put together.
+
+Bolt receives. Its listeners would acknowledge an event before anything is safe, so all is done in the one middleware
+that runs before them, and an event is acknowledged by that middleware's answer.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.request.async_request import AsyncBoltRequest
+from slack_bolt.response import BoltResponse
+
+from agent.events import Button, Event, File, Outgoing
+from agent.message import Line, Place
+from connectors.connector import Accept, ConnectorError
+from connectors.slack import events, forms, home, oauth, reading, receive, render
+from connectors.slack.calls import Calls, discreet_logger
+from connectors.slack.gate import Gate
+from connectors.slack.oauth import Installations, OAuth
+from connectors.slack.sending import Sending
+from connectors.slack.workspaces import Workspace, Workspaces
+from retrieval.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+API = "https://slack.com/api/"
+BROKEN = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+PROMPTS = 4
+
+
+class SlackConnector:
+    """tenant: whose workspace it is, of the one that `bot_token` belongs to. oauth: many workspaces, in its store.
+
+    tenants: of those, workspace id -> tenant; a workspace it does not name is a tenant of its own, by its id.
+    app_token: Socket Mode; else HTTP Events, which need signing_secret. api: for tests, another address.
+    """
+
+    name = "slack"
+    grace = 15.0
+    edits_only = False
+
+    def __init__(
+        self,
+        tenant: str,
+        *,
+        bot_token: str = "",
+        app_token: str = "",
+        signing_secret: str = "",
+        oauth: OAuth | None = None,
+        tenants: Mapping[str, str] | None = None,
+        api: str = API,
+    ) -> None:
+        if bool(bot_token) == bool(oauth):
+            raise SettingsError("Slack needs the bot's token (xoxb-…), or OAuth for several workspaces, and not both.")
+        if not app_token and not signing_secret:
+            raise SettingsError("Slack needs an app token (xapp-…) for Socket Mode, or the signing secret for HTTP.")
+        self._app_token, self._signing_secret, self._oauth = app_token.strip(), signing_secret.strip(), oauth
+        self._call = Calls(api if api.endswith("/") else f"{api}/")
+        store = Installations(oauth.engine) if oauth else None
+        self._store = store
+        self._workspaces = Workspaces(tenant, bot_token.strip(), store, tenants or {}, self._identify)
+        self._sending = Sending(self._call)
+        self._forms: set[asyncio.Task[None]] = set()  # modals being opened
+
+    async def _identify(self, token: str) -> tuple[str, str]:
+        """The workspace and the bot behind a token: https://docs.slack.dev/reference/methods/auth.test."""
+        who = await self._call(token, "auth.test", {})
+        whole = who.get("is_enterprise_install") and who.get("enterprise_id")
+        return str(whole or who["team_id"]), str(who["user_id"])
+
+    # Receiving
+
+    async def run(self, accept: Accept) -> None:
+        if self._oauth is None:
+            await self._workspaces.own()  # a wrong token shows here, and not as silence
+        if not self._app_token:
+            await asyncio.Event().wait()  # `routes` receives
+        opened = await self._call(self._app_token, "apps.connections.open", {})
+        handler = AsyncSocketModeHandler(self._app(accept), self._app_token, discreet_logger())
+        handler.client.wss_uri = opened["url"]
+        try:
+            await handler.client.connect()  # type: ignore[no-untyped-call]  # slack_sdk types few returns
+            await asyncio.Event().wait()  # the client watches its connection and renews it
+        finally:
+            await _end(handler)
+
+    def routes(self, accept: Accept) -> list[web.RouteDef]:
+        found: list[web.RouteDef] = []
+        if not self._app_token:
+            receiver = _Http(Gate(self._signing_secret), self._app(accept))
+            found.append(web.post("/slack/events", receiver.answer))
+        if self._oauth is not None and self._store is not None:
+            found += oauth.routes(self._oauth, self._store, self._call.client(), discreet_logger())
+        return found
+
+    def _app(self, accept: Accept) -> AsyncApp:
+        async def commit(body: dict[str, Any], next_: Any) -> BoltResponse:
+            if body.get("type") == "url_verification":
+                answer: BoltResponse = await next_()
+                return answer
+            return BoltResponse(status=await self._commit(accept, body), body="")
+
+        return AsyncApp(
+            name="atelier",
+            logger=discreet_logger(),
+            client=self._call.client(),
+            authorize=_nobody,
+            before_authorize=commit,
+            request_verification_enabled=False,  # the gate has done it; a socket needs none
+        )
+
+    async def _commit(self, accept: Accept, body: dict[str, Any]) -> int:
+        """The status to answer with: 200 only for what is safe, or says nothing to us."""
+        try:
+            workspace = await self._workspaces.of(receive.workspace_of(body))
+            if workspace is None:
+                log.warning("An event came from a Slack workspace where Atelier is not installed.")
+                return 200
+            button = forms.asked(body)
+            if button is not None:
+                self._open_form(workspace, body, button)
+                return 200
+            event = receive.received(body, workspace)
+        except BROKEN as error:
+            log.warning("A payload of Slack's could not be read (%s).", type(error).__name__)
+            return 200
+        except Exception as error:  # noqa: BLE001 - whatever it is, Slack shall send the event again
+            log.warning("An event of Slack's has to come again: its workspace is unknown (%s).", type(error).__name__)
+            return 503
+        if event is None:
+            return 200
+        try:
+            await accept([event])
+        except Exception as error:  # noqa: BLE001 - as above; a driver's text could hold the payload
+            log.warning("An event of Slack's has to come again: it could not be stored (%s).", type(error).__name__)
+            return 503
+        return 200
+
+    def _open_form(self, workspace: Workspace, body: dict[str, Any], button: dict[str, str]) -> None:
+        """Beside the acknowledgement: a trigger lives for three seconds. What is accepted is the form, once sent."""
+
+        async def opened() -> None:
+            given = {"trigger_id": body["trigger_id"], "view": forms.view(body, button)}
+            try:
+                await self._call(workspace.token, "views.open", given)
+            except ConnectorError as error:
+                log.warning("A form could not be opened: %s", error)
+
+        task = asyncio.create_task(opened())
+        self._forms.add(task)
+        task.add_done_callback(self._forms.discard)
+
+    def read(self, payload: str) -> Event | None:
+        return events.read(payload)
+
+    # Sending
+
+    def parts(self, outgoing: Outgoing) -> list[Outgoing]:
+        return render.parts(outgoing)
+
+    async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:
+        workspace = await self._workspaces.speaking(place.tenant)
+        tenant, user = _account(asker)
+        team = workspace.id if tenant == place.tenant else tenant
+        return await self._sending.open(workspace, place, (user, team), key, stop)
+
+    async def show(self, place: Place, handle: str, text: str) -> None:
+        with suppress(ConnectorError):
+            workspace = await self._workspaces.speaking(place.tenant)
+            await self._sending.show(workspace, place, handle, text)
+
+    async def send(self, part: Outgoing, key: str, handle: str = "") -> str:
+        workspace = await self._workspaces.speaking(part.place.tenant)
+        await self._suggest(workspace, part)
+        if not render.blocks(part) and not handle:
+            return "suggestions"
+        if part.audience == "one" and part.to and part.place.channel[0] not in "DU":
+            return await self._sending.whisper(workspace, part, _account(part.to)[1], handle)
+        if handle:
+            return await self._sending.finish(workspace, part, handle)
+        return await self._sending.post(workspace, part, key)
+
+    async def _suggest(self, workspace: Workspace, part: Outgoing) -> None:
+        """https://docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts: thread_ts would undo it."""
+        if part.suggestions and not part.place.thread and part.place.channel.startswith("D"):
+            prompts = [{"title": one[:80], "message": one} for one in part.suggestions[:PROMPTS]]
+            given = {"channel_id": part.place.channel, "prompts": prompts}
+            try:
+                await self._call(workspace.token, "assistant.threads.setSuggestedPrompts", given)
+            except ConnectorError as error:
+                log.info("Suggestions could not be set: %s", error)
+
+    async def publish_home(self, account: str) -> None:
+        """Put up the Home tab for a person. Raises as `send`."""
+        tenant, user = _account(account)
+        workspace = await self._workspaces.speaking(tenant)
+        await self._call(workspace.token, "views.publish", {"user_id": user, "view": home.view()})
+
+    # Looking
+
+    async def find(self, place: Place, key: str) -> str | None:
+        workspace = await self._workspaces.speaking(place.tenant)
+        return await reading.find(self._call, workspace, place, {"key": key})
+
+    async def earlier(self, place: Place, before: str, limit: int) -> list[Line]:
+        try:
+            workspace = await self._workspaces.speaking(place.tenant)
+            return await reading.earlier(self._call, workspace, place, before, limit)
+        except ConnectorError as error:
+            log.info("What was written before could not be read: %s", error)
+            return []
+
+    async def fetch(self, file: File, to: Path) -> None:
+        workspace = await self._workspaces.speaking(json.loads(file.locator)[0])
+        await reading.fetch(self._call, workspace, file, to)
+
+    async def close(self) -> None:
+        for task in self._forms:
+            task.cancel()
+        await asyncio.gather(*self._forms, return_exceptions=True)
+        await self._call.close()
+
+
+class _Http:
+    """One endpoint for events, presses and commands."""
+
+    def __init__(self, gate: Gate, app: AsyncApp) -> None:
+        self._gate, self._app = gate, app
+
+    async def answer(self, request: web.Request) -> web.Response:
+        body = await self._gate.body(request)
+        if body.get("ssl_check") == "1":
+            return web.Response()
+        try:
+            # Bolt is handed the object, as from a socket: its own parser takes a command whose text contains the
+            # word "payload" for another kind of form, and loses it.
+            asked = AsyncBoltRequest(mode="socket_mode", body=body)
+        except BROKEN as error:
+            raise web.HTTPBadRequest(text="The request is not of Slack's shape.") from error
+        response = await self._app.async_dispatch(asked)
+        return web.Response(status=response.status, text=response.body or "", content_type=_type(response))
+
+
+def _type(response: BoltResponse) -> str:
+    return str(response.headers.get("content-type", ["text/plain"])[0]).partition(";")[0]
+
+
+async def _nobody(**_: object) -> AuthorizeResult:
+    """Bolt wants an authorizer. It is never asked: every event is answered before."""
+    raise AssertionError
+
+
+async def _end(handler: AsyncSocketModeHandler) -> None:
+    client = handler.client
+    tasks = [client.message_processor, client.current_session_monitor, client.message_receiver]
+    await client.close()  # type: ignore[no-untyped-call]  # as above
+    await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)
+
+
+def _account(account: str) -> tuple[str, str]:
+    """Tenant and user id of `slack:tenant:user`; empty for nobody."""
+    tenant, _, user = account.removeprefix("slack:").rpartition(":")
+    return tenant, user

@@ -1,0 +1,137 @@
+"""What stands in a place already, and the files in it."""
+
+import json
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from agent.events import File
+from agent.message import Line, Place
+from connectors.connector import Refused, Unsure
+from connectors.slack.calls import Calls
+from connectors.slack.events import KEPT_SUBTYPES
+from connectors.slack.text import BREAK, plain
+from connectors.slack.workspaces import Workspace
+
+EVENT = "atelier_reply"  # the type of our metadata
+LOOK_BACK = 7 * 86_400  # seconds in which a message of ours is looked for
+MOST_LINES = 2_000
+MOST_BYTES = 20 * 1024 * 1024
+FETCH_SECONDS = 60.0
+
+
+async def lines(
+    call: Calls, workspace: Workspace, place: Place, *, oldest: float = 0.0, latest: str = "", most: int = MOST_LINES
+) -> AsyncIterator[dict[str, Any]]:
+    """The messages of a place: a thread's oldest first, a channel's newest first.
+
+    https://docs.slack.dev/reference/methods/conversations.replies and conversations.history
+    """
+    method = "conversations.replies" if place.thread else "conversations.history"
+    given: dict[str, Any] = {"channel": place.channel, "limit": min(200, most), "include_all_metadata": True}
+    given |= {"ts": place.thread or None, "oldest": f"{oldest:.6f}" if oldest else None, "latest": latest or None}
+    count = 0
+    while True:
+        answer = await call(workspace.token, method, given, get=True)
+        for message in answer.get("messages") or ():
+            yield message
+            count += 1
+        cursor = (answer.get("response_metadata") or {}).get("next_cursor")
+        if not cursor or count >= most:
+            return
+        given["cursor"] = cursor
+
+
+async def find(call: Calls, workspace: Workspace, place: Place, mark: dict[str, str]) -> str | None:
+    """The id of our message whose metadata holds `mark`."""
+    async for message in lines(call, workspace, place, oldest=time.time() - LOOK_BACK):
+        metadata = message.get("metadata") or {}
+        if metadata.get("event_type") == EVENT and mark.items() <= (metadata.get("event_payload") or {}).items():
+            return str(message["ts"])
+    return None
+
+
+async def earlier(call: Calls, workspace: Workspace, place: Place, before: str, limit: int) -> list[Line]:
+    """The last `limit` lines before the message `before`, oldest first."""
+    kept: deque[Line] = deque(maxlen=limit)
+    async for message in lines(call, workspace, place, latest=before, most=MOST_LINES if place.thread else limit):
+        if message["ts"] >= before or (message.get("subtype") or "") not in KEPT_SUBTYPES | {"bot_message"}:
+            continue
+        ours = message.get("user") == workspace.bot
+        text = plain(str(message.get("text") or ""), workspace.bot).replace(BREAK, "")
+        if text and not (ours and text == "…"):
+            kept.append(Line("assistant" if ours else "user", text))
+    return list(kept) if place.thread else list(reversed(kept))
+
+
+async def fetch(call: Calls, workspace: Workspace, file: File, to: Path) -> None:
+    """Write a file to the path `to`. Raises Refused or Unsure, and then leaves nothing there."""
+    where = json.loads(file.locator)[1]
+    if ":" not in where:  # only its id came: the file is another workspace's
+        found = (await call(workspace.token, "files.info", {"file": where}, get=True)).get("file") or {}
+        where = found.get("url_private_download") or found.get("url_private") or ""
+    if not _is_slacks(where, call.api):
+        raise Refused("This file is not kept by Slack, so it was not read.")
+    if file.size > MOST_BYTES:
+        raise _too_large()
+    try:
+        with _whole_or_absent(to):
+            await _download(call, workspace.token, where, to)
+    except (aiohttp.ClientError, TimeoutError):
+        raise Unsure("Slack did not hand over a file.") from None  # its text would hold the address
+
+
+@contextmanager
+def _whole_or_absent(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+async def _download(call: Calls, token: str, where: str, to: Path) -> None:
+    """https://docs.slack.dev/reference/objects/file-object: a wrong token is answered with a page to sign in."""
+    headers = {"Authorization": f"Bearer {token}"}
+    timeout = aiohttp.ClientTimeout(total=FETCH_SECONDS)
+    async with call.session.get(where, headers=headers, timeout=timeout, allow_redirects=False) as response:
+        if response.status >= 500 or response.status == 429:
+            raise Unsure("Slack did not hand over a file.")
+        is_page = response.content_type == "text/html" and "attachment" not in response.headers.get(
+            "Content-Disposition", "attachment" if where.endswith((".html", ".htm")) else ""
+        )
+        if response.status != 200 or is_page:
+            raise Refused("Slack did not hand over a file: it is gone, or Atelier may not read it.")
+        if (response.content_length or 0) > MOST_BYTES:
+            raise _too_large()
+        taken = 0
+        with to.open("wb") as out:
+            async for chunk in response.content.iter_chunked(65_536):
+                taken += len(chunk)
+                if taken > MOST_BYTES:
+                    raise _too_large()
+                out.write(chunk)
+
+
+def _is_slacks(where: str, api: str) -> bool:
+    """Only Slack is shown the token."""
+    try:
+        url, home = urlsplit(where), urlsplit(api)
+        if (url.scheme, url.netloc) == (home.scheme, home.netloc):
+            return True
+        host = url.hostname or ""
+        return (
+            url.scheme == "https" and url.port in {None, 443} and (host == "slack.com" or host.endswith(".slack.com"))
+        )
+    except ValueError:
+        return False
+
+
+def _too_large() -> Refused:
+    return Refused(f"The file is larger than {MOST_BYTES // 1024 // 1024} MB.")
