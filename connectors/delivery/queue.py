@@ -85,12 +85,16 @@ def accept(connection: Connection, platform: str, events: Sequence[Received], ba
             "is_stopped": False,
             "error": "",
         }
-        added += connection.execute(insert(inbox).values(row).on_conflict_do_nothing()).rowcount
+        new = insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.id)
+        added += connection.execute(new).first() is not None
     return added
 
 
-def claim(connection: Connection, platforms: Sequence[str], lease: float, limit: int, *, excess: bool) -> list[Claim]:
-    """Up to `limit` events that may be handled now: due, unclaimed, and the first open one of their conversation."""
+def claim(connection: Connection, platforms: Sequence[str], lease: float, limit: int, excess: int = 0) -> list[Claim]:
+    """Up to `limit` events that may be handled now: due, unclaimed, and the first open one of their conversation.
+
+    And up to `excess` of those that are only to be refused.
+    """
     now = time.time()
     earlier = inbox.alias()
     first = ~sa.exists().where(
@@ -99,13 +103,14 @@ def claim(connection: Connection, platforms: Sequence[str], lease: float, limit:
         earlier.c.state.in_(("new", "claimed")),
     )
     free = sa.or_(inbox.c.state == "new", inbox.c.lease < now)
-    found = connection.execute(
-        sa.select(inbox)
-        .where(OPEN, free, inbox.c.due <= now, inbox.c.is_excess == excess, inbox.c.platform.in_(platforms), first)
-        .order_by(inbox.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)  # ignored by SQLite, where a writer is alone anyway
-    ).all()
+    ready = sa.select(inbox).where(OPEN, free, inbox.c.due <= now, inbox.c.platform.in_(platforms), first)
+    ready = ready.order_by(inbox.c.id).with_for_update(skip_locked=True)  # in SQLite a writer is alone anyway
+    found = [
+        row
+        for lane, room in ((False, limit), (True, excess))
+        if room > 0
+        for row in connection.execute(ready.where(inbox.c.is_excess == lane).limit(room))
+    ]
     for row in found:
         taken = inbox.update().where(inbox.c.id == row.id)
         connection.execute(taken.values(state="claimed", lease=now + lease, fence=row.fence + 1))
@@ -223,8 +228,8 @@ def prune(connection: Connection) -> int:
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many events are in each state, for the health page: `new`, `claimed`, `done`, `dead`."""
-    query = sa.select(inbox.c.state, sa.func.count()).group_by(inbox.c.state)
-    return dict(iter(connection.execute(query).tuples()))
+    query = sa.select(inbox.c.state, sa.func.count().label("events")).group_by(inbox.c.state)
+    return {row.state: row.events for row in connection.execute(query)}
 
 
 def write_outgoing(outgoing: Outgoing) -> str:

@@ -15,6 +15,7 @@ from connectors.connector import Accept, Connector, Received, Refused, Throttled
 from connectors.delivery import queue
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.writer import Writer
+from retrieval.database import reading
 from retrieval.errors import AtelierError
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class Delivery:
         self._handler = handler
         self._apology = apology
         self._pace = pace
+        self._engine = engine
         self._write = Writer(engine)
         self._work = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
@@ -123,7 +125,11 @@ class Delivery:
         return await self._write(partial(queue.stop, event=event))
 
     async def counts(self) -> dict[str, int]:
-        return await self._write(queue.counts)
+        return await asyncio.to_thread(self._count)
+
+    def _count(self) -> dict[str, int]:
+        with reading(self._engine) as connection:
+            return queue.counts(connection)
 
     async def run(self) -> None:
         """Work until cancelled; then let what is being answered end, or hand it to others."""
@@ -140,7 +146,8 @@ class Delivery:
                     log.warning("The queue waits for the store: %s", error)
                     await asyncio.sleep(1)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._work.wait(), self._pace.poll)
+                    async with asyncio.timeout(self._pace.poll):  # Python 3.11's wait_for can swallow a cancellation
+                        await self._work.wait()
         finally:
             await self._drain()
 
@@ -156,20 +163,11 @@ class Delivery:
 
     async def _claim(self) -> None:
         excess = sum(stage.is_excess for _, stage in self._running.values())
-        for is_excess, free in (
-            (False, self._pace.slots - len(self._running) + excess),
-            (True, EXCESS_SLOTS - excess),
-        ):
-            if free > 0:
-                job = partial(
-                    queue.claim,
-                    platforms=tuple(self._connectors),
-                    lease=self._pace.lease,
-                    limit=free,
-                    excess=is_excess,
-                )
-                for claim in await self._write(job):
-                    self._start(claim)
+        free = self._pace.slots - len(self._running) + excess
+        job = partial(queue.claim, platforms=tuple(self._connectors), lease=self._pace.lease)
+        if free > 0 or excess < EXCESS_SLOTS:
+            for claim in await self._write(partial(job, limit=free, excess=EXCESS_SLOTS - excess)):
+                self._start(claim)
 
     def _start(self, claim: Claim) -> None:
         stage = Stage(claim, self._connectors[claim.platform], self._write)

@@ -14,10 +14,13 @@ from sqlalchemy import Engine, select, text
 
 from agent.buttons import Buttons
 from agent.channels import ChannelRules, Rule
+from agent.events import Outgoing
 from agent.memory import Memory
 from agent.message import Place
 from agent.people import LinkRefused
 from connectors.backup import backup, restore
+from connectors.connector import Received
+from connectors.delivery import queue
 from connectors.migrations import migrate
 from retrieval.database import metadata, open_database, reading, writing
 from retrieval.errors import SettingsError, StoreError
@@ -57,6 +60,10 @@ def store(bare_engine: Engine) -> Engine:
     rules, thread = ChannelRules(bare_engine), Place("slack", "T", "C", "171.1")
     rules.set_rule(thread, Rule.ALWAYS)
     rules.follow(thread)
+    with writing(bare_engine) as connection:
+        queue.accept(connection, "slack", [Received("T", "message:C:1", "slack/T/C", "{}")], 10)
+        (claim,) = queue.claim(connection, ["slack"], 30, 1)
+        queue.put(connection, claim, [Outgoing(thread, "hello")], "")
     with writing(bare_engine) as connection:
         connection.execute(text("INSERT INTO roots (tenant, path, label, audience) VALUES ('local', '/a', 'a', 'e')"))
         if connection.execute(select(meta)).first() is None:
