@@ -1,13 +1,19 @@
 """Markdown: the source's own lines under their heading path, so that line numbers and code stay exact."""
 
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from retrieval.loading.outline import Outline
 from retrieval.loading.plain import add_lines
 from retrieval.loading.source import Source
+from retrieval.loading.table import Row
 from retrieval.loading.text import clean_line, decode
 from retrieval.loading.webpage import HIDING
 from retrieval.passage import Document
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _UNSEEN_BLOCK = re.compile(r"[ ]{0,3}<(?:script|style|template)\b", re.IGNORECASE)
@@ -15,6 +21,7 @@ _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
 _ANCHOR = re.compile(r"[ \t]*\{#[^{}]*\}[ \t]*$")
 _EMPHASIS = re.compile(r"(\*\*|__|\*|`|~~)(?=\S)(.+?)(?<=\S)\1")
 _INLINE_DATA = re.compile(r"\(\s*<?data:[^)\s]*[^)]*\)")  # pictures written into the text as base64
+_BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _LONGEST_HEADING = 1000  # characters; the patterns above take quadratic time on a hostile line
 _FIELD = re.compile(r"(?P<name>[A-Za-z_][\w-]*)[ \t]*[:=][ \t]*(?P<value>.*)")
 _FIELDS_FOR_PEOPLE = {
@@ -38,6 +45,7 @@ def load_markdown(source: Source) -> Document:
     tokens = MarkdownIt("commonmark").enable("table").disable("inline").parse("\n".join(lines))
     code: set[int] = set()
     headings: list[tuple[int, int, int, str]] = []
+    tables: dict[int, tuple[int, list[Row]]] = {}  # first line to the line after the last, and the rows
     for position, token in enumerate(tokens):
         if token.map is None:
             continue
@@ -48,13 +56,37 @@ def load_markdown(source: Source) -> Document:
             code.update(range(first, end))
         elif token.type == "heading_open" and token.level == 0:
             headings.append((first, end, int(token.tag[1:]), tokens[position + 1].content))
-    for first, end, level, title in headings:
+        elif token.type == "table_open":
+            tables[first] = end, _rows(tokens[position:])
+    for first, end, level, title in [*headings, (len(lines), len(lines), 0, "")]:
+        for begin in sorted(line for line in tables if start <= line < first):
+            add_lines(outline, lines, start, begin, code)
+            start, rows = tables[begin]
+            outline.add_table(rows, marked=True)
         add_lines(outline, lines, start, first, code)
-        outline.enter(level, heading_text(title), line=first + 1)
+        if level:
+            outline.enter(level, heading_text(title), line=first + 1)
         start = end
-    add_lines(outline, lines, start, len(lines), code)
     title = stated_title or outline.first_heading
     return Document(title, outline.finish(title))
+
+
+def _rows(tokens: Sequence["Token"]) -> list[Row]:
+    """The rows of the table that `tokens` begin with, their marks left out but for links, whose target may be news."""
+    rows: list[Row] = []
+    for token in tokens:
+        if token.type == "table_close":
+            break
+        if token.type == "tr_open" and token.map is not None:
+            rows.append((token.map[0] + 1, []))
+        elif token.type == "inline" and rows:
+            rows[-1][1].append(_cell(token.content))
+    return rows
+
+
+def _cell(markup: str) -> str:
+    text = _BREAK.sub(" ", _INLINE_DATA.sub("()", _COMMENT.sub("", markup)))
+    return clean_line(text if len(text) > _LONGEST_HEADING else _EMPHASIS.sub(r"\2", text))
 
 
 def heading_text(markup: str) -> str:

@@ -1,7 +1,9 @@
 """Text under headings: loaders say what comes next, this keeps the heading path."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from retrieval.loading.table import Row, as_text, table_sections
 from retrieval.passage import Section
 
 
@@ -57,6 +59,17 @@ class Outline:
         self._childless = None
         path = tuple(title for _, title in self._path)
         self._sections.append(Section(answer, (*path, question), None, line, whole=True))
+
+    def add_table(self, rows: Sequence[Row], *, page: int | None = None, marked: bool = False) -> None:
+        """A table: each row whole, or as text where it only arranges some. marked: the first row is surely a header."""
+        path = tuple(title for _, title in self._path)
+        sections = list(table_sections(rows, path, page, marked=marked))
+        if not sections:
+            self.add(as_text(rows), page=page, line=rows[0][0] if rows else None)
+            return
+        self._flush()
+        self._childless = None
+        self._sections += sections
 
     def finish(self, title: str = "") -> tuple[Section, ...]:
         """All sections. `title` leads each path, but where the first heading says the same."""

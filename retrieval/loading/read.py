@@ -70,8 +70,8 @@ def _seen(document: Document) -> Iterator[Section]:
         if not body:
             continue
         line = section.line
-        if line is not None and not section.whole:
-            line += text.count("\n", 0, len(text) - len(body))
+        if not section.whole:
+            line = line + text.count("\n", 0, len(text) - len(body)) if line is not None else None
             body = text[text.rfind("\n", 0, len(text) - len(body)) + 1 :]  # keep the first line's indentation
         heading = tuple(words for title in section.heading if (words := clean_line(title)))
         yield Section(body.rstrip(), heading, section.page, line, section.whole)

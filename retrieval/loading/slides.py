@@ -25,14 +25,19 @@ def load_pptx(source: Source) -> Document:
             deck_title = title
         outline.enter(1, title or f"Slide {page}", page=page)
         for block in _blocks(slide.shapes, shape):
-            outline.add(block, page=page)
+            if isinstance(block, str):
+                outline.add(block, page=page)
+            else:
+                rows = [(None, [clean_line(cell.text) for cell in row.cells]) for row in block.rows]
+                outline.add_table(rows, page=page, marked=block.first_row)
         notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
         if notes is not None and notes.text.strip():
             outline.add(f"Notes: {notes.text.strip()}", page=page)
     return Document(deck_title, outline.finish(deck_title))
 
 
-def _blocks(shapes: Any, title: Any) -> Iterator[str]:
+def _blocks(shapes: Any, title: Any) -> Iterator[Any]:
+    """The texts and tables of a slide."""
     from pptx.enum.shapes import PP_PLACEHOLDER
 
     furniture = (PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.DATE)
@@ -44,7 +49,6 @@ def _blocks(shapes: Any, title: Any) -> Iterator[str]:
         if hasattr(shape, "shapes"):
             yield from _blocks(shape.shapes, None)
         elif getattr(shape, "has_table", False):
-            rows = ([clean_line(cell.text) for cell in row.cells] for row in shape.table.rows)
-            yield "\n".join(" | ".join(cell for cell in row if cell) for row in rows)
+            yield shape.table
         elif shape.has_text_frame:
             yield "\n".join(p.text for p in shape.text_frame.paragraphs if p.text.strip())

@@ -1,10 +1,11 @@
-"""Rows of a sheet or CSV file: each row is a section of its own that repeats the header's words."""
+"""Rows of a sheet, a CSV file or a table in a document: each is a section that repeats the header's words."""
 
 import csv
 import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from retrieval.loading.faq import LONGEST_QUESTION, pair_fields
 from retrieval.loading.source import Source
@@ -17,8 +18,11 @@ _LONGEST_CELL = 10_000_000
 _LONGEST_LABEL = 60
 _HEADER_WITHIN = 10  # rows: titles and notes may stand above the header
 _NUMBER = re.compile(r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s%-]*[^\w\s]?\)?")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_DATE = re.compile(r"(?:19|20)\d\d-\d\d(?:-\d\d)?")
 
-Row = tuple[int, list[str]]  # line in the file or row in the sheet, from 1, and its cells as shown
+# Line in the file or row in the sheet, from 1 (None where neither is known), and the cells as shown.
+Row = tuple[int | None, list[str]]
 
 
 def load_csv(source: Source) -> Document:
@@ -79,8 +83,38 @@ def sections_of(rows: Iterable[Row], heading: tuple[str, ...] = (), page: int | 
         yield from (_row(number, cells, [], heading, page) for number, cells in above)
 
 
+def table_sections(
+    rows: Sequence[Row], heading: tuple[str, ...], page: int | None, *, marked: bool
+) -> Iterator[Section]:
+    """One whole section a row of a document's table, under its heading path; none where it only arranges text.
+
+    marked: whether the document says that the first row is the header. Where it does not, the left one of two columns
+    is taken to label the right one ("Manager | Ada Lopez"), as often as not it does.
+    """
+    rows = [(line, cells) for line, cells in rows if any(cells)]
+    if len(rows) < 2 or max(sum(map(bool, cells)) for _, cells in rows) < 2:
+        return
+    first = rows[0][1]
+    pair = _pair_columns(first) if marked or _is_header(first) else None
+    labelled = not marked and pair is None and all(len(cells) == 2 for _, cells in rows)
+    header = first if not labelled and (marked or _is_header(first)) else []
+    for line, cells in rows[bool(header) :]:
+        question, answer = (_cell(cells, pair[0]), _cell(cells, pair[1])) if pair else ("", "")
+        if question and answer and len(question) <= LONGEST_QUESTION:
+            yield Section(answer, (*heading, clean_line(question)), page, line, whole=True)
+        elif labelled and all(cells):
+            yield Section(": ".join(cells), heading, page, line, whole=True)
+        else:
+            yield _row(line, cells, header, heading, page)
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """Rows as lines of text, their cells between bars."""
+    return "\n".join(" | ".join(cell for cell in cells if cell) for _, cells in rows if any(cells))
+
+
 def _row(
-    number: int, cells: Sequence[str], header: Sequence[str], heading: tuple[str, ...], page: int | None
+    number: int | None, cells: Sequence[str], header: Sequence[str], heading: tuple[str, ...], page: int | None
 ) -> Section:
     labels = [*header, *[""] * len(cells)]
     shown = [f"{label}: {cell}" if label else cell for label, cell in zip(labels, cells, strict=False) if cell]
@@ -99,9 +133,22 @@ def _pair_columns(header: Sequence[str]) -> tuple[int, int] | None:
 
 def _is_header(cells: Sequence[str]) -> bool:
     labels = [cell for cell in cells if cell]
+    numbers = [label for label in labels if _NUMBER.fullmatch(label)]
     return (
         len(labels) >= 2
         and len(set(labels)) == len(labels)
-        and all(len(label) <= _LONGEST_LABEL and not _NUMBER.fullmatch(label) for label in labels)
+        and all(len(label) <= _LONGEST_LABEL for label in labels)
+        and (not numbers or _is_series(numbers))
         and not any(label.endswith((".", "?", "!", "。", "\uff1f")) for label in labels)
     )
+
+
+def _is_series(labels: Sequence[str]) -> bool:
+    """Whether numbers can stand in a header: years one after the other, or dates in order."""
+    if len(labels) < 2:
+        return False
+    if all(map(_YEAR.fullmatch, labels)):
+        steps = {int(after) - int(before) for before, after in pairwise(labels)}
+        return steps in ({1}, {-1})
+    in_order = sorted(labels)
+    return all(map(_DATE.fullmatch, labels)) and list(labels) in (in_order, in_order[::-1])

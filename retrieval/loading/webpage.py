@@ -1,10 +1,12 @@
 """HTML: what a browser would show, under its headings; tables as rows."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
+from retrieval.loading.table import Row
 from retrieval.loading.text import clean_line, decode
 from retrieval.passage import Document
 
@@ -27,6 +29,7 @@ _BLOCKS = {
     "fieldset", "figcaption", "figure", "footer", "form", "header", "hgroup", "hr", "html", "legend", "li",
     "main", "ol", "p", "pre", "section", "summary", "table", "tbody", "tfoot", "thead", "title", "tr", "ul"
 }  # fmt: skip
+_MOST_SPANNED = 100  # columns or rows of one cell
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 
@@ -46,6 +49,16 @@ def load_html(source: Source) -> Document:
     return Document(title or page.outline.first_heading, page.outline.finish(title))
 
 
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """Of a table. columns, rows: how many it reaches over."""
+
+    text: str
+    columns: int
+    rows: int
+    is_label: bool
+
+
 class _Page:
     """Gathers running text until a block ends. One walk over all events, as nesting may be deeper than any stack."""
 
@@ -55,8 +68,8 @@ class _Page:
         self._prefix = ""
         self._in_list = False  # whether the last block was a list item
         self._preformatted = 0
-        self._rows: list[str] | None = None  # of the outermost open table
-        self._cells: list[str] = []
+        self._rows: list[list[_Cell]] = []  # of the outermost open table
+        self._cells: list[_Cell] = []
         self._tables = 0
 
     def read(self, root: Any) -> None:
@@ -78,7 +91,7 @@ class _Page:
                 self._start(tag)
                 self._say(element.text)
             else:
-                self._end(tag)
+                self._end(element, tag)
                 if element is not root:
                     self._say(element.tail)
         self._end_block()
@@ -97,7 +110,7 @@ class _Page:
         self._break_before(tag)
         if tag == "table":
             if self._tables == 0:
-                self._rows = []
+                self._rows, self._cells = [], []
             self._tables += 1
         elif tag in ("td", "th", "caption") and self._tables == 1:
             self._text = []
@@ -108,9 +121,9 @@ class _Page:
         elif tag == "br" and self._tables == 0:
             self._text.append("\n")
 
-    def _end(self, tag: str) -> None:
+    def _end(self, element: Any, tag: str) -> None:
         if self._tables:
-            self._end_in_table(tag)
+            self._end_in_table(element, tag)
         elif tag in _HEADINGS:
             self.outline.enter(_HEADINGS[tag], clean_line("".join(self._text)))
             self._text = []
@@ -119,24 +132,27 @@ class _Page:
         if tag == "pre":
             self._preformatted = max(0, self._preformatted - 1)
 
-    def _end_in_table(self, tag: str) -> None:
+    def _end_in_table(self, element: Any, tag: str) -> None:
         if tag in ("td", "th", "caption") and self._tables == 1:
-            self._cells.append(clean_line("".join(self._text)))
-            self._text = []
-        elif tag in ("tr", "caption") and self._tables == 1:
+            self._end_cell(_span(element, "colspan"), _span(element, "rowspan"), is_label=tag == "th")
+        if tag in ("tr", "caption") and self._tables == 1:
             self._end_row()
         elif tag == "table":
             self._tables -= 1
-            if self._tables == 0 and self._rows is not None:
+            if self._tables == 0:
                 self._end_row()
-                self.outline.add("\n".join(self._rows))
-                self._rows = None
+                marked = bool(self._rows) and all(cell.is_label for cell in self._rows[0])
+                self.outline.add_table(_laid_out(self._rows), marked=marked)
+
+    def _end_cell(self, columns: int, rows: int, *, is_label: bool) -> None:
+        self._cells.append(_Cell(clean_line("".join(self._text)), columns, rows, is_label))
+        self._text = []
 
     def _end_row(self) -> None:
-        stray = clean_line("".join(self._text))
-        cells = [cell for cell in [*self._cells, stray] if cell]
-        if cells and self._rows is not None:
-            self._rows.append(" | ".join(cells))
+        if any(not part.isspace() for part in self._text):  # text outside of any cell
+            self._end_cell(1, 1, is_label=False)
+        if any(cell.text for cell in self._cells):
+            self._rows.append(self._cells)
         self._cells, self._text = [], []
 
     def _end_block(self) -> None:
@@ -150,6 +166,27 @@ class _Page:
             text = "\n".join(" ".join(line.split()) for line in text.split("\n")).strip()
         self.outline.add(self._prefix + text, tight=self._in_list and bool(self._prefix))
         self._in_list, self._prefix = bool(self._prefix), ""
+
+
+def _laid_out(table: list[list[_Cell]]) -> list[Row]:
+    """The rows by column: a cell over several columns stands in the first of them, one over several rows in each."""
+    rows: list[Row] = []
+    reaching: dict[int, tuple[str, int]] = {}  # column to the text that reaches into it, and for how many rows
+    for row in table:
+        cells: list[tuple[str, int]] = []
+        for cell in [*row, None]:
+            while len(cells) in reaching:
+                cells.append(reaching[len(cells)])
+            if cell is not None:
+                cells += [(cell.text, cell.rows), *[("", cell.rows)] * (cell.columns - 1)]
+        rows.append((None, [text for text, _ in cells]))
+        reaching = {column: (text, more - 1) for column, (text, more) in enumerate(cells) if more > 1}
+    return rows
+
+
+def _span(element: Any, name: str) -> int:
+    value = element.get(name, "").strip()
+    return max(1, min(int(value), _MOST_SPANNED)) if value.isascii() and value.isdecimal() and len(value) < 6 else 1
 
 
 def _is_hidden(element: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from retrieval.loading.office import check_office
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
+from retrieval.loading.table import Row
 from retrieval.loading.text import clean_line
 from retrieval.passage import Document
 
@@ -16,6 +17,7 @@ _NOTES = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 _WRAPPERS = {f"{_W}{tag}" for tag in ("sdt", "sdtContent", "ins", "moveTo", "smartTag", "customXml")}
 _UNSEEN = {_FALLBACK, *(f"{_W}{tag}" for tag in ("del", "moveFrom", "pPr", "rPr", "sdtPr"))}
 _AS_TEXT = {f"{_W}tab": "\t", f"{_W}br": "\n", f"{_W}cr": "\n", f"{_W}noBreakHyphen": "-"}
+_MOST_COLUMNS = 1000  # that a cell may say it spans
 _TITLE, _LIST = 0, -1  # what a style may stand for beside the heading levels from 1
 
 
@@ -29,7 +31,7 @@ def load_docx(source: Source) -> Document:
     outline = Outline()
     for block in _blocks(opened.element.body):
         if block.tag == f"{_W}tbl":
-            outline.add("\n".join(_rows(block)))
+            outline.add_table(_rows(block), marked=_has_header(block))
             continue
         text = _text(block, notes)
         kind = _kind(block, styles)
@@ -52,11 +54,37 @@ def _blocks(parent: Any) -> Iterator[Any]:
             yield from _blocks(child)
 
 
-def _rows(table: Any) -> Iterator[str]:
+def _rows(table: Any) -> list[Row]:
+    """The rows by column: a cell over several columns stands in the first of them, one over several rows in each."""
+    rows: list[Row] = []
     for row in _children(table, "tr"):
-        cells = [" ".join(_text(cell, {}).split()) for cell in _children(row, "tc")]
-        if any(cells):
-            yield " | ".join(cell for cell in cells if cell)
+        cells: list[str] = []
+        for cell in _children(row, "tc"):
+            properties = cell.find(f"{_W}tcPr")
+            span = properties.find(f"{_W}gridSpan") if properties is not None else None
+            merge = properties.find(f"{_W}vMerge") if properties is not None else None
+            text = " ".join(_text(cell, {}).split())
+            if merge is not None and _value(merge) != "restart" and rows:
+                text = text or "".join(rows[-1][1][len(cells) : len(cells) + 1])
+            wide = int(_value(span) or 1) if (_value(span) or "1").isdecimal() else 1
+            cells += [text, *[""] * (min(wide, _MOST_COLUMNS) - 1)]
+        rows.append((None, cells))
+    return rows
+
+
+def _has_header(table: Any) -> bool:
+    """Whether the first row is marked to be repeated on each page, or is bold and the second is not."""
+    first, second = [*_children(table, "tr"), None, None][:2]
+    properties = first.find(f"{_W}trPr") if first is not None else None
+    if properties is not None and _is_on(properties.find(f"{_W}tblHeader")):
+        return True
+    return first is not None and second is not None and _is_bold(first) and not _is_bold(second)
+
+
+def _is_bold(row: Any) -> bool:
+    runs = [run for run in row.iter(f"{_W}r") if run.find(f"{_W}t") is not None]
+    marks = [run.find(f"{_W}rPr") for run in runs]
+    return bool(runs) and all(mark is not None and _is_on(mark.find(f"{_W}b")) for mark in marks)
 
 
 def _children(parent: Any, tag: str) -> Iterator[Any]:
