@@ -1,0 +1,315 @@
+"""The Telegram connector: the seam's protocol over the Bot API.
+
+An answer is always an edit of a placeholder, previews too: drafts (`sendMessageDraft`) exist in private chats only, and
+an edit shows the same everywhere.
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message
+from telegram.constants import ChatAction
+from telegram.error import BadRequest, ChatMigrated, RetryAfter, TelegramError
+from telegram.request import HTTPXRequest
+
+from agent.events import Button, Event, File, Outgoing
+from agent.message import Line, Place
+from connectors.connector import Accept
+from connectors.telegram import cut, download, events
+from connectors.telegram.failures import mapped, says, seconds_of
+from connectors.telegram.pace import Pace
+from connectors.telegram.receive import ALLOWED, Webhook, insist, poll
+from connectors.telegram.render import MOST_UNITS, NOTHING, Rendered, keyboard, render
+from retrieval.errors import SettingsError
+
+log = logging.getLogger(__name__)
+
+COMMANDS = {
+    "help": "What I can do",
+    "ideate": "Think up ideas together: /ideate how might we …",
+    "sources": "The sources of the last answer",
+    "why": "Why I answered as I did",
+    "clear": "Forget this conversation",
+    "link": "Join your accounts on Slack and Telegram",
+    "consent": "Whether I may learn from what you rate",
+    "forget": "Forget everything about you",
+    "stop": "Stop the answer that is being written",
+}
+_SHORT_PAUSE = 3.0  # seconds: a wish for less is waited for here
+_TRIES = 3
+_TIMEOUT = 15.0  # seconds
+_PREVIEW_TIMEOUT = 5.0  # seconds; a final waits for the preview before it
+_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
+_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A placeholder: where it is, and the stop button it carries."""
+
+    chat: str
+    message: int
+    stop: Button | None
+
+    def handle(self) -> str:
+        stop = (self.stop.id, self.stop.label[:60]) if self.stop else ()
+        return json.dumps([self.chat, self.message, *stop], ensure_ascii=False, separators=(",", ":"))
+
+    @classmethod
+    def of(cls, handle: str) -> "Opened":
+        chat, message, *stop = json.loads(handle)
+        return cls(str(chat), int(message), Button(*stop) if stop else None)
+
+    @property
+    def keyboard(self) -> InlineKeyboardMarkup | None:
+        return keyboard([self.stop] if self.stop else [])
+
+
+class TelegramConnector:
+    """One bot. api: the Bot API server. webhook_url: where Telegram reaches us; empty for long polling.
+
+    Raises SettingsError for a token, a URL or a secret that cannot be right.
+    """
+
+    name = "telegram"
+    grace = 60.0
+    edits_only = True
+
+    def __init__(
+        self,
+        token: str,
+        tenant: str,
+        *,
+        api: str = "https://api.telegram.org",
+        webhook_url: str = "",
+        webhook_secret: str = "",
+    ) -> None:
+        if not re.fullmatch(r"\d+:[\w-]+", token):
+            raise SettingsError("The Telegram token is not one: @BotFather gives tokens like 123456:AbC-dEf.")
+        if webhook_url and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", webhook_secret):
+            raise SettingsError("A Telegram webhook needs a secret: 1 to 256 of A-Z, a-z, 0-9, _ and -.")
+        for noisy, level in (("httpx", logging.WARNING), ("httpcore", logging.WARNING), ("telegram", logging.CRITICAL)):
+            # httpx logs URLs, which hold the token; the library logs whole updates that it cannot parse.
+            logging.getLogger(noisy).setLevel(level)
+        self._tenant = tenant
+        self._webhook_url = webhook_url
+        self._webhook_secret = webhook_secret
+        self._requests = (
+            HTTPXRequest(connection_pool_size=2),
+            HTTPXRequest(connection_pool_size=64, read_timeout=_TIMEOUT, write_timeout=_TIMEOUT, pool_timeout=5.0),
+        )
+        self._bot = Bot(
+            token,
+            base_url=f"{api}/bot",
+            base_file_url=f"{api}/file/bot",
+            get_updates_request=self._requests[0],
+            request=self._requests[1],
+        )
+        self._identity: events.Identity | None = None
+        self._pace = Pace()
+        self._previews: dict[str, asyncio.Task[None]] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+
+    async def run(self, accept: Accept) -> None:
+        """Receive until cancelled."""
+        identity = self._identity = await insist(self._learn)
+        with suppress(TelegramError):  # a bot without a menu works
+            await self._bot.set_my_commands(list(COMMANDS.items()))
+        if self._webhook_url:
+            await insist(
+                lambda: self._bot.set_webhook(
+                    self._webhook_url, secret_token=self._webhook_secret, allowed_updates=ALLOWED
+                )
+            )
+            await asyncio.Event().wait()
+        await insist(self._bot.delete_webhook)
+        await poll(self._bot, identity, self._tenant, accept, self._acknowledge)
+
+    async def _learn(self) -> events.Identity:
+        me = await self._bot.get_me()
+        return events.Identity(me.id, me.username or "", bool(me.can_read_all_group_messages))
+
+    def routes(self, accept: Accept) -> list[web.RouteDef]:
+        """The webhook, at the path of its URL; nothing when polling."""
+        if not self._webhook_url:
+            return []
+        webhook = Webhook(self._webhook_secret, self._tenant, lambda: self._identity, accept, self._acknowledge)
+        return [web.post(urlsplit(self._webhook_url).path or "/", webhook.handle)]
+
+    def read(self, payload: str) -> Event | None:
+        """What a stored payload says. Raises ValueError for a broken one."""
+        return events.read(payload, self._tenant)
+
+    def parts(self, outgoing: Outgoing) -> list[Outgoing]:
+        """`outgoing` as messages that fit."""
+        return cut.parts(outgoing)
+
+    async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:  # noqa: ARG002 - the seam's
+        """Send the placeholder, silently. Returns its handle."""
+        shown = Rendered(NOTHING, (), 0)
+        with _mapping():
+            message = await self._post(place, shown, keyboard([stop] if stop else []), is_silent=True)
+        chat = str(message.chat.id)
+        self._later(lambda: self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=_thread(place)))
+        return Opened(chat, message.message_id, stop).handle()
+
+    async def show(self, place: Place, handle: str, text: str) -> None:
+        """Preview `text`, or its beginning where one message does not hold it. Goes on by itself; never raises."""
+        opened = Opened.of(handle)
+        if handle in self._previews or not await self._pace.preview(opened.chat):
+            return
+        task = asyncio.create_task(self._preview(opened, Outgoing(place, text[: 2 * MOST_UNITS])))
+        self._previews[handle] = task
+        task.add_done_callback(lambda _: self._previews.pop(handle, None))
+
+    async def _preview(self, opened: Opened, outgoing: Outgoing) -> None:
+        rendered = render(cut.parts(outgoing)[0])
+        try:
+            await self._edit(opened, rendered, opened.keyboard, patience=_PREVIEW_TIMEOUT)
+        except RetryAfter as error:
+            self._pace.hold(opened.chat, seconds_of(error))
+        except TelegramError as error:
+            log.debug("A preview was not shown: %s", mapped(error))
+
+    async def send(self, part: Outgoing, key: str, handle: str = "") -> str:  # noqa: ARG002 - nothing here carries a key
+        """Put `part` in place of the placeholder; where that is gone, or was never there, as a new message."""
+        rendered, buttons = render(part), keyboard(part.buttons)
+        with _mapping():
+            if handle:
+                opened = Opened.of(handle)
+                if preview := self._previews.get(handle):
+                    await asyncio.wait({preview})  # else it could land after the final and stay
+                try:
+                    await self._paced(opened.chat, lambda: self._edit(opened, rendered, buttons))
+                except ChatMigrated:
+                    pass
+                except BadRequest as error:
+                    if not says(error, *_GONE):
+                        raise
+                else:
+                    return str(opened.message)
+            message = await self._post(part.place, rendered, buttons)
+            return str(message.message_id)
+
+    async def _edit(
+        self, opened: Opened, rendered: Rendered, buttons: InlineKeyboardMarkup | None, patience: float = _TIMEOUT
+    ) -> None:
+        """Repeating it changes nothing. What Telegram cannot format is shown without formatting."""
+        for entities in (rendered.entities, ()):
+            try:
+                await self._bot.edit_message_text(
+                    rendered.text,
+                    opened.chat,
+                    opened.message,
+                    entities=entities,
+                    link_preview_options=_NO_PREVIEW,
+                    reply_markup=buttons,
+                    read_timeout=patience,
+                )
+            except BadRequest as error:
+                if says(error, "message is not modified"):
+                    return
+                if not (entities and says(error, "entit")):
+                    raise
+            else:
+                return
+
+    async def _post(
+        self, place: Place, rendered: Rendered, buttons: InlineKeyboardMarkup | None, *, is_silent: bool = False
+    ) -> Message:
+        async def sent(chat: str, entities: tuple[Any, ...]) -> Message:
+            return await self._bot.send_message(
+                chat,
+                rendered.text,
+                entities=entities,
+                message_thread_id=_thread(place),
+                link_preview_options=_NO_PREVIEW,
+                reply_markup=buttons,
+                disable_notification=is_silent,
+            )
+
+        chat = place.channel
+        try:
+            return await self._paced(chat, lambda: sent(chat, rendered.entities))
+        except ChatMigrated as error:  # the group became a supergroup since somebody wrote
+            chat = str(error.new_chat_id)
+            return await self._paced(chat, lambda: sent(chat, rendered.entities))
+        except BadRequest as error:
+            if not (rendered.entities and says(error, "entit")):
+                raise
+            return await self._paced(chat, lambda: sent(chat, ()))
+
+    async def _paced(self, chat: str, request: Callable[[], Awaitable[T]]) -> T:
+        """Wait for a turn in `chat`, and for a short pause that Telegram asks for."""
+        for left in reversed(range(_TRIES)):
+            await self._pace.turn(chat)
+            try:
+                return await request()
+            except RetryAfter as error:
+                pause = seconds_of(error)
+                self._pace.hold(chat, pause)
+                if pause >= _SHORT_PAUSE or not left:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    async def find(self, place: Place, key: str) -> str | None:  # noqa: ARG002 - the seam's
+        """A bot cannot look messages up."""
+        return None
+
+    async def earlier(self, place: Place, before: str, limit: int) -> list[Line]:  # noqa: ARG002 - the seam's
+        """A bot cannot read what was written before."""
+        return []
+
+    async def fetch(self, file: File, to: Path) -> None:
+        """Write the file to `to`. Raises Refused when it is gone or larger than 20 MB."""
+        with _mapping():
+            await download.fetch(self._bot, file, to)
+
+    async def close(self) -> None:
+        """End what still runs and close the connections."""
+        tasks = [*self._background, *self._previews.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for request in self._requests:
+            await request.shutdown()
+
+    def _acknowledge(self, press: str) -> None:
+        """End the spinner on a pressed button."""
+        self._later(lambda: self._bot.answer_callback_query(press))
+
+    def _later(self, request: Callable[[], Awaitable[object]]) -> None:
+        """Do something beside it all whose failure nobody misses."""
+
+        async def attempt() -> None:
+            with suppress(TelegramError):
+                await request()
+
+        task = asyncio.create_task(attempt())
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _thread(place: Place) -> int | None:
+    return int(place.thread) if place.thread else None
+
+
+@contextmanager
+def _mapping() -> Iterator[None]:
+    """The library's errors leave as the seam's, without their text and without themselves."""
+    try:
+        yield
+    except TelegramError as error:
+        raise mapped(error) from None

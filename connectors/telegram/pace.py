@@ -1,0 +1,73 @@
+"""How fast we may write: 30 messages a second in all, 1 a second in a private chat, 20 a minute in a group.
+
+Limits: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+"""
+
+import asyncio
+from collections import Counter
+
+from aiolimiter import AsyncLimiter
+
+PREVIEW_EVERY = {True: 1.1, False: 3.1}  # seconds, in a private chat and in a group
+_FOR_FINALS = 6  # of a group's 20 a minute, what previews leave alone
+_MOST_CHATS = 4096
+
+
+def is_private(chat: str) -> bool:
+    """Groups and channels have negative ids, people positive ones."""
+    return not chat.startswith("-")
+
+
+class Pace:
+    """Finals wait for their turn; previews take one only where it is free and no final wants it."""
+
+    def __init__(self) -> None:
+        self._overall = AsyncLimiter(30, 1)
+        self._chats: dict[str, AsyncLimiter] = {}
+        self._waiting: Counter[str] = Counter()
+        self._quiet: dict[str, float] = {}  # until when previews rest, in the loop's time
+
+    async def turn(self, chat: str) -> None:
+        """Wait until a message may go to `chat`."""
+        self._waiting[chat] += 1
+        try:
+            await self._chat(chat).acquire()
+            await self._overall.acquire()
+        finally:
+            self._waiting[chat] -= 1
+            if not self._waiting[chat]:
+                del self._waiting[chat]
+        self._rest(chat, PREVIEW_EVERY[is_private(chat)])
+
+    async def preview(self, chat: str) -> bool:
+        """Take a turn for a preview if there is one to spare; whether there was. Never waits."""
+        limiter = self._chat(chat)
+        needed = 1 if is_private(chat) else 1 + _FOR_FINALS
+        is_early = asyncio.get_running_loop().time() < self._quiet.get(chat, 0.0)
+        if is_early or self._waiting[chat] or not (limiter.has_capacity(needed) and self._overall.has_capacity(2)):
+            return False
+        await self.turn(chat)  # at once: there is room
+        return True
+
+    def hold(self, chat: str, seconds: float) -> None:
+        """No previews in `chat` for `seconds`: Telegram asked for a pause."""
+        self._rest(chat, seconds)
+
+    def _rest(self, chat: str, seconds: float) -> None:
+        until = asyncio.get_running_loop().time() + seconds
+        self._quiet[chat] = max(until, self._quiet.get(chat, 0.0))
+
+    def _chat(self, chat: str) -> AsyncLimiter:
+        if chat not in self._chats:
+            if len(self._chats) >= _MOST_CHATS:
+                self._forget()
+            self._chats[chat] = AsyncLimiter(1, 1) if is_private(chat) else AsyncLimiter(20, 60)
+        return self._chats[chat]
+
+    def _forget(self) -> None:
+        """Drop the chats where nothing happened lately: their limits are whole again."""
+        now = asyncio.get_running_loop().time()
+        for chat, limiter in list(self._chats.items()):
+            if limiter.has_capacity(limiter.max_rate) and not self._waiting[chat] and self._quiet.get(chat, 0.0) <= now:
+                del self._chats[chat]
+                self._quiet.pop(chat, None)

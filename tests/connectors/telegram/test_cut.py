@@ -1,0 +1,170 @@
+"""Long answers in parts: every part fits, and no word of any text is lost."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.events import Button, Outgoing
+from agent.message import Place, Source
+from connectors.telegram.cut import parts
+from connectors.telegram.render import MOST_ENTITIES, MOST_UNITS, Rendered, render, units
+
+PLACE = Place("telegram", "acme", "7")
+MARKS = "ab \n*_`~#>-+|[]()<!:1.\\&$=é😀"
+BLOCKS = (
+    "A **bold** word, a [link](https://example.com/x_y) and `code`.",
+    "# Heading",
+    "- one\n- two\n  - three\n  ```py\n  x = '<b>'\n  ```",
+    "1. first\n2. second **strong**",
+    "> quoted *slanted* words\n> and more",
+    "| a | b |\n|---|---|\n| one | two |\n| three || ",
+    "```python\nif a || b:\n    print('$1')\n```",
+    "~~~\nnever closed",
+    "    indented <i>code</i>",
+    "<div>\nhidden\n</div>",
+    "[ref]: https://example.com",
+    "$x$ and ||spoiler|| and <b>html</b>",
+    "你好世界。" * 20,
+    "word " * 60,
+)
+messy = st.one_of(st.text(max_size=60), st.text(MARKS, max_size=60), st.sampled_from(BLOCKS))
+long_texts = st.builds(
+    lambda pieces, gap, size: (gap.join(pieces) + gap) * (1 + size // (len(gap.join(pieces)) + 1)),
+    st.lists(messy, min_size=1, max_size=8),
+    st.sampled_from(["\n\n", "\n", " ", ""]),
+    st.sampled_from([0, 5000, 9000]),
+)
+
+
+def shown(outgoing: Outgoing) -> list[Rendered]:
+    return [render(part) for part in parts(outgoing)]
+
+
+def letters(text: str) -> list[str]:
+    return [character for character in text if character.isalpha()]
+
+
+def is_within(few: Iterable[str], many: Iterable[str]) -> bool:
+    """Whether `few` all come in `many`, in order."""
+    rest = iter(many)
+    return all(letter in rest for letter in few)
+
+
+def check(rendered: Rendered) -> None:
+    assert units(rendered.text) <= MOST_UNITS
+    assert rendered.text == rendered.text.strip() != ""
+    assert len(rendered.entities) == rendered.formats <= MOST_ENTITIES
+    for entity in rendered.entities:
+        assert 0 <= entity.offset < entity.offset + entity.length <= units(rendered.text)
+
+
+@settings(max_examples=150, deadline=None)
+@given(long_texts)
+def test_every_part_of_any_text_is_valid_and_no_word_is_lost(text: str) -> None:
+    outgoing = Outgoing(PLACE, text)
+    messages = shown(outgoing)
+    for message in messages:
+        check(message)
+    whole = render(outgoing).text
+    assert is_within(letters(whole), letters("".join(message.text for message in messages)))
+
+
+@settings(max_examples=100, deadline=None)
+@given(long_texts)
+def test_a_part_is_its_own_only_part(text: str) -> None:
+    for part in parts(Outgoing(PLACE, text)):
+        assert parts(part) == [part]
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    text=messy,
+    labels=st.lists(st.text(max_size=200), max_size=40),
+    notice=st.text(max_size=300),
+    size=st.sampled_from([1, 30]),
+)
+def test_sources_notice_and_suggestions_stand_under_the_last_part(text, labels, notice, size) -> None:
+    outgoing = Outgoing(
+        PLACE,
+        text * size,
+        sources=tuple(Source(number, label * size, number) for number, label in enumerate(labels, 1)),
+        notice=notice * size,
+        buttons=(Button("b1", "👍"),),
+        suggestions=("How long?",),
+    )
+    cut = parts(outgoing)
+    for part in cut:
+        check(render(part))
+    assert [part.buttons for part in cut] == [()] * (len(cut) - 1) + [outgoing.buttons]
+    assert render(cut[-1]).text.endswith("• How long?")
+    words = letters("".join(label * size for label in labels))
+    assert is_within(words, letters("".join(render(part).text for part in cut)))
+
+
+def test_a_short_answer_is_one_part_and_unchanged() -> None:
+    outgoing = Outgoing(PLACE, "Hello **you**", buttons=(Button("a", "b"),))
+    assert parts(outgoing) == [outgoing]
+
+
+def test_paragraphs_stay_whole() -> None:
+    paragraph = "Tea is best with friends. " * 30
+    messages = shown(Outgoing(PLACE, "\n\n".join([paragraph.strip()] * 12)))
+    assert len(messages) == 3
+    assert {line for message in messages for line in message.text.split("\n\n")} == {paragraph.strip()}
+
+
+def test_a_long_paragraph_is_cut_after_a_sentence() -> None:
+    messages = shown(Outgoing(PLACE, "Tea is best with good friends. " * 300))
+    assert all(message.text.endswith("friends.") for message in messages)
+
+
+def test_code_goes_on_in_a_fence_of_its_own() -> None:
+    lines = [f"print({number})  # {'x' * 40}" for number in range(200)]
+    messages = shown(Outgoing(PLACE, "Look:\n\n```python\n" + "\n".join(lines) + "\n```\n\nThat was it."))
+    code = [message for message in messages if message.entities]
+    assert len(code) == 3
+    for message in code:
+        (entity,) = message.entities
+        assert (entity.type, entity.language) == ("pre", "python")
+    assert re.findall(r"print\(\d+\)", "".join(message.text for message in messages)) == [
+        line.split("  ")[0] for line in lines
+    ]
+    assert messages[-1].text.endswith("That was it.")
+
+
+def test_a_table_goes_on_under_its_head() -> None:
+    rows = "\n".join(f"| tea {number} | {'leaf ' * 8} |" for number in range(200))
+    messages = shown(Outgoing(PLACE, f"| name | what |\n|---|---|\n{rows}"))
+    assert len(messages) > 1
+    for message in messages:
+        assert message.text.startswith("name ")
+        assert [entity.type for entity in message.entities] == ["pre"]
+
+
+def test_more_than_a_hundred_formats_make_a_second_part() -> None:
+    messages = shown(Outgoing(PLACE, "\n\n".join(f"**idea {number}** is `good`" for number in range(80))))
+    assert len(messages) == 2
+    assert sum(len(message.entities) for message in messages) == 160
+
+
+def test_emphasis_is_never_cut_open() -> None:
+    messages = shown(Outgoing(PLACE, "Start. " + "**bold words here** and plain words. " * 240))
+    assert not any("*" in message.text for message in messages)
+
+
+@pytest.mark.parametrize(
+    "text", ["- " * 5000 + "x", "> " * 5000 + "x", "|a" * 3000 + "\n" + "|-" * 3000 + "\n|b" * 3000]
+)
+def test_a_short_text_cannot_stand_for_a_huge_one(text: str) -> None:
+    messages = shown(Outgoing(PLACE, text))
+    assert sum(len(message.text) for message in messages) < 3 * len(text)
+
+
+def test_nothing_to_show_is_one_part() -> None:
+    for text in ("", " \n", "\u200b", "[](https://example.com)"):
+        assert [message.text for message in shown(Outgoing(PLACE, text))] == ["…"]
+    assert shown(replace(Outgoing(PLACE, ""), notice="No model."))[0].text == "No model."
