@@ -17,7 +17,7 @@ from agent.generation.facilitate import contributes, latest, lists, running, ste
 from agent.generation.generator import Generator, Limits, Piece
 from agent.guard import StreamCleaner, check_message, clean
 from agent.memory import Memory, new_turn_id
-from agent.message import Decision, History, Message, Move, Reply, Source, Turn, Understanding
+from agent.message import Decision, History, Line, Message, Move, Reply, Source, Turn, Understanding
 from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
@@ -74,16 +74,24 @@ class Colleague:
         self._count_tokens = count_tokens
         self._manner = manner
 
-    async def reply(self, message: Message, wanted: Move | None = None) -> AsyncGenerator[Piece | Turn, None]:
+    async def reply(
+        self,
+        message: Message,
+        wanted: Move | None = None,
+        *,
+        earlier: Sequence[Line] = (),
+        is_resumed: bool = False,
+    ) -> AsyncGenerator[Piece | Turn, None]:
         """Stream the reply to `message` as clean pieces, then its Turn, which is in memory by then.
 
         A piece that `replaces` starts the reply over. wanted: the person's explicit wish (`/ideate`), which the policy
-        does not overrule. Closing the iterator early stops the generator and keeps what was said. Raises
-        MessageRefused, StoreError or GeneratorError; then nothing is remembered.
+        does not overrule. earlier: what was written in the place before Atelier came to it. Closing the iterator early
+        stops the generator and keeps what was said; so does cancelling the task, unless the message will be answered
+        anew (`is_resumed`). Raises MessageRefused, StoreError or GeneratorError; then nothing is remembered.
         """
         text = check_message(message.text)
         turn_id, manner = new_turn_id(), self._manner
-        known = await asyncio.to_thread(self._prepare, message, text, wanted)
+        known = await asyncio.to_thread(self._prepare, message, text, wanted, earlier)
         prompt = compose(
             manner.persona, known.history, text, known.understanding.intent, known.decision.move, known.passages
         )
@@ -105,17 +113,20 @@ class Colleague:
                         yield shown
             if rest := draft.finish():
                 yield rest
-        except (GeneratorExit, asyncio.CancelledError):
-            with suppress(StoreError):  # being stopped goes before being remembered
-                self._memory.append(turn(STOPPED))  # in this thread: a cancelled task cannot wait for another
+        except (GeneratorExit, asyncio.CancelledError) as ended:
+            if isinstance(ended, GeneratorExit) or not is_resumed:
+                with suppress(StoreError):  # being stopped goes before being remembered
+                    self._memory.append(turn(STOPPED))  # in this thread: a cancelled task cannot wait for another
             raise
         done = turn(draft.notice)
         await asyncio.to_thread(self._memory.append, done)
         yield done
 
-    def _prepare(self, message: Message, text: str, wanted: Move | None) -> Background:
+    def _prepare(self, message: Message, text: str, wanted: Move | None, earlier: Sequence[Line]) -> Background:
         manner = self._manner
         history = self._memory.history(message.place, manner.history_tokens, self._count_tokens)
+        if not history.lines:
+            history = replace(history, lines=within(earlier, manner.history_tokens, self._count_tokens))
         query = standalone(text, history)
         # the words of a follow-up say what is wanted, the rewritten ones what to look for: one encoder pass for both
         understanding, embedding = self._understander.understand_for_search(text, query)
@@ -150,6 +161,17 @@ class Colleague:
         if about_us or not any(map(is_ours, found)):
             return found
         return ours_back(search(k=3 * count))[:count]
+
+
+def within(lines: Sequence[Line], budget: int, count_tokens: Callable[[str], int]) -> tuple[Line, ...]:
+    """The latest of `lines` that fit into `budget` tokens."""
+    kept: list[Line] = []
+    for line in reversed(lines):
+        budget -= count_tokens(line.text)
+        if budget < 0:
+            break
+        kept.insert(0, line)
+    return tuple(kept)
 
 
 def _best(passages: Sequence[Passage]) -> float:

@@ -220,6 +220,19 @@ def stop(connection: Connection, event: int) -> bool:
     return bool(connection.execute(running.values(is_stopped=True)).rowcount)
 
 
+def running(connection: Connection, prefix: str) -> list[int]:
+    """Events being answered in conversations whose key begins with `prefix`."""
+    here = sa.func.substr(inbox.c.conversation, 1, len(prefix)) == prefix
+    return list(connection.execute(sa.select(inbox.c.id).where(inbox.c.state == "claimed", here)).scalars())
+
+
+def event_of(connection: Connection, platform: str, tenant: str, message: str) -> str | None:
+    """The key of the event that the platform's message `message` answers."""
+    joined = sa.select(inbox.c.key).join(outbox, outbox.c.inbox == inbox.c.id)
+    ours = (inbox.c.platform == platform) & (inbox.c.tenant == tenant) & (outbox.c.message == message)
+    return connection.execute(joined.where(ours).limit(1)).scalar()
+
+
 def prune(connection: Connection) -> int:
     """Forget the keys of what was done long ago; how many."""
     old = inbox.delete().where(inbox.c.state.in_(("done", "dead")), inbox.c.received < time.time() - KEPT)

@@ -52,6 +52,7 @@ class Stage:
     def __init__(self, claim: Claim, connector: Connector, write: Writer) -> None:
         self.event = claim.id
         self.key = claim.key
+        self.message = f"{claim.platform}/{claim.tenant}/{claim.event_key}"  # unique over all platforms
         self.is_excess = claim.is_excess
         self.stopped = asyncio.Event()
         self.handle = claim.handle
@@ -123,6 +124,17 @@ class Delivery:
         if event in self._running:
             self._running[event][1].stopped.set()
         return await self._write(partial(queue.stop, event=event))
+
+    async def stop_all(self, platform: str, tenant: str, channel: str) -> int:
+        """End every answer under way in a channel; how many."""
+        events = await self._write(partial(queue.running, prefix=f"{platform}/{tenant}/{channel}/"))
+        return sum([await self.stop(event) for event in events])
+
+    def answered(self, platform: str, tenant: str, message: str) -> str | None:
+        """The message (as `Stage.message` names it) whose answer the platform shows as `message`. Raises StoreError."""
+        with reading(self._engine) as connection:
+            key = queue.event_of(connection, platform, tenant, message)
+        return key and f"{platform}/{tenant}/{key}"
 
     async def counts(self) -> dict[str, int]:
         return await asyncio.to_thread(self._count)
