@@ -1,7 +1,9 @@
 """The files that an ingest finds under a path."""
 
 import os
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from retrieval.errors import SettingsError
@@ -13,12 +15,15 @@ _MACHINERY = {"__pycache__", "node_modules", "site-packages"}
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What lies under one path. files: sorted. closed: folders that could not be listed, with the reason."""
+    """What lies under one path. files: sorted. closed: folders that could not be listed, with the reason.
+
+    ignored: how many files are of kinds that are not read, by suffix ("" for none).
+    """
 
     path: Path
     files: tuple[Path, ...]
     closed: tuple[tuple[Path, str], ...] = ()
-    ignored: int = 0  # files of kinds that are not read
+    ignored: Mapping[str, int] = field(default_factory=dict)
 
 
 def scan(path: Path) -> Scan:
@@ -36,7 +41,7 @@ def scan(path: Path) -> Scan:
         return Scan(resolved, (resolved,))
     files: list[Path] = []
     closed: list[tuple[Path, str]] = []
-    ignored = 0
+    ignored = Counter[str]()
 
     def refuse(error: OSError) -> None:
         closed.append((Path(error.filename), error.strerror or "it cannot be listed"))
@@ -50,7 +55,7 @@ def scan(path: Path) -> Scan:
             if each.suffix.lower() in SUFFIXES:
                 files.append(each)
             else:
-                ignored += 1
+                ignored[each.suffix.lower()] += 1
         if len(files) > MOST_FILES:
             raise SettingsError(f"{path} holds more than {MOST_FILES:,} files. Name the folders that you want in it.")
     return Scan(resolved, tuple(sorted(files)), tuple(closed), ignored)

@@ -5,6 +5,7 @@ readable version.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +43,10 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
-    """Sources by what became of them. ignored: how many files are of kinds that are not read."""
+    """Sources by what became of them.
+
+    ignored: how many files are of kinds that are not read; ignored_kinds: their suffixes, most frequent first.
+    """
 
     added: tuple[str, ...]
     updated: tuple[str, ...]
@@ -51,6 +55,7 @@ class IngestReport:
     removed: tuple[str, ...]
     unreadable: tuple[Unreadable, ...]
     ignored: int
+    ignored_kinds: tuple[str, ...]
 
 
 def ingest(
@@ -179,6 +184,7 @@ class _Run:
             for each in self._scans
             for folder, reason in each.closed
         ]
+        ignored = sum((Counter(each.ignored) for each in self._scans), Counter[str]())
         return IngestReport(
             added=tuple(self._sources["added"]),
             updated=tuple(self._sources["updated"]),
@@ -186,7 +192,8 @@ class _Run:
             unchanged=tuple(self._sources["unchanged"]),
             removed=removed,
             unreadable=(*self._unreadable, *closed),
-            ignored=sum(each.ignored for each in self._scans),
+            ignored=ignored.total(),
+            ignored_kinds=tuple(suffix or "no suffix" for suffix, _ in ignored.most_common()),
         )
 
 

@@ -1,4 +1,4 @@
-"""PDF: the text of each page inside its visible area, under the outline's titles."""
+"""PDF: the text of each page inside its visible area, under the outline's titles, or what is set as a heading."""
 
 import re
 from collections import Counter
@@ -7,6 +7,7 @@ from typing import Any
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
 from retrieval.loading.text import clean_line
+from retrieval.loading.type_size import Setting, headings, settings
 from retrieval.passage import Document
 
 _MOST_BOOKMARKS = 5_000
@@ -30,7 +31,8 @@ def load_pdf(source: Source) -> Document:
             raise source.unreadable("is protected by a password. Save it without one.") from error
         raise source.unreadable("is damaged, or no PDF at all. Fetch or save it again.") from error
     try:
-        pages = [_page_lines(opened, number) for number in range(len(opened))]
+        seen: dict[str, Setting] = {}
+        pages = [_page_lines(opened, number, seen) for number in range(len(opened))]
         if not any(pages):
             raise source.unreadable(
                 "holds no text, only pictures of it (a scan). Run text recognition (OCR) on it first, for example with "
@@ -38,7 +40,7 @@ def load_pdf(source: Source) -> Document:
             )
         _drop_running_lines(pages)
         outline = Outline()
-        bookmarks = _bookmarks(opened)
+        bookmarks = _bookmarks(opened) or headings(pages, seen)
         for number, lines in enumerate(pages, start=1):
             _add_page(outline, lines, number, bookmarks.get(number, []))
         title = clean_line(opened.get_metadata_value("Title") or "")
@@ -49,8 +51,8 @@ def load_pdf(source: Source) -> Document:
     return Document(title or outline.first_heading, outline.finish())
 
 
-def _page_lines(opened: Any, number: int) -> list[str]:
-    """The page's lines. A page that pdfium cannot load is empty: the others may be good."""
+def _page_lines(opened: Any, number: int, seen: dict[str, Setting]) -> list[str]:
+    """The page's lines; how they are set goes into `seen`. A page that pdfium cannot load is empty."""
     import pypdfium2
 
     try:
@@ -59,6 +61,8 @@ def _page_lines(opened: Any, number: int) -> list[str]:
         return []
     text_page = page.get_textpage()
     text = text_page.get_text_bounded().replace("\r\n", "\n").replace("\r", "\n")
+    for line, how in settings(text_page):
+        seen.setdefault(line.translate(_LIGATURES), how)
     text_page.close()
     page.close()
     text = _HYPHEN.sub("", _SOFT_HYPHEN.sub("", text)).translate(_LIGATURES)

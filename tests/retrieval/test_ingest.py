@@ -169,7 +169,17 @@ def test_what_nobody_means_to_ingest_is_left_out(base, folder):
     (folder / "outside.md").symlink_to("/etc/hostname")
     report = ingest([folder], base, tenant="acme")
     assert report.added == ("handbook/leave.md", "handbook/pay/bonus.txt")
-    assert (report.unreadable, report.ignored) == ((), 1)
+    assert (report.unreadable, report.ignored, report.ignored_kinds) == ((), 1, (".jpg",))
+
+
+def test_the_kinds_of_files_that_are_not_read_are_named_most_frequent_first(base, folder):
+    for name in ("a.PNG", "b.png", "c.mp4", "LICENSE"):
+        write(folder / name, "no document")
+    other = folder.parent / "other"
+    write(other / "d.mp4", "no document")
+    write(other / "e.mp4", "no document")
+    report = ingest([folder, other], base, tenant="acme")
+    assert (report.ignored, report.ignored_kinds) == (6, (".mp4", ".png", "no suffix"))
 
 
 def test_a_named_file_of_an_unknown_kind_is_refused_with_a_sentence(base, folder):

@@ -164,6 +164,62 @@ def test_pdf_gives_pages_under_the_outline_titles(tmp_path: Path) -> None:
     )
 
 
+Line = tuple[str, float, bool]  # text, size in points, bold
+
+
+def draw_set(path: Path, pages: list[list[Line]], scale: float = 1.0) -> None:
+    canvas = Canvas(str(path))
+    for lines in pages:
+        canvas.scale(scale, scale)
+        for row, (text, size, bold) in enumerate(lines):
+            start, _, rest = text.partition("|")  # what begins in bold and goes on plain
+            at = canvas.beginText(72 / scale, (780 - 24 * row) / scale)
+            for part, is_bold in ((start, bold or bool(rest)), (rest, bold)):
+                at.setFont("Helvetica-Bold" if is_bold else "Helvetica", size / scale)
+                at.textOut(part)
+            canvas.drawText(at)
+        canvas.showPage()
+    canvas.save()
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_pdf_without_an_outline_has_the_headings_that_are_set_as_such(tmp_path: Path, scale: float) -> None:
+    first: list[Line] = [
+        ("Handbook of", 18, True),
+        ("Acme", 18, True),
+        ("Leave", 14, True),
+        ("Everybody has 28 days of leave.", 11, False),
+        ("Ask early:| two weeks before you go", 11, False),
+        ("Carry over", 11, True),
+        ("Five days are kept until March.", 11, False),
+    ]
+    second: list[Line] = [
+        ("This goes on here.", 11, False),
+        ("Sickness", 14, True),
+        ("Call before nine. A note is due from day four.", 11, False),
+        ("Never leave this out. It is bold all the same.", 11, True),
+    ]
+    draw_set(tmp_path / "a.pdf", [first, second], scale)
+    document = load(tmp_path / "a.pdf")
+    assert document.title == "Handbook of Acme"
+    found = [(section.heading[1:], section.page, section.text.split("\n")[0]) for section in document.sections]
+    assert found == [
+        (("Leave",), 1, "Everybody has 28 days of leave."),
+        (("Leave", "Carry over"), 1, "Five days are kept until March."),
+        (("Leave", "Carry over"), 2, "This goes on here."),
+        (("Sickness",), 2, "Call before nine. A note is due from day four."),
+    ]
+    assert "It is bold all the same." in document.sections[-1].text
+
+
+def test_pdf_in_many_sizes_has_no_headings(tmp_path: Path) -> None:
+    lines: list[Line] = [(f"Words in size {size}", size, False) for size in range(8, 24)]
+    draw_set(tmp_path / "a.pdf", [lines])
+    (section,) = load(tmp_path / "a.pdf").sections
+    assert section.heading == ()
+    assert section.text.count("Words in size") == 16
+
+
 def test_pdf_with_a_file_name_for_a_title_has_none(tmp_path: Path) -> None:
     draw(tmp_path / "a.pdf", [["Hello there."]], "Microsoft Word - guide.doc")
     assert load(tmp_path / "a.pdf").title == ""
