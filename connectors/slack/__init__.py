@@ -7,8 +7,3 @@ render    an `Outgoing` to messages and blocks
 sending   messages put up, previewed, finished
 calls     the Web API: errors told apart, paces kept
 """
-
-from connectors.slack.connector import SlackConnector
-from connectors.slack.oauth import OAuth
-
-__all__ = ["OAuth", "SlackConnector"]

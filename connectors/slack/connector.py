@@ -7,8 +7,9 @@ that runs before them, and an event is acknowledged by that middleware's answer.
 import asyncio
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiohttp import web
 from slack_bolt.adapter.socket_mode.async_handler import AsyncSocketModeHandler
 from slack_bolt.async_app import AsyncApp
 from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
@@ -103,18 +105,12 @@ class SlackConnector:
         return found
 
     def _app(self, accept: Accept) -> AsyncApp:
-        async def commit(body: dict[str, Any], next_: Any) -> BoltResponse:
-            if body.get("type") == "url_verification":
-                answer: BoltResponse = await next_()
-                return answer
-            return BoltResponse(status=await self._commit(accept, body), body="")
-
         return AsyncApp(
             name="atelier",
             logger=discreet_logger(),
             client=self._call.client(),
             authorize=_nobody,
-            before_authorize=commit,
+            before_authorize=_Committing(partial(self._commit, accept)),
             request_verification_enabled=False,  # the gate has done it; a socket needs none
         )
 
@@ -228,6 +224,24 @@ class SlackConnector:
             task.cancel()
         await asyncio.gather(*self._forms, return_exceptions=True)
         await self._call.close()
+
+
+class _Committing(AsyncMiddleware):
+    """Runs before all else of Bolt's. commit: a payload to the status it is answered with."""
+
+    def __init__(self, commit: Callable[[dict[str, Any]], Awaitable[int]]) -> None:
+        self._commit = commit
+
+    async def async_process(
+        self,
+        *,
+        req: AsyncBoltRequest,
+        resp: BoltResponse,  # noqa: ARG002 - Bolt's signature
+        next: Callable[[], Awaitable[BoltResponse]],  # noqa: A002 - Bolt's name
+    ) -> BoltResponse | None:
+        if req.body.get("type") == "url_verification":
+            return await next()
+        return BoltResponse(status=await self._commit(req.body), body="")
 
 
 class _Http:

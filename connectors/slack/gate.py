@@ -57,7 +57,9 @@ async def _read(request: web.Request) -> bytes:
             raise web.HTTPBadRequest(text="The body cannot be read.") from error
         if len(raw) <= MOST_BYTES:
             return bytes(raw)
-    raise web.HTTPRequestEntityTooLarge(MOST_BYTES, text="The request is too large.")
+    refusal = web.HTTPRequestEntityTooLarge(MOST_BYTES, text="The request is too large.")
+    refusal.force_close()  # the rest of it is not waited for
+    raise refusal
 
 
 def shape(raw: bytes, content_type: str) -> dict[str, Any]:

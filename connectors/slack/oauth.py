@@ -7,6 +7,7 @@ import asyncio
 import logging
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -137,19 +138,19 @@ def routes(oauth: OAuth, store: Installations, client: AsyncWebClient, logger: l
     flow = AsyncOAuthFlow(settings=settings, client=client, logger=logger)
 
     async def install(request: web.Request) -> web.Response:
-        return await _answer(await flow.handle_installation(await _asked(request)))
+        return await _answered(flow.handle_installation, request)
 
     async def redirected(request: web.Request) -> web.Response:
-        response = await flow.handle_callback(await _asked(request))
-        log.info("An installation ended with status %d.", response.status)
-        return await _answer(response)
+        return await _answered(flow.handle_callback, request)
 
     return [web.get("/slack/install", install), web.get("/slack/oauth_redirect", redirected)]
 
 
-async def _asked(request: web.Request) -> AsyncBoltRequest:
-    return await to_bolt_request(request)
-
-
-async def _answer(response: BoltResponse) -> web.Response:
+async def _answered(step: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]], request: web.Request) -> web.Response:
+    try:
+        response = await step(await to_bolt_request(request))
+    except Exception as error:  # noqa: BLE001 - a person waits for a page, and the text may hold the code from Slack
+        log.warning("An installation failed (%s).", type(error).__name__)
+        return web.Response(status=502, text="Slack or the store could not be reached. Please start once more.")
+    log.info("A step of an installation ended with status %d.", response.status)
     return await to_aiohttp_response(response)

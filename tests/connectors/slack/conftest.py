@@ -8,7 +8,7 @@ import pytest
 
 from agent.events import Event
 from connectors.connector import Received
-from connectors.slack import SlackConnector
+from connectors.slack.connector import SlackConnector
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.slack_person import Person
 

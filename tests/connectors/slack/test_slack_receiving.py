@@ -10,7 +10,7 @@ import pytest
 from agent.events import Button, Command, Deleted, Edited, Joined, Opened, Outgoing, Post, Press, Reaction
 from agent.message import Place
 from connectors.connector import Received, Refused
-from connectors.slack import SlackConnector
+from connectors.slack.connector import SlackConnector
 from retrieval.errors import SettingsError
 from tests.connectors.slack.conftest import Inbox, running
 from tests.emulators.slack import SlackEmulator
