@@ -26,9 +26,10 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     init = command("init", "create a home folder with a commented atelier.toml")
-    init.add_argument("folder", nargs="?", help="the home folder (~/.atelier)")
+    init.add_argument("folder", nargs="?", help="the home folder (~/.atelier), or `slack`: print the app's manifest")
 
     command("chat", "talk with Atelier in the terminal")
+    command("serve", "answer in Slack and Telegram, as the settings say")
 
     ask = command("ask", "ask one question and print the answer with its sources", json=True)
     ask.add_argument("question", nargs="+")

@@ -38,6 +38,11 @@ def version(_arguments: Arguments) -> int:
 
 
 def init(arguments: Arguments) -> int:
+    if arguments.folder == "slack":
+        from connectors.slack import manifest
+
+        print(manifest.text(), end="")
+        return 0
     home = Path(arguments.folder or default_home()).expanduser().absolute()
     file = home / FILE
     if file.exists():
@@ -65,6 +70,18 @@ def chat(arguments: Arguments) -> int:
         await Terminal(asyncio.to_thread(load)).run()
 
     asyncio.run(talk())
+    return 0
+
+
+def serve(arguments: Arguments) -> int:
+    import logging
+
+    from connectors.serve import serve as serve_doors
+
+    settings = load_settings(arguments.settings)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    asyncio.run(serve_doors(settings, lambda: open_house(settings, _notice), _notice))
     return 0
 
 

@@ -20,8 +20,10 @@ from agent.memory import Memory
 from agent.message import Person, Place
 from agent.prompt import PERSONA
 from agent.understanding import SHIPPED, Understander
+from connectors.delivery import tables as _queue  # noqa: F401 - the store has these tables too
 from connectors.migrations import migrate
 from connectors.settings import Settings
+from connectors.slack import tables as _slack  # noqa: F401
 from retrieval.audience import everyone
 from retrieval.database import open_database, reading
 from retrieval.encoder import TransformerEncoder

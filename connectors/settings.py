@@ -32,7 +32,10 @@ from retrieval.errors import SettingsError
 PREFIX = "ATELIER_"
 FILE = "atelier.toml"
 ELSEWHERE = frozenset({"ATELIER_SETTINGS", "ATELIER_DATA"})  # read by the command line and by the benchmarks
-_SECRET = frozenset({"store", "remote_key", "remote_url"})  # their values may hold a password: never shown
+_SECRET = frozenset(  # their values may hold a password: never shown
+    {"store", "remote_key", "remote_url", "slack_bot_token", "slack_app_token", "slack_signing_secret"}
+    | {"slack_client_secret", "telegram_token", "telegram_secret"}
+)
 
 
 class Settings(BaseSettings):
@@ -101,6 +104,41 @@ class Settings(BaseSettings):
     allowed_links: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="The hosts that answers may link to, for example docs.example.com; all other links become text."
     )
+    slack_bot_token: SecretStr = Field(SecretStr(""), description="Slack: the bot's token, xoxb-…, of one workspace.")
+    slack_app_token: SecretStr = Field(
+        SecretStr(""), description="Slack: the app-level token, xapp-…, for Socket Mode; empty: HTTP Events."
+    )
+    slack_signing_secret: SecretStr = Field(SecretStr(""), description="Slack: the signing secret, for HTTP Events.")
+    slack_client_id: str = Field("", description="Slack: the app's client id, to be installed in several workspaces.")
+    slack_client_secret: SecretStr = Field(SecretStr(""), description="Slack: the client secret that belongs to it.")
+    slack_api: str = Field("https://slack.com/api/", description="Slack: the Web API's address.")
+    telegram_token: SecretStr = Field(SecretStr(""), description="Telegram: the bot's token, from @BotFather.")
+    telegram_webhook: str = Field(
+        "",
+        description="Telegram: the https address under which Telegram reaches Atelier; empty: Atelier asks (polling).",
+    )
+    telegram_secret: SecretStr = Field(SecretStr(""), description="Telegram: the webhook's secret, your own choice.")
+    telegram_api: str = Field("https://api.telegram.org", description="Telegram: the Bot API server's address.")
+    listen: str = Field(
+        "127.0.0.1:8080",
+        pattern=r"^[^\s:]+:\d{1,5}$",
+        description="Where `atelier serve` takes webhooks and shows /health: host:port.",
+    )
+    public_url: str = Field(
+        "", description="The https address under which others reach `listen`, for installing in Slack."
+    )
+    administrators: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Accounts that may administrate, for example slack:U0123ABCD or telegram:42."
+    )
+    allowed: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Accounts and channels that are answered, for example slack:C0123ABCD; empty: all."
+    )
+    members: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Who holds an audience, person or channel, for example hr=slack:U0123ABCD."
+    )
+    messages_per_minute: int = Field(20, ge=1, le=10000, description="Messages of one person answered in a minute.")
+    answers_at_once: int = Field(32, ge=1, le=1000, description="Answers made side by side in one process.")
+    backlog: int = Field(1000, ge=1, le=1_000_000, description="Waiting messages from which more are refused.")
 
     @classmethod
     def settings_customise_sources(
@@ -133,7 +171,7 @@ class Settings(BaseSettings):
         with _reasons():
             return check_tenant(value)
 
-    @field_validator("audiences", "allowed_links", mode="before")
+    @field_validator("audiences", "allowed_links", "administrators", "allowed", "members", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         """An environment variable writes a list with commas."""

@@ -17,7 +17,12 @@ from retrieval.database import metadata, open_database
 from retrieval.encoder import TransformerEncoder
 from tests.postgres import PostgresServer, find_binaries, postgres_server
 
-for room in ("retrieval.tables", "agent.memory", "connectors.delivery.tables"):  # each registers its tables
+for room in (
+    "retrieval.tables",
+    "agent.memory",
+    "connectors.delivery.tables",
+    "connectors.slack.tables",
+):  # each registers its tables
     importlib.import_module(room)
 
 

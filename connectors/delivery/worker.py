@@ -100,7 +100,7 @@ class Delivery:
         self._write = Writer(engine)
         self._work = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
-        self._ending = False
+        self.last_look = time.monotonic()
 
     def acceptor(self, platform: str) -> Accept:
         """What a connector's `run` calls with what it receives: returns when that is safe in the store."""
@@ -151,6 +151,7 @@ class Delivery:
                 self._work.clear()
                 try:
                     await self._claim()
+                    self.last_look = time.monotonic()
                     if time.monotonic() > pruned + 3600:
                         await self._write(queue.prune)
                         pruned = time.monotonic()
@@ -164,7 +165,6 @@ class Delivery:
             await self._drain()
 
     async def _drain(self) -> None:
-        self._ending = True
         tasks = [task for task, _ in self._running.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._pace.drain)

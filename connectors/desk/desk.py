@@ -10,7 +10,7 @@ from agent.channels import ChannelRules, is_addressed
 from agent.events import Button, Command, Event, Joined, Opened, Outgoing, Post, Press, Reaction
 from agent.generation.generator import Piece
 from agent.memory import Memory
-from agent.message import Message, Move, Turn
+from agent.message import Line, Message, Move, Turn
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.delivery.worker import Stage
@@ -120,7 +120,9 @@ class Desk:
 
     async def _make(self, post: Post, message: Message, stage: Stage, wanted: Move | None) -> Turn | None:
         """The turn; None when it was stopped before a word. What is said so far is shown as it grows."""
-        earlier = await self.connectors[post.place.platform].earlier(post.place, post.id, EARLIER)
+        earlier: Sequence[Line] = ()
+        if post.place.thread and not await asyncio.to_thread(self.memory.turns, post.place, 1):
+            earlier = await self.connectors[post.place.platform].earlier(post.place, post.id, EARLIER)
         text = ""
         replies = self.house.colleague.reply(message, wanted, earlier=earlier, is_resumed=True)
         stopped = asyncio.create_task(stage.stopped.wait())

@@ -1,4 +1,4 @@
-"""The queue between platforms and answers."""
+"""The queue between platforms and answers; where Atelier is installed in Slack."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -49,3 +49,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("key", name=op.f("pk_outbox")),
     )
     op.create_index("ix_outbox_inbox_part", "outbox", ["inbox", "part"])
+    op.create_table(
+        "slack_installations",
+        sa.Column("workspace", sa.String(length=80), nullable=False),
+        sa.Column("bot", sa.String(length=80), nullable=False),
+        sa.Column("token", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.Text(), nullable=False),
+        sa.Column("installed", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("workspace", name=op.f("pk_slack_installations")),
+    )
+    op.create_table(
+        "slack_states",
+        sa.Column("state", sa.String(length=80), nullable=False),
+        sa.Column("expires", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("state", name=op.f("pk_slack_states")),
+    )

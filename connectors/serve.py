@@ -1,0 +1,177 @@
+"""`atelier serve`: the doors open. Joins the connectors, the desk and the delivery queue over one house."""
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from aiohttp import web
+
+from agent.buttons import Buttons
+from agent.channels import ChannelRules
+from agent.events import Command, Reaction
+from connectors.compose import House, Notice
+from connectors.connector import Connector, Refused
+from connectors.delivery.worker import Delivery, Pace
+from connectors.desk.access import Access, Limiter
+from connectors.desk.desk import Desk
+from connectors.desk.orders import Orders
+from connectors.settings import Settings
+from retrieval.errors import AtelierError, SettingsError
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE = 60.0  # seconds between tries to reach a platform
+STUCK = 600.0  # seconds without a sign of life of the queue after which /health says so
+
+
+def make_connectors(settings: Settings, house: House) -> dict[str, Connector]:
+    """The doors that the settings name. Raises SettingsError when they name none."""
+    made: list[Connector] = []
+    if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
+        from connectors.slack.connector import SlackConnector
+        from connectors.slack.oauth import OAuth
+
+        oauth = None
+        if settings.slack_client_id:
+            secret = settings.slack_client_secret.get_secret_value()
+            oauth = OAuth(settings.slack_client_id, secret, house.store.engine, settings.public_url)
+        made.append(
+            SlackConnector(
+                settings.tenant,
+                bot_token=settings.slack_bot_token.get_secret_value(),
+                app_token=settings.slack_app_token.get_secret_value(),
+                signing_secret=settings.slack_signing_secret.get_secret_value(),
+                oauth=oauth,
+                api=settings.slack_api,
+            )
+        )
+    if settings.telegram_token.get_secret_value():
+        from connectors.telegram.connector import TelegramConnector
+
+        made.append(
+            TelegramConnector(
+                settings.telegram_token.get_secret_value(),
+                settings.tenant,
+                api=settings.telegram_api,
+                webhook_url=settings.telegram_webhook,
+                webhook_secret=settings.telegram_secret.get_secret_value(),
+            )
+        )
+    if not made:
+        raise SettingsError(
+            "No door is configured. Set slack_bot_token and slack_app_token, or telegram_token (README, “Slack” and "
+            "“Telegram”), and start again; `atelier chat` needs neither."
+        )
+    return {each.name: each for each in made}
+
+
+def make_delivery(settings: Settings, house: House, connectors: Mapping[str, Connector]) -> Delivery:
+    """The queue with the desk behind it. Raises SettingsError."""
+    engine = house.store.engine
+    rules, buttons = ChannelRules(engine), Buttons(engine)
+    access = Access.of(settings.administrators, settings.allowed, settings.members)
+
+    async def stop(event: int) -> bool:
+        return await delivery.stop(event)
+
+    async def stop_all(command: Command) -> int:
+        place = command.place
+        return await delivery.stop_all(place.platform, place.tenant, place.channel)
+
+    def answered(reaction: Reaction) -> str | None:
+        return delivery.answered(reaction.place.platform, reaction.place.tenant, reaction.message)
+
+    orders = Orders(house, access, rules, buttons, stop, stop_all, answered)
+    desk = Desk(house, connectors, access, Limiter(settings.messages_per_minute), rules, buttons, orders)
+    pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
+    delivery = Delivery(engine, connectors, desk, desk.apology, pace)
+    return delivery
+
+
+async def serve(settings: Settings, open_house: Callable[[], House], notice: Notice) -> None:
+    """Serve until the process is asked to end (SIGTERM, SIGINT). Raises AtelierError when it cannot begin."""
+    house = await asyncio.to_thread(open_house)
+    try:
+        connectors = make_connectors(settings, house)
+        delivery = make_delivery(settings, house, connectors)
+        ending = asyncio.Event()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            with suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+                asyncio.get_running_loop().add_signal_handler(each, ending.set)
+        server = await _listen(settings, connectors, delivery)
+        receiving = [asyncio.create_task(_receive(each, delivery)) for each in connectors.values()]
+        working = asyncio.create_task(delivery.run())
+        waiting: asyncio.Task[None] = asyncio.create_task(_set(ending))
+        notice(f"Atelier serves {' and '.join(connectors)}. Ctrl-C ends it.")
+        try:
+            done, _ = await asyncio.wait([*receiving, working, waiting], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in receiving:  # first nothing more comes in, then what is under way is finished
+                task.cancel()
+            await asyncio.gather(*receiving, return_exceptions=True)
+            working.cancel()
+            await asyncio.gather(working, return_exceptions=True)
+            waiting.cancel()
+            await server.cleanup()
+            for connector in connectors.values():
+                await connector.close()
+        for task in done - {waiting}:
+            task.result()  # why it ended: a door that will never open, or a failure of ours
+    finally:
+        await house.close()
+
+
+async def _set(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _receive(connector: Connector, delivery: Delivery) -> None:
+    """Receive for ever; where the platform cannot be reached, try again. Raises Refused when that will not help."""
+    pause = 1.0
+    while True:
+        started = time.monotonic()
+        try:
+            await connector.run(delivery.acceptor(connector.name))
+        except Refused:
+            raise
+        except AtelierError as error:
+            if time.monotonic() - started > LONGEST_PAUSE:
+                pause = 1.0
+            log.warning("%s cannot be reached, next try in %.0f s: %s", connector.name, pause, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+async def _listen(settings: Settings, connectors: Mapping[str, Connector], delivery: Delivery) -> web.AppRunner:
+    """The one HTTP server: webhooks of the platforms, and /health. Raises SettingsError when it cannot listen."""
+    app = web.Application()
+    app.router.add_get("/health", partial(_health, delivery, tuple(connectors)))
+    for connector in connectors.values():
+        app.router.add_routes(connector.routes(delivery.acceptor(connector.name)))
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    host, _, port = settings.listen.partition(":")
+    try:
+        await web.TCPSite(runner, host, int(port)).start()
+    except (OSError, OverflowError) as error:
+        await runner.cleanup()
+        raise SettingsError(
+            f"{settings.listen} cannot be listened on ({error}). Change the setting `listen`."
+        ) from error
+    return runner
+
+
+async def _health(delivery: Delivery, doors: tuple[str, ...], _request: web.Request) -> web.Response:
+    """For a watchdog: 200 while the queue works, with how much waits; 503 when it stands still or the store fails."""
+    try:
+        counts = await delivery.counts()
+    except AtelierError as error:
+        return web.json_response({"status": "store", "reason": str(error)}, status=503)
+    still = time.monotonic() - delivery.last_look
+    status = "ok" if still < STUCK else "stuck"
+    body = {"status": status, "doors": doors, "queue": counts}
+    return web.json_response(body, status=200 if status == "ok" else 503)
