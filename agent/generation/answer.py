@@ -60,7 +60,7 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage]) -> str:
         found = section if whole > best.probability else best.passage
     if found is None:
         return _not_held(passages)
-    return f"{phrase('answer', 'unsure')}\n\n{_section(reading.of(found), found, FIND)}"
+    return f"{phrase('answer', 'unsure')}\n\n{_find(question, reading, found)}"
 
 
 def _nearest(passages: Sequence[Passage]) -> int | None:
@@ -79,12 +79,20 @@ def _not_held(passages: Sequence[Passage]) -> str:
     return f"{phrase('answer', 'not_held')}\n\n{listed}\n\n{phrase('answer', 'not_held_end')}"
 
 
-def _section(units: Sequence[Scored], passage: int, longest: int = LONGEST) -> str:
+def _find(question: str, reading: Reading, passage: int) -> str:
+    """A short passage as it stands, so that people can judge; of a long one the best sentence."""
+    units = reading.of(passage)
+    if sum(len(scored.unit.text) for scored in units) <= FIND:
+        return _quote([scored.unit for scored in units], passage + 1)
+    return sentences_around(question, reading, max(units, key=lambda scored: scored.probability))
+
+
+def _section(units: Sequence[Scored], passage: int) -> str:
     """The section from its beginning; a long one from the block on that holds its best sentence."""
     start = 0
-    if sum(len(scored.unit.text) for scored in units) > longest:
+    if sum(len(scored.unit.text) for scored in units) > LONGEST:
         best = max(units, key=lambda scored: scored.probability)
-        if sum(len(scored.unit.text) for scored in units[: best.place + 1]) > longest:
+        if sum(len(scored.unit.text) for scored in units[: best.place + 1]) > LONGEST:
             start = next(i for i, scored in enumerate(units) if scored.unit.block == best.unit.block)
             start -= start > 0 and units[start - 1].unit.announces
     taken: list[Scored] = []
@@ -92,7 +100,7 @@ def _section(units: Sequence[Scored], passage: int, longest: int = LONGEST) -> s
     for scored in units[start:]:
         whole = taken and scored.unit.block == taken[-1].unit.block and scored.unit.kind is Kind.ITEM
         announced = taken and taken[-1].unit.announces
-        if length + len(scored.unit.text) > longest and taken and not (announced or (whole and length < 2 * longest)):
+        if length + len(scored.unit.text) > LONGEST and taken and not (announced or (whole and length < 2 * LONGEST)):
             break
         taken.append(scored)
         length += len(scored.unit.text)

@@ -14,7 +14,8 @@ _MOST = 0.4  # of all characters; with more of them, this is a poster or a form,
 _LEVELS = 6
 _BOLD = re.compile(rb"bold|black|heavy|demi", re.IGNORECASE)
 _BOLD_WEIGHT = 600
-_NO_HEADING = re.compile(r".*[.,;。]|\W*[•▪◦‣·*–-]\s.*", re.DOTALL)
+# What ends as a sentence does, an entry of a list, and the dots of a table of contents.
+_NO_HEADING = re.compile(r".*[.,;。]|\W*[•▪◦‣·*–-]\s.*|.*(?:\.\s*){4}.*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
