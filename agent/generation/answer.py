@@ -20,7 +20,7 @@ HOLDS = 0.30  # from here on an answer is given as one
 UNSURE = 0.15  # from here on it is given as the nearest find
 # So is a passage that the search believes in although its words say little; chosen on half of `benchmarks/handbook.py`.
 NEAR = 0.4  # the search's probability that it answers
-ALIKE = 0.33  # and its cosine with the question
+ALIKE = 0.35  # and its cosine with the question
 BY_WORDS = 0.7  # the probability where vectors did not vote
 SECTION = 0.5  # from here on a section by its heading is preferred to a sentence up to CLOSE likelier
 CLOSE = 0.25
