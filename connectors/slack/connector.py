@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from agent.events import Button, Event, File, Outgoing
 from agent.message import Line, Place
 from connectors.connector import Accept, ConnectorError
 from connectors.slack import events, forms, home, oauth, reading, receive, render
-from connectors.slack.calls import Calls, discreet_logger
+from connectors.slack.calls import Calls, Refusal, discreet_logger
 from connectors.slack.gate import Gate
 from connectors.slack.oauth import Installations, OAuth
 from connectors.slack.sending import Sending
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 API = "https://slack.com/api/"
 BROKEN = (KeyError, TypeError, AttributeError, IndexError, ValueError)
 PROMPTS = 4
+OUTSIDE = frozenset({"not_in_channel", "channel_not_found"})
 
 
 class SlackConnector:
@@ -179,11 +181,21 @@ class SlackConnector:
         await self._suggest(workspace, part)
         if not render.blocks(part) and not handle:
             return "suggestions"
-        if part.audience == "one" and part.to and part.place.channel[0] not in "DU":
-            return await self._sending.whisper(workspace, part, _account(part.to)[1], handle)
-        if handle:
-            return await self._sending.finish(workspace, part, handle)
-        return await self._sending.post(workspace, part, key)
+        try:
+            if part.audience == "one" and part.to and not part.place.channel.startswith("D"):
+                return await self._sending.whisper(workspace, part, _account(part.to)[1], handle)
+            if handle:
+                return await self._sending.finish(workspace, part, handle)
+            return await self._sending.post(workspace, part, key)
+        except Refusal as error:
+            if handle or not part.to or error.code not in OUTSIDE:
+                raise
+            return await self._sending.post(workspace, await self._aside(workspace, part), key)
+
+    async def _aside(self, workspace: Workspace, part: Outgoing) -> Outgoing:
+        """The same to the person directly: a command may be given in a channel that Atelier is not in."""
+        opened = await self._call(workspace.token, "conversations.open", {"users": _account(part.to)[1]})
+        return replace(part, place=replace(part.place, channel=opened["channel"]["id"], thread=""))
 
     async def _suggest(self, workspace: Workspace, part: Outgoing) -> None:
         """https://docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts: thread_ts would undo it."""

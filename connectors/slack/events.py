@@ -205,7 +205,7 @@ class _Reader:
 
     def _pressed(self, channel: Any, thread: Any, message: str, button: str, text: str, happened: str) -> Press:
         user = self.body["user"]
-        channel = identity(channel or user["id"])  # on App Home there is no channel; a user's id leads to theirs
-        thread = optional(thread) or ("" if channel[0] in "DU" else optional(message))
+        channel = identity(channel)
+        thread = optional(thread) or ("" if channel.startswith("D") else optional(message))
         account = self.account(identity(user["id"]))
         return Press(identity(happened), self.place(channel, thread), account, button, plain(text), optional(message))

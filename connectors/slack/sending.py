@@ -26,6 +26,7 @@ WAITING = "…"
 STREAM_PAUSE, EDIT_PAUSE = 0.6, 1.2  # seconds between two previews of one message
 PREVIEW_SECONDS = 3.0  # a preview that takes longer is given up
 STREAM_LIFE = 240.0  # Slack ends a stream after about 300 seconds
+CONFLICT = 2.0  # seconds until an edit is tried again that came before Slack had ended a stream
 FORGET = 3_600.0  # seconds after which a message nobody finished is forgotten
 QUIET = {"unfurl_links": False, "unfurl_media": False}
 UNREADABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
@@ -138,7 +139,12 @@ class Sending:
         shown = self._shown.pop((channel, handle), None)
         if handle.startswith("stream:") and await self._stop(workspace, part, ts, shown, ends):
             return ts
-        await self._written(workspace, "chat.update", {"channel": channel, "ts": ts}, part, ends)
+        try:
+            await self._written(workspace, "chat.update", {"channel": channel, "ts": ts}, part, ends)
+        except Refusal as error:
+            if error.code != "streaming_state_conflict":
+                raise
+            raise Throttled("Slack takes this stream for an open one.", CONFLICT) from None  # and is asked to end it
         return ts
 
     async def _stop(self, workspace: Workspace, part: Outgoing, ts: str, shown: _Shown | None, ends: float) -> bool:

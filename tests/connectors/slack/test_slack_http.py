@@ -66,7 +66,8 @@ async def inbox(connector: SlackConnector) -> Inbox:
 async def server(slack: SlackEmulator, connector: SlackConnector, inbox: Inbox) -> AsyncIterator[TestServer]:
     application = web.Application()
     application.add_routes(connector.routes(inbox.accept))
-    async with TestServer(application) as started:
+    started = TestServer(application)
+    async with started:
         slack.events_url = str(started.make_url("/slack/events"))
         yield started
 
@@ -99,7 +100,8 @@ async def test_what_people_do_arrives(
     assert (said.text, said.called) == ("hello", True)
     assert isinstance(commanded, Command)
     assert (commanded.name, commanded.argument) == ("ideate", 'a "payload" & tea')
-    assert [one.status for one in slack.deliveries() if one.done] == [200] * len(slack.deliveries())
+    await slack.until(lambda: all(one.done for one in slack.deliveries()))
+    assert {one.status for one in slack.deliveries()} == {200}
 
     answer = await inbox.connector.send(Outgoing(Place("slack", "acme", general, ts), "Hi.", buttons=(BUTTON,)), "k-0")
     ann.presses(answer, "Wider")

@@ -10,6 +10,7 @@ import pytest
 from agent.events import Button, Command, Deleted, Edited, Joined, Opened, Outgoing, Post, Press, Reaction
 from agent.message import Place
 from connectors.connector import Received, Refused
+from connectors.slack.calls import discreet_logger
 from connectors.slack.connector import SlackConnector
 from retrieval.errors import SettingsError
 from tests.connectors.slack.conftest import Inbox, running
@@ -176,6 +177,19 @@ async def test_wrong_tokens_are_said_at_once_and_not_repeated(slack: SlackEmulat
             await connector.run(Inbox(connector).accept)
         assert "wrong" not in str(refused.value)
         await connector.close()
+
+
+def test_the_libraries_tell_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+    logger = discreet_logger()
+    error = OSError("xoxb-12-abc")
+    logger.error("Failed (error: %s), wss://x/link/?ticket=ab-cd&app_id=1\n{'text': 'words'}", error, exc_info=error)
+    logger.warning("code: 123.abc - error of %s", "xapp-1-A2-b")
+    logger.info("a body")
+    assert [record.getMessage() for record in caplog.records] == [
+        "Failed (error: …), wss://x/link/?ticket=…&app_id=1",
+        "code: … - error of …",
+    ]
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 def test_settings_that_do_not_fit_together() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -232,6 +233,15 @@ async def test_a_place_where_nothing_can_be_said(slack: SlackEmulator, connector
     with pytest.raises(Refused, match="channel_not_found"):
         await connector.send(Outgoing(nowhere, "Anybody?"), "k-0")
     assert await connector.earlier(elsewhere, "9.9", 10) == await connector.earlier(nowhere, "9.9", 10) == []
+
+
+@pytest.mark.parametrize("audience", ["all", "one"])
+async def test_a_command_given_where_atelier_is_not_is_answered_directly(
+    slack: SlackEmulator, connector: SlackConnector, ann: Person, audience: Literal["all", "one"]
+) -> None:
+    slack.channel("C2", "elsewhere", members=[ann], bot_in=False)
+    await connector.send(Outgoing(Place("slack", "acme", "C2"), "Help.", to=ANN, audience=audience), "k-0")
+    assert [seen.text for seen in slack.seen(ann.dm)] == ["Help."]
 
 
 async def test_a_slack_that_is_away(connector: SlackConnector, thread: Place) -> None:
