@@ -88,11 +88,13 @@ class Calls:
         arguments: Mapping[str, Any],
         *,
         ends: float | None = None,
+        patience: float = PATIENCE,
         get: bool = False,
     ) -> dict[str, Any]:
-        """What Slack answers. ends: time.monotonic() by which it must have. get: the method reads its query.
+        """What Slack answers. Raises Throttled, Refusal or Unsure.
 
-        Raises Throttled, Refusal or Unsure.
+        ends: time.monotonic() by which it must have. patience: the longest pause that is waited for here. get: the
+        method reads its query.
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         ends = ends if ends is not None else time.monotonic() + SEND_SECONDS
@@ -115,7 +117,7 @@ class Calls:
             if not isinstance(problem, Throttled):
                 raise problem
             self._paused[method, token] = time.monotonic() + problem.seconds
-            if problem.seconds > PATIENCE or time.monotonic() + problem.seconds > ends:
+            if problem.seconds > patience or time.monotonic() + problem.seconds > ends:
                 raise problem
             await asyncio.sleep(problem.seconds)
 

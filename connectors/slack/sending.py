@@ -72,7 +72,7 @@ class Sending:
         ends = time.monotonic() + PREVIEW_SECONDS
         given = {"channel_id": place.channel, "thread_ts": place.thread, "status": "is thinking…"}
         with suppress(ConnectorError):
-            await self._call(workspace.token, "assistant.threads.setStatus", given, ends=ends)
+            await self._call(workspace.token, "assistant.threads.setStatus", given, ends=ends, patience=0)
 
     async def _start_stream(self, workspace: Workspace, place: Place, asker: tuple[str, str], ends: float) -> str:
         """The handle; empty where Slack streams nothing here, now."""
@@ -86,7 +86,7 @@ class Sending:
         given = {"channel": place.channel, "thread_ts": place.thread}
         given |= {"recipient_user_id": asker[0], "recipient_team_id": asker[1]}
         try:
-            answer = await self._call(workspace.token, "chat.startStream", given, ends=ends)
+            answer = await self._call(workspace.token, "chat.startStream", given, ends=ends, patience=0)
         except (Refusal, Throttled) as error:
             if isinstance(error, Refusal) and error.code == "unknown_method":
                 self._streamless.add(workspace.id)
@@ -118,7 +118,7 @@ class Sending:
         given = {"channel": place.channel, "ts": _ts(handle), "markdown_text": text[len(shown.text) :]}
         try:
             ends = time.monotonic() + PREVIEW_SECONDS
-            await self._call(workspace.token, "chat.appendStream", given, ends=ends)
+            await self._call(workspace.token, "chat.appendStream", given, ends=ends, patience=0)
             shown.text = text
         except Throttled:
             return  # certainly not appended
@@ -129,7 +129,8 @@ class Sending:
         content = {"text": WAITING, "blocks": [render.markdown(text), *render.stop_row(shown.stop)]}
         given = {"channel": place.channel, "ts": _ts(handle), **content}
         with suppress(ConnectorError):
-            await self._call(workspace.token, "chat.update", given, ends=time.monotonic() + PREVIEW_SECONDS)
+            ends = time.monotonic() + PREVIEW_SECONDS
+            await self._call(workspace.token, "chat.update", given, ends=ends, patience=0)
             shown.text = text
 
     async def finish(self, workspace: Workspace, part: Outgoing, handle: str) -> str:

@@ -174,6 +174,19 @@ async def test_a_preview_never_raises(slack: SlackEmulator, connector: SlackConn
     assert [seen.text for seen in answers(slack, thread)] == ["Two."]
 
 
+async def test_a_preview_waits_for_nothing(slack: SlackEmulator, connector: SlackConnector, thread: Place) -> None:
+    slack.fail_next("chat.startStream", status=429, retry_after=2)
+    slack.fail_next("chat.update", status=429, retry_after=2)
+    began = time.monotonic()
+    handle = await connector.open(thread, ANN, "k")
+    await connector.show(thread, handle, "One")
+    await connector.show(thread, handle, "One two")
+    assert time.monotonic() - began < 1
+    assert len(slack.calls("chat.update")) == 1
+    await connector.send(Outgoing(thread, "Two."), "k-0", handle)
+    assert [seen.text for seen in answers(slack, thread)] == ["Two."]
+
+
 async def test_a_message_whose_answer_was_lost_is_found(
     slack: SlackEmulator, connector: SlackConnector, thread: Place, direct: Place
 ) -> None:
