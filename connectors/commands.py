@@ -177,7 +177,10 @@ def _print_report(report: IngestReport) -> None:
     counts = ", ".join(f"{len(which)} {what}" for which, what in parts if which)
     print(f"{counts or 'Nothing to read there'}.")
     if report.ignored:
-        print(f"{report.ignored} {'file is' if report.ignored == 1 else 'files are'} of a kind that is not read.")
+        kinds = f" ({', '.join(report.ignored_kinds[:8])})" if report.ignored_kinds else ""
+        print(
+            f"{report.ignored} {'file is' if report.ignored == 1 else 'files are'} of a kind that is not read{kinds}."
+        )
     for each in report.unreadable:
         kept = " Its last readable version stays." if each.kept else ""
         print(f"  {each.source}: {each.reason}{kept}")

@@ -28,7 +28,7 @@ from retrieval.shelf import Shelf
 from retrieval.split import split
 from retrieval.store import Entry, File, Hit, Outcome
 
-READING = "1"  # raise it when loading or cutting changes what a file gives: unchanged files are then read again
+READING = "2"  # raise it when loading or cutting changes what a file gives: unchanged files are then read again
 BATCH = 256  # chunks collected over documents before they are encoded and committed together
 _WIDEST = 3_000  # candidates of each arm at most, however many are unreadable or repeat each other
 _SPARE = 2  # times k: passages fetched, as some are dropped or joined
