@@ -7,7 +7,7 @@ that runs before them, and an event is acknowledged by that middleware's answer.
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -73,7 +73,7 @@ class SlackConnector:
         self._store = store
         self._workspaces = Workspaces(tenant, bot_token.strip(), store, tenants or {}, self._identify)
         self._sending = Sending(self._call)
-        self._forms: set[asyncio.Task[None]] = set()  # modals being opened
+        self._shows: set[asyncio.Task[None]] = set()  # modals being opened, Home tabs being put up
 
     async def _identify(self, token: str) -> tuple[str, str]:
         """The workspace and the bot behind a token: https://docs.slack.dev/reference/methods/auth.test."""
@@ -127,6 +127,9 @@ class SlackConnector:
             if button is not None:
                 self._open_form(workspace, body, button)
                 return 200
+            if (user := events.opened_home(body)) is not None:
+                self._beside(self._put_home(workspace, user))
+                return 200
             event = receive.received(body, workspace)
         except BROKEN as error:
             log.warning("A payload of Slack's could not be read (%s).", type(error).__name__)
@@ -153,9 +156,13 @@ class SlackConnector:
             except ConnectorError as error:
                 log.warning("A form could not be opened: %s", error)
 
-        task = asyncio.create_task(opened())
-        self._forms.add(task)
-        task.add_done_callback(self._forms.discard)
+        self._beside(opened())
+
+    def _beside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Something that only shows: the acknowledgement does not wait for it, and nothing is lost when it fails."""
+        task = asyncio.create_task(work)
+        self._shows.add(task)
+        task.add_done_callback(self._shows.discard)
 
     def read(self, payload: str) -> Event | None:
         return events.read(payload)
@@ -207,11 +214,12 @@ class SlackConnector:
             except ConnectorError as error:
                 log.info("Suggestions could not be set: %s", error)
 
-    async def publish_home(self, account: str) -> None:
-        """Put up the Home tab for a person. Raises as `send`."""
-        tenant, user = _account(account)
-        workspace = await self._workspaces.speaking(tenant)
-        await self._call(workspace.token, "views.publish", {"user_id": user, "view": home.view()})
+    async def _put_home(self, workspace: Workspace, user: str) -> None:
+        """https://docs.slack.dev/reference/methods/views.publish; done again each time the person looks."""
+        try:
+            await self._call(workspace.token, "views.publish", {"user_id": user, "view": home.view()})
+        except ConnectorError as error:
+            log.warning("A Home tab could not be put up: %s", error)
 
     # Looking
 
@@ -232,9 +240,9 @@ class SlackConnector:
         await reading.fetch(self._call, workspace, file, to)
 
     async def close(self) -> None:
-        for task in self._forms:
+        for task in self._shows:
             task.cancel()
-        await asyncio.gather(*self._forms, return_exceptions=True)
+        await asyncio.gather(*self._shows, return_exceptions=True)
         await self._call.close()
 
 

@@ -112,7 +112,7 @@ class _Reader:
             return Reaction(happened, place, account, message, emoji, is_added=kind == "reaction_added")
         if kind == "app_home_opened":
             place = self.place(identity(event["channel"]))
-            return Opened(happened, place, self.account(user), "home" if event.get("tab") == "home" else "")
+            return Opened(happened, place, self.account(user))
         if kind == "member_joined_channel" and user == self.bot["user"]:
             inviter = optional(event.get("inviter"))
             return Joined(happened, self.place(identity(event["channel"])), self.account(inviter) if inviter else "")
@@ -209,3 +209,11 @@ class _Reader:
         thread = optional(thread) or ("" if channel.startswith("D") else optional(message))
         account = self.account(identity(user["id"]))
         return Press(identity(happened), self.place(channel, thread), account, button, plain(text), optional(message))
+
+
+def opened_home(body: dict[str, Any]) -> str | None:
+    """Whose Home tab was opened; None for any other payload."""
+    event = body.get("event")
+    if not isinstance(event, dict) or (event.get("type"), event.get("tab")) != ("app_home_opened", "home"):
+        return None
+    return identity(event["user"])

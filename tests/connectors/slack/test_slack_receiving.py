@@ -81,15 +81,21 @@ async def test_commands_joining_and_opening(slack: SlackEmulator, inbox: Inbox, 
     ann.commands("/atelier", "", general)
     ann.adds_bot("C2")
     ann.opens_app("messages")
-    ann.opens_app("home")
-    await slack.until(lambda: len(inbox.received) == 5)
+    await slack.until(lambda: len(inbox.received) == 4)
     commands = [event for event in inbox.events if isinstance(event, Command)]
     assert {(one.name, one.argument) for one in commands} == {("ideate", "payload & tea"), ("help", "")}
     [joined] = [event for event in inbox.events if isinstance(event, Joined)]
     assert (joined.place.channel, joined.account) == ("C2", "slack:acme:U1")
-    opened = [event for event in inbox.events if isinstance(event, Opened)]
-    assert {one.parameter for one in opened} == {"", "home"}
-    assert {one.place for one in opened} == {Place("slack", "acme", ann.dm)}
+    [opened] = [event for event in inbox.events if isinstance(event, Opened)]
+    assert opened.place == Place("slack", "acme", ann.dm)
+
+
+async def test_the_home_tab_is_put_up_when_it_is_opened(slack: SlackEmulator, inbox: Inbox, ann: Person) -> None:
+    ann.opens_app("home")
+    await slack.until(lambda: slack.home("U1") is not None)
+    headers = [block["text"]["text"] for block in slack.home("U1")["blocks"] if block["type"] == "header"]  # type: ignore[index]
+    assert headers == ["What Atelier is", "How to use it", "Privacy"]
+    assert inbox.received == []
 
 
 async def test_what_atelier_itself_does_is_not_heard(slack: SlackEmulator, inbox: Inbox, ann: Person) -> None:

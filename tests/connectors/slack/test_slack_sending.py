@@ -298,18 +298,6 @@ async def test_suggestions_stand_in_the_direct_messages(
     assert answers(slack, direct) == []
 
 
-async def test_the_home_tab(slack: SlackEmulator, connector: SlackConnector, ann: Person) -> None:
-    assert ann.id == "U1"
-    await connector.publish_home(ANN)
-    home = slack.home("U1")
-    assert home is not None
-    assert [block["text"]["text"] for block in home["blocks"] if block["type"] == "header"] == [
-        "What Atelier is",
-        "How to use it",
-        "Privacy",
-    ]
-
-
 async def test_what_was_said_before(
     slack: SlackEmulator, connector: SlackConnector, ann: Person, thread: Place
 ) -> None:
