@@ -71,6 +71,10 @@ class Connector(Protocol):
     grace: float
     edits_only: bool
 
+    async def check(self) -> str:
+        """Who Atelier is on the platform and how it is reached, in a sentence, with what should be put right."""
+        ...
+
     async def run(self, accept: Accept) -> None:
         """Receive until cancelled. Tells the platform that an event arrived only after `accept` returned."""
         ...

@@ -40,6 +40,10 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
     yield _guarded("encoder", lambda: _encoder(settings))
     yield _guarded("understanding", lambda: _heads(settings))
     yield _guarded("generator", lambda: _generator(settings))
+    if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
+        yield _guarded("slack", lambda: _door(settings, "slack"))
+    if settings.telegram_token.get_secret_value():
+        yield _guarded("telegram", lambda: _door(settings, "telegram"))
 
 
 def _guarded(name: str, look: Callable[[], str]) -> Check:
@@ -129,3 +133,22 @@ def _generator(settings: Settings) -> str:
     from connectors.compose import check_generator
 
     return check_generator(settings)
+
+
+def _door(settings: Settings, name: str) -> str:
+    import asyncio
+
+    from connectors.compose import open_store
+    from connectors.serve import introduced, make_connectors
+
+    async def look() -> str:
+        store = open_store(settings)
+        connectors = make_connectors(settings, store.engine)
+        try:
+            return await introduced(connectors[name])
+        finally:
+            for each in connectors.values():
+                await each.close()
+            store.close()
+
+    return asyncio.run(look())

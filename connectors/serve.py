@@ -5,16 +5,17 @@ import logging
 import signal
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 from aiohttp import web
+from sqlalchemy import Engine
 
 from agent.buttons import Buttons
 from agent.channels import ChannelRules
 from agent.events import Command, Reaction
 from connectors.compose import House, Notice
-from connectors.connector import Connector, Refused
+from connectors.connector import Connector, ConnectorError, Refused
 from connectors.delivery.worker import Delivery, Pace
 from connectors.desk.access import Access, Limiter
 from connectors.desk.desk import Desk
@@ -28,7 +29,7 @@ LONGEST_PAUSE = 60.0  # seconds between tries to reach a platform
 STUCK = 600.0  # seconds without a sign of life of the queue after which /health says so
 
 
-def make_connectors(settings: Settings, house: House) -> dict[str, Connector]:
+def make_connectors(settings: Settings, engine: Engine) -> dict[str, Connector]:
     """The doors that the settings name. Raises SettingsError when they name none."""
     made: list[Connector] = []
     if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
@@ -38,7 +39,7 @@ def make_connectors(settings: Settings, house: House) -> dict[str, Connector]:
         oauth = None
         if settings.slack_client_id:
             secret = settings.slack_client_secret.get_secret_value()
-            oauth = OAuth(settings.slack_client_id, secret, house.store.engine, settings.public_url)
+            oauth = OAuth(settings.slack_client_id, secret, engine, settings.public_url)
         made.append(
             SlackConnector(
                 settings.tenant,
@@ -46,6 +47,7 @@ def make_connectors(settings: Settings, house: House) -> dict[str, Connector]:
                 app_token=settings.slack_app_token.get_secret_value(),
                 signing_secret=settings.slack_signing_secret.get_secret_value(),
                 oauth=oauth,
+                tenants=dict(each.partition("=")[::2] for each in settings.slack_workspaces),
                 api=settings.slack_api,
             )
         )
@@ -94,35 +96,50 @@ def make_delivery(settings: Settings, house: House, connectors: Mapping[str, Con
 
 async def serve(settings: Settings, open_house: Callable[[], House], notice: Notice) -> None:
     """Serve until the process is asked to end (SIGTERM, SIGINT). Raises AtelierError when it cannot begin."""
-    house = await asyncio.to_thread(open_house)
-    try:
-        connectors = make_connectors(settings, house)
+    ending = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows has no signal handlers in its loop
+            asyncio.get_running_loop().add_signal_handler(each, ending.set)
+    async with AsyncExitStack() as stack:
+        house = await asyncio.to_thread(open_house)
+        stack.push_async_callback(house.close)
+        connectors = make_connectors(settings, house.store.engine)
+        for connector in connectors.values():
+            stack.push_async_callback(connector.close)
+        for connector in connectors.values():
+            notice(await introduced(connector))
         delivery = make_delivery(settings, house, connectors)
-        ending = asyncio.Event()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            with suppress(NotImplementedError):  # Windows has no signal handlers in its loop
-                asyncio.get_running_loop().add_signal_handler(each, ending.set)
         server = await _listen(settings, connectors, delivery)
-        receiving = [asyncio.create_task(_receive(each, delivery)) for each in connectors.values()]
-        working = asyncio.create_task(delivery.run())
-        waiting: asyncio.Task[None] = asyncio.create_task(_set(ending))
-        notice(f"Atelier serves {' and '.join(connectors)}. Ctrl-C ends it.")
-        try:
-            done, _ = await asyncio.wait([*receiving, working, waiting], return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in receiving:  # first nothing more comes in, then what is under way is finished
-                task.cancel()
-            await asyncio.gather(*receiving, return_exceptions=True)
-            working.cancel()
-            await asyncio.gather(working, return_exceptions=True)
-            waiting.cancel()
-            await server.cleanup()
-            for connector in connectors.values():
-                await connector.close()
-        for task in done - {waiting}:
-            task.result()  # why it ended: a door that will never open, or a failure of ours
+        stack.push_async_callback(server.cleanup)
+        await _work(connectors, delivery, ending)
+
+
+async def introduced(connector: Connector) -> str:
+    """Who Atelier is on a platform, or that this cannot be told yet. Raises Refused with what to check."""
+    try:
+        return await connector.check()
+    except Refused as error:
+        raise Refused(f"{error} Check the settings that begin with {connector.name}_.") from error
+    except ConnectorError as error:
+        return f"{connector.name} cannot be reached yet, and is tried again: {error}"
+
+
+async def _work(connectors: Mapping[str, Connector], delivery: Delivery, ending: asyncio.Event) -> None:
+    """Receive and answer until `ending`. Raises what else ended it: a door that will not open, a failure of ours."""
+    receiving = [asyncio.create_task(_receive(each, delivery)) for each in connectors.values()]
+    working = asyncio.create_task(delivery.run())
+    waiting: asyncio.Task[None] = asyncio.create_task(_set(ending))
+    try:
+        done, _ = await asyncio.wait([*receiving, working, waiting], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        await house.close()
+        for task in receiving:  # first nothing more comes in, then what is under way is finished
+            task.cancel()
+        await asyncio.gather(*receiving, return_exceptions=True)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        waiting.cancel()
+    for task in done:
+        task.result()
 
 
 async def _set(event: asyncio.Event) -> None:

@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     slack_signing_secret: SecretStr = Field(SecretStr(""), description="Slack: the signing secret, for HTTP Events.")
     slack_client_id: str = Field("", description="Slack: the app's client id, to be installed in several workspaces.")
     slack_client_secret: SecretStr = Field(SecretStr(""), description="Slack: the client secret that belongs to it.")
+    slack_workspaces: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Slack: which workspace is which tenant, for example T0123ABCD=acme; others are their own."
+    )
     slack_api: str = Field("https://slack.com/api/", description="Slack: the Web API's address.")
     telegram_token: SecretStr = Field(SecretStr(""), description="Telegram: the bot's token, from @BotFather.")
     telegram_webhook: str = Field(
@@ -171,7 +174,9 @@ class Settings(BaseSettings):
         with _reasons():
             return check_tenant(value)
 
-    @field_validator("audiences", "allowed_links", "administrators", "allowed", "members", mode="before")
+    @field_validator(
+        "audiences", "allowed_links", "administrators", "allowed", "members", "slack_workspaces", mode="before"
+    )
     @classmethod
     def _listed(cls, value: object) -> object:
         """An environment variable writes a list with commas."""

@@ -61,11 +61,12 @@ class Stage:
         self._write = write
 
     async def open(self, event: Event, stop: Button | None = None) -> None:
-        """Show that an answer is on its way. Once an event, also after a crash. Raises as Connector.open."""
+        """Show that an answer is on its way. Once an event, also after a crash. Raises Throttled and Unsure."""
         if not self.handle:
             account = getattr(event, "account", "")
-            self.handle = await self._connector.open(event.place, account, self.key, stop)
-            await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
+            with suppress(Refused):  # nothing may be put up here beforehand; the answer finds its own way, or none
+                self.handle = await self._connector.open(event.place, account, self.key, stop)
+                await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
 
     async def show(self, event: Event, text: str) -> None:
         """Preview the answer so far."""

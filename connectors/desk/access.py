@@ -43,8 +43,11 @@ class Access:
     def readers(self, account: str, place: Place, *, is_direct: bool) -> tuple[frozenset[str], frozenset[str]]:
         """The audiences that the person holds, and those that everyone in the place may read.
 
-        Files sent in a conversation are for its channel alone. In a direct message the place has one reader.
+        Files sent in a conversation are for its channel alone. In a direct message the place has one reader. Whoever
+        comes from another workspace (a channel shared between companies) is not of the tenant.
         """
+        if account.split(":", 2)[1] != place.tenant:
+            return frozenset({own_audience(place)}), frozenset({own_audience(place)})
         held = {everyone(place.tenant), own_audience(place)}
         here = f"{place.platform}:{place.channel}"
         person = held | {audience_of(place.tenant, name) for name, who in self.members if who == short(account)}

@@ -83,6 +83,14 @@ class SlackConnector:
 
     # Receiving
 
+    async def check(self) -> str:
+        """Raises Refused for a wrong token, Unsure when Slack cannot be reached."""
+        way = "by Socket Mode" if self._app_token else "by HTTP Events at /slack/events"
+        if self._oauth is not None:
+            return f"Slack: for the workspaces that install it at /slack/install, {way}."
+        workspace = await self._workspaces.own()
+        return f"Slack: in workspace {workspace.id} as {workspace.bot}, {way}."
+
     async def run(self, accept: Accept) -> None:
         if self._oauth is None:
             await self._workspaces.own()  # a wrong token shows here, and not as silence

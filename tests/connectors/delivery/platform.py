@@ -68,6 +68,9 @@ class PaperConnector:
         self.edits_only = edits_only
         self.fail: list[Exception] = []
 
+    async def check(self) -> str:
+        return "Paper."
+
     async def run(self, accept: Accept) -> None:
         await asyncio.Event().wait()
 
