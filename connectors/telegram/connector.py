@@ -7,6 +7,7 @@ an edit shows the same everywhere.
 import asyncio
 import json
 import logging
+import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -102,6 +103,8 @@ class TelegramConnector:
         for noisy, level in (("httpx", logging.WARNING), ("httpcore", logging.WARNING), ("telegram", logging.CRITICAL)):
             # httpx logs URLs, which hold the token; the library logs whole updates that it cannot parse.
             logging.getLogger(noisy).setLevel(level)
+        # The library's own opt-in to the types of its next version: without it each RetryAfter comes with a warning.
+        os.environ.setdefault("PTB_TIMEDELTA", "true")
         self._tenant = tenant
         self._webhook_url = webhook_url
         self._webhook_secret = webhook_secret
@@ -120,6 +123,18 @@ class TelegramConnector:
         self._pace = Pace()
         self._previews: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[Any]] = set()
+
+    async def check(self) -> str:
+        """Raises Refused for a wrong token, Unsure when Telegram cannot be reached."""
+        with _mapping():
+            me = await self._learn()
+        way = "by webhook" if self._webhook_url else "by polling"
+        if me.sees_all:
+            return f"Telegram: @{me.username}, {way}; in groups it sees every message."
+        return (
+            f"Telegram: @{me.username}, {way}; privacy mode is on, so in groups it sees only mentions, replies and "
+            "commands (@BotFather's /setprivacy changes that, or make the bot an administrator of the group)."
+        )
 
     async def run(self, accept: Accept) -> None:
         """Receive until cancelled."""

@@ -1,6 +1,5 @@
 """The library's errors as the seam's. No text of theirs goes on: it can hold the token or what somebody wrote."""
 
-import warnings
 from datetime import timedelta
 
 import httpx
@@ -26,9 +25,7 @@ _REFUSALS = {
 
 
 def seconds_of(error: RetryAfter) -> float:
-    with warnings.catch_warnings():  # the library is half way from int to timedelta
-        warnings.simplefilter("ignore")
-        pause = error.retry_after
+    pause = error.retry_after
     return pause.total_seconds() if isinstance(pause, timedelta) else float(pause)
 
 

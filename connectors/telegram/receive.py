@@ -31,7 +31,7 @@ MOST_DEPTH = 32  # of its JSON; an update with a reply to a forwarded picture ha
 MOST_SECONDS = 10.0  # in which its body must arrive
 _POLL = 25  # seconds that Telegram holds a poll open when there is nothing
 _LONGEST_PAUSE = 30.0  # seconds
-_STRING = re.compile(rb'"[^"]*"?')
+_TOKEN = re.compile(rb'"[^"]*"?|[][{}]')
 
 Pressed = Callable[[str], None]  # is given the id of a press that is safe in the store
 
@@ -207,11 +207,15 @@ def parsed(body: bytes) -> dict[str, Any] | None:
 
 
 def is_deep(body: bytes) -> bool:
-    """Whether its brackets are nested deeper than MOST_DEPTH, or not closed. Before parsing, which is recursive."""
-    bare = _STRING.sub(b"", body.replace(rb"\\", b"").replace(rb"\"", b""))
-    brackets = bare.translate(None, bytes(set(range(256)) - set(b"[]{}")))
-    for _ in range(MOST_DEPTH):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
-    return bool(brackets)
+    """Whether its brackets are nested deeper than MOST_DEPTH. Before parsing, which is recursive; ends early."""
+    bare = body.replace(rb"\\", b"").replace(rb"\"", b"")  # so that each quote begins or ends a string
+    depth = 0
+    for token in _TOKEN.finditer(bare):
+        first = bare[token.start()]
+        if first in b"[{":
+            depth += 1
+            if depth > MOST_DEPTH:
+                return True
+        elif first in b"]}":
+            depth -= 1
+    return False
