@@ -71,6 +71,8 @@ def _conversation(event: Event, tenant: str) -> str:
         return f"opened:slack/{tenant}/{event.account}"
     if isinstance(event, Reaction):
         return f"reaction:{event.place.key}/{event.message}"
+    if isinstance(event, Command) and event.name == "stop":
+        return f"stop:slack/{tenant}/{event.id}"  # behind the answer it would come too late
     return event.place.key
 
 

@@ -50,15 +50,19 @@ def received(update: object, tenant: str, bot: Identity) -> Received:
     for kind in ("message", "edited_message", "my_chat_member"):
         place = _place(raw.get(kind), tenant)
         if place:
-            conversation = place.key
             message = _whole(raw[kind].get("message_id"))
             if kind == "message" and message is not None:
                 key = f"message:{place.channel}:{message}"
+            conversation = f"stop:{key}" if _stops(raw[kind]) else place.key  # behind the answer it would come too late
             break
     else:
         press = _press(raw)
         conversation = f"press:{press}" if press else key
     return Received(tenant, key, conversation, payload)
+
+
+def _stops(message: Mapping[str, object]) -> bool:
+    return re.match(r"/stop(@\w+)?\s*$", str(message.get("text") or "")) is not None
 
 
 def _place(message: object, tenant: str) -> Place | None:
