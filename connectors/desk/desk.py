@@ -1,20 +1,23 @@
 """Every event of every platform comes here and leaves as what is to be said, perhaps nothing."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from agent.buttons import Buttons
 from agent.channels import ChannelRules, is_addressed
+from agent.colleague import STOPPED
 from agent.events import Button, Command, Event, Joined, Opened, Outgoing, Post, Press, Reaction
 from agent.generation.generator import Piece
 from agent.memory import Memory
 from agent.message import Line, Message, Move, Turn
 from connectors.compose import House
-from connectors.connector import Connector
+from connectors.connector import Connector, Refused
 from connectors.delivery.worker import Stage
-from connectors.desk.access import Access, Limiter
+from connectors.desk.access import Access, Limiter, short
+from connectors.desk.conversations import is_known
 from connectors.desk.files import read_files
 from connectors.desk.orders import Orders
 from connectors.desk.texts import prefix, say
@@ -22,6 +25,7 @@ from retrieval.errors import MessageRefused
 
 EARLIER = 20  # lines of a thread that are read when Atelier is first called into it
 RATABLE = 30 * 24 * 60  # minutes that the buttons under an answer work
+LINGER = 2.0  # seconds that a stopped answer has for the piece it is at
 GOOD, BAD = frozenset("👍❤💡🎉✅"), frozenset("👎")
 
 
@@ -57,7 +61,7 @@ class Desk:
             case Reaction():
                 return await asyncio.to_thread(self._react, event)
             case Opened():
-                return await self._open(event)
+                return await asyncio.to_thread(self._open, event)
             case Joined():
                 text = "joined" if event.sees_all else "joined_blind"
                 return [Outgoing(event.place, say("", text, rule=f"{prefix(event.place.platform)}rule"))]
@@ -77,34 +81,35 @@ class Desk:
         return await self._answer(post, stage, None)
 
     async def _answer(self, post: Post, stage: Stage, wanted: Move | None) -> Sequence[Outgoing]:
-        refusal = self._refusal(post, stage)
+        refusal = None if stage.handle else self._refusal(post, stage)  # what was begun before a crash is taken on
         if refusal is not None:
             return [Outgoing(post.place, refusal, to=post.account)] if refusal else ()
-        person, readers = self.access.readers(post.account, post.place, is_direct=post.direct)
-        author = await asyncio.to_thread(self.memory.person, post.account, person)
-        message = Message(stage.message, post.place, author, post.text, post.sent, readers)
-        turn = await asyncio.to_thread(self.memory.turn_for, message.id)  # made before a crash?
-        if turn is None:
+        try:
             await stage.open(post, await self._stop_button(post, stage))
-            notes = await read_files(post, self.connectors[post.place.platform], self.house.knowledge, author.id)
-            if notes and not post.text.strip():
-                return [Outgoing(post.place, "\n".join(notes), to=post.account)]
-            try:
-                turn = await self._make(post, message, stage, wanted)
-            except MessageRefused as refused:
-                return [Outgoing(post.place, str(refused), to=post.account)]
-            if turn is None:
-                return [Outgoing(post.place, say(post.language, "stopped"), to=post.account)]
+        except Refused:  # a command can be given where Atelier may not write; its answer finds another way
+            return [Outgoing(post.place, say(post.language, "outside"), to=post.account, audience="one")]
         if post.place.thread:
             await asyncio.to_thread(self.rules.follow, post.place)
-        return await asyncio.to_thread(self._shown, post, turn)
+        person, readers = self.access.readers(post.account, post.place, is_direct=post.direct)
+        author = await asyncio.to_thread(self.memory.person, post.account, person)
+        notes = await read_files(post, self.connectors[post.place.platform], self.house.knowledge, author.id)
+        if notes and not post.text.strip():
+            return [Outgoing(post.place, "\n".join(notes), to=post.account)]
+        message = Message(stage.message, post.place, author, post.text, post.sent, readers)
+        try:
+            made = await self._made(post, message, stage, wanted)
+        except MessageRefused as refused:
+            return [Outgoing(post.place, str(refused), notice=" ".join(notes), to=post.account)]
+        if isinstance(made, Turn):
+            return await asyncio.to_thread(self._shown, post, made, notes)
+        notice = " ".join([*notes, STOPPED if made else ""]).strip()
+        return [Outgoing(post.place, made or say(post.language, "stopped"), notice=notice, to=post.account)]
 
     def _refusal(self, post: Post, stage: Stage) -> str | None:
         """Why this one is not answered, `""` when that needs no saying; None when it is."""
         if not self.access.is_allowed(post.account, post.place):
-            platform, _, user = post.account.split(":", 2)
-            account = f"{platform}:{user}"
-            return say(post.language, "not_allowed", account=account) if post.direct or post.called else ""
+            is_asked = post.direct or post.called
+            return say(post.language, "not_allowed", account=short(post.account)) if is_asked else ""
         if stage.is_excess:
             return say(post.language, "busy")
         seconds, told = self.limiter.wait(post.account)
@@ -118,48 +123,33 @@ class Desk:
         button = await asyncio.to_thread(make, "stop", str(stage.event), post.place, 60, key=f"stop/{stage.key}")
         return Button(button, say(post.language, "stop"))
 
-    async def _make(self, post: Post, message: Message, stage: Stage, wanted: Move | None) -> Turn | None:
-        """The turn; None when it was stopped before a word. What is said so far is shown as it grows."""
+    async def _made(self, post: Post, message: Message, stage: Stage, wanted: Move | None) -> Turn | str:
+        """The turn, perhaps from before a crash; where it was stopped and is not remembered, what was shown of it."""
+        turn = await asyncio.to_thread(self.memory.turn_for, message.id)
+        if turn is not None:
+            return turn
         earlier: Sequence[Line] = ()
         if post.place.thread and not await asyncio.to_thread(self.memory.turns, post.place, 1):
             earlier = await self.connectors[post.place.platform].earlier(post.place, post.id, EARLIER)
         text = ""
-        replies = self.house.colleague.reply(message, wanted, earlier=earlier, is_resumed=True)
-        stopped = asyncio.create_task(stage.stopped.wait())
-        try:
-            async with aclosing(replies):
-                while True:
-                    coming = asyncio.ensure_future(anext(replies))
-                    try:
-                        await asyncio.wait({coming, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                    except asyncio.CancelledError:
-                        coming.cancel()
-                        raise
-                    if not coming.done():
-                        coming.cancel()
-                        await asyncio.wait({coming})
-                        break
-                    event = coming.result()
-                    if isinstance(event, Turn):
-                        return event
-                    assert isinstance(event, Piece)
-                    text = event.text if event.replaces else text + event.text
-                    await stage.show(post, text)
-                    if stage.stopped.is_set():
-                        break
-        finally:
-            stopped.cancel()
-        return await asyncio.to_thread(self.memory.turn_for, message.id)
+        async with aclosing(self.house.colleague.reply(message, wanted, earlier=earlier, is_resumed=True)) as replies:
+            while (event := await _next(replies, stage.stopped)) is not None:
+                if isinstance(event, Turn):
+                    return event
+                text = event.text if event.replaces else text + event.text
+                await stage.show(post, text)
+        return await asyncio.to_thread(self.memory.turn_for, message.id) or text
 
-    def _shown(self, post: Post, turn: Turn) -> list[Outgoing]:
+    def _shown(self, post: Post, turn: Turn, notes: Sequence[str]) -> list[Outgoing]:
         """The answer with its buttons; after the first one in private, the question about consent."""
         reply = turn.reply
-        meanings = [(kind, turn.id) for kind in ("good", "bad")]
         good, bad = (
-            self.buttons.make(kind, value, post.place, RATABLE, key=f"{kind}/{turn.id}") for kind, value in meanings
+            self.buttons.make(kind, f"{turn.id} {post.language}", post.place, RATABLE, key=f"{kind}/{turn.id}")
+            for kind in ("good", "bad")
         )
         buttons = (Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason")))
-        shown = [Outgoing(post.place, reply.text or "…", reply.sources, reply.notice, buttons=buttons, to=post.account)]
+        notice = " ".join([*notes, reply.notice]).strip()
+        shown = [Outgoing(post.place, reply.text or "…", reply.sources, notice, buttons=buttons, to=post.account)]
         if post.direct and self.memory.people.mark_consent_asked(turn.message.author.id):
             shown.append(self.orders.consent_question(post))
         return shown
@@ -167,19 +157,46 @@ class Desk:
     def _react(self, event: Reaction) -> Sequence[Outgoing]:
         """A reaction on an answer rates it."""
         bare = event.emoji.rstrip("\ufe0f")
-        if event.is_added and (bare in GOOD or bare in BAD):
+        is_allowed = self.access.is_allowed(event.account, event.place)
+        if is_allowed and event.is_added and (bare in GOOD or bare in BAD):
             self.orders.rate_message(event, 1 if bare in GOOD else -1)
         return ()
 
-    async def _open(self, event: Opened) -> Sequence[Outgoing]:
+    def _open(self, event: Opened) -> Sequence[Outgoing]:
+        """Telegram tells when somebody presses Start. Slack tells of every look: they are greeted at the first."""
+        is_glance = event.place.platform == "slack"
+        if is_glance and event.parameter == "home":
+            return ()
+        if not self.access.is_allowed(event.account, event.place):
+            refusal = say(event.language, "not_allowed", account=short(event.account))
+            return () if is_glance else [Outgoing(event.place, refusal, to=event.account)]
+        is_greeted = is_glance and is_known(self.memory, event.account)
+        self.memory.person(event.account)
         suggestions = tuple(say(event.language, each) for each in ("suggest_ask", "suggest_ideate", "suggest_document"))
-        welcome = say(event.language, "welcome")
+        welcome = "" if is_greeted else say(event.language, "welcome", p=prefix(event.place.platform))
         return [Outgoing(event.place, welcome, suggestions=suggestions, to=event.account)]
 
 
-def _as_post(command: Command) -> Post:
-    from datetime import UTC, datetime
+async def _next(replies: AsyncGenerator[Piece | Turn, None], stopped: asyncio.Event) -> Piece | Turn | None:
+    """The next of `replies`; None once it is stopped. A turn that is complete goes before being stopped."""
+    coming = asyncio.ensure_future(anext(replies))
+    stopping = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not coming.done():  # a reply is remembered only when it is closed between two pieces
+            await asyncio.wait({coming}, timeout=LINGER)
+        if not coming.done():
+            return None
+        event = coming.result()
+        return event if isinstance(event, Turn) or not stopped.is_set() else None
+    finally:
+        stopping.cancel()
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait({coming})
 
+
+def _as_post(command: Command) -> Post:
     return Post(
         command.id,
         command.place,

@@ -7,12 +7,13 @@ from typing import Literal
 
 from agent.buttons import Buttons, Meaning
 from agent.channels import ChannelRules, Rule
-from agent.events import Button, Command, Event, Outgoing, Post, Press, Reaction
+from agent.events import Button, Command, Outgoing, Post, Press, Reaction
 from agent.memory import Memory
 from agent.message import Turn
 from agent.people import LinkRefused
 from connectors.compose import House
-from connectors.desk.access import Access
+from connectors.desk.access import Access, short
+from connectors.desk.conversations import last_turn, meant
 from connectors.desk.texts import prefix, say
 from connectors.privacy import forget
 from retrieval.errors import StoreError
@@ -41,6 +42,9 @@ class Orders:
     async def __call__(self, command: Command) -> Sequence[Outgoing]:
         """Carry a command out; what is said of it."""
         if not self.access.is_allowed(command.account, command.place):
+            refusal = self._say(command, "not_allowed", account=short(command.account))
+            return [_said(command, refusal)] if command.direct else ()
+        if command.name not in self._todo and command.name != "stop" and not is_for_us(command):
             return ()
         if command.name == "stop":
             text = "stopped" if await self.stop_all(command) else "nothing_to_stop"
@@ -50,7 +54,9 @@ class Orders:
     async def press(self, press: Press) -> Sequence[Outgoing]:
         """Do what a button stands for."""
         meaning = await asyncio.to_thread(self.buttons.look_up, press.button)
-        if meaning is None or not self.access.is_allowed(press.account, press.place):
+        if not self.access.is_allowed(press.account, press.place):
+            return ()
+        if meaning is None or meaning.place.channel != press.place.channel:
             return [_said(press, self._say(press, "expired"))]
         if meaning.kind == "stop":
             await self.stop(int(meaning.value))
@@ -61,18 +67,25 @@ class Orders:
         """A reaction on an answer is a rating; on anything else it is nothing."""
         message = self.answered(reaction)
         turn = self.memory.turn_for(message) if message else None
-        if turn is not None:
+        if turn is not None and turn.message.place.channel == reaction.place.channel:
             self.memory.rate(turn.id, self.memory.person(reaction.account).id, rating)
 
     def consent_question(self, post: Post) -> Outgoing:
         pairs = [("yes", say(post.language, "yes")), ("no", say(post.language, "no"))]
         buttons = tuple(
-            Button(self.buttons.make("consent", value, post.place, CONSENT_MINUTES), label) for value, label in pairs
+            Button(self.buttons.make("consent", f"{value} {post.language}", post.place, CONSENT_MINUTES), label)
+            for value, label in pairs
         )
         return Outgoing(post.place, self._say(post, "consent_question"), buttons=buttons, to=post.account)
 
     def _order(self, command: Command) -> Outgoing:
-        todo: dict[str, Callable[[Command], str]] = {
+        act = self._todo.get(command.name)
+        text = act(command) if act else self._say(command, "no_command", name=command.name[:40])
+        return _said(command, text)
+
+    @property
+    def _todo(self) -> dict[str, Callable[[Command], str]]:
+        return {
             "help": self._help,
             "start": self._help,
             "ideate": lambda each: self._say(each, "no_topic"),
@@ -85,20 +98,17 @@ class Orders:
             "consent": self._consent_command,
             "rule": self._rule,
         }
-        act = todo.get(command.name)
-        text = act(command) if act else self._say(command, "no_command", name=command.name[:40])
-        return _said(command, text)
 
-    def _say(self, event: Event, name: str, /, **values: object) -> str:
-        return say(getattr(event, "language", ""), name, p=prefix(event.place.platform), **values)
+    def _say(self, event: Command | Press | Post, name: str, /, **values: object) -> str:
+        language = "" if isinstance(event, Press) else event.language  # no platform tells it of a press
+        return say(language, name, p=prefix(event.place.platform), **values)
 
     def _help(self, command: Command) -> str:
         more = self._say(command, "help_administrator") if self.access.is_administrator(command.account) else ""
         return self._say(command, "help") + more
 
     def _last(self, command: Command) -> Turn | None:
-        """The person's own latest turn in the place, or in the channel where a command knows no thread."""
-        return next(iter(self.memory.turns(command.place, 1)), None)
+        return last_turn(self.memory, self.memory.person(command.account).id, command.place)
 
     def _sources(self, command: Command) -> str:
         turn = self._last(command)
@@ -115,8 +125,13 @@ class Orders:
         return "\n".join([turn.decision.reason, *(f"- {reason}" for reason in turn.understanding.reasons)])
 
     def _clear(self, command: Command) -> str:
-        self.memory.clear(command.place)
-        return self._say(command, "cleared")
+        """What others said is not one member's to delete."""
+        if not (command.direct or self.access.is_administrator(command.account)):
+            return self._say(command, "administrators_only")
+        conversations = meant(self.memory, command.place)
+        for place in conversations:
+            self.memory.clear(place)
+        return self._say(command, "cleared" if len(conversations) < 2 or command.direct else "cleared_channel")
 
     def _forget(self, command: Command) -> str:
         if command.argument.strip().lower() != "yes":
@@ -141,13 +156,13 @@ class Orders:
         wish = command.argument.strip().lower()
         if wish not in ("yes", "no"):
             return self._say(command, "consent_usage")
-        return self._consent(command, agreed=wish == "yes")
+        return self._consent(command, command.language, agreed=wish == "yes")
 
-    def _consent(self, event: Command | Press, *, agreed: bool) -> str:
+    def _consent(self, event: Command | Press, language: str, *, agreed: bool) -> str:
         person = self.memory.person(event.account)
         self.memory.people.mark_consent_asked(person.id)
         self.memory.people.set_consent(person.id, consent=agreed)
-        return self._say(event, "consent_yes" if agreed else "consent_no")
+        return say(language, "consent_yes" if agreed else "consent_no", p=prefix(event.place.platform))
 
     def _rule(self, command: Command) -> str:
         if not self.access.is_administrator(command.account):
@@ -160,18 +175,25 @@ class Orders:
         return self._say(command, "rule_set", rule=self._say(command, f"rule_{wish}")) + watched
 
     def _pressed(self, press: Press, meaning: Meaning) -> Sequence[Outgoing]:
+        value, _, language = meaning.value.partition(" ")
         if meaning.kind == "consent":
-            return [_said(press, self._consent(press, agreed=meaning.value == "yes"))]
-        return self._rated(press, meaning) if meaning.kind in ("good", "bad") else ()
+            return [_said(press, self._consent(press, language, agreed=value == "yes"))]
+        return self._rated(press, meaning.kind, value, language) if meaning.kind in ("good", "bad") else ()
 
-    def _rated(self, press: Press, meaning: Meaning) -> Sequence[Outgoing]:
-        rating: Literal[1, -1] = 1 if meaning.kind == "good" else -1
+    def _rated(self, press: Press, kind: str, turn: str, language: str) -> Sequence[Outgoing]:
+        rating: Literal[1, -1] = 1 if kind == "good" else -1
+        name = "thanks_good" if rating > 0 else "thanks_bad"
         try:
-            self.memory.rate(meaning.value, self.memory.person(press.account).id, rating, press.text.strip()[:2000])
+            self.memory.rate(turn, self.memory.person(press.account).id, rating, press.text.strip()[:2000])
         except StoreError:
-            return [_said(press, self._say(press, "forgotten_answer"))]
-        return [_said(press, self._say(press, "thanks_good" if rating > 0 else "thanks_bad"))]
+            name = "forgotten_answer"
+        return [_said(press, say(language, name))]
 
 
 def _said(event: Command | Press, text: str) -> Outgoing:
     return replace(Outgoing(event.place, text, to=event.account), audience="one")
+
+
+def is_for_us(command: Command) -> bool:
+    """In a Telegram group every bot is given every command; one that we do not have may be another's."""
+    return command.direct or command.place.platform != "telegram"
