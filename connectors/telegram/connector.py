@@ -125,7 +125,7 @@ class TelegramConnector:
         self._background: set[asyncio.Task[Any]] = set()
 
     async def check(self) -> str:
-        """Raises Refused for a wrong token, Unsure when Telegram cannot be reached."""
+        """Who the bot is. Raises Throttled for a wrong token, or where Telegram cannot be reached."""
         with _mapping():
             me = await self._learn()
         way = "by webhook" if self._webhook_url else "by polling"

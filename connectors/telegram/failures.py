@@ -18,6 +18,7 @@ _REFUSALS = {
     "chat_write_forbidden": "Atelier may not write in this chat.",
     "have no rights": "Atelier may not write in this chat.",
     "message is too long": "The message is longer than Telegram takes.",
+    "message_too_long": "The message is longer than Telegram takes.",
     "file is too big": "The file is larger than Telegram hands out (20 MB).",
     "invalid file_id": "The file is gone.",
     "wrong file_id": "The file is gone.",

@@ -1,6 +1,6 @@
 """How fast we may write: 30 messages a second in all, 1 a second in a private chat, 20 a minute in a group.
 
-Limits: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
+Short bursts may pass, so a placeholder and the answer that follows at once need not wait for each other. Limits: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this
 """
 
 import asyncio
@@ -9,7 +9,8 @@ from collections import Counter
 from aiolimiter import AsyncLimiter
 
 PREVIEW_EVERY = {True: 1.1, False: 3.1}  # seconds, in a private chat and in a group
-_FOR_FINALS = 6  # of a group's 20 a minute, what previews leave alone
+_BURST = 2  # messages in a row to a private chat
+_FOR_FINALS = {True: 1, False: 6}  # what previews leave of a private chat's burst, and of a group's 20 a minute
 _MOST_CHATS = 4096
 
 
@@ -42,7 +43,7 @@ class Pace:
     async def preview(self, chat: str) -> bool:
         """Take a turn for a preview if there is one to spare; whether there was. Never waits."""
         limiter = self._chat(chat)
-        needed = 1 if is_private(chat) else 1 + _FOR_FINALS
+        needed = 1 + _FOR_FINALS[is_private(chat)]
         is_early = asyncio.get_running_loop().time() < self._quiet.get(chat, 0.0)
         if is_early or self._waiting[chat] or not (limiter.has_capacity(needed) and self._overall.has_capacity(2)):
             return False
@@ -61,7 +62,7 @@ class Pace:
         if chat not in self._chats:
             if len(self._chats) >= _MOST_CHATS:
                 self._forget()
-            self._chats[chat] = AsyncLimiter(1, 1) if is_private(chat) else AsyncLimiter(20, 60)
+            self._chats[chat] = AsyncLimiter(_BURST, _BURST) if is_private(chat) else AsyncLimiter(20, 60)
         return self._chats[chat]
 
     def _forget(self) -> None:
