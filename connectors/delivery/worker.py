@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
 WORST_PAUSE = 60.0  # seconds between tries while a platform is down
 EXCESS_SLOTS = 8  # refusals written side by side
+WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Stage:
         self.key = claim.key
         self.message = f"{claim.platform}/{claim.tenant}/{claim.event_key}"  # unique over all platforms
         self.is_excess = claim.is_excess
+        self.is_making = not claim.is_excess  # holds a slot
         self.stopped = asyncio.Event()
         self.handle = claim.handle
         self._claim = claim
@@ -61,12 +63,11 @@ class Stage:
         self._write = write
 
     async def open(self, event: Event, stop: Button | None = None) -> None:
-        """Show that an answer is on its way. Once an event, also after a crash. Raises Throttled and Unsure."""
+        """Show that an answer is on its way. Once an event, also after a crash. Raises as Connector.open."""
         if not self.handle:
             account = getattr(event, "account", "")
-            with suppress(Refused):  # nothing may be put up here beforehand; the answer finds its own way, or none
-                self.handle = await self._connector.open(event.place, account, self.key, stop)
-                await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
+            self.handle = await self._connector.open(event.place, account, self.key, stop)
+            await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
 
     async def show(self, event: Event, text: str) -> None:
         """Preview the answer so far."""
@@ -175,8 +176,10 @@ class Delivery:
         await asyncio.to_thread(self._write.close)
 
     async def _claim(self) -> None:
-        excess = sum(stage.is_excess for _, stage in self._running.values())
-        free = self._pace.slots - len(self._running) + excess
+        stages = [stage for _, stage in self._running.values()]
+        excess = sum(stage.is_excess for stage in stages)
+        waiting = WAITING * self._pace.slots - len(stages) + excess
+        free = min(self._pace.slots - sum(stage.is_making for stage in stages), waiting)
         job = partial(queue.claim, platforms=tuple(self._connectors), lease=self._pace.lease)
         if free > 0 or excess < EXCESS_SLOTS:
             for claim in await self._write(partial(job, limit=free, excess=EXCESS_SLOTS - excess)):
@@ -225,6 +228,8 @@ class Delivery:
         parts = await self._write(partial(queue.parts_of, claim=claim))
         if not parts and not (claim.fence > 1 and await self._write(partial(queue.is_made, claim=claim))):
             parts = await self._make(claim, stage)
+        stage.is_making = False  # sending waits for the platform, and the next answer need not
+        self._work.set()
         for part in parts:
             await self._send(claim, part)
         await self._write(partial(queue.finish, claim=claim))
