@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -84,10 +84,8 @@ class Desk:
         refusal = None if stage.handle else self._refusal(post, stage)  # what was begun before a crash is taken on
         if refusal is not None:
             return [Outgoing(post.place, refusal, to=post.account)] if refusal else ()
-        try:
+        with suppress(Refused):  # a command can be given where Atelier may not write: its answer finds another way
             await stage.open(post, await self._stop_button(post, stage))
-        except Refused:  # a command can be given where Atelier may not write; its answer finds another way
-            return [Outgoing(post.place, say(post.language, "outside"), to=post.account, audience="one")]
         if post.place.thread:
             await asyncio.to_thread(self.rules.follow, post.place)
         person, readers = self.access.readers(post.account, post.place, is_direct=post.direct)

@@ -56,10 +56,11 @@ class Orders:
         meaning = await asyncio.to_thread(self.buttons.look_up, press.button)
         if not self.access.is_allowed(press.account, press.place):
             return ()
-        if meaning is None or meaning.place.channel != press.place.channel:
+        if meaning is None:
             return [_said(press, self._say(press, "expired"))]
         if meaning.kind == "stop":
-            await self.stop(int(meaning.value))
+            if meaning.place.channel == press.place.channel:  # a client can send the id of any button
+                await self.stop(int(meaning.value))
             return ()
         return await asyncio.to_thread(self._pressed, press, meaning)
 

@@ -88,7 +88,7 @@ class Doors:
         }
         chosen = Settings(home=self.home, tenant=TENANT, **given, **self._settings)
         self.house = await asyncio.to_thread(open_house, chosen, lambda _: None)
-        self.connectors = make_connectors(chosen, self.house)
+        self.connectors = make_connectors(chosen, self.house.store.engine)
         self.delivery = make_delivery(chosen, self.house, self.connectors)
         runs = [each.run(self.delivery.acceptor(each.name)) for each in self.connectors.values()]
         self._tasks = [asyncio.create_task(run) for run in (*runs, self.delivery.run())]
@@ -141,3 +141,7 @@ class Doors:
         held = memory.held(memory.person(f"{platform}:{TENANT}:{user}").id)
         assert held is not None
         return held
+
+    def documents(self) -> list[str]:
+        """The sources that the knowledge base holds."""
+        return [document.source for document in self.house.knowledge.shelf.documents(TENANT)]

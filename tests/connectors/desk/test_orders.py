@@ -154,12 +154,14 @@ async def test_ideate_begins_to_think_a_topic_through(doors: Doors, chat: Chat) 
     assert "Name a topic" in chat.shown(ann)[-1].text
 
 
-async def test_where_it_is_not_invited_it_says_so_privately(doors: Doors, slack: SlackChat) -> None:
+async def test_a_command_where_it_is_not_invited_is_answered_directly(doors: Doors, slack: SlackChat) -> None:
     await doors.open(Scripted())
     ann = slack.person("Ann")
     slack.emulator.channel("C99", "secret", members=[ann], bot_in=False)
     ann.commands("/atelier", "ideate our offsite", "C99")
     await doors.settle()
-    assert [shown.text for shown in slack.shown(ann)] == [
-        "I am not in that channel, so I could not answer there. Invite me to it, or ask me here."
-    ]
+    (answer,) = slack.shown(ann)
+    assert answer.text == "One fine answer."
+    slack.presses(ann, answer, "👍")
+    await doors.settle()
+    assert [each.rating for each in doors.held(slack.account(ann)).ratings] == [1]

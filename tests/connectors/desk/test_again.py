@@ -1,0 +1,31 @@
+"""What happens again after a crash leads to one answer."""
+
+from collections.abc import Sequence
+
+from agent.events import Event, Outgoing
+from connectors.delivery.worker import Stage
+from tests.connectors.desk.chats import Chat
+from tests.connectors.desk.doors import Doors, Scripted
+
+
+async def test_an_event_handled_twice_has_one_answer(doors: Doors, chat: Chat) -> None:
+    """As when the process dies after the answer was remembered and before it was put into the queue."""
+    generator = Scripted("Gladly.")
+    await doors.open(generator)
+    handler = doors.delivery._handler
+    answers: list[Sequence[Outgoing]] = []
+
+    async def twice(event: Event, stage: Stage) -> Sequence[Outgoing]:
+        answers.append(await handler(event, stage))
+        answers.append(await handler(event, stage))
+        return answers[-1]
+
+    doors.delivery._handler = twice
+    ann = chat.person("Ann")
+    room = chat.room(ann)
+    chat.says(ann, "Hello!", room, called=True)
+    await doors.settle()
+    assert answers[0] == answers[1]
+    assert len(generator.prompts) == 1
+    assert [shown.text for shown in chat.shown(room)] == ["Gladly."]
+    assert len(doors.held(chat.account(ann)).turns) == 1
