@@ -1,0 +1,241 @@
+"""Battery 11 to 13: many chats at once on a stub generator, ten times too many, and one person who floods.
+
+`atelier serve` runs as a process of its own with the real encoder, heads and search; sender and emulated platforms share
+another one. Overhead is the time from sending a webhook to the arrival of the answer's last version at the platform,
+less the time that the stub takes to say it.
+"""
+
+import asyncio
+import json
+import re
+import resource
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import psutil
+
+from tests.battery.inside import SECRET, SECRET_HEADER, SLACK_PATH, TELEGRAM_PATH
+from tests.battery.process import free_port
+from tests.battery.server import Server, served
+from tests.benchmarks import Cell, Report
+from tests.emulators.slack import SlackEmulator
+from tests.emulators.slack_delivery import signed
+from tests.emulators.telegram import TelegramEmulator
+
+SECONDS = 1.0  # that the stub takes
+EVERY = 10.0  # seconds between two messages of a chat
+PATIENCE = 60.0  # seconds after the last message in which all must be answered
+_KEY = re.compile(r"q\d+x\d+")
+_BUSY = re.compile(r"too much to do")
+_DONE = ("feedback_buttons", "👍", "\\ud83d\\udc4d")  # only a final has them
+
+
+@dataclass(slots=True)
+class Sent:
+    """One message. at: when its request was begun; late: behind the plan; ack, answered: seconds after `at`."""
+
+    platform: str
+    at: float
+    late: float
+    status: int = 0
+    ack: float = 0.0
+    answered: float = 0.0
+    refused: float = 0.0
+
+
+@dataclass(slots=True)
+class Town:
+    """Both platforms, the people on them, and what they sent."""
+
+    telegram: TelegramEmulator
+    slack: SlackEmulator
+    chats: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # platform, and who and where
+    sent: dict[str, Sent] = field(default_factory=dict)
+
+    def settle(self, count: int) -> None:
+        """Make `count` private chats, half on each platform, that the bot may write to."""
+        for number in range(len(self.chats), count):
+            if number % 2:
+                person = self.slack.person(f"U{number}", f"Person {number}")
+                self.chats.append(("slack", {"user": person.id, "channel": person.dm}))
+            else:
+                user = self.telegram.person(f"Person {number}").user
+                self.telegram._world.chats[user.id].bot = "member"
+                self.chats.append(("telegram", {"user": user.json(), "id": user.id}))
+
+    def watch(self) -> None:
+        self.telegram.on_call(lambda method, params, phase: self._saw(str(params.get("text")), params, phase))
+        self.slack.on_call(lambda method, params, phase: self._saw(str(params.get("text")), params, phase))
+
+    def _saw(self, text: str, params: Mapping[str, Any], phase: str) -> None:
+        if phase != "received":
+            return
+        buttons = json.dumps(params.get("blocks"), ensure_ascii=False) + str(params.get("reply_markup"))
+        found = _KEY.search(text)
+        if found and any(sign in buttons for sign in _DONE) and found[0] in self.sent:
+            message = self.sent[found[0]]
+            message.answered = message.answered or time.perf_counter() - message.at
+
+    def request(self, chat: int, turn: int, key: str) -> tuple[str, bytes, dict[str, str]]:
+        """Path, body and headers of one message's webhook."""
+        platform, who = self.chats[chat]
+        number = chat * 10_000 + turn
+        if platform == "telegram":
+            place = {"id": who["id"], "type": "private", "first_name": "P"}
+            message = {"message_id": 1_000_000 + turn, "from": who["user"], "chat": place, "date": int(time.time())}
+            body = json.dumps({"update_id": number, "message": message | {"text": f"How far is it, {key}"}}).encode()
+            return TELEGRAM_PATH, body, {SECRET_HEADER: SECRET}
+        ts = f"{1_700_000_000 + turn}.{chat:06d}"
+        event = {"type": "message", "channel_type": "im", "channel": who["channel"], "user": who["user"], "ts": ts}
+        outer = {"type": "event_callback", "team_id": self.slack.team_id, "event_id": f"Ev{number}"}
+        body = json.dumps({**outer, "event": {**event, "event_ts": ts, "text": f"How far is it, {key}"}}).encode()
+        return SLACK_PATH, body, signed(body)
+
+
+@dataclass(slots=True)
+class Sender:
+    """Posts webhooks at planned times, never waiting for answers."""
+
+    town: Town
+    server: Server
+    session: aiohttp.ClientSession
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def send(self, plan: Sequence[tuple[float, int, int]]) -> list[str]:
+        """plan: (seconds from now, chat, turn), in order. Returns the messages' keys once all are acknowledged."""
+        began, keys = time.perf_counter(), []
+        for at, chat, turn in plan:
+            if (pause := began + at - time.perf_counter()) > 0:
+                await asyncio.sleep(pause)
+            key = f"q{chat}x{turn}"
+            keys.append(key)
+            task = asyncio.create_task(self._post(chat, turn, key, began + at))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        while self.tasks:
+            await asyncio.wait(set(self.tasks))
+        return keys
+
+    async def _post(self, chat: int, turn: int, key: str, due: float) -> None:
+        path, body, headers = self.town.request(chat, turn, key)
+        headers |= {"Content-Type": "application/json"}
+        now = time.perf_counter()
+        message = self.town.sent[key] = Sent(self.town.chats[chat][0], now, now - due)
+        url = f"http://127.0.0.1:{self.server.port}{path}"
+        try:
+            async with self.session.post(url, data=body, headers=headers) as response:
+                await response.read()
+                message.status = response.status
+        except (aiohttp.ClientError, TimeoutError):
+            message.status = -1
+        message.ack = time.perf_counter() - message.at
+
+    async def answered(self, keys: Sequence[str], seconds: float = PATIENCE) -> int:
+        """Waits for the answers; how many are missing."""
+        ends = time.perf_counter() + seconds
+        missing = list(keys)
+        while missing and time.perf_counter() < ends:
+            await asyncio.sleep(0.05)
+            missing = [key for key in missing if not self.town.sent[key].answered]
+        return len(missing)
+
+
+def plan_of(rate: float, seconds: float, start: int = 0) -> list[tuple[float, int, int]]:
+    """`rate` messages a second, each chat writing every ten seconds."""
+    chats = round(rate * EVERY)
+    return [(number / rate, number % chats, start + number // chats) for number in range(round(rate * seconds))]
+
+
+def p(values: Sequence[float], share: float) -> float:
+    """A percentile in milliseconds."""
+    return float(np.percentile(values, share)) * 1e3 if values else float("nan")
+
+
+async def stage(sender: Sender, rate: float, seconds: float, turn: int, name: str) -> dict[str, Cell]:
+    """One load for so long, as a row."""
+    town = sender.town
+    town.settle(round(rate * EVERY))
+    mine, theirs = resource.getrusage(resource.RUSAGE_SELF), _cpu(sender.server)
+    began = time.perf_counter()
+    keys = await sender.send(plan_of(rate, seconds, turn))
+    missing = await sender.answered(keys)
+    took, now = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
+    sent = [town.sent[key] for key in keys]
+    good = [each for each in sent if each.answered]
+    row: dict[str, Cell] = {
+        "load": name,
+        "messages": len(sent),
+        "messages a second": rate,
+        "errors": sum(each.status != 200 for each in sent) + missing,
+        "ack p50, ms": p([each.ack for each in sent], 50),
+        "ack p99, ms": p([each.ack for each in sent], 99),
+    }
+    for platform in ("telegram", "slack"):
+        overhead = [each.answered - SECONDS for each in good if each.platform == platform]
+        row |= {f"{platform} overhead p50, ms": p(overhead, 50), f"{platform} p99, ms": p(overhead, 99)}
+    overhead = [each.answered - SECONDS for each in good]
+    spent = now.ru_utime + now.ru_stime - mine.ru_utime - mine.ru_stime
+    return row | {
+        "overhead p99, ms": p(overhead, 99),
+        "cores of the server": (_cpu(sender.server) - theirs) / took,
+        "cores of the sender": spent / took,
+        "sender late p99, ms": p([each.late for each in sent], 99),
+    }
+
+
+def _cpu(server: Server) -> float:
+    times = server.used.cpu_times()
+    return float(times.user + times.system)
+
+
+async def world(stack: AsyncExitStack, home: Path, **chosen: object) -> Sender:
+    """Platforms, people, the process and a sender. chosen: settings."""
+    telegram = await stack.enter_async_context(TelegramEmulator())
+    slack = await stack.enter_async_context(SlackEmulator())
+    town = Town(telegram, slack)
+    port = free_port()
+    given: Any = {"seconds": SECONDS, "models": True, **chosen}
+    serving = served(home, port, telegram, slack, **given)
+    server = await asyncio.to_thread(serving.__enter__)
+    stack.push_async_callback(asyncio.to_thread, serving.__exit__, None, None, None)
+    slack.events_url = f"http://127.0.0.1:{port}{SLACK_PATH}"
+    town.watch()
+    connector = aiohttp.TCPConnector(limit=0)
+    session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=30))
+    return Sender(town, server, await stack.enter_async_context(session))
+
+
+async def eleven(seconds: float, rates: Sequence[float], **chosen: object) -> list[dict[str, Cell]]:
+    """200 chats x 20 turns (20 messages a second for `seconds`), then ever more until something fails."""
+    rows = []
+    with tempfile.TemporaryDirectory() as home:
+        async with AsyncExitStack() as stack:
+            sender = await world(stack, Path(home), **chosen)
+            await stage(sender, 5, 4, 9_000, "warm")
+            rows.append(await stage(sender, 20, EVERY, 0, "200 people's first message"))
+            rows.append(await stage(sender, 20, seconds, 1, "200 chats, each every 10 s"))
+            for number, rate in enumerate(rates):
+                await stage(sender, 10, rate, 1_000 * (number + 1), "everybody's first message, slower")
+                rows.append(await stage(sender, rate, 20, 1_000 * (number + 1) + 100, f"{rate * EVERY:.0f} chats"))
+                if int(rows[-1]["errors"]):
+                    break
+    return rows
+
+
+def run(quick: bool) -> Report:
+    """quick: 3 seconds of each load."""
+    rows = asyncio.run(eleven(3 if quick else 200, () if quick else (30, 40, 50, 60, 80)))
+    cores = psutil.cpu_count()
+    return Report(
+        "load",
+        f"What do many chats at once cost, on {cores} cores that also run the sender and both emulated platforms?",
+        rows,
+        (f"The stub says twenty words in {SECONDS} s.",),
+    )
