@@ -126,7 +126,8 @@ def _cut_code(block: str) -> tuple[str, str]:
     fence = _FENCE.match(block)
     if not fence:  # indented: what is left is indented too
         end = _code_end(block, MOST_UNITS)
-        return block[:end], block[end:]
+        rest = block[end:]
+        return block[:end], rest if not rest.strip() or block[end - 1] == "\n" else f"    {rest}"
     opening = fence[0] + "\n"
     body = block[len(opening) :]
     end = _code_end(body, MOST_UNITS)

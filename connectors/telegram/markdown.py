@@ -27,6 +27,8 @@ _SPECIAL = re.compile(
 _DEEP = re.compile(r"^[ \t]*(?:(?:[-+*]|\d{1,9}[.)])[ \t]+|>[ \t]*){9,}", re.MULTILINE)
 _BAR = re.compile(r"(?<!\\)\|")
 _RULE = re.compile(r"^([ \t>]*)([|:-][|:\- \t]*)$", re.MULTILINE)  # what makes the line above it a table's head
+_FENCE = re.compile(r"([ ]{0,3}(?:`{3,}(?!`)|~{3,}(?!~)))([^\n]*\S[^\n]*)")
+LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 
 
@@ -82,7 +84,7 @@ def settle(text: str) -> str:
         settled += _settle_prose(text, position, span.start, tables)
         code = text[span.start : span.end]
         # A line of a code span that begins like HTML would end it. Shown, its lines are one anyway.
-        settled.append(re.sub(r"\n[ \t>]*", " ", code) if span.kind == "Code" else code)
+        settled.append(re.sub(r"\n[ \t>]*", " ", code) if span.kind == "Code" else _settle_block(text, span))
         position = span.end
     return "".join(settled)
 
@@ -120,6 +122,17 @@ def _settle_piece(prose: str, *, in_table: bool) -> str:
 
     prose = _SPECIAL.sub(settled, prose)
     return _DEEP.sub(lambda run: re.sub(r"[-+*>.)]", r"\\\g<0>", run[0], count=1), prose)
+
+
+def _settle_block(text: str, span: Span) -> str:
+    """What stands after a fence is shown only if it names a language: anything else is made the first line of code."""
+    code = text[span.start : span.end]
+    fence = _FENCE.match(code)
+    if fence is None or LANGUAGE.fullmatch(fence[2].strip()):
+        return code
+    # The line goes on in the quote or the list that the fence stands in.
+    margin = re.sub(r"[^>\s]", " ", text[text.rfind("\n", 0, span.start) + 1 : span.start])
+    return f"{fence[1]}\n{margin}{fence[2].strip()}{code[fence.end() :]}"
 
 
 def _is_sound(table: str, columns: int) -> bool:

@@ -14,7 +14,7 @@ from telegram import InlineKeyboardButton, InlineKeyboardMarkup, MessageEntity
 from telegramify_markdown import RenderConfig
 
 from agent.events import Button, Outgoing
-from connectors.telegram.markdown import clean, settle
+from connectors.telegram.markdown import LANGUAGE, clean, settle
 
 MOST_UNITS = 4096
 MOST_ENTITIES = 100
@@ -24,7 +24,6 @@ _THUMBS = ("👍", "👎")
 _ROW = 3  # buttons
 _ROW_WIDTH = 36  # characters of labels that a telephone shows side by side
 _LINK = re.compile(r"https?://[^\s/]", re.IGNORECASE)
-_LANGUAGE = re.compile(r"[\w+#.-]{1,32}")
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters by category, but nothing to see
 
 
@@ -109,7 +108,7 @@ def _converted(markdown: str) -> tuple[str, list[MessageEntity]]:
     for entity in found:
         if entity.type == "custom_emoji" or (entity.type == "text_link" and not _LINK.match(entity.url or "")):
             continue  # an emoji of somebody's set; a link to a person or into the app
-        language = entity.language if _LANGUAGE.fullmatch(entity.language or "") else None
+        language = entity.language if LANGUAGE.fullmatch(entity.language or "") else None
         entities.append(MessageEntity(entity.type, entity.offset, entity.length, url=entity.url, language=language))
     return text, entities
 

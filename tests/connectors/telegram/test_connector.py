@@ -123,7 +123,12 @@ async def test_a_slow_preview_never_ends_up_on_top_of_the_answer(emulator, conne
     handle = await connector.open(place, "", "k")
     await asyncio.sleep(1.2)
     emulator.delay("editMessageText", 0.7)
+    under_way = asyncio.Event()
+    emulator.on_call(
+        lambda method, _, phase: under_way.set() if (method, phase) == ("editMessageText", "received") else None
+    )
     await connector.show(place, handle, "It is")
+    await under_way.wait()
     await connector.send(answer(place), "k", handle)
     await asyncio.sleep(0.8)
     assert emulator.seen(ann)[-1].text == "It is ready."

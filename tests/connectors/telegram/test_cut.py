@@ -151,9 +151,13 @@ def test_more_than_a_hundred_formats_make_a_second_part() -> None:
     assert sum(len(message.entities) for message in messages) == 160
 
 
-def test_emphasis_is_never_cut_open() -> None:
-    messages = shown(Outgoing(PLACE, "Start. " + "**bold words here** and plain words. " * 240))
-    assert not any("*" in message.text for message in messages)
+@pytest.mark.parametrize("mark", ["**", "_", "`", "~~"])
+def test_no_format_is_cut_open(mark: str) -> None:
+    formatted = f"{mark}{'words in a format ' * 12}here{mark}"
+    messages = shown(Outgoing(PLACE, f"{formatted} and plain words " * 60))
+    assert len(messages) > 2
+    assert not any(mark in message.text for message in messages)
+    assert sum(len(message.entities) for message in messages) == 60
 
 
 @pytest.mark.parametrize(
