@@ -101,7 +101,7 @@ class TelegramConnector:
         if webhook_url and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", webhook_secret):
             raise SettingsError("A Telegram webhook needs a secret: 1 to 256 of A-Z, a-z, 0-9, _ and -.")
         for noisy, level in (("httpx", logging.WARNING), ("httpcore", logging.WARNING), ("telegram", logging.CRITICAL)):
-            # httpx logs URLs, which hold the token; the library logs whole updates that it cannot parse.
+            # httpx logs URLs, which hold the token; the library logs whole answers that it cannot parse.
             logging.getLogger(noisy).setLevel(level)
         # The library's own opt-in to the types of its next version: without it each RetryAfter comes with a warning.
         os.environ.setdefault("PTB_TIMEDELTA", "true")
