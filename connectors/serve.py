@@ -88,7 +88,8 @@ def make_delivery(settings: Settings, house: House, connectors: Mapping[str, Con
         return delivery.answered(reaction.place.platform, reaction.place.tenant, reaction.message)
 
     orders = Orders(house, access, rules, buttons, stop, stop_all, answered)
-    desk = Desk(house, connectors, access, Limiter(settings.messages_per_minute), rules, buttons, orders)
+    people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
+    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders)
     pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
     delivery = Delivery(engine, connectors, desk, desk.apology, pace)
     return delivery

@@ -140,6 +140,9 @@ class Settings(BaseSettings):
         (), description="Who holds an audience, person or channel, for example hr=slack:U0123ABCD."
     )
     messages_per_minute: int = Field(20, ge=1, le=10000, description="Messages of one person answered in a minute.")
+    channel_messages_per_minute: int = Field(
+        60, ge=1, le=10000, description="Messages answered in one channel or group in a minute."
+    )
     answers_at_once: int = Field(32, ge=1, le=1000, description="Answers made side by side in one process.")
     backlog: int = Field(1000, ge=1, le=1_000_000, description="Waiting messages from which more are refused.")
 

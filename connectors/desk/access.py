@@ -68,7 +68,7 @@ def own_audience(place: Place) -> str:
 
 
 class Limiter:
-    """At most `limit` messages of one account in a minute. In memory: a restart forgives."""
+    """At most `limit` messages of one account, or in one channel, in a minute. In memory: a restart forgives."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -76,7 +76,7 @@ class Limiter:
         self._told: dict[str, float] = {}
 
     def wait(self, account: str, now: float | None = None) -> tuple[float, bool]:
-        """Seconds until `account` may be answered again (0: now), and whether it has been told so in this minute."""
+        """Seconds until `account` may be answered again (0: now), and whether it was told so in this minute."""
         now = time.monotonic() if now is None else now
         if len(self._sent) > 10_000:  # accounts that are long quiet are dropped
             self._sent = {name: sent for name, sent in self._sent.items() if sent[-1] > now - 60}

@@ -36,7 +36,8 @@ class Desk:
     house: House
     connectors: Mapping[str, Connector]
     access: Access
-    limiter: Limiter
+    people: Limiter
+    channels: Limiter
     rules: ChannelRules
     buttons: Buttons
     orders: Orders
@@ -110,11 +111,14 @@ class Desk:
             return say(post.language, "not_allowed", account=short(post.account)) if is_asked else ""
         if stage.is_excess:
             return say(post.language, "busy")
-        seconds, told = self.limiter.wait(post.account)
-        if not seconds:
-            return None
-        many = say(post.language, "too_many", limit=self.limiter.limit, seconds=int(seconds) + 1)
-        return "" if told else many
+        busy = [(self.people, post.account, "too_many")]
+        if not post.direct:
+            busy.append((self.channels, f"{post.place.platform}:{post.place.channel}", "too_many_here"))
+        for limiter, who, text in busy:
+            seconds, told = limiter.wait(who)
+            if seconds:
+                return "" if told else say(post.language, text, limit=limiter.limit, seconds=int(seconds) + 1)
+        return None
 
     async def _stop_button(self, post: Post, stage: Stage) -> Button:
         make = self.buttons.make
