@@ -170,7 +170,7 @@ async def _listen(settings: Settings, connectors: Mapping[str, Connector], deliv
     app.router.add_get("/health", partial(_health, delivery, tuple(connectors)))
     for connector in connectors.values():
         app.router.add_routes(connector.routes(delivery.acceptor(connector.name)))
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, lingering_time=0.1)  # a refused giant does not hold up the end
     await runner.setup()
     host, _, port = settings.listen.partition(":")
     try:

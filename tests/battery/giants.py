@@ -24,7 +24,11 @@ TIMES = 20
 def giants() -> list[dict[str, Cell]]:
     """A row for each kind of giant, from the worst of its requests."""
     rows = []
-    with tempfile.TemporaryDirectory() as home, TelegramEmulator.threaded() as telegram, SlackEmulator.threaded() as slack:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        TelegramEmulator.threaded() as telegram,
+        SlackEmulator.threaded() as slack,
+    ):
         with served(Path(home), free_port(), telegram, slack) as server:
             doors = ((SLACK_PATH, signed), (TELEGRAM_PATH, lambda _: {SECRET_HEADER: SECRET}))
             for path, sign in doors:

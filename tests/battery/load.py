@@ -1,7 +1,7 @@
 """Battery 11 to 13: many chats at once on a stub generator, ten times too many, and one person who floods.
 
-`atelier serve` runs as a process of its own with the real encoder, heads and search; sender and emulated platforms share
-another one. Overhead is the time from sending a webhook to the arrival of the answer's last version at the platform,
+`atelier serve` runs as a process of its own with the real encoder, heads and search; sender and emulated platforms
+share another one. Overhead is the time from sending a webhook to the arrival of the answer's last version at the platform,
 less the time that the stub takes to say it.
 """
 
@@ -12,7 +12,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,6 @@ class Sent:
     status: int = 0
     ack: float = 0.0
     answered: float = 0.0
-    refused: float = 0.0
 
 
 @dataclass(slots=True)
@@ -58,6 +57,7 @@ class Town:
     slack: SlackEmulator
     chats: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)  # platform, and who and where
     sent: dict[str, Sent] = field(default_factory=dict)
+    refusals: dict[str, list[float]] = field(default_factory=dict)  # chat -> when it was told that there is too much
 
     def settle(self, count: int) -> None:
         """Make `count` private chats, half on each platform, that the bot may write to."""
@@ -77,6 +77,9 @@ class Town:
     def _saw(self, text: str, params: Mapping[str, Any], phase: str) -> None:
         if phase != "received":
             return
+        if _BUSY.search(text):
+            chat = str(params.get("chat_id") or params.get("channel"))
+            self.refusals.setdefault(chat, []).append(time.perf_counter())
         buttons = json.dumps(params.get("blocks"), ensure_ascii=False) + str(params.get("reply_markup"))
         found = _KEY.search(text)
         if found and any(sign in buttons for sign in _DONE) and found[0] in self.sent:
@@ -222,16 +225,98 @@ async def eleven(seconds: float, rates: Sequence[float], **chosen: object) -> li
             rows.append(await stage(sender, 20, EVERY, 0, "200 people's first message"))
             rows.append(await stage(sender, 20, seconds, 1, "200 chats, each every 10 s"))
             for number, rate in enumerate(rates):
-                await stage(sender, 10, rate, 1_000 * (number + 1), "everybody's first message, slower")
-                rows.append(await stage(sender, rate, 20, 1_000 * (number + 1) + 100, f"{rate * EVERY:.0f} chats"))
+                await first_words(sender, round(rate * EVERY))
+                rows.append(await stage(sender, rate, 20, 1_000 * (number + 1), f"{rate * EVERY:.0f} chats"))
                 if int(rows[-1]["errors"]):
                     break
     return rows
 
 
+async def first_words(sender: Sender, count: int) -> None:
+    """Those of `count` people who have not written yet do, ten a second: their first answer comes with a question."""
+    known = len(sender.town.chats)
+    sender.town.settle(count)
+    keys = await sender.send([(number / 10, known + number, 9_500) for number in range(count - known)])
+    await sender.answered(keys)
+
+
+async def twelve(seconds: float) -> list[dict[str, Cell]]:
+    """Ten times too many: 200 messages a second, which soon fill the queue."""
+    with tempfile.TemporaryDirectory() as home:
+        async with AsyncExitStack() as stack:
+            sender = await world(stack, Path(home), messages_per_minute=10_000, backlog=300)
+            town = sender.town
+            await first_words(sender, 200)
+            plan = [(number / 200, number % 200, number // 200) for number in range(round(200 * seconds))]
+            watching = asyncio.create_task(_deepest(sender))
+            keys = await sender.send(plan)
+            missing = await sender.answered(keys, PATIENCE)
+            watching.cancel()
+            deepest, _ = await asyncio.gather(watching, asyncio.sleep(0))
+            waits = [wait for chat in range(200) for wait in _refused(town, chat, keys)]
+            sent = [town.sent[key] for key in keys]
+    return [
+        {
+            "load": f"200 messages a second for {seconds:.0f} s, room for 300",
+            "messages": len(sent),
+            "messages a second": 200,
+            "errors": sum(each.status != 200 for each in sent),
+            "ack p50, ms": p([each.ack for each in sent], 50),
+            "ack p99, ms": p([each.ack for each in sent], 99),
+            "answered": len(sent) - missing,
+            "refused in words": len(waits),
+            "neither yet": missing - len(waits),
+            "refusal p50, ms": p(waits, 50),
+            "refusal p99, ms": p(waits, 99),
+            "most waiting": deepest,
+        }
+    ]
+
+
+async def _deepest(sender: Sender) -> int:
+    """The most events that were open at once, until cancelled."""
+    most = 0
+    with suppress(asyncio.CancelledError):
+        while True:
+            async with sender.session.get(f"http://127.0.0.1:{sender.server.port}/health") as page:
+                queue = (await page.json())["queue"]
+            most = max(most, queue.get("new", 0) + queue.get("claimed", 0))
+            await asyncio.sleep(0.25)
+    return most
+
+
+def _refused(town: Town, chat: int, keys: Sequence[str]) -> list[float]:
+    """Seconds until a chat's refusals came, each for the earliest message that got no answer."""
+    who = town.chats[chat][1]
+    told = town.refusals.get(str(who.get("id", who.get("channel"))), [])
+    own = [town.sent[key] for key in keys if key.startswith(f"q{chat}x")]
+    return [at - each.at for at, each in zip(told, (one for one in own if not one.answered), strict=False)]
+
+
+async def thirteen(seconds: float) -> list[dict[str, Cell]]:
+    """20 messages a second without and with one more person who sends 100 a second."""
+    with tempfile.TemporaryDirectory() as home:
+        async with AsyncExitStack() as stack:
+            sender = await world(stack, Path(home))
+            await first_words(sender, 201)
+            calm = await stage(sender, 20, seconds, 0, "20 a second")
+            flood = [(number / 100, 200, number) for number in range(round(100 * seconds))]
+            flooding = asyncio.create_task(sender.send(flood))
+            loud = await stage(sender, 20, seconds, 100, "20 a second, and one person sends 100")
+            await flooding
+            told = len(sender.town.refusals)
+    slower = float(loud["overhead p99, ms"]) / max(float(calm["overhead p99, ms"]), 1e-9)
+    whole = (float(loud["overhead p99, ms"]) + 1e3 * SECONDS) / (float(calm["overhead p99, ms"]) + 1e3 * SECONDS)
+    return [calm, loud | {"p99 over calm p99": slower, "with the answer's second": whole, "others refused": told}]
+
+
 def run(quick: bool) -> Report:
     """quick: 3 seconds of each load."""
     rows = asyncio.run(eleven(3 if quick else 200, () if quick else (30, 40, 50, 60, 80)))
+    if not quick:
+        rows += asyncio.run(twelve(10)) + asyncio.run(thirteen(10))
+    columns = dict.fromkeys(key for row in rows for key in row)
+    rows = [{column: row.get(column, "") for column in columns} for row in rows]
     cores = psutil.cpu_count()
     return Report(
         "load",

@@ -1,10 +1,10 @@
 """One way to use both platforms as people do, so that one test states what holds on both."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tests.emulators import slack, telegram
+from tests.emulators import slack, slack_world, telegram
 from tests.emulators.slack_person import Person as SlackPerson
 from tests.emulators.telegram import Person as TelegramPerson
 
@@ -169,19 +169,20 @@ class TelegramChat:
         return not self.emulator.pending()
 
 
-def _words(line: Any) -> str:
-    """All that can be read in a Slack message, its blocks if it has any."""
-    found: list[str] = []
+def _words(line: slack_world.Seen) -> str:
+    """All that can be read in a Slack message. A stream's words are its text, with blocks below; else blocks hold all."""
+    is_stream = not any(block["type"] == "markdown" for block in line.blocks)
+    said = [line.text] if is_stream else []
+    return "\n".join([*said, *_texts([block for block in line.blocks if "action" not in block["type"]])])
 
-    def look(value: Any) -> None:
-        if isinstance(value, dict):
-            if isinstance(value.get("text"), str) and value.get("type") in ("markdown", "plain_text", "mrkdwn"):
-                found.append(value["text"])
-            for each in value.values():
-                look(each)
-        elif isinstance(value, (list, tuple)):
-            for each in value:
-                look(each)
 
-    look([block for block in line.blocks if block["type"] not in ("actions", "context_actions")])
-    return "\n".join(found) if found else line.text
+def _texts(value: object) -> Iterator[str]:
+    """Every text in some blocks, in order."""
+    if isinstance(value, dict):
+        if isinstance(value.get("text"), str):
+            yield value["text"]
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _texts(each)
