@@ -8,135 +8,29 @@ import asyncio
 import hashlib
 import hmac
 import json
-import logging
 import random
-import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import aiohttp
-from aiolimiter import AsyncLimiter
-
-from agent.message import Prompt
-from connectors.settings import Settings
-from connectors.slack import calls
-from tests.battery.house import open_house
 from tests.battery.inside import (
     SECRET,
     SECRET_HEADER,
     SLACK_PATH,
     TELEGRAM_PATH,
-    Doors,
-    StubGenerator,
-    doors,
-    settings_for,
 )
 from tests.battery.mutations import encoded, mutated, swapped
-from tests.battery.process import free_port
+from tests.battery.town import Town, town
 from tests.benchmarks import Cell, Report
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.slack_delivery import signed
-from tests.emulators.slack_person import Person as SlackPerson
-from tests.emulators.telegram import TelegramEmulator
-from tests.emulators.telegram_people import Person as TelegramPerson
 
-PEOPLE = 100  # on each platform, in whose names the payloads are sent
 AT_ONCE = 8  # requests
 FEW = 200  # open events at which sending goes on
 EMPTY = 120.0  # seconds in which the queue must empty at the end
 JSON_TYPE = {"Content-Type": "application/json"}
 FORM_TYPE = {"Content-Type": "application/x-www-form-urlencoded"}
-
-
-def answer(prompt: Prompt) -> str:
-    return f"You wrote: {prompt.message[:80]}"
-
-
-@dataclass(slots=True)
-class Town:
-    """Both platforms, people on them, and the doors."""
-
-    telegram: TelegramEmulator
-    slack: SlackEmulator
-    doors: Doors
-    session: aiohttp.ClientSession
-    port: int
-    updates: list[dict[str, Any]] = field(default_factory=list)  # every update that Telegram has sent
-    failures: list[str] = field(default_factory=list)  # of any task, and of any log line with ERROR
-    anns: list[TelegramPerson] = field(default_factory=list)
-    bobs: list[SlackPerson] = field(default_factory=list)
-
-    async def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """The status; 0 when the server broke the connection."""
-        try:
-            url = f"http://127.0.0.1:{self.port}{path}"
-            async with self.session.post(url, data=body, headers=headers) as response:
-                await response.read()
-                return response.status
-        except aiohttp.ClientError:
-            return 0
-
-    def posts(self) -> int:
-        """Messages of Atelier's that people see on either platform."""
-        ours = sum(each.author == "bot" for ann in self.anns for each in self.telegram.seen(ann))
-        return ours + sum(each.author == "bot" for bob in self.bobs for each in self.slack.seen(bob.dm))
-
-
-class _Errors(logging.Handler):
-    """Keeps what the product itself logs as an error: a given-up event is one, and expected; a crash is another."""
-
-    def __init__(self, failures: list[str]) -> None:
-        super().__init__(logging.ERROR)
-        self.failures = failures
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if "is given up" not in record.getMessage():
-            self.failures.append(record.getMessage())
-
-
-@asynccontextmanager
-async def town(people: int = PEOPLE) -> AsyncIterator[Town]:
-    """All of it in this loop. The platforms' paces are taken away: with them 10,000 answers take most of an hour."""
-    async with AsyncExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        telegram = await stack.enter_async_context(TelegramEmulator())
-        slack = await stack.enter_async_context(SlackEmulator())
-        port = free_port()
-        settings = Settings(**settings_for(home, port, telegram, slack, messages_per_minute=10_000, backlog=100_000))
-        house = open_house(settings, lambda: StubGenerator(answer))
-        opened = await stack.enter_async_context(doors(settings, house))
-        pace: Any = opened.connectors["telegram"]
-        pace._pace._overall = AsyncLimiter(1e6, 1)
-        pace._pace._chat = lambda _: pace._pace._overall
-        before, calls.POST_PAUSE = calls.POST_PAUSE, 0.0
-        stack.callback(setattr, calls, "POST_PAUSE", before)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
-        made = Town(telegram, slack, opened, session, port)
-        errors = _Errors(made.failures)
-        logging.getLogger().addHandler(errors)
-        stack.callback(logging.getLogger().removeHandler, errors)
-        asyncio.get_running_loop().set_exception_handler(lambda _, about: made.failures.append(str(about["message"])))
-        inject = telegram._world.updates.inject
-
-        def recorded(update: Mapping[str, Any], chat_id: int = 0) -> int:
-            made.updates.append(dict(update))
-            return inject(update, chat_id)
-
-        telegram._world.updates.inject = recorded  # type: ignore[method-assign]
-        await telegram.until(lambda: telegram.calls("setWebhook"), 20)
-        slack.events_url = f"http://127.0.0.1:{port}{SLACK_PATH}"
-        for number in range(people):
-            made.anns.append(telegram.person(f"Ann {number}", language="de"))
-            made.bobs.append(slack.person(f"U{number}", f"Bob {number}"))
-            telegram._world.chats[made.anns[-1].id].bot = "member"
-            assert made.bobs[-1].dm
-        yield made
 
 
 async def slack_payloads(made: Town) -> list[tuple[str, Any]]:
@@ -196,7 +90,7 @@ def fresh_slack(dice: random.Random, made: Town, payload: Any, number: int) -> A
     """The same from somebody else, now: new ids, so that it is no copy of an event that was seen."""
     old, new = made.bobs[0], dice.choice(made.bobs)
     with made.slack.world.lock:
-        others = [ts for ts in made.slack.world.channels[old.dm].messages]
+        others = list(made.slack.world.channels[old.dm].messages)
     other: dict[Any, Any] = {old.id: new.id, old.dm: new.dm}
     texts = json.dumps(payload)
     for ts in others:
@@ -324,7 +218,7 @@ async def strangers(made: Town, platform: str) -> dict[str, Cell]:
         stamp, signature = "X-Slack-Request-Timestamp", "X-Slack-Signature"
         stale = [str(now + off) for off in (-86_400, -3_600, -310, 310, 3_600, 86_400)]
         odd = ["", "x", "-5", "1e9", f"{now}.0", "9" * 50, "१२३", "١٢٣", "²", f" {now} x", "\u200b", "0x10", "nan"]
-        tries: list[Mapping[str, str]] = [signed(body, each) for each in stale]
+        tries: list[dict[str, str]] = [signed(body, each) for each in stale]
         tries += [_signed_any(body, each) for each in odd]
         tries += [right | {signature: each} for each in ("", "v0=", "v0=" + "0" * 64, "é" * 64, "v0=" + "f" * 7_000)]
         tries += [signed(body, secret="wrong"), {}, {stamp: str(now)}, {signature: right[signature]}]
@@ -334,7 +228,7 @@ async def strangers(made: Town, platform: str) -> dict[str, Cell]:
     else:
         body = json.dumps({"update_id": 1}).encode()
         secrets = ["", "x", SECRET[:-1], SECRET + "x", SECRET.upper(), "sécrèt", "\u200b", "x" * 7_000, "é" * 64]
-        given: list[Mapping[str, str]] = [{SECRET_HEADER: each} for each in secrets]
+        given: list[dict[str, str]] = [{SECRET_HEADER: each} for each in secrets]
         requests = [(TELEGRAM_PATH, body, each | JSON_TYPE) for each in [*given, {}]]
     for each in requests:
         statuses[await made.post(*each)] += 1
@@ -405,8 +299,8 @@ def run(quick: bool) -> Report:
         "Does anything that reaches the doors from outside break, block or get past them?",
         [{column: row.get(column, "") for column in columns} for row in rows],
         (
-            "Server, queue and desk run as in `atelier serve`, over a real SQLite store, a stub generator and the "
-            "emulated platforms, whose paces are taken away.",
+            "Server, queue and desk run as in `atelier serve`, over a real SQLite store and a stub generator.",
+            "The emulated platforms' paces are taken away: with them 10,000 answers take most of an hour.",
             "Reached the core: an event was read and the desk handled it.",
         ),
     )

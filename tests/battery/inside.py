@@ -97,7 +97,7 @@ class Doors:
 @asynccontextmanager
 async def doors(settings: Settings, house: House) -> AsyncIterator[Doors]:
     """What `connectors.serve.serve` joins, without its signals."""
-    connectors = serve.make_connectors(settings, house)
+    connectors = serve.make_connectors(settings, house.store.engine)
     delivery = serve.make_delivery(settings, house, connectors)
     opened = Doors(connectors, delivery)
     handler = delivery._handler

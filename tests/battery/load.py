@@ -1,7 +1,7 @@
 """Battery 11 to 13: many chats at once on a stub generator, ten times too many, and one person who floods.
 
-`atelier serve` runs as a process of its own with the real encoder, heads and search; sender and emulated platforms
-share another one. Overhead is the time from sending a webhook to the arrival of the answer's last version at the platform,
+`atelier serve` is a process of its own with the real encoder, heads and search; sender and emulated platforms share
+another one. Overhead is the time from sending a webhook to the arrival of the answer's last version at the platform,
 less the time that the stub takes to say it.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]  # it ships none
 
 from tests.battery.inside import SECRET, SECRET_HEADER, SLACK_PATH, TELEGRAM_PATH
 from tests.battery.process import free_port

@@ -13,7 +13,7 @@ TEXTS = (
     "9" * 400, "slack/acme/x/y", "out:1", "true",
 )  # fmt: skip
 NUMBERS = (0, -1, 1, 2**31, 2**53, -(2**63), 2**64, 10**300, 0.5, -1e300, 5e-324)
-ODD = (None, True, False, [], {}, [[]], [None], {"": ""}, {"type": "message"}, [[[[[[]]]]]])
+ODD: tuple[Json, ...] = (None, True, False, [], {}, [[]], [None], {"": ""}, {"type": "message"}, [[[[[[]]]]]])
 
 
 def mutated(dice: random.Random, value: Json) -> Json:

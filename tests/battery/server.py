@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it ships none
 
 from agent.colleague import Colleague, Manner
 from agent.generation.generator import Limits
@@ -27,7 +27,7 @@ from agent.prompt import PERSONA
 from agent.understanding import Understander
 from connectors import compose
 from connectors.serve import serve
-from connectors.settings import Settings
+from connectors.settings import Settings, load_settings
 from tests.battery import house as stub
 from tests.battery.inside import StubGenerator, settings_for
 from tests.battery.process import clean_environment
@@ -102,7 +102,7 @@ def house_with_models(settings: Settings, generator: StubGenerator) -> compose.H
 
 
 def main() -> None:
-    settings, generator = Settings(), StubGenerator(answer, float(sys.argv[1]))
+    settings, generator = load_settings(None), StubGenerator(answer, float(sys.argv[1]))
 
     def house() -> compose.House:
         if "models" in sys.argv[2:]:
