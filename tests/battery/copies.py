@@ -43,7 +43,10 @@ def slack(events: int) -> dict[str, str | int | float]:
         emulator.events_url = "http://127.0.0.1:9/"  # nobody is there: the copies are ours to send
         scene = SlackScene(emulator, EchoWords(), people=max(1, events // 4), channels=0)
         emulator.courier.retry_delays = ()
-        settings |= scene.settings() | {"ATELIER_SLACK_APP_TOKEN": "", "ATELIER_SLACK_SIGNING_SECRET": emulator.signing_secret}
+        settings |= scene.settings() | {
+            "ATELIER_SLACK_APP_TOKEN": "",
+            "ATELIER_SLACK_SIGNING_SECRET": emulator.signing_secret,
+        }
         settings["ATELIER_BACKLOG"] = "10000"
         _write(scene, events)
         payloads = [json.dumps(made.payload).encode() for made in emulator.deliveries("events_api")]
@@ -141,5 +144,3 @@ def _judged(scene: Scene, seconds: float = 300.0) -> Verdict:
 
 def _cells(verdict: Verdict, began: float) -> dict[str, Any]:
     return {**verdict.cells(), "seconds": round(time.monotonic() - began, 1)}
-
-

@@ -14,7 +14,9 @@ from tests.battery.process import Bot
 from tests.battery.scenes import Scene, SlackScene, TelegramScene, Verdict
 
 AGAIN = 0.25  # the share of kills after which the next one strikes while the bot starts and recovers
-ONCE = frozenset({"getMe", "setMyCommands", "deleteWebhook", "auth.test", "apps.connections.open"})  # a start calls them
+ONCE = frozenset(
+    {"getMe", "setMyCommands", "deleteWebhook", "auth.test", "apps.connections.open"}
+)  # a start calls them
 BEHIND = 0.03  # seconds: a kill "after" an answer strikes within these, where the bot commits what it heard
 
 
@@ -107,7 +109,7 @@ def kill_often(
         ended.set()
         writer.join()
     bot.start()
-    _settle(scene, settle)
+    settle_down(scene, settle)
     bot.end()
     return Outcome(scene.judge(), places, time.monotonic() - began)
 
@@ -117,7 +119,7 @@ def _write(scene: Scene, ended: threading.Event, draw: random.Random) -> None:
         scene.write_one(draw)
 
 
-def _settle(scene: Scene, seconds: float) -> None:
+def settle_down(scene: Scene, seconds: float) -> None:
     """Wait until all is answered, and then a while for what must not come."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and scene.judge().lost:

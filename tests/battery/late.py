@@ -3,6 +3,8 @@
 import tempfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from tests.battery.kills import settings_of
@@ -21,12 +23,14 @@ SLACK_PREVIEWS = {"chat.appendStream": 5.0, "chat.update": 5.0}
 
 def run(quick: bool) -> Report:
     times = 3 if quick else 25
-    rows = [
-        telegram("sends", TELEGRAM, times),
-        telegram("previews", TELEGRAM_PREVIEWS, times),
-        slack("sends", SLACK, times),
-        slack("previews", SLACK_PREVIEWS, times),
+    checks = [
+        partial(telegram, "sends", TELEGRAM),
+        partial(telegram, "previews", TELEGRAM_PREVIEWS),
+        partial(slack, "sends", SLACK),
+        partial(slack, "previews", SLACK_PREVIEWS),
     ]
+    with ThreadPoolExecutor() as pool:
+        rows = list(pool.map(lambda check: check(times), checks))
     notes = (
         "late calls: those that took effect after the bot had given them up. A stub house behind the real serve().",
         "lost, of previews: a preview landed over the final answer, which stays cut.",
@@ -52,7 +56,9 @@ def slack(what: str, delays: Mapping[str, float], times: int) -> dict[str, str |
         return {"platform": "slack", "late": what} | _watch(scene, settings, len(delays) * times, folder)
 
 
-def _watch(scene: TelegramScene | SlackScene, settings: dict[str, str], ordered: int, folder: str) -> dict[str, int | float]:
+def _watch(
+    scene: TelegramScene | SlackScene, settings: dict[str, str], ordered: int, folder: str
+) -> dict[str, int | float]:
     """Three messages in each conversation."""
     with Stub(settings, Path(folder) / "log", lease=30.0) as bot:
         bot.start()

@@ -24,7 +24,9 @@ class Bot(Protocol):
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     """Ours, without proxies and without settings of somebody else's Atelier."""
     kept = {key: value for key, value in os.environ.items() if "proxy" not in key.lower() and key[:8] != "ATELIER_"}
-    return kept | {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"} | dict(settings)
+    return (
+        kept | {"HF_HUB_OFFLINE": "1", "OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"} | dict(settings)
+    )
 
 
 def free_port() -> int:

@@ -158,7 +158,15 @@ class Scene:
 class TelegramScene(Scene):
     """Private chats, and with `groups` a group and a topic where the bot is mentioned."""
 
-    methods = ("getMe", "setMyCommands", "deleteWebhook", "getUpdates", "sendMessage", "sendChatAction", "editMessageText")
+    methods = (
+        "getMe",
+        "setMyCommands",
+        "deleteWebhook",
+        "getUpdates",
+        "sendMessage",
+        "sendChatAction",
+        "editMessageText",
+    )
 
     def __init__(self, emulator: TelegramEmulator, words: Words, people: int = 6, *, groups: bool = True) -> None:
         super().__init__(words)
@@ -170,7 +178,9 @@ class TelegramScene(Scene):
             forum = emulator.group("Forum", self.people, topics=True)
             topics = [forum.topic("Plans"), forum.topic("Ideas")]
             self.conversations.append(Conversation("team", (self.people[0], team, None)))
-            self.conversations += [Conversation(f"topic{_letters(i)}", (self.people[i], forum, t)) for i, t in enumerate(topics)]
+            self.conversations += [
+                Conversation(f"topic{_letters(i)}", (self.people[i], forum, t)) for i, t in enumerate(topics)
+            ]
         emulator.on_call(self.hear)
 
     def settings(self) -> dict[str, str]:
@@ -321,4 +331,3 @@ class Verdict:
 def _letters(number: int) -> str:
     """A token's first half has only letters."""
     return "".join(chr(ord("a") + int(digit)) for digit in str(number))
-
