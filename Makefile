@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH_INDEX ?=
 EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 
-.PHONY: chat test check bench format clean
+.PHONY: chat test check bench battery format clean
 .DELETE_ON_ERROR:
 
 chat: $(VENV)/.ready
@@ -25,6 +25,9 @@ check: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.benchmarks $(NAMES)
+
+battery: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.battery $(NAMES)
 
 format: $(VENV)/.ready-dev
 	$(BIN)/ruff check --fix .
