@@ -6,8 +6,11 @@ import importlib
 from rich.console import Console
 
 from tests.battery import CHECKS
-from tests.benchmarks import Report
 from tests.benchmarks.__main__ import HERE, as_json, machine, print_report
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.benchmarks import Report
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from threading import Event, Thread
-from typing import cast
+from typing import cast, TYPE_CHECKING
 
 import numpy as np
 
@@ -20,9 +20,11 @@ from agent.prompt import PERSONA
 from agent.understanding import SHIPPED, Understander
 from connectors.compose import House, open_store
 from connectors.settings import Settings
-from retrieval.encoder import TransformerEncoder
 from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Vectors
+
+if TYPE_CHECKING:
+    from retrieval.encoder import TransformerEncoder
 
 TOKEN = re.compile(r"\b[a-z]+-\d+\b")
 LONG = 4_500  # characters: two messages on either platform
@@ -48,7 +50,7 @@ class HashEncoder:
 
 
 class Echo:
-    """Answers "Answer to TOKEN. … End of TOKEN.", by the token's number slowly, in one piece, or otherwise; some at length."""
+    """Says "Answer to TOKEN. … End of TOKEN.": by its number slowly, in one piece or otherwise; some at length."""
 
     name = "echo"
 

@@ -69,7 +69,7 @@ class Outcome:
 def kill_often(
     scene: TelegramScene | SlackScene, bot: Bot, kills: int, *, patience: float, seed: int = 1, settle: float = 180.0
 ) -> Outcome:
-    """patience: seconds until a point that does not come is given up for a kill at once. settle: seconds to finish in."""
+    """patience: seconds until a point that does not come is given up for a kill. settle: seconds to finish in."""
     draw, places, began = random.Random(seed), Counter[str](), time.monotonic()
     phases = ["received", "applied", "answered", "after"]
     phases += ["dropped"] if isinstance(scene, SlackScene) else []

@@ -1,4 +1,4 @@
-"""Battery 1-2 with `atelier serve` itself: the real encoder, search, and the extractive generator; 40 kills a platform."""
+"""Battery 1-2 with `atelier serve` itself: real encoder, search, extractive generator; 40 kills a platform."""
 
 import shutil
 import subprocess

@@ -17,7 +17,7 @@ from tests.emulators.telegram import TelegramEmulator
 # Seconds until a call lands: more than the bot waits for it (a preview 3 or 5, a send 10 or 15), less than its grace.
 TELEGRAM = {"sendMessage": 17.0, "editMessageText": 17.0}
 TELEGRAM_PREVIEWS = {"editMessageText": 8.0}
-SLACK = {method: 12.0 for method in ("chat.postMessage", "chat.startStream", "chat.stopStream", "chat.update")}
+SLACK = dict.fromkeys(("chat.postMessage", "chat.startStream", "chat.stopStream", "chat.update"), 12.0)
 SLACK_PREVIEWS = {"chat.appendStream": 5.0, "chat.update": 5.0}
 
 

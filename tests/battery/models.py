@@ -34,9 +34,11 @@ def run(quick: bool) -> Report:
     people = 4 if quick else 15
     rows = [_ask(way, people) for way in WAYS]
     notes = (
-        f"The remote generator over an OpenAI-like server, deadline {DEADLINE:g} s, the echo to fall back on; {people} people "
-        "on Telegram write at once, {2 if quick else 6} times. by deadline: answers whose last edit came within the deadline and 2 s of the "
-        "placeholder.",
+        (
+            f"The remote generator over an OpenAI-like server, deadline {DEADLINE:g} s, the echo to fall back on; {people} people "
+            "on Telegram write at once, {2 if quick else 6} times. by deadline: answers whose last edit came within the deadline and 2 s of the "
+            "placeholder."
+        ),
     )
     return Report("battery models", "Does a model in trouble cost anybody the answer?", rows, notes)
 
@@ -81,9 +83,8 @@ def _seconds(emulator: TelegramEmulator) -> list[float]:
             call.method == "editMessageText"
             and re.search(r"End of [a-z]+-\d+\.", text)
             and call.params.get("reply_markup")
-        ):
-            if "👍" in str(call.params["reply_markup"]):
-                took.append(call.at - max(at for at in opened[chat] if at < call.at))
+        ) and "👍" in str(call.params["reply_markup"]):
+            took.append(call.at - max(at for at in opened[chat] if at < call.at))
     return took
 
 

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -223,7 +223,7 @@ class SlackScene(Scene):
         self._note_arrivals()
 
     def _note_arrivals(self) -> None:
-        """In which order the bot took events: Slack repeats one that a killed bot left, but does not wait with the next."""
+        """In which order the bot took events: Slack repeats one, and does not wait with the next."""
         courier = self.emulator.courier
         by_socket = courier._by_socket
 
@@ -316,7 +316,7 @@ class Verdict:
         self.twice += [text[:40] for text, count in others.items() if count > 1]
         self.other += others.total()
         order = {token: number for number, token in enumerate(tokens)}
-        for before, after in zip(begun, begun[1:], strict=False):
+        for before, after in pairwise(begun):
             if order[after] < order[before]:
                 as_delivered = before in arrived and after in arrived and arrived[before] < arrived[after]
                 (self.overtaken if as_delivered else self.misplaced).append(after)

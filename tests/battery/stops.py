@@ -20,15 +20,22 @@ def run(quick: bool) -> Report:
     with tempfile.TemporaryDirectory() as folder, TelegramEmulator.threaded() as emulator:
         row = asyncio.run(_stop_all(emulator, Path(folder), people, rounds))
     notes = (
-        f"On Telegram, {people} people, {rounds} times each: a model that never goes on, a press on Stop, the next message. "
-        "Slots, open model streams and tasks are counted after the last one; memory is the growth of the process's peak since the first round.",
+        (
+            f"On Telegram, {people} people, {rounds} times each: a model that never goes on, a press on Stop, the next message. "
+            "Slots, open model streams and tasks are counted after the last one; memory is the growth of the process's peak since the first round."
+        ),
     )
     return Report("battery stops", "What is left of answers that were stopped?", [row], notes)
 
 
 async def _stop_all(emulator: TelegramEmulator, home: Path, people: int, rounds: int) -> dict[str, str | int | float]:
     api = emulator.base_url.removesuffix("/bot")
-    chosen = {"telegram_token": emulator.token, "telegram_api": api, "messages_per_minute": 10000, "answers_at_once": 64}
+    chosen = {
+        "telegram_token": emulator.token,
+        "telegram_api": api,
+        "messages_per_minute": 10000,
+        "answers_at_once": 64,
+    }
     settings = Settings(home=home, **chosen)
     model = Silence()
     house = open_house(settings, lambda: model)
@@ -71,7 +78,9 @@ def _peak() -> int:
 
 
 def _stoppable(emulator: TelegramEmulator, person: Person) -> list[object]:
-    return [each for each in emulator.seen(person) if each.text == "One moment." and len(sum(each.buttons, ())) == 1]
+    return [
+        each for each in emulator.seen(person) if each.text in {"…", "One moment."} and len(sum(each.buttons, ())) == 1
+    ]
 
 
 def _stopped(emulator: TelegramEmulator, person: Person) -> int:

@@ -1,8 +1,8 @@
 """`atelier serve` over the stub house, started by fork: the libraries are loaded once, a restart takes milliseconds.
 
 Every line on the standard input starts one more process, whose id is printed. Everything but the house is what
-`atelier serve` runs. ATELIER_BATTERY_LEASE: seconds of a claim, shorter than the product's, so that what a killed process
-left is taken up soon, and killed again.
+`atelier serve` runs. ATELIER_BATTERY_LEASE: seconds of a claim, shorter than the product's, so that what a killed
+process left is taken up soon, and killed again.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from functools import partial
 
 import connectors.serve
@@ -41,16 +42,14 @@ def main() -> None:
             os.dup2(null, 1)
             try:
                 _serve(lease)
-            except BaseException:  # noqa: BLE001 - the child must not go on as the parent
-                logging.exception("The bot ended.")
+            except BaseException:
+                logging.getLogger("stub").exception("The bot ended.")
                 os._exit(1)
             os._exit(0)
         os.write(1, f"{child}\n".encode())
     if child:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 if __name__ == "__main__":

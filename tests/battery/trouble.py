@@ -24,9 +24,11 @@ def run(quick: bool) -> Report:
     with ThreadPoolExecutor() as pool:
         rows = list(pool.map(lambda check: check(seconds), checks))
     notes = (
-        f"Telegram 429: every call is refused for {seconds} s with what is left of them. Slack 429: calls of "
-        f"{', '.join(SLACK_METHODS)} are refused with Retry-After {PAUSE} again and again for {seconds} s. "
-        "5xx: every request, and on Slack the sockets are cut.",
+        (
+            f"Telegram 429: every call is refused for {seconds} s with what is left of them. Slack 429: calls of "
+            f"{', '.join(SLACK_METHODS)} are refused with Retry-After {PAUSE} again and again for {seconds} s. "
+            "5xx: every request, and on Slack the sockets are cut."
+        ),
         "refused: calls answered so. early: calls of the same method to the same chat before the pause asked for was over.",
     )
     return Report("battery trouble", "Is nothing lost while a platform refuses, and are its pauses kept?", rows, notes)

@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.battery.copies import wait_for_health
-from tests.battery.kills import settings_of
 from tests.battery.killing import Killer, settle_down
+from tests.battery.kills import settings_of
 from tests.battery.process import Stub
 from tests.battery.scenes import EchoWords, SlackScene
 from tests.benchmarks import Report
@@ -53,7 +53,7 @@ def _run(scene: SlackScene, bots: list[Stub], addresses: list[str], kills: int) 
         asyncio.run(wait_for_health(f"http://{address}/health"))
     balancer = Balancer(scene, addresses)
     threads = [threading.Thread(target=_write, args=(scene, ended), daemon=True)]
-    threads += [threading.Thread(target=balancer.work, args=(ended,), daemon=True) for _ in range(4)]
+    threads += [threading.Thread(target=balancer.work, args=(ended,), daemon=True) for _ in range(1)]  # in order
     killers = [Killer(bot) for bot in bots]
     for killer in killers:
         scene.emulator.on_call(killer.hear)
