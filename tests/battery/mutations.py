@@ -2,6 +2,7 @@
 
 import json
 import random
+from copy import deepcopy
 from typing import Any
 
 Json = Any  # a JSON value, whose shape is what is broken here
@@ -23,6 +24,7 @@ def mutated(dice: random.Random, value: Json) -> Json:
         holder, key = _somewhere(dice, copy)
         if holder is not None:
             _break(dice, holder, key)
+            copy = json.loads(json.dumps(copy))  # nothing in it twice: the next wrong stands in one place
     return copy
 
 
@@ -58,7 +60,7 @@ def _break(dice: random.Random, holder: Json, key: Json) -> None:
     elif kind == 2:
         holder[key] = dice.choice(NUMBERS)
     elif kind == 3:
-        holder[key] = dice.choice(ODD)
+        holder[key] = deepcopy(dice.choice(ODD))
     elif kind == 4:  # a number as a text, a text as a number, and either in a list
         swapped = str(old) if isinstance(old, int | float) else len(old) if isinstance(old, str) else [old]
         holder[key] = dice.choice([swapped, [old], {"value": old}])
