@@ -2,12 +2,12 @@
 
 import argparse
 import importlib
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from tests.battery import CHECKS
 from tests.benchmarks.__main__ import HERE, as_json, machine, print_report
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.benchmarks import Report

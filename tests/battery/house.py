@@ -8,7 +8,7 @@ import re
 import zlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from threading import Event, Thread
-from typing import cast, TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 

@@ -21,8 +21,10 @@ def run(quick: bool) -> Report:
         row = asyncio.run(_stop_all(emulator, Path(folder), people, rounds))
     notes = (
         (
-            f"On Telegram, {people} people, {rounds} times each: a model that never goes on, a press on Stop, the next message. "
-            "Slots, open model streams and tasks are counted after the last one; memory is the growth of the process's peak since the first round."
+            f"On Telegram, {people} people, {rounds} times each: a model that never goes on, a press on Stop, the "
+            f"next message. "
+            "Slots, open model streams and tasks are counted after the last one; memory is the growth of the "
+            "process's peak since the first round."
         ),
     )
     return Report("battery stops", "What is left of answers that were stopped?", [row], notes)
@@ -84,6 +86,7 @@ def _stoppable(emulator: TelegramEmulator, person: Person) -> list[object]:
 
 
 def _stopped(emulator: TelegramEmulator, person: Person) -> int:
-    """Answers that were put up to the end of what was said. Not the question about consent, which has two buttons too."""
+    """Answers that were put up to the end of what was said. Not the question about consent, which has "
+    "two buttons too."""
     said = [each for each in emulator.seen(person) if each.author == "bot" and each.text.startswith("One moment.")]
     return sum(len(sum(each.buttons, ())) != 1 for each in said)

@@ -29,7 +29,8 @@ def run(quick: bool) -> Report:
             f"{', '.join(SLACK_METHODS)} are refused with Retry-After {PAUSE} again and again for {seconds} s. "
             "5xx: every request, and on Slack the sockets are cut."
         ),
-        "refused: calls answered so. early: calls of the same method to the same chat before the pause asked for was over.",
+        "refused: calls answered so. early: calls of the same method to the same chat before the pause asked "
+        "for was over.",
     )
     return Report("battery trouble", "Is nothing lost while a platform refuses, and are its pauses kept?", rows, notes)
 
