@@ -24,7 +24,7 @@ def scene_of(platform: str) -> AbstractContextManager[TelegramEmulator] | Abstra
 
 def run(quick: bool) -> Report:
     return run_both(lambda platform: _kill(platform, 12 if quick else 400), QUESTION, "kills", (
-        (f"A stub house (no torch, a toy encoder, an echo for a model) behind the real serve(), connectors, queue and store, "
+        (f"A stub house (no torch, a toy encoder, an echo for a model) behind the real serve(), queue and store, "
         f"started by fork; a claim's lease is {LEASE:g} s instead of 30, so that recovery too is killed often."),
     ))  # fmt: skip
 

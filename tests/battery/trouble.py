@@ -29,8 +29,7 @@ def run(quick: bool) -> Report:
             f"{', '.join(SLACK_METHODS)} are refused with Retry-After {PAUSE} again and again for {seconds} s. "
             "5xx: every request, and on Slack the sockets are cut."
         ),
-        "refused: calls answered so. early: calls of the same method to the same chat before the pause asked "
-        "for was over.",
+        "early: calls of one method in one chat (Slack: thread and message too) before the pause asked for was over.",
     )
     return Report("battery trouble", "Is nothing lost while a platform refuses, and are its pauses kept?", rows, notes)
 
@@ -69,8 +68,8 @@ def slack(status: int, seconds: int) -> dict[str, str | int | float]:
                 emulator.outage(seconds)
             cells = _finish(scene, bot, seconds)
         calls = [
-            (f"{call.method} {call.params.get('channel')} {call.params.get('thread_ts')} {call.params.get('ts')}", call.at,
-             PAUSE if call.error == "ratelimited" else None)
+            (f"{call.method} {call.params.get('channel')} {call.params.get('thread_ts')} {call.params.get('ts')}",
+             call.at, PAUSE if call.error == "ratelimited" else None)
             for call in emulator.calls()
         ]  # fmt: skip
         refused = sum(call.status == status for call in emulator.calls())
