@@ -29,13 +29,13 @@ def check_kills(scene: TelegramScene | SlackScene, home: Path, kills: int) -> No
 
 def test_killed_on_telegram_each_message_is_answered_once(home: Path) -> None:
     with TelegramEmulator.threaded() as emulator:
-        check_kills(TelegramScene(emulator, EchoWords(in_one=True), people=4, groups=False), home, 8)
+        check_kills(TelegramScene(emulator, EchoWords(in_one=True), people=4, groups=False), home, 4)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the killed bot's half-open connections
 def test_killed_on_slack_each_message_is_answered_once(home: Path) -> None:
     with SlackEmulator.threaded() as emulator:
-        check_kills(SlackScene(emulator, EchoWords(in_one=True), people=2, channels=2), home, 8)
+        check_kills(SlackScene(emulator, EchoWords(in_one=True), people=2, channels=2), home, 4)
 
 
 def test_four_copies_of_an_event_get_one_answer() -> None:
