@@ -47,5 +47,5 @@ $(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready
-	$(PIP) install -q $(EXTRA_INDEX) -c constraints.txt -e '.[$(FAISS),dev]'
+	$(PIP) install -q $(EXTRA_INDEX) -c constraints.txt -e '.[$(FAISS),dev,foreign]'
 	@touch $@
