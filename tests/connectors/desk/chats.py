@@ -86,7 +86,7 @@ class SlackChat:
         files: Sequence[Attachment] = (),
     ) -> None:
         text = f"<@{self.emulator.bot_user}> {text}" if called else text
-        ts = who.writes(text, to and to.channel, to and to.thread, files)
+        ts = who.writes(text, to.channel if to else None, to.thread if to else None, files)
         if to is not None:
             to.thread = to.thread or ts
 
@@ -149,7 +149,7 @@ class TelegramChat:
             who.writes(text, group, thread=thread)
 
     def orders(self, who: TelegramPerson, words: str, to: Room | None = None) -> None:
-        who.writes(f"/{words}", to and to.channel, thread=to and to.thread)
+        who.writes(f"/{words}", to.channel if to else None, thread=to.thread if to else None)
 
     def presses(self, who: TelegramPerson, shown: Shown, label: str) -> None:
         who.presses(shown.ref, label)
@@ -170,7 +170,7 @@ class TelegramChat:
 
 
 def _words(line: slack_world.Seen) -> str:
-    """All that can be read in a Slack message. A stream's words are its text, with blocks below; else blocks hold all."""
+    """All that can be read in a Slack message: of a stream its text and the blocks below, else the blocks."""
     is_stream = not any(block["type"] == "markdown" for block in line.blocks)
     said = [line.text] if is_stream else []
     return "\n".join([*said, *_texts([block for block in line.blocks if "action" not in block["type"]])])

@@ -71,7 +71,7 @@ class Doors:
     def furnish(home: Path, encoder: TransformerEncoder) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(compose, "TransformerEncoder", lambda *_, **__: encoder)
-            asyncio.run(open_house(Settings(home=home, tenant=TENANT), lambda _: None).close())
+            asyncio.run(open_house(Settings.model_validate({"home": home, "tenant": TENANT}), lambda _: None).close())
         return home
 
     async def open(self, generator: Generator | None = None, **settings: object) -> None:
@@ -86,7 +86,7 @@ class Doors:
             "telegram_token": telegram.token,
             "telegram_api": telegram.base_url.removesuffix("/bot"),
         }
-        chosen = Settings(home=self.home, tenant=TENANT, **given, **self._settings)
+        chosen = Settings.model_validate({"home": self.home, "tenant": TENANT, **given, **self._settings})
         self.house = await asyncio.to_thread(open_house, chosen, lambda _: None)
         self.connectors = make_connectors(chosen, self.house.store.engine)
         self.delivery = make_delivery(chosen, self.house, self.connectors)
