@@ -200,7 +200,7 @@ async def test_called_into_a_thread_it_has_read_it_and_answers_there_without_str
     assert "edited" in answer
     lines = [line.text for line in scripted.prompts[0].history.lines]
     assert lines == ["The fair is on the ninth of May.", "I book the train."]
-    await bob.writes("And I?", bob.team, thread)  # followed without a mention
+    await bob.writes(f"<@{BOT}> And what shall I pack?", bob.team, thread)
 
     async def both() -> bool:
         answers = await bob.seen(bob.team, thread)
