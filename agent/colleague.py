@@ -5,6 +5,7 @@ in a thread, so that one slow search delays nobody else.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from agent.generation.facilitate import contributes, latest, lists, running, ste
 from agent.generation.generator import Generator, Limits, Piece
 from agent.guard import StreamCleaner, check_message, clean
 from agent.memory import Memory, new_turn_id
-from agent.message import Decision, History, Line, Message, Move, Reply, Source, Turn, Understanding
+from agent.message import Decision, History, Intent, Line, Message, Move, Place, Reply, Source, Turn, Understanding
 from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
@@ -29,6 +30,8 @@ from retrieval.passage import Passage
 SEARCHING = frozenset({Move.ANSWER, Move.IDEATE})
 SESSION = 200  # lines back in which a session of thinking together is looked for
 SURE_FIND = 0.8  # the probability from which a rewritten question is taken to be what was meant
+MEANT = 0.6  # how sure it must be that words which do not name Atelier ask for something
+_TO_ANOTHER = re.compile(r"\s*(<@|@\w)")  # begins by naming somebody else
 ASKED_FOR = "You asked for it."
 STOPPED = "Stopped before the end."
 
@@ -101,8 +104,9 @@ class Colleague:
             reply = Reply(draft.text, draft.sources, draft.by or self._generator.name, notice)
             adapter = manner.adapter if not draft.by else None  # the fallback speaks without one
             understanding, decision = known.understanding, known.decision
+            history = History() if earlier else known.history  # what others wrote before is not ours to keep
             return Turn(
-                turn_id, manner.persona, known.history, message, understanding, decision, known.passages, reply, adapter
+                turn_id, manner.persona, history, message, understanding, decision, known.passages, reply, adapter
             )
 
         try:
@@ -121,6 +125,21 @@ class Colleague:
         done = turn(draft.notice)
         await asyncio.to_thread(self._memory.append, done)
         yield done
+
+    async def is_meant(self, text: str, place: Place) -> bool:
+        """Whether words in a conversation that Atelier follows, and that do not name it, are for it.
+
+        A question or a topic is, and what adds to a session of thinking together; talk between people is not.
+        """
+        return await asyncio.to_thread(self._is_meant, text, place)
+
+    def _is_meant(self, text: str, place: Place) -> bool:
+        if _TO_ANOTHER.match(text) or not text.strip():
+            return False
+        if running(self._memory.lines(place, SESSION)) is not None:
+            return contributes(text) or steers(text)
+        understanding = self._understander.understand(text)
+        return understanding.intent in (Intent.ASK, Intent.IDEATE) and understanding.confidence >= MEANT
 
     def _prepare(self, message: Message, text: str, wanted: Move | None, earlier: Sequence[Line]) -> Background:
         manner = self._manner

@@ -26,7 +26,8 @@ class Post:
 
     place: where an answer belongs. account: `platform:tenant:user`. id: the platform's id of the message in its
     channel. direct: nobody else reads here. called: Atelier is named, replied to or written to by name. text: without
-    Atelier's own name. language: what the platform says the person reads (`de`), or empty.
+    Atelier's own name. language: what the platform says the person reads (`de`), or empty. is_shared: people of other
+    companies read along.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Post:
     called: bool = False
     files: tuple[File, ...] = ()
     language: str = ""
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Command:
     argument: str = ""
     direct: bool = False
     language: str = ""
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

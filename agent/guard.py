@@ -8,7 +8,7 @@ markup spans. Cleaning a stream is the one implementation; `clean` runs it over 
 import re
 from collections.abc import Collection
 
-from agent.links import AllowedHosts, without_links
+from agent.links import AllowedHosts, undisguised, without_links
 from agent.secret_shapes import mask_secrets
 from agent.visible import VisibleText, visible
 from retrieval.errors import MessageRefused
@@ -110,7 +110,9 @@ class StreamCleaner:
     def _clean_unit(self, unit: str, *, code: bool) -> str:
         self._in_key = _KEY_BLOCK.search(unit) is not None
         for _ in range(_ROUNDS):
-            before, unit = unit, without_links(mask_secrets(visible(unit)), self._allowed, code=code)
+            before = unit
+            unit = unit if code else undisguised(unit)
+            unit = without_links(mask_secrets(visible(unit)), self._allowed, code=code)
             if unit == before:
                 return unit
         return re.sub(r"[\[\]<>()]", "", unit)

@@ -5,6 +5,7 @@ on the list; everything else that a chat client could make clickable or fetch lo
 dots of its host. Every rule deletes or breaks up what triggers it, so applying them until nothing changes terminates.
 """
 
+import html
 import re
 from collections.abc import Collection
 
@@ -59,6 +60,8 @@ _INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`]+\1(?!`)")
 _LOOPBACK = re.compile(
     r"(?:[^\s@]*@)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::\d+)?[).,;:!?\]*_]*", re.IGNORECASE
 )
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ESCAPE = re.compile(r"\\(?=[!-/:-@\[-`{-~])")
 _TRAILING = ").,;:!?]}*_~"
 
 
@@ -78,6 +81,22 @@ class AllowedHosts:
     def url(self, url: str) -> bool:
         found = _PLAIN_SCHEME.match(url)
         return found is not None and self.authority(re.split(r"[/?#\\]", url[found.end() :], maxsplit=1)[0])
+
+
+def undisguised(unit: str) -> str:
+    r"""One unit of Markdown with what a converter would turn into the characters of a link written as those.
+
+    `https:&#47;&#47;host` and `https://host\@other` are links only after the conversion (CommonMark 2.4 and 2.5).
+    """
+    if "&" in unit:
+        unit = _ENTITY.sub(_character, unit)
+    return _ESCAPE.sub("", unit) if "\\" in unit and "//" in unit else unit
+
+
+def _character(entity: re.Match[str]) -> str:
+    character = html.unescape(entity[0])
+    is_markup = len(character) != 1 or character in "<>&\"'`" or character.isspace()
+    return entity[0] if is_markup else character
 
 
 def without_links(unit: str, allowed: AllowedHosts, *, code: bool) -> str:

@@ -18,6 +18,7 @@ from retrieval.errors import AtelierError
 # ConnectorError (AtelierError)
 # ├── Throttled: not delivered, for certain; may be tried again after `seconds`
 # ├── Refused: not delivered, for certain; trying again will not help
+# ├── Gone: the opened message is not there any more; another has to be opened
 # └── Unsure: nobody knows (a timeout, a broken connection, a 5xx)
 
 
@@ -35,6 +36,10 @@ class Throttled(ConnectorError):
 
 class Refused(ConnectorError):
     """Not delivered, for certain, and never will be: the chat is gone, Atelier was removed or blocked, no right."""
+
+
+class Gone(ConnectorError):
+    """Not delivered, for certain: the opened message was deleted, so another has to be opened."""
 
 
 class Unsure(ConnectorError):

@@ -85,7 +85,7 @@ def make_delivery(settings: Settings, house: House, connectors: Mapping[str, Con
         return await delivery.stop_all(place.platform, place.tenant, place.channel)
 
     def answered(reaction: Reaction) -> str | None:
-        return delivery.answered(reaction.place.platform, reaction.place.tenant, reaction.message)
+        return delivery.answered(reaction.place, reaction.message)
 
     orders = Orders(house, access, rules, buttons, stop, stop_all, answered)
     people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
@@ -187,8 +187,8 @@ async def _health(delivery: Delivery, doors: tuple[str, ...], _request: web.Requ
     """For a watchdog: 200 while the queue works, with how much waits; 503 when it stands still or the store fails."""
     try:
         counts = await delivery.counts()
-    except AtelierError as error:
-        return web.json_response({"status": "store", "reason": str(error)}, status=503)
+    except AtelierError:  # why stands in the log: this page may be public
+        return web.json_response({"status": "store"}, status=503)
     still = time.monotonic() - delivery.last_look
     status = "ok" if still < STUCK else "stuck"
     body = {"status": status, "doors": doors, "queue": counts}

@@ -21,6 +21,9 @@ from connectors.connector import Received
 from connectors.delivery.tables import OPEN, inbox, outbox
 from retrieval.errors import StoreError
 
+UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
+MOST_WAITING = 50  # open events of one conversation: more of it are excess, and others need not suffer
+_ACCEPTING = 0xA7E11E14  # PostgreSQL's advisory lock, any number of our own
 KEPT = 14 * 86_400  # seconds that keys of what is done are remembered: no platform repeats an event for so long
 
 
@@ -47,7 +50,11 @@ class Claim:
 
     @property
     def key(self) -> str:
-        return sha256(f"{self.platform}/{self.tenant}/{self.id}".encode()).hexdigest()[:24]
+        return _digest(self.platform, self.tenant, self.event_key)[:24]
+
+    @property
+    def is_unprompted(self) -> bool:
+        return self.event_key.startswith(UNPROMPTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +69,26 @@ class Part:
 
 
 def accept(connection: Connection, platform: str, events: Sequence[Received], backlog: int) -> int:
-    """Take events in; how many were new. Beyond `backlog` open ones they are excess, in a lane of their own."""
+    """Take events in; how many were new. Beyond `backlog` open ones they are excess, in a lane of their own.
+
+    Keys are kept as digests: they name messages, and so people, long after both are forgotten.
+    """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    waiting = connection.execute(sa.select(sa.func.count()).select_from(inbox).where(OPEN)).scalar_one()
+    if connection.dialect.name == "postgresql":  # else a later id could be seen, and claimed, before an earlier one
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ACCEPTING)))
+    open_ones = sa.select(sa.func.count()).select_from(inbox).where(OPEN)
+    waiting = connection.execute(open_ones).scalar_one()
     now, added = time.time(), 0
     for event in events:
-        is_excess = waiting + added >= backlog
+        here = connection.execute(open_ones.where(inbox.c.conversation == event.conversation)).scalar_one()
+        is_excess = waiting + added >= backlog or here >= MOST_WAITING
+        prefix = UNPROMPTED if event.key.startswith(UNPROMPTED) else ""
+        key = prefix + _digest(platform, event.tenant, event.key)
         row = {
             "platform": platform,
             "tenant": event.tenant,
-            "key": event.key,
-            "conversation": f"excess:{platform}:{event.tenant}:{event.key}" if is_excess else event.conversation,
+            "key": key,
+            "conversation": f"excess:{key}" if is_excess else event.conversation,
             "payload": event.payload,
             "received": now,
             "state": "new",
@@ -193,7 +209,9 @@ def part_opened(connection: Connection, claim: Claim, part: Part, handle: str) -
 def sent(connection: Connection, claim: Claim, part: Part, message: str) -> None:
     """Shown. Its text is not needed here any more. Raises LeaseLost."""
     _change(connection, claim)
-    values = {"state": "sent", "message": message, "body": ""}
+    place = part.body.place
+    shown = _digest(place.platform, place.tenant, f"{place.channel}/{message}")
+    values = {"state": "sent", "message": shown, "body": ""}
     connection.execute(outbox.update().where(outbox.c.key == part.key).values(values))
 
 
@@ -205,7 +223,11 @@ def undeliverable(connection: Connection, claim: Claim, part: Part) -> None:
 
 def finish(connection: Connection, claim: Claim, *, error: str = "") -> None:
     """Over: answered, or with an `error` given up. Raises LeaseLost."""
-    _change(connection, claim, state="dead" if error else "done", payload="", error=error)
+    state = "dead" if error else "done"
+    _change(connection, claim, state=state, payload="", conversation="", handle="", error=error)
+    left = outbox.update().where(outbox.c.inbox == claim.id, outbox.c.state.in_(("ready", "sending")))
+    connection.execute(left.values(state="dead", body=""))
+    connection.execute(outbox.update().where(outbox.c.inbox == claim.id).values(handle=""))
 
 
 def put_back(connection: Connection, claim: Claim, seconds: float, error: str, *, failed: bool) -> None:
@@ -226,11 +248,11 @@ def running(connection: Connection, prefix: str) -> list[int]:
     return list(connection.execute(sa.select(inbox.c.id).where(inbox.c.state == "claimed", here)).scalars())
 
 
-def event_of(connection: Connection, platform: str, tenant: str, message: str) -> str | None:
-    """The key of the event that the platform's message `message` answers."""
+def event_of(connection: Connection, place: Place, message: str) -> str | None:
+    """The key of the event that the platform's message `message` in the channel of `place` answers."""
+    shown = _digest(place.platform, place.tenant, f"{place.channel}/{message}")
     joined = sa.select(inbox.c.key).join(outbox, outbox.c.inbox == inbox.c.id)
-    ours = (inbox.c.platform == platform) & (inbox.c.tenant == tenant) & (outbox.c.message == message)
-    return connection.execute(joined.where(ours).limit(1)).scalar()
+    return connection.execute(joined.where(outbox.c.message == shown).limit(1)).scalar()
 
 
 def prune(connection: Connection) -> int:
@@ -264,3 +286,7 @@ def _change(connection: Connection, claim: Claim, **values: object) -> None:
     ours = inbox.update().where(inbox.c.id == claim.id, inbox.c.fence == claim.fence, inbox.c.state == "claimed")
     if not connection.execute(ours.values(values or {"fence": claim.fence})).rowcount:
         raise LeaseLost("Another worker goes on with this event.")
+
+
+def _digest(platform: str, tenant: str, key: str) -> str:
+    return sha256(f"{platform}/{tenant}/{key}".encode()).hexdigest()[:40]

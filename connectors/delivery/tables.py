@@ -13,7 +13,7 @@ inbox = Table(
     Column("id", _ID, primary_key=True),
     Column("platform", String(20), nullable=False),
     Column("tenant", Text, nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", String(64), nullable=False),  # a digest
     Column("conversation", Text, nullable=False),
     Column("payload", Text, nullable=False),
     Column("received", Float, nullable=False),
@@ -42,6 +42,7 @@ outbox = Table(
     Column("state", String(8), nullable=False),  # ready, sending, sent, dead
     Column("since", Float, nullable=False),  # when it was marked `sending`
     Column("handle", Text, nullable=False),
-    Column("message", Text, nullable=False),  # the platform's id once sent
+    Column("message", String(64), nullable=False),  # a digest of the platform's id, once sent
     Index("ix_outbox_inbox_part", "inbox", "part"),
+    Index("ix_outbox_message", "message"),
 )

@@ -5,13 +5,14 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from sqlalchemy import Engine
 
 from agent.events import Button, Event, Outgoing
-from connectors.connector import Accept, Connector, Received, Refused, Throttled, Unsure
+from agent.message import Place
+from connectors.connector import Accept, Connector, Gone, Received, Refused, Throttled, Unsure
 from connectors.delivery import queue
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.writer import Writer
@@ -20,7 +21,7 @@ from retrieval.errors import AtelierError
 
 log = logging.getLogger(__name__)
 
-UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
+OLDEST = 3600.0  # seconds after which an event is given up that the platform will not let us answer
 WORST_PAUSE = 60.0  # seconds between tries while a platform is down
 EXCESS_SLOTS = 8  # refusals written side by side
 WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
@@ -58,6 +59,7 @@ class Stage:
         self.is_making = not claim.is_excess  # holds a slot
         self.stopped = asyncio.Event()
         self.handle = claim.handle
+        self.is_ours = True  # until the lease is lost, or may be
         self._claim = claim
         self._connector = connector
         self._write = write
@@ -70,8 +72,8 @@ class Stage:
             await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
 
     async def show(self, event: Event, text: str) -> None:
-        """Preview the answer so far."""
-        if self.handle:
+        """Preview the answer so far. Not once another worker may have put its final text there."""
+        if self.handle and self.is_ours:
             await self._connector.show(event.place, self.handle, text)
 
 
@@ -118,7 +120,7 @@ class Delivery:
     async def post(self, key: str, outgoing: Outgoing) -> None:
         """Say something unprompted, once for each `key`, after what is already under way in its place."""
         place = outgoing.place
-        event = Received(place.tenant, UNPROMPTED + key, place.key, queue.write_outgoing(outgoing))
+        event = Received(place.tenant, queue.UNPROMPTED + key, place.key, queue.write_outgoing(outgoing))
         await self.acceptor(place.platform)([event])
 
     async def stop(self, event: int) -> bool:
@@ -132,11 +134,11 @@ class Delivery:
         events = await self._write(partial(queue.running, prefix=f"{platform}/{tenant}/{channel}/"))
         return sum([await self.stop(event) for event in events])
 
-    def answered(self, platform: str, tenant: str, message: str) -> str | None:
+    def answered(self, place: Place, message: str) -> str | None:
         """The message (as `Stage.message` names it) whose answer the platform shows as `message`. Raises StoreError."""
         with reading(self._engine) as connection:
-            key = queue.event_of(connection, platform, tenant, message)
-        return key and f"{platform}/{tenant}/{key}"
+            key = queue.event_of(connection, place, message)
+        return key and f"{place.platform}/{place.tenant}/{key}"
 
     async def counts(self) -> dict[str, int]:
         return await asyncio.to_thread(self._count)
@@ -186,18 +188,25 @@ class Delivery:
                 self._start(claim)
 
     def _start(self, claim: Claim) -> None:
+        if claim.id in self._running:  # our own claim ran out (the machine slept): what it does is void
+            older, before = self._running[claim.id]
+            before.is_ours = False
+            older.cancel()
         stage = Stage(claim, self._connectors[claim.platform], self._write)
         task = asyncio.create_task(self._serve(claim, stage))
         self._running[claim.id] = task, stage
 
-        def ended(_: "asyncio.Task[None]") -> None:
-            self._running.pop(claim.id, None)
+        def ended(task: "asyncio.Task[None]") -> None:
+            if self._running.get(claim.id, (None,))[0] is task:
+                del self._running[claim.id]
             self._work.set()  # a slot is free, and perhaps the next event of the conversation
 
         task.add_done_callback(ended)
 
     async def _serve(self, claim: Claim, stage: Stage) -> None:
-        renewing = asyncio.create_task(self._renew(claim, stage))
+        this = asyncio.current_task()
+        assert this is not None
+        renewing = asyncio.create_task(self._renew(claim, stage, this))
         try:
             await self._deliver(claim, stage)
         except LeaseLost:
@@ -211,15 +220,20 @@ class Delivery:
         finally:
             renewing.cancel()
 
-    async def _renew(self, claim: Claim, stage: Stage) -> None:
+    async def _renew(self, claim: Claim, stage: Stage, serving: "asyncio.Task[None]") -> None:
         """Keeps the lease while the answer is made, and learns of a wish to stop from other processes."""
+        renewed = time.monotonic()
         while True:
             await asyncio.sleep(self._pace.lease / 6)
+            stage.is_ours = time.monotonic() < renewed + self._pace.lease
             try:
+                asked = time.monotonic()
                 if await self._write(partial(queue.renew, claim=claim, lease=self._pace.lease)):
                     stage.stopped.set()
+                renewed, stage.is_ours = asked, True
             except LeaseLost:
-                self._running[claim.id][0].cancel()
+                stage.is_ours = False
+                serving.cancel()
                 return
             except AtelierError as error:
                 log.warning("A lease could not be renewed: %s", error)
@@ -238,7 +252,7 @@ class Delivery:
         connector = self._connectors[claim.platform]
         if claim.is_stopped:
             stage.stopped.set()
-        if claim.event_key.startswith(UNPROMPTED):
+        if claim.is_unprompted:
             return await self._put(claim, stage, [queue.read_outgoing(claim.payload)])
         event = _read(connector, claim.payload)
         return await self._put(claim, stage, await self._handler(event, stage)) if event is not None else []
@@ -258,13 +272,15 @@ class Delivery:
                 await self._write(partial(queue.part_opened, claim=claim, part=part, handle=handle))
             if not handle:
                 if part.state == "sending":
-                    await asyncio.sleep(max(0.0, part.since + connector.grace - time.time()))
-                    message = await connector.find(part.body.place, part.key)
+                    message = await self._arrived(connector, part)
                     if message is not None:
                         await self._write(partial(queue.sent, claim=claim, part=part, message=message))
                         return
                 await self._write(partial(queue.mark_sending, claim=claim, part=part))
             message = await connector.send(part.body, part.key, handle)
+        except Gone:  # somebody deleted the message that was opened: another is opened, and committed, first
+            await self._write(partial(queue.part_opened, claim=claim, part=part, handle=""))
+            await self._send(claim, replace(part, handle="", state="ready"))
         except Refused as error:
             log.warning("An answer on %s could not be delivered: %s", claim.platform, error)
             await self._write(partial(queue.undeliverable, claim=claim, part=part))
@@ -274,6 +290,16 @@ class Delivery:
         else:
             await self._write(partial(queue.sent, claim=claim, part=part, message=message))
 
+    async def _arrived(self, connector: Connector, part: Part) -> str | None:
+        """The message of a send with an unknown outcome, if it arrived."""
+        await asyncio.sleep(max(0.0, part.since + connector.grace - time.time()))
+        if part.body.audience == "one":  # nobody can look it up; a word in passing is better lost than said twice
+            return part.key
+        try:
+            return await connector.find(part.body.place, part.key)
+        except Refused:
+            return None  # it may have gone another way, to the person directly: rather twice than never
+
     async def _failed(self, claim: Claim, stage: Stage, error: Exception) -> None:
         """Try again later, or give up and say so."""
         kind = type(error).__name__
@@ -281,11 +307,11 @@ class Delivery:
             if isinstance(error, Throttled):
                 again = partial(queue.put_back, seconds=error.seconds, error=kind, failed=False)
                 await self._write(partial(again, claim=claim))
-            elif isinstance(error, Unsure):
+            elif isinstance(error, Unsure) and time.time() < claim.received + OLDEST:
                 pause = min(WORST_PAUSE, 2.0 ** min(claim.attempts, 6))
                 again = partial(queue.put_back, seconds=pause, error=kind, failed=True)
                 await self._write(partial(again, claim=claim))
-            elif isinstance(error, Refused):
+            elif isinstance(error, Refused | Unsure):
                 log.warning("An event on %s could not be answered: %s", claim.platform, error)
                 await self._write(partial(queue.finish, claim=claim, error=kind))
             elif claim.attempts + 1 < self._pace.attempts and not isinstance(error, Poison):

@@ -40,15 +40,17 @@ class Access:
     def is_allowed(self, account: str, place: Place) -> bool:
         return not self.allowed or bool(self.allowed & {short(account), f"{place.platform}:{place.channel}"})
 
-    def readers(self, account: str, place: Place, *, is_direct: bool) -> tuple[frozenset[str], frozenset[str]]:
+    def readers(
+        self, account: str, place: Place, *, is_direct: bool, is_shared: bool = False
+    ) -> tuple[frozenset[str], frozenset[str]]:
         """The audiences that the person holds, and those that everyone in the place may read.
 
-        Files sent in a conversation are for its channel alone. In a direct message the place has one reader. Whoever
-        comes from another workspace (a channel shared between companies) is not of the tenant.
+        Files sent in a conversation are for its channel alone. In a direct message the place has one reader. Where
+        other companies read along, only what is named for that channel is read; their people hold nothing else.
         """
         if account.split(":", 2)[1] != place.tenant:
             return frozenset({own_audience(place)}), frozenset({own_audience(place)})
-        held = {everyone(place.tenant), own_audience(place)}
+        held = {own_audience(place)} if is_shared else {own_audience(place), everyone(place.tenant)}
         here = f"{place.platform}:{place.channel}"
         person = held | {audience_of(place.tenant, name) for name, who in self.members if who == short(account)}
         channel = held | {audience_of(place.tenant, name) for name, who in self.members if who == here}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent.buttons import Buttons
-from agent.channels import ChannelRules, is_addressed
+from agent.channels import ChannelRules, Rule, is_addressed
 from agent.colleague import STOPPED
 from agent.events import Button, Command, Event, Joined, Opened, Outgoing, Post, Press, Reaction
 from agent.generation.generator import Piece
@@ -79,6 +79,11 @@ class Desk:
         addressed, _ = is_addressed(post, rule, followed)
         if not addressed:
             return ()
+        if not (post.text.strip() or post.files):
+            return [Outgoing(post.place, say(post.language, "called", p=prefix(post.place.platform)), to=post.account)]
+        is_overheard = not (post.direct or post.called or rule is Rule.ALWAYS or stage.handle)
+        if is_overheard and not await self.house.colleague.is_meant(post.text, post.place):
+            return ()
         return await self._answer(post, stage, None)
 
     async def _answer(self, post: Post, stage: Stage, wanted: Move | None) -> Sequence[Outgoing]:
@@ -89,7 +94,7 @@ class Desk:
             await stage.open(post, await self._stop_button(post, stage))
         if post.place.thread:
             await asyncio.to_thread(self.rules.follow, post.place)
-        person, readers = self.access.readers(post.account, post.place, is_direct=post.direct)
+        person, readers = self.access.readers(post.account, post.place, is_direct=post.direct, is_shared=post.is_shared)
         author = await asyncio.to_thread(self.memory.person, post.account, person)
         notes = await read_files(post, self.connectors[post.place.platform], self.house.knowledge, author.id)
         if notes and not post.text.strip():
@@ -109,8 +114,6 @@ class Desk:
         if not self.access.is_allowed(post.account, post.place):
             is_asked = post.direct or post.called
             return say(post.language, "not_allowed", account=short(post.account)) if is_asked else ""
-        if stage.is_excess:
-            return say(post.language, "busy")
         busy = [(self.people, post.account, "too_many")]
         if not post.direct:
             busy.append((self.channels, f"{post.place.platform}:{post.place.channel}", "too_many_here"))
@@ -118,7 +121,7 @@ class Desk:
             seconds, told = limiter.wait(who)
             if seconds:
                 return "" if told else say(post.language, text, limit=limiter.limit, seconds=int(seconds) + 1)
-        return None
+        return say(post.language, "busy") if stage.is_excess else None
 
     async def _stop_button(self, post: Post, stage: Stage) -> Button:
         make = self.buttons.make
@@ -145,16 +148,19 @@ class Desk:
     def _shown(self, post: Post, turn: Turn, notes: Sequence[str]) -> list[Outgoing]:
         """The answer with its buttons; after the first one in private, the question about consent."""
         reply = turn.reply
-        good, bad = (
-            self.buttons.make(kind, f"{turn.id} {post.language}", post.place, RATABLE, key=f"{kind}/{turn.id}")
-            for kind in ("good", "bad")
-        )
-        buttons = (Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason")))
+        buttons = self._thumbs(post, turn)
         notice = " ".join([*notes, reply.notice]).strip()
         shown = [Outgoing(post.place, reply.text or "…", reply.sources, notice, buttons=buttons, to=post.account)]
         if post.direct and self.memory.people.mark_consent_asked(turn.message.author.id):
             shown.append(self.orders.consent_question(post))
         return shown
+
+    def _thumbs(self, post: Post, turn: Turn) -> tuple[Button, ...]:
+        good, bad = (
+            self.buttons.make(kind, f"{turn.id} {post.language}", post.place, RATABLE, key=f"{kind}/{turn.id}")
+            for kind in ("good", "bad")
+        )
+        return Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason"))
 
     def _react(self, event: Reaction) -> Sequence[Outgoing]:
         """A reaction on an answer rates it."""
@@ -208,4 +214,5 @@ def _as_post(command: Command) -> Post:
         direct=command.direct,
         called=True,
         language=command.language,
+        is_shared=command.is_shared,
     )

@@ -2,10 +2,13 @@
 
 import asyncio
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from agent.events import File, Post
-from connectors.connector import Connector, Refused
+from agent.visible import visible
+from connectors.connector import Connector, Refused, Unsure
 from connectors.desk.access import own_audience
 from connectors.desk.texts import say
 from retrieval.errors import UnreadableFile
@@ -13,6 +16,7 @@ from retrieval.files import sha256_of
 from retrieval.knowledge import KnowledgeBase
 from retrieval.loading import load
 
+_READING = ThreadPoolExecutor(1, thread_name_prefix="files")  # one after the other: answers need the cores
 LARGEST = 20 * 1024 * 1024  # bytes; Telegram gives bots no more either
 
 
@@ -25,22 +29,33 @@ async def read_files(post: Post, connector: Connector, knowledge: KnowledgeBase,
 
 
 async def _read(file: File, post: Post, connector: Connector, knowledge: KnowledgeBase, person: str) -> str:
-    name = Path(file.name).name or "file"
+    name = visible(Path(file.name).name)[:200] or "file"
     if file.size > LARGEST:
-        reason = f"it has {file.size / 1e6:.0f} MB, and {LARGEST / 1e6:.0f} MB is the most."
-        return say(post.language, "file_unread", name=name, reason=reason)
+        reason = f"{name} has {file.size / 1e6:.0f} MB, and {LARGEST / 1e6:.0f} MB is the most."
+        return say(post.language, "file_unread", reason=reason)
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
-        path = Path(folder) / name
+        path = Path(folder) / f"file{Path(name).suffix[:16]}"  # the name is a person's choice, and may be no file's
         try:
             await connector.fetch(file, path)
-            await asyncio.to_thread(_keep, path, post, knowledge, person)
+            await asyncio.get_running_loop().run_in_executor(_READING, _keep, path, name, post, knowledge, person)
+        except Unsure:
+            reason = f"{name} could not be fetched. Please send it again."
+            return say(post.language, "file_unread", reason=reason)
         except (UnreadableFile, Refused) as error:
-            return say(post.language, "file_unread", name=name, reason=str(error).replace(f"{folder}/", ""))
+            return say(
+                post.language,
+                "file_unread",
+                name=name,
+                reason=str(error).replace(str(path), name).replace(path.name, name),
+            )
     return say(post.language, "file_read", name=name)
 
 
-def _keep(path: Path, post: Post, knowledge: KnowledgeBase, person: str) -> None:
+def _keep(path: Path, name: str, post: Post, knowledge: KnowledgeBase, person: str) -> None:
     place = post.place
     audience = own_audience(place)
-    source = f"chat/{audience.rpartition('-')[2]}/{path.name}"
-    knowledge.add(source, load(path), content_hash=sha256_of(path), audience=audience, author=person)
+    source = f"chat/{audience.rpartition('-')[2]}/{name[:200]}"
+    document = load(path)
+    if document.title == path.stem:
+        document = replace(document, title=Path(name).stem)
+    knowledge.add(source, document, content_hash=sha256_of(path), audience=audience, author=person)

@@ -8,6 +8,7 @@ from typing import Literal
 from agent.buttons import Buttons, Meaning
 from agent.channels import ChannelRules, Rule
 from agent.events import Button, Command, Outgoing, Post, Press, Reaction
+from agent.guard import clean
 from agent.memory import Memory
 from agent.message import Turn
 from agent.people import LinkRefused
@@ -98,6 +99,7 @@ class Orders:
             "link": self._link,
             "consent": self._consent_command,
             "rule": self._rule,
+            "feedback": self._feedback,
         }
 
     def _say(self, event: Command | Press | Post, name: str, /, **values: object) -> str:
@@ -117,7 +119,7 @@ class Orders:
             return self._say(command, "nothing_asked" if turn is None else "no_sources")
         texts = {passage.id: passage.text for passage in turn.passages}
         lines = (f"**[{each.number}] {each.label}**\n{texts.get(each.passage, '')}" for each in turn.reply.sources)
-        return "\n\n".join(lines)
+        return clean("\n\n".join(lines), allowed_links=self.house.store.settings.allowed_links)
 
     def _why(self, command: Command) -> str:
         turn = self._last(command)
@@ -134,12 +136,21 @@ class Orders:
             self.memory.clear(place)
         return self._say(command, "cleared" if len(conversations) < 2 or command.direct else "cleared_channel")
 
+    def _feedback(self, command: Command) -> str:
+        """Why the last answer was no good, where a platform has no form for it."""
+        turn = self._last(command)
+        if turn is None or not command.argument.strip():
+            return self._say(command, "nothing_asked" if turn is None else "feedback_usage")
+        self.memory.rate(turn.id, self.memory.person(command.account).id, -1, command.argument.strip()[:2000])
+        return self._say(command, "thanks_reason")
+
     def _forget(self, command: Command) -> str:
         if command.argument.strip().lower() != "yes":
             return self._say(command, "confirm_forget")
         store = self.house.store
         person = self.memory.person(command.account)
-        return "\n".join(forget(person, self.memory, store.shelf, store.settings.home).sentences)
+        report = forget(person, self.memory, store.shelf, store.settings.home)
+        return "\n".join(report.sentences) if command.direct else self._say(command, "forgotten")
 
     def _link(self, command: Command) -> str:
         if not command.direct:
@@ -183,12 +194,12 @@ class Orders:
 
     def _rated(self, press: Press, kind: str, turn: str, language: str) -> Sequence[Outgoing]:
         rating: Literal[1, -1] = 1 if kind == "good" else -1
-        name = "thanks_good" if rating > 0 else "thanks_bad"
+        name = "thanks_good" if rating > 0 else "thanks_reason" if press.text.strip() else "thanks_bad"
         try:
             self.memory.rate(turn, self.memory.person(press.account).id, rating, press.text.strip()[:2000])
         except StoreError:
             name = "forgotten_answer"
-        return [_said(press, say(language, name))]
+        return [_said(press, say(language, name, p=prefix(press.place.platform)))]
 
 
 def _said(event: Command | Press, text: str) -> Outgoing:

@@ -73,6 +73,7 @@ class SlackConnector:
         self._store = store
         self._workspaces = Workspaces(tenant, bot_token.strip(), store, tenants or {}, self._identify)
         self._sending = Sending(self._call)
+        self._reading = reading.Channels(self._call)
         self._shows: set[asyncio.Task[None]] = set()  # modals being opened, Home tabs being put up
 
     async def _identify(self, token: str) -> tuple[str, str]:
@@ -138,7 +139,9 @@ class SlackConnector:
             if (user := events.opened_home(body)) is not None:
                 self._beside(self._put_home(workspace, user))
                 return 200
-            event = receive.received(body, workspace)
+            channel = events.silent_channel(body)
+            is_shared = bool(channel) and await self._reading.is_shared(workspace, channel)
+            event = receive.received(body, workspace, is_shared=is_shared)
         except BROKEN as error:
             log.warning("A payload of Slack's could not be read (%s).", type(error).__name__)
             return 200
@@ -156,9 +159,9 @@ class SlackConnector:
 
     def _open_form(self, workspace: Workspace, body: dict[str, Any], button: dict[str, str]) -> None:
         """Beside the acknowledgement: a trigger lives for three seconds. What is accepted is the form, once sent."""
+        given = {"trigger_id": body["trigger_id"], "view": forms.view(body, button)}
 
         async def opened() -> None:
-            given = {"trigger_id": body["trigger_id"], "view": forms.view(body, button)}
             try:
                 await self._call(workspace.token, "views.open", given)
             except ConnectorError as error:

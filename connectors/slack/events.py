@@ -90,11 +90,18 @@ class _Reader:
         return Place("slack", self.tenant, channel, thread)
 
     def account(self, user: str, team: str = "") -> str:
-        """team: the user's own, where the payload names it. In shared channels strangers keep theirs."""
-        ours = {self.bot.get("team"), self.body.get("team_id"), self.body.get("context_team_id")}
-        ours |= {self.body.get("enterprise_id"), self.body.get("context_enterprise_id")}
-        is_stranger = bool(team) and bool(self.body.get("is_ext_shared_channel")) and team not in ours
-        return f"slack:{optional(team) if is_stranger else self.tenant}:{user}"
+        """team: the user's own. In shared channels strangers keep theirs, and whoever comes from nowhere is one."""
+        ours = {self.bot.get("team")}
+        if self.body.get("type") == "event_callback":  # these name the workspace that Atelier is installed in
+            ours |= {self.body.get("team_id"), self.body.get("context_team_id")}
+            ours |= {self.body.get("enterprise_id"), self.body.get("context_enterprise_id")}
+        is_stranger = self.is_shared and (not team or team not in ours)
+        return f"slack:{optional(team) or 'unknown' if is_stranger else self.tenant}:{user}"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another company reads along. Commands and presses do not say; who receives them has asked."""
+        return bool(self.body.get("is_ext_shared_channel") or self.bot.get("is_shared"))
 
     def _happened(self, event: Json) -> Event | None:
         kind, happened = event["type"], identity(self.body["event_id"])
@@ -146,6 +153,7 @@ class _Reader:
             direct,
             called,
             files,
+            is_shared=self.is_shared,
         )
 
     def _edited(self, now: Json, before: Json, happened: str, channel: str, *, direct: bool) -> Event | None:
@@ -179,10 +187,11 @@ class _Reader:
         return Command(
             identity(self.body["trigger_id"]),
             self.place(channel),
-            self.account(identity(self.body["user_id"])),
+            self.account(identity(self.body["user_id"]), optional(self.body.get("team_id"))),
             words[0].lower() if words else "help",
             words[1].strip() if len(words) > 1 else "",
             channel.startswith("D"),
+            is_shared=self.is_shared,
         )
 
     def _press(self) -> Press | None:
@@ -207,7 +216,7 @@ class _Reader:
         user = self.body["user"]
         channel = identity(channel)
         thread = optional(thread) or ("" if channel.startswith("D") else optional(message))
-        account = self.account(identity(user["id"]))
+        account = self.account(identity(user["id"]), optional(user.get("team_id")))
         return Press(identity(happened), self.place(channel, thread), account, button, plain(text), optional(message))
 
 
@@ -217,3 +226,10 @@ def opened_home(body: dict[str, Any]) -> str | None:
     if not isinstance(event, dict) or (event.get("type"), event.get("tab")) != ("app_home_opened", "home"):
         return None
     return identity(event["user"])
+
+
+def silent_channel(body: dict[str, Any]) -> str:
+    """The channel of a command or a press, which do not say who reads there; empty in private and for the rest."""
+    channel = body.get("channel")
+    found = body.get("channel_id") if "command" in body else channel.get("id") if isinstance(channel, dict) else None
+    return found if isinstance(found, str) and not found.startswith("D") else ""

@@ -15,7 +15,7 @@ _USE = (
 )
 _PRIVACY = (
     "Atelier runs in your own team's process. It shows you only what you and everyone else in the conversation may "
-    "read. */atelier help* says how to see, copy or delete what it keeps about you."
+    "read. */atelier forget* deletes what it keeps about you, and */atelier consent* says whether it may learn from it."
 )
 
 

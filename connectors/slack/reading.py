@@ -1,5 +1,6 @@
 """What stands in a place already, and the files in it."""
 
+import asyncio
 import json
 import time
 from collections import deque
@@ -13,7 +14,7 @@ import aiohttp
 
 from agent.events import File
 from agent.message import Line, Place
-from connectors.connector import Refused, Unsure
+from connectors.connector import ConnectorError, Refused, Unsure
 from connectors.slack.calls import Calls
 from connectors.slack.events import KEPT_SUBTYPES
 from connectors.slack.text import BREAK, plain
@@ -24,6 +25,8 @@ LOOK_BACK = 7 * 86_400  # seconds in which a message of ours is looked for
 MOST_LINES = 2_000
 MOST_BYTES = 20 * 1024 * 1024
 FETCH_SECONDS = 60.0
+ASKING = 1.5  # seconds: Slack waits three for the acknowledgement
+REMEMBERED = 600.0  # seconds
 
 
 async def lines(
@@ -135,3 +138,27 @@ def _is_slacks(where: str, api: str) -> bool:
 
 def _too_large() -> Refused:
     return Refused(f"The file is larger than {MOST_BYTES // 1024 // 1024} MB.")
+
+
+class Channels:
+    """Which channels are shared with another company, remembered for a while."""
+
+    def __init__(self, call: Calls) -> None:
+        self._call = call
+        self._known: dict[str, tuple[bool, float]] = {}
+
+    async def is_shared(self, workspace: Workspace, channel: str) -> bool:
+        """True too where Slack does not say in time: https://docs.slack.dev/reference/methods/conversations.info."""
+        known, until = self._known.get(channel, (True, 0.0))
+        if time.monotonic() < until:
+            return known
+        try:
+            async with asyncio.timeout(ASKING):
+                found = await self._call(workspace.token, "conversations.info", {"channel": channel})
+        except (ConnectorError, TimeoutError):
+            return True
+        is_shared = bool(found["channel"].get("is_ext_shared") or found["channel"].get("is_pending_ext_shared"))
+        if len(self._known) > 10_000:
+            self._known.clear()
+        self._known[channel] = is_shared, time.monotonic() + REMEMBERED
+        return is_shared

@@ -39,9 +39,12 @@ def workspace_of(body: dict[str, Any]) -> str:
     return events.identity(source.get("team_id") or (team.get("id") if isinstance(team, dict) else team))
 
 
-def received(body: dict[str, Any], workspace: Workspace) -> Received | None:
-    """What to commit; None where the payload says nothing to us. A broken one is kept too: somebody should know."""
-    payload = json.dumps({"bot": _bot(workspace), "body": _lean(body)})
+def received(body: dict[str, Any], workspace: Workspace, *, is_shared: bool = False) -> Received | None:
+    """What to commit; None where the payload says nothing to us. A broken one is kept too: somebody should know.
+
+    is_shared: people of other companies read along, where the payload does not say so itself.
+    """
+    payload = json.dumps({"bot": _bot(workspace) | {"is_shared": is_shared}, "body": _lean(body)})
     try:
         event = events.read(payload)
     except ValueError:
@@ -52,7 +55,7 @@ def received(body: dict[str, Any], workspace: Workspace) -> Received | None:
     return Received(workspace.tenant, _key(event), _conversation(event, workspace.tenant), payload)
 
 
-def _bot(workspace: Workspace) -> dict[str, str]:
+def _bot(workspace: Workspace) -> dict[str, object]:
     return {"user": workspace.bot, "team": workspace.id, "tenant": workspace.tenant}
 
 

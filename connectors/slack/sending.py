@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 WAITING = "…"
 STREAM_PAUSE, EDIT_PAUSE = 0.6, 1.2  # seconds between two previews of one message
 PREVIEW_SECONDS = 3.0  # a preview that takes longer is given up
+LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 STREAM_LIFE = 240.0  # Slack ends a stream after about 300 seconds
 CONFLICT = 2.0  # seconds until an edit is tried again that came before Slack had ended a stream
 FORGET = 3_600.0  # seconds after which a message nobody finished is forgotten
@@ -34,9 +35,10 @@ UNREADABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_t
 
 @dataclass(slots=True)
 class _Shown:
-    """What an opened message shows. is_live: a stream that may still be appended to."""
+    """What an opened message shows. is_live: a stream that may still be appended to. may_land: a preview still may."""
 
     stop: Button | None = None
+    may_land: bool = False
     text: str = ""
     is_live: bool = True
     opened: float = field(default_factory=time.monotonic)
@@ -128,10 +130,14 @@ class Sending:
     async def _preview(self, workspace: Workspace, place: Place, handle: str, shown: _Shown, text: str) -> None:
         content = {"text": WAITING, "blocks": [render.markdown(text), *render.stop_row(shown.stop)]}
         given = {"channel": place.channel, "ts": _ts(handle), **content}
-        with suppress(ConnectorError):
+        try:
             ends = time.monotonic() + PREVIEW_SECONDS
             await self._call(workspace.token, "chat.update", given, ends=ends, patience=0)
             shown.text = text
+        except Unsure:
+            shown.may_land = True
+        except ConnectorError:
+            return
 
     async def finish(self, workspace: Workspace, part: Outgoing, handle: str) -> str:
         """The opened message becomes `part`. Repeating it changes nothing."""
@@ -146,6 +152,10 @@ class Sending:
             if error.code != "streaming_state_conflict":
                 raise
             raise Throttled("Slack takes this stream for an open one.", CONFLICT) from None  # and is asked to end it
+        if shown is not None and shown.may_land:  # a preview that nobody heard of again could come after this
+            await asyncio.sleep(LATE)
+            ends = time.monotonic() + SEND_SECONDS
+            await self._written(workspace, "chat.update", {"channel": channel, "ts": ts}, part, ends)
         return ts
 
     async def _stop(self, workspace: Workspace, part: Outgoing, ts: str, shown: _Shown | None, ends: float) -> bool:

@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message
 from telegram.constants import ChatAction
-from telegram.error import BadRequest, ChatMigrated, RetryAfter, TelegramError
+from telegram.error import BadRequest, ChatMigrated, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
 from agent.events import Button, Event, File, Outgoing
 from agent.message import Line, Place
-from connectors.connector import Accept
+from connectors.connector import Accept, Gone, Refused, Unsure
 from connectors.telegram import cut, download, events
 from connectors.telegram.failures import mapped, says, seconds_of
 from connectors.telegram.pace import Pace
@@ -48,6 +48,7 @@ COMMANDS = {
 _SHORT_PAUSE = 3.0  # seconds: a wish for less is waited for here
 _TRIES = 3
 _TIMEOUT = 15.0  # seconds
+_LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 _PREVIEW_TIMEOUT = 5.0  # seconds; a final waits for the preview before it
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
 _GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
@@ -121,13 +122,17 @@ class TelegramConnector:
         )
         self._identity: events.Identity | None = None
         self._pace = Pace()
+        self._late: set[str] = set()  # handles of which a preview may still land
         self._previews: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
     async def check(self) -> str:
-        """Who the bot is. Raises Throttled for a wrong token, or where Telegram cannot be reached."""
+        """Raises Refused for a wrong token; once it runs, a token that is taken back is waited for instead."""
         with _mapping():
-            me = await self._learn()
+            try:
+                me = await self._learn()
+            except InvalidToken:
+                raise Refused("Telegram does not accept the bot's token.") from None
         way = "by webhook" if self._webhook_url else "by polling"
         if me.sees_all:
             return f"Telegram: @{me.username}, {way}; in groups it sees every message."
@@ -195,10 +200,12 @@ class TelegramConnector:
         except RetryAfter as error:
             self._pace.hold(opened.chat, seconds_of(error))
         except TelegramError as error:
+            if isinstance(mapped(error), Unsure):
+                self._late.add(opened.handle())
             log.debug("A preview was not shown: %s", mapped(error))
 
     async def send(self, part: Outgoing, key: str, handle: str = "") -> str:  # noqa: ARG002 - nothing here carries a key
-        """Put `part` in place of the placeholder; where that is gone, or was never there, as a new message."""
+        """Put `part` in place of the placeholder. Raises Gone where that was deleted."""
         rendered, buttons = render(part), keyboard(part.buttons)
         with _mapping():
             if handle:
@@ -207,13 +214,15 @@ class TelegramConnector:
                     await asyncio.wait({preview})  # else it could land after the final and stay
                 try:
                     await self._paced(opened.chat, lambda: self._edit(opened, rendered, buttons))
-                except ChatMigrated:
-                    pass
-                except BadRequest as error:
-                    if not says(error, *_GONE):
+                    if handle in self._late:  # a preview that nobody heard of again could come after this
+                        await asyncio.sleep(_LATE)
+                        await self._paced(opened.chat, lambda: self._edit(opened, rendered, buttons))
+                        self._late.discard(handle)
+                except (ChatMigrated, BadRequest) as error:
+                    if isinstance(error, BadRequest) and not says(error, *_GONE):
                         raise
-                else:
-                    return str(opened.message)
+                    raise Gone("The message that was opened for the answer is not there any more.") from None
+                return str(opened.message)
             message = await self._post(part.place, rendered, buttons)
             return str(message.message_id)
 

@@ -16,7 +16,7 @@ def upgrade() -> None:
         sa.Column("id", BIG_ID, nullable=False),
         sa.Column("platform", sa.String(length=20), nullable=False),
         sa.Column("tenant", sa.Text(), nullable=False),
-        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("conversation", sa.Text(), nullable=False),
         sa.Column("payload", sa.Text(), nullable=False),
         sa.Column("received", sa.Float(), nullable=False),
@@ -44,11 +44,12 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("since", sa.Float(), nullable=False),
         sa.Column("handle", sa.Text(), nullable=False),
-        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("message", sa.String(length=64), nullable=False),
         sa.ForeignKeyConstraint(["inbox"], ["inbox.id"], name=op.f("fk_outbox_inbox"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_outbox")),
     )
     op.create_index("ix_outbox_inbox_part", "outbox", ["inbox", "part"])
+    op.create_index("ix_outbox_message", "outbox", ["message"])
     op.create_table(
         "slack_installations",
         sa.Column("workspace", sa.String(length=80), nullable=False),

@@ -47,11 +47,12 @@ async def test_a_thread_is_followed_without_a_new_mention_also_after_a_restart(d
     room = chat.room(ann, bob)
     chat.says(ann, "Will you help us?", room, called=True)
     await doors.settle()
-    chat.says(bob, "And me?", room)
+    chat.says(bob, "How many days of leave do we have?", room)
     await doors.settle()
     assert len(chat.shown(room)) == 2
     await doors.restart()
-    chat.says(ann, "Still there?", room)
+    chat.says(ann, "haha, good one", room)  # among people
+    chat.says(bob, "Who approves travel expenses?", room)
     await doors.settle()
     assert len(chat.shown(room)) == 3
     other = chat.another_thread(room)

@@ -21,6 +21,7 @@ NEEDS = {
     "chat.startStream": "chat:write",
     "chat.stopStream": "chat:write",
     "chat.update": "chat:write",
+    "conversations.info": "channels:read groups:read",
     "conversations.history": "channels:history groups:history im:history mpim:history",
     "conversations.open": "im:write",
     "conversations.replies": "channels:history groups:history im:history mpim:history",

@@ -12,7 +12,7 @@ from telegram import MessageEntity
 
 from agent.events import Button, File, Outgoing, Post
 from agent.message import Place, Source
-from connectors.connector import Connector, Refused, Throttled, Unsure
+from connectors.connector import Connector, Gone, Refused, Throttled, Unsure
 from connectors.telegram.connector import Opened, TelegramConnector
 from connectors.telegram.render import Rendered
 from tests.connectors.telegram.conftest import Inbox, connector_to
@@ -199,14 +199,13 @@ async def test_what_telegram_cannot_format_is_shown_plain(emulator, connector, a
     assert [call.status for call in emulator.calls("sendMessage")] == [200, 400, 200]
 
 
-async def test_a_placeholder_that_was_deleted_is_replaced(emulator, connector, ann) -> None:
+async def test_a_placeholder_that_was_deleted_has_to_be_opened_anew(emulator, connector, ann) -> None:
     place = place_of(ann)
     handle = await connector.open(place, "", "k")
     placeholder = emulator.seen(ann)[-1]
     ann.deletes(placeholder)
-    new = await connector.send(answer(place), "k", handle)
-    assert emulator.seen(ann)[-1].text == "It is ready."
-    assert new == str(emulator.seen(ann)[-1].message_id) != str(placeholder.message_id)
+    with pytest.raises(Gone):  # nothing is sent blindly: another is opened, and committed, first
+        await connector.send(answer(place), "k", handle)
 
 
 async def test_without_a_handle_it_is_a_new_message(emulator, connector, ann) -> None:

@@ -11,7 +11,7 @@ from telegram.error import RetryAfter, TelegramError
 
 from agent.events import Outgoing
 from agent.message import Place
-from connectors.connector import ConnectorError, Refused, Throttled, Unsure
+from connectors.connector import ConnectorError, Gone, Refused, Throttled, Unsure
 from connectors.telegram.connector import TelegramConnector
 from connectors.telegram.failures import mapped, seconds_of
 
@@ -96,9 +96,9 @@ async def test_a_group_that_became_a_supergroup_is_followed() -> None:
         handle = await door.open(PLACE, "", "k")
         assert await door.send(Outgoing(PLACE, "It is ready."), "k", handle) == "8"
         old = handle.replace("-10055", "-55")  # opened before it became one
-        assert await door.send(Outgoing(PLACE, "It is ready."), "k", old) == "8"
+        with pytest.raises(Gone):
+            await door.send(Outgoing(PLACE, "It is ready."), "k", old)
     assert [call for call in sent if "Action" not in call] == [
         "sendMessage -10055",
         "editMessageText -10055 8",
-        "sendMessage -10055",
     ]
