@@ -33,6 +33,7 @@ _TARGET = (
     r"\(\s*+(<[^<>]*+>|[^\s()<>]*+(?:\([^\s()<>]*+\)[^\s()<>]*+)*+)\s*+(?:\"[^\"]*+\"|'[^']*+'|\([^()]*+\))?+\s*+\)"
 )
 _IMAGE = re.compile(rf"!\[{_LABEL}\]{_TARGET}")
+_APART = re.compile(rf"(!\[{_LABEL}\]{_TARGET})(?=[/\\])")  # a path after an image would hang on its label
 _LINK = re.compile(rf"\[{_LABEL}\]{_TARGET}")
 _TAG = re.compile(
     r"(?i)</?(?:a|applet|area|audio|base|body|button|embed|form|frame|frameset|head|html|iframe|image|img|input|link|"
@@ -111,7 +112,7 @@ def without_links(unit: str, allowed: AllowedHosts, *, code: bool) -> str:
         unit = _CODE_URL.sub(lambda found: _plain_url(found, allowed, loopback=True), unit)
     else:
         if "](" in unit:
-            unit = _LINK.sub(lambda found: _plain_link(found, allowed), _IMAGE.sub(r"\1", unit))
+            unit = _LINK.sub(lambda found: _plain_link(found, allowed), _IMAGE.sub(r"\1", _APART.sub(r"\1 ", unit)))
         if "<" in unit:
             unit = _TAG.sub("", _SLACK_LINK.sub(lambda found: _plain_slack_link(found, allowed), unit))
         unit = _SCRIPT.sub(lambda found: "" if found[1].lower() == "mailto" else f"{found[1]} ", unit)

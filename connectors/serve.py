@@ -109,6 +109,11 @@ async def serve(settings: Settings, open_house: Callable[[], House], notice: Not
             stack.push_async_callback(connector.close)
         for connector in connectors.values():
             notice(await introduced(connector))
+        if "telegram" in connectors and not settings.allowed:
+            notice(
+                "Telegram: whoever finds the bot is answered from what everyone in the tenant may read. "
+                "Name the people and groups it is for in the setting `allowed`."
+            )
         delivery = make_delivery(settings, house, connectors)
         server = await _listen(settings, connectors, delivery)
         stack.push_async_callback(server.cleanup)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.events import File, Post
+from agent.secret_shapes import mask_secrets
 from agent.visible import visible
 from connectors.connector import Connector, Refused, Unsure
 from connectors.desk.access import own_audience
@@ -29,7 +30,7 @@ async def read_files(post: Post, connector: Connector, knowledge: KnowledgeBase,
 
 
 async def _read(file: File, post: Post, connector: Connector, knowledge: KnowledgeBase, person: str) -> str:
-    name = visible(Path(file.name).name)[:200] or "file"
+    name = mask_secrets(visible(Path(file.name).name))[:200] or "file"
     if file.size > LARGEST:
         reason = f"{name} has {file.size / 1e6:.0f} MB, and {LARGEST / 1e6:.0f} MB is the most."
         return say(post.language, "file_unread", reason=reason)

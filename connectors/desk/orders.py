@@ -1,6 +1,7 @@
 """What people order with a command or a button, the same on every platform."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -82,7 +83,7 @@ class Orders:
 
     def _order(self, command: Command) -> Outgoing:
         act = self._todo.get(command.name)
-        text = act(command) if act else self._say(command, "no_command", name=command.name[:40])
+        text = act(command) if act else self._say(command, "no_command", name=re.sub(r"[^\w-]", "", command.name)[:24])
         return _said(command, text)
 
     @property

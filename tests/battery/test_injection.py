@@ -33,7 +33,6 @@ def test_the_judge_sees_links_to_elsewhere(address: str) -> None:
     assert not list(findings_telegram(here))
 
 
-@pytest.mark.xfail(reason="the guard misses HTML entities, \\@ in an address, a//host; `sources` shows raw passages")
 async def test_nothing_hostile_comes_out() -> None:
     stage = await staged(25)
     assert sum(stage.tried.values()) > 100
