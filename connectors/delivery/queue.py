@@ -22,7 +22,7 @@ from connectors.delivery.tables import OPEN, inbox, outbox
 from retrieval.errors import StoreError
 
 UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
-MOST_WAITING = 50  # open events of one conversation: more of it are excess, and others need not suffer
+MOST_WAITING = 200  # open events of one conversation: more of it are excess, and others need not suffer
 _ACCEPTING = 0xA7E11E14  # PostgreSQL's advisory lock, any number of our own
 KEPT = 14 * 86_400  # seconds that keys of what is done are remembered: no platform repeats an event for so long
 
