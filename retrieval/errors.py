@@ -10,6 +10,9 @@ AtelierError
 ├── HeadError             an intent or sentiment head is damaged or unreadable
 │   └── HeadMismatch      a head was trained on another encoder's vectors (rules of thumb stand in for it)
 ├── MessageRefused        an incoming message is empty or too long
+├── FinetuneError         a fine-tuning job cannot start or go on
+│   ├── DataRefused       the training data leaves nothing to learn from; the problems are listed
+│   └── RegistryError     an adapter version is unknown, damaged, or may not be served
 └── GeneratorError        no reply could be worded
     ├── ModelFolderError  a model or adapter folder is not one
     ├── Overloaded        the queue is full; the message was not taken
@@ -54,6 +57,18 @@ class HeadMismatch(HeadError):
 
 
 class MessageRefused(AtelierError):
+    pass
+
+
+class FinetuneError(AtelierError):
+    pass
+
+
+class DataRefused(FinetuneError):
+    pass
+
+
+class RegistryError(FinetuneError):
     pass
 
 
