@@ -9,8 +9,8 @@ from agent.generation.rendering import ChatMessage
 class Origin:
     """Where an example comes from, so that a problem can be named and a deletion can reach it.
 
-    place: for a person to find it again: `chats.jsonl:12`, `turn 0669…`, `passage 17`. person: the id of the person whose
-    words it holds, or empty. documents: sources of the passages in it (`handbook/leave.md`). audiences: those who may
+    place: for a person to find it again: `chats.jsonl:12`, `turn 0669…`, `passage 17`. person: the id of the person
+    whose words it holds, or empty. documents: sources of the passages in it (`handbook/leave.md`). audiences: those who may
     read every one of its passages (`tenant/name`); an adapter that learned it is served to nobody wider.
     """
 
