@@ -118,7 +118,11 @@ def test_public_sets_are_mapped_capped_and_may_be_absent(tmp_path: Path) -> None
     assert held_out_rows("sentiment", tmp_path, cap=5, seed=0) == [Row("superb", "positive", "sst")]
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"{broken"), gzip.compress(b'{"text": 1}')[:-4]])
+@pytest.mark.parametrize(
+    "content",
+    [b"not gzip", gzip.compress(b"{broken"), gzip.compress(b'{"text": 1}')[:-4]],
+    ids=["not gzip", "broken JSON", "cut short"],
+)
 def test_a_damaged_set_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "clinc150").mkdir()
     (tmp_path / "clinc150" / "train.jsonl.gz").write_bytes(content)
