@@ -5,13 +5,14 @@ Text from people and documents stays data: it can neither close its fence nor sp
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
 from agent.message import Intent, Line, Move, Prompt
 from agent.prompt import label
-from retrieval.errors import ModelFolderError
+from retrieval.errors import DataRefused, ModelFolderError
 from retrieval.passage import Passage
 
 PASSAGES_RULE = (
@@ -145,49 +146,143 @@ def render(messages: Sequence[ChatMessage], tokenizer: Any) -> list[int]:
     The ids are those of `apply_chat_template`, except that no control token comes from a message's content. Raises
     ModelFolderError if the template fails.
     """
+    text, spans = _filled(_templated(messages, tokenizer), messages, tokenizer)
+    return [id_ for id_, _ in _encoded(text, spans, tokenizer)]
+
+
+def render_training(
+    messages: Sequence[ChatMessage], tokenizer: Any, *, only_last: bool = False
+) -> tuple[list[int], list[bool]]:
+    """Token ids of a whole conversation, and of each whether it is to be learned; both lists are of equal length.
+
+    Learned are the assistant's words and the token that ends its turn, and nothing else. The ids before the last reply
+    are exactly those of `render`: what is learned is what will be asked. An earlier reply is learned where it stands
+    behind the very prompt it would have answered, so not where a template rewrites the past (Qwen3 drops empty
+    thoughts, Mistral moves the system message), and not at all with `only_last`. Where the template has no token for a
+    reply's end, only the last is learned, with the tokenizer's end of sequence behind it: generation stops there too.
+
+    Raises DataRefused if the last message is not an assistant's reply to something, ModelFolderError if the template
+    fails.
+    """
+    last = len(messages) - 1
+    if last < 1 or messages[last].role != "assistant":
+        raise DataRefused("A conversation to learn from is at least a question and ends with the assistant's reply.")
+    prompt, whole = _templated(messages[:last], tokenizer), _templated(messages, tokenizer, open_reply=False)
+    before, _, tail = whole.partition(_mark(last))
+    end, lead = _turn_end(tail, tokenizer), _lead(before, messages[:last], tokenizer)
+    text, spans = _filled(f"{prompt}{lead}{_mark(last)}{tail if end else ''}", messages, tokenizer)
+    cut = len(_filled(prompt, messages, tokenizer)[0])
+    starts = {last: cut} | (_earlier(prompt, messages, tokenizer) if end and not only_last else {})
+    learned = []
+    for index, start in starts.items():
+        stop = spans[index][1]
+        ended = re.compile(rf"\s*{re.escape(end)}").match(text, stop)
+        learned.append((start, ended.end() if ended else stop))
+    tokens, served = _encoded(text, spans, tokenizer), _encoded(text[:cut], spans, tokenizer)
+    if tokens[: len(served)] != served:  # a token reaches from the prompt into the reply: part it there
+        tokens = served + [(id_, cut + at) for id_, at in _encoded(text[cut:], spans, tokenizer, cut)]
+    ids = [id_ for id_, _ in tokens]
+    mask = [any(first <= at < stop for first, stop in learned) for _, at in tokens]
+    if not end and tokenizer.eos_token_id is not None:
+        ids, mask = [*ids, tokenizer.eos_token_id], [*mask, True]
+    return ids, mask
+
+
+def _earlier(prompt: str, messages: Sequence[ChatMessage], tokenizer: Any) -> dict[int, int]:
+    """Where each earlier reply begins in the filled text, of those whose own prompt `prompt` begins with."""
+    starts = {}
+    for index, message in enumerate(messages[:-1]):
+        if message.role == "assistant" and index > 0:
+            with suppress(ModelFolderError):  # a template may refuse so short a conversation
+                asked = _templated(messages[:index], tokenizer)
+                if prompt.startswith(asked):
+                    starts[index] = len(_filled(asked, messages, tokenizer)[0])
+    return starts
+
+
+def _lead(before: str, asked: Sequence[ChatMessage], tokenizer: Any) -> str:
+    """What the template puts between the prompt and the reply (Llama 2: a space), which the model says itself."""
+    for fold in (False, True):
+        with suppress(Exception):  # a form that the template refuses is not the one that `before` has
+            prompt = _applied(asked, tokenizer, fold=fold, open_reply=True)
+            if before.startswith(prompt):
+                return before[len(prompt) :]
+    return ""
+
+
+def _turn_end(tail: str, tokenizer: Any) -> str:
+    """The control token with which the template ends the assistant's turn, or nothing."""
+    found = re.compile(rf"\s*({_control_of(tokenizer).pattern.pattern})").match(tail)
+    begins = tokenizer.bos_token if tokenizer.bos_token != tokenizer.eos_token else None
+    return found[1] if found and found[1] != begins else ""
+
+
+def _mark(index: int) -> str:
+    return f"\ue000{index}\ue001"
+
+
+def _filled(templated: str, messages: Sequence[ChatMessage], tokenizer: Any) -> tuple[str, dict[int, tuple[int, int]]]:
+    """The text with the contents in the place of their marks, and from where to where each stands in it."""
     control = _control_of(tokenizer)
-    text, spans = "", []
-    for part in re.split("(\ue000\\d+\ue001)", _templated(messages, tokenizer)):
+    text, spans = "", {}
+    for part in re.split("(\ue000\\d+\ue001)", templated):
         if part.startswith("\ue000"):
-            content = messages[int(part[1:-1])].content.strip()
+            index = int(part[1:-1])
+            content = messages[index].content.strip()
             if tokenizer.chat_template == PLAIN_TEMPLATE:
                 content = "\n".join(line for line in content.splitlines() if line.strip())
             content = neutralised(content, control.pattern)
-            spans.append((len(text), len(text) + len(content)))
+            spans[index] = (len(text), len(text) + len(content))
             text += content
         else:
             text += part
+    return text, spans
+
+
+def _encoded(text: str, spans: dict[int, tuple[int, int]], tokenizer: Any, shift: int = 0) -> list[tuple[int, int]]:
+    """Each token's id and where it begins; no control token begins inside a span. shift: of `text` in the spans."""
+    control = _control_of(tokenizer).ids
     encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     return [
-        id_
+        (id_, start)
         for id_, (start, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         # A normaliser may still make a control token of other characters.
-        if id_ not in control.ids or not any(first <= start < end <= last for first, last in spans)
+        if id_ not in control or not any(first <= start + shift < end + shift <= last for first, last in spans.values())
     ]
 
 
-def _templated(messages: Sequence[ChatMessage], tokenizer: Any) -> str:
-    """The template around numbered marks that stand for the contents, so that it cannot read or change them."""
-    marked = [{"role": message.role, "content": f"\ue000{i}\ue001"} for i, message in enumerate(messages)]
-    folded = [
-        {"role": "user", "content": f"{marked[0]['content']}\n\n{marked[1]['content']}"},
-        *marked[2:],
-    ]  # some templates refuse a system message, some drop it without a word
-    for conversation in (marked, folded) if messages[0].role == "system" and len(messages) > 1 else (marked,):
+def _templated(messages: Sequence[ChatMessage], tokenizer: Any, *, open_reply: bool = True) -> str:
+    """The template around numbered marks that stand for the contents, so that it cannot read or change them.
+
+    open_reply: end where the assistant's reply begins.
+    """
+    failure: Exception | None = None
+    for fold in (False, True):  # some templates refuse a system message, some drop it without a word
+        if fold and (messages[0].role != "system" or len(messages) == 1):
+            break
         try:
-            text: str = tokenizer.apply_chat_template(
-                conversation, tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
+            text = _applied(messages, tokenizer, fold=fold, open_reply=open_reply)
         except Exception as error:  # noqa: BLE001 - a template is a program from outside, and may raise anything
-            failure: Exception | None = error
+            failure = error
             continue
         failure = None
-        if all(f"\ue000{i}\ue001" in text for i in range(len(messages))):
+        if all(_mark(i) in text for i in range(len(messages))):
             return text
     raise ModelFolderError(
         "The model's chat template does not fit a conversation of system, user and assistant. Take a model that was "
         "trained for chat, or correct its chat_template.jinja."
     ) from failure
+
+
+def _applied(messages: Sequence[ChatMessage], tokenizer: Any, *, fold: bool, open_reply: bool) -> str:
+    """What the template says of the marks. fold: the system message stands at the head of the first question."""
+    marked = [{"role": message.role, "content": _mark(i)} for i, message in enumerate(messages)]
+    if fold:
+        marked[:2] = [{"role": "user", "content": f"{_mark(0)}\n\n{_mark(1)}"}]
+    text: str = tokenizer.apply_chat_template(
+        marked, tokenize=False, add_generation_prompt=open_reply, enable_thinking=False
+    )
+    return text
 
 
 def fitted(prompt: Prompt, count: Callable[[Prompt], int], room: int) -> Prompt | None:
