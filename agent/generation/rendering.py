@@ -4,7 +4,7 @@ Text from people and documents stays data: it can neither close its fence nor sp
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -151,15 +151,16 @@ def render(messages: Sequence[ChatMessage], tokenizer: Any) -> list[int]:
 
 
 def render_training(
-    messages: Sequence[ChatMessage], tokenizer: Any, *, only_last: bool = False
+    messages: Sequence[ChatMessage], tokenizer: Any, *, untrained: Collection[int] = ()
 ) -> tuple[list[int], list[bool]]:
     """Token ids of a whole conversation, and of each whether it is to be learned; both lists are of equal length.
 
     Learned are the assistant's words and the token that ends its turn, and nothing else. The ids before the last reply
     are exactly those of `render`: what is learned is what will be asked. An earlier reply is learned where it stands
     behind the very prompt it would have answered, so not where a template rewrites the past (Qwen3 drops empty
-    thoughts, Mistral moves the system message), and not at all with `only_last`. Where the template has no token for a
-    reply's end, only the last is learned, with the tokenizer's end of sequence behind it: generation stops there too.
+    thoughts, Mistral moves the system message). Where the template has no token for a reply's end, only the last is
+    learned, with the tokenizer's end of sequence behind it: generation stops there too. untrained: indexes of replies
+    that are not to be learned.
 
     Raises DataRefused if the last message is not an assistant's reply to something, ModelFolderError if the template
     fails.
@@ -172,10 +173,10 @@ def render_training(
     end, lead = _turn_end(tail, tokenizer), _lead(before, messages[:last], tokenizer)
     text, spans = _filled(f"{prompt}{lead}{_mark(last)}{tail if end else ''}", messages, tokenizer)
     cut = len(_filled(prompt, messages, tokenizer)[0])
-    starts = {last: cut} | (_earlier(prompt, messages, tokenizer) if end and not only_last else {})
+    starts = {last: cut} | (_earlier(prompt, messages, tokenizer) if end else {})
     learned = []
-    for index, start in starts.items():
-        stop = spans[index][1]
+    for index in sorted(starts.keys() - set(untrained)):
+        start, stop = starts[index], spans[index][1]
         ended = re.compile(rf"\s*{re.escape(end)}").match(text, stop)
         learned.append((start, ended.end() if ended else stop))
     tokens, served = _encoded(text, spans, tokenizer), _encoded(text[:cut], spans, tokenizer)
@@ -184,7 +185,7 @@ def render_training(
     ids = [id_ for id_, _ in tokens]
     mask = [any(first <= at < stop for first, stop in learned) for _, at in tokens]
     if not end and tokenizer.eos_token_id is not None:
-        ids, mask = [*ids, tokenizer.eos_token_id], [*mask, True]
+        ids, mask = [*ids, tokenizer.eos_token_id], [*mask, last not in untrained]
     return ids, mask
 
 
