@@ -27,16 +27,22 @@ TRIES = 5  # wrong ones of an account, before it must be quiet for PAUSE
 PAUSE = timedelta(hours=1)
 
 _ANEW = "Ask for a new one where you are known already."
-_WRONG = f"That code is not right. Check each character. {_ANEW}"
-_USED = f"That code was used already, and each works once. {_ANEW}"
-_EXPIRED = f"That code is older than {VALID.seconds // 60} minutes. {_ANEW}"
-_OWN = "This account is linked already. Enter the code where you are not known yet."
-_TOO_OFTEN = f"{TRIES} codes from this account were wrong. Wait an hour and try again."
+_REFUSALS = {
+    "wrong": f"That code is not right. Check each character. {_ANEW}",
+    "used": f"That code was used already, and each works once. {_ANEW}",
+    "expired": f"That code is older than {VALID.seconds // 60} minutes. {_ANEW}",
+    "own": "This account is linked already. Enter the code where you are not known yet.",
+    "too_often": f"{TRIES} codes from this account were wrong. Wait an hour and try again.",
+}
 _UNKNOWN = "Nothing is known about this person any more, so nothing was changed."
 
 
 class LinkRefused(AtelierError):
-    """A code is wrong, used, expired or one's own, or there were too many wrong ones. Trying again will not help."""
+    """A code is `wrong`, `used`, `expired` or one's `own`, or there were wrong ones `too_often`: trying again is vain."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_REFUSALS[reason])
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +81,17 @@ class People:
     def mark_consent_asked(self, person_id: str) -> bool:
         """Note that they are being asked for consent; True only the first time: then ask."""
         unasked = (persons.c.id == person_id) & persons.c.consent_asked.is_(None)
+        with reading(self._engine) as connection:  # a look takes no write lock, and nearly all have been asked
+            if connection.execute(sa.select(persons.c.id).where(unasked)).first() is None:
+                return False
         with writing(self._engine) as connection:
             asked = persons.update().where(unasked).values(consent_asked=datetime.now(UTC))
             return bool(connection.execute(asked).rowcount)
+
+    def is_consent_asked(self, person_id: str) -> bool:
+        asked = sa.select(persons.c.id).where(persons.c.id == person_id, persons.c.consent_asked.is_not(None))
+        with reading(self._engine) as connection:
+            return connection.execute(asked).first() is not None
 
     def link_code(self, person_id: str) -> str:
         """A code that links one more account to this person: 8 characters, valid once and for 15 minutes.
@@ -164,19 +178,19 @@ def _digest(code: str) -> str:
 
 
 def _redeem(connection: Connection, digest: str, account: str, now: datetime) -> Person | str:
-    """The person that `account` belongs to from now on, or the sentence that says why not."""
+    """The person that `account` belongs to from now on, or why it is refused."""
     connection.execute(wrong_codes.delete().where(wrong_codes.c.last <= now - PAUSE))
     query = sa.select(wrong_codes.c.tries).where(wrong_codes.c.account == account)
     tries: int = connection.execute(query).scalar_one_or_none() or 0
     if tries >= TRIES:
-        return _TOO_OFTEN
+        return "too_often"
     code = connection.execute(sa.select(link_codes).where(link_codes.c.digest == digest)).one_or_none()
     if code is None or code.used or code.expires <= now:
         put(connection, wrong_codes, {"account": account, "tries": tries + 1, "last": now})
-        return _WRONG if code is None else _USED if code.used else _EXPIRED
+        return "wrong" if code is None else "used" if code.used else "expired"
     owner = owner_of(connection, account)
     if owner is not None and owner.id == code.person:
-        return _OWN
+        return "own"
     connection.execute(link_codes.update().where(link_codes.c.digest == digest).values(used=True))
     if not insert_new(connection, accounts, {"account": account, "person": code.person}):
         owner = owner_of(connection, account)  # they may have become known since

@@ -187,6 +187,7 @@ async def stage(sender: Sender, rate: float, seconds: float, turn: int, name: st
     spent = now.ru_utime + now.ru_stime - mine.ru_utime - mine.ru_stime
     return row | {
         "overhead p99, ms": p(overhead, 99),
+        "server CPU a message, ms": 1e3 * (_cpu(sender.server) - theirs) / len(sent),
         "cores of the server": (_cpu(sender.server) - theirs) / took,
         "cores of the sender": spent / took,
         "sender late p99, ms": p([each.late for each in sent], 99),
