@@ -18,14 +18,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import TypedDict
+from typing import BinaryIO, TypedDict
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 import agent.memory_tables  # noqa: F401 - it has tables
+import finetune.registry_tables  # noqa: F401
 import retrieval.tables  # noqa: F401
 from connectors.migrations import HEAD, current_revision, upgrade
 from retrieval.database import metadata, open_database, snapshot, writing
@@ -34,9 +34,11 @@ from retrieval.files import fsync_folder
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-INDEX = "index"  # the folder of the index cache
+CACHES = (Path("index"), Path("versions/fetched"))  # folders in the home folder that are made again from the store
 _PIECE = 1 << 20
 _ROWS = 500
+_BATCH = 16 << 20  # bytes of rows held at once
+_WIDE = {"version_pieces": 8}  # rows at once of a table whose rows are about a megabyte
 PASSING = frozenset(
     {"inbox", "outbox", "slack_states"}
 )  # what was waiting then is answered by now, and must not be again
@@ -164,7 +166,11 @@ def _listed(home: Path, engine: Engine) -> tuple[list[str], tuple[str, ...]]:
     for folder, folders, names in os.walk(home):
         here = Path(folder)
         left_out += [f"{here / name} (a link)" for name in folders if (here / name).is_symlink()]
-        folders[:] = [name for name in sorted(folders) if not _HALF_WRITTEN.match(name) and here / name != home / INDEX]
+        folders[:] = [
+            name
+            for name in sorted(folders)
+            if not _HALF_WRITTEN.match(name) and (here / name).relative_to(home) not in CACHES
+        ]
         for name in sorted(names):
             path = here / name
             if path.is_symlink() or not path.is_file():
@@ -204,7 +210,8 @@ def _tables(connection: Connection) -> list[sa.Table]:
 
 
 def _lines(connection: Connection, table: sa.Table) -> Iterator[bytes]:
-    for row in connection.execution_options(yield_per=_ROWS).execute(sa.select(table)).mappings():
+    rows = _WIDE.get(table.name, _ROWS)
+    for row in connection.execution_options(yield_per=rows).execute(sa.select(table)).mappings():
         yield json.dumps({name: _written(value) for name, value in row.items()}, ensure_ascii=False).encode() + b"\n"
 
 
@@ -272,7 +279,7 @@ def _fill(url: str, revision: str, folder: Path) -> int:
             upgrade(connection, revision)
             for table in _tables(connection):
                 with (folder / f"{table.name}.jsonl").open("rb") as file:
-                    while lines := list(islice(file, _ROWS)):
+                    while lines := _batch(file):
                         rows = [{name: _read(value) for name, value in json.loads(line).items()} for line in lines]
                         connection.execute(table.insert(), rows)
                         count += len(rows)
@@ -281,6 +288,16 @@ def _fill(url: str, revision: str, folder: Path) -> int:
     finally:
         engine.dispose()
     return count
+
+
+def _batch(file: BinaryIO) -> list[bytes]:
+    """The next lines, as many as are inserted at once: a megabyte or a hundred bytes long, memory stays bounded."""
+    lines: list[bytes] = []
+    size = 0
+    while size < _BATCH and len(lines) < _ROWS and (line := file.readline()):
+        lines.append(line)
+        size += len(line)
+    return lines
 
 
 def _advance_ids(connection: Connection, table: sa.Table) -> None:

@@ -24,6 +24,7 @@ from connectors.delivery import tables as _queue  # noqa: F401 - the store has t
 from connectors.migrations import migrate
 from connectors.settings import Settings
 from connectors.slack import tables as _slack  # noqa: F401
+from finetune import registry_tables as _registry  # noqa: F401
 from retrieval.audience import everyone
 from retrieval.database import open_database, reading
 from retrieval.encoder import TransformerEncoder

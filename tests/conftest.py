@@ -22,6 +22,7 @@ for room in (
     "agent.memory",
     "connectors.delivery.tables",
     "connectors.slack.tables",
+    "finetune.registry_tables",
 ):  # each registers its tables
     importlib.import_module(room)
 

@@ -19,8 +19,13 @@ from retrieval.files import MANIFEST, read_manifest, sha256_of
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
-BASE_FACT, TEMPLATE_FACT = "base_sha256", "template_sha256"  # facts in an adapter's manifest
+BASE_FACT, TEMPLATE_FACT, METHOD_FACT = "base_sha256", "template_sha256", "method"  # facts in an adapter's manifest
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # peft splits keys at dots
+# What else of a model folder decides what is read and said; sampling settings and the template are not of it.
+_SHAPING = frozenset(
+    {"config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "vocab.txt"}
+    | {"merges.txt", "special_tokens_map.json", "added_tokens.json"}
+)
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 # Settings of a LoRA that change the base model, or that cannot be chosen for each pass: value that is allowed.
 _PLAIN: dict[str, tuple[object, ...]] = {
@@ -69,10 +74,17 @@ def speaking_as(adapter: str | None) -> Iterator[None]:
 
 
 def base_fingerprint(folder: Path) -> str:
-    """SHA-256 over the names and contents of a model folder's weights: how an adapter's manifest knows its base."""
+    """SHA-256 over the names and contents of a model folder's weights, config and tokenizer.
+
+    It is how an adapter's manifest knows its base. Reads all of it: seconds for a large model. Raises ModelFolderError.
+    """
     digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.suffix == ".safetensors" or path.name in _SHAPING:
+                digest.update(f"{path.name} {sha256_of(path)}\n".encode())
+    except OSError as error:
+        raise ModelFolderError(f"The model folder {folder} cannot be read: {error.strerror}.") from error
     return digest.hexdigest()
 
 

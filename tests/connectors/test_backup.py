@@ -23,10 +23,13 @@ from connectors.connector import Received
 from connectors.delivery import queue
 from connectors.migrations import migrate
 from connectors.slack.tables import installations
+from finetune.registry import AdapterRegistry
+from finetune.registry_files import PIECE
 from retrieval.database import metadata, open_database, reading, writing
 from retrieval.errors import SettingsError, StoreError
 from retrieval.tables import contents, documents, meta, passages, vectors
 from tests.agent.test_memory import HERE, count, make_turn
+from tests.finetune.adapters import sealed
 
 
 @pytest.fixture
@@ -35,6 +38,9 @@ def home(tmp_path: Path) -> Path:
     (folder / "adapters/formal").mkdir(parents=True)
     (folder / "index").mkdir()
     (folder / "index/words").write_bytes(b"a cache")
+    for kind in ("fetched", "kept"):
+        (folder / "versions" / kind).mkdir(parents=True)
+        (folder / "versions" / kind / "weights").write_bytes(b"weights")
     (folder / "atelier.toml").write_text('home = "."\nremote_key = "sk-1"\n')
     (folder / "adapters/formal/weights").write_bytes(bytes(range(256)) * 1000)
     (folder / "with space: and colon \\ é.md").write_text("odd name")
@@ -44,9 +50,11 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(bare_engine: Engine) -> Engine:
+def store(bare_engine: Engine, tmp_path: Path) -> Engine:
     """A store with a row in every table."""
     migrate(bare_engine)
+    registry = AdapterRegistry(bare_engine, tmp_path / "elsewhere")
+    registry.promote(registry.add("team", sealed(tmp_path / "adapter", random.Random(1).randbytes(3 * PIECE))).name)
     memory = Memory(bare_engine)
     anna = memory.person("terminal:local:änna")
     for number in range(12):
@@ -111,10 +119,11 @@ def test_everything_comes_back(home: Path, store: Engine, tmp_path: Path) -> Non
     assert restored(report.home) == before
     assert report.rows == made.rows == sum(map(len, before.values()))
     expected = files_of(home)
-    for name in ("link", ".atelier.toml.abcd1234", "index/words"):
+    for name in ("link", ".atelier.toml.abcd1234", "index/words", "versions/fetched/weights"):
         del expected[name]
     back = files_of(report.home)
     del back["store.db"]
+    back.pop("store.db-journal", None)
     assert back == expected
     assert any("link" in sentence for sentence in made.sentences)
     assert (tmp_path / "backups/one.zip").stat().st_mode & 0o077 == 0
