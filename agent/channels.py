@@ -48,6 +48,14 @@ class ChannelRules:
         with writing(self._engine) as connection:
             connection.execute(followed_threads.delete().where(followed_threads.c.place == place.key))
 
+    def leave(self, place: Place) -> None:
+        """Follow no thread of its channel any more, or of its tenant where it names no channel. The rule stays."""
+        key = _channel(place)
+        beginning = key if place.channel else key.removesuffix("/")
+        here = sa.func.substr(followed_threads.c.place, 1, len(beginning)) == beginning
+        with writing(self._engine) as connection:
+            connection.execute(followed_threads.delete().where(here))
+
     def is_followed(self, place: Place) -> bool:
         query = sa.select(followed_threads.c.place).where(followed_threads.c.place == place.key)
         with reading(self._engine) as connection:

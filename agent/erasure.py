@@ -137,6 +137,23 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     return Forgotten(known, gone, dropped, ratings, cleaned, quoting)
 
 
+def take_back(connection: Connection, turn: str) -> bool:
+    """Delete one turn whose message its author deleted, and its words from what follows; whether it was there.
+
+    Call inside a write transaction that holds memory's lock exclusively.
+    """
+    row = connection.execute(sa.select(turns.c.place, turns.c.text, turns.c.reply).where(turns.c.id == turn)).first()
+    if row is None:
+        return False
+    theirs = _Theirs(_Words([row.text]), _Words([row.reply]), frozenset())
+    _clean(connection, (turns.c.place == row.place) & (turns.c.id != turn), theirs)
+    connection.execute(summaries.delete().where(summaries.c.place == row.place))
+    connection.execute(turns.delete().where(turns.c.id == turn))
+    drop_empty_places(connection)
+    buttons.drop(connection, buttons.about(connection, lambda each: each.names({turn})))
+    return True
+
+
 def drop_empty_places(connection: Connection) -> frozenset[str]:
     """A private chat's id is its person's, so places without turns go too; the keys of those that went.
 
@@ -152,6 +169,11 @@ def _clean_others(connection: Connection, person: str, theirs: _Theirs) -> tuple
     others = turns.c.author != person
     if not theirs.sources:  # a document of theirs can have been evidence anywhere
         others &= turns.c.place.in_(here)
+    return _clean(connection, others, theirs)
+
+
+def _clean(connection: Connection, others: sa.ColumnElement[bool], theirs: _Theirs) -> tuple[int, int]:
+    """How many of these turns were cleaned, and how many quote the person in what others wrote."""
     query = sa.select(turns.c.id, turns.c.text, turns.c.history, turns.c.passages, turns.c.reply, turns.c.sources)
     cleaned = quoting = 0
     last = ""

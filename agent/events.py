@@ -4,7 +4,7 @@ A connector turns its platform's payloads into these values and these values int
 nothing: whether an event is for Atelier, and what follows, is decided above it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Post:
     place: where an answer belongs. account: `platform:tenant:user`. id: the platform's id of the message in its
     channel. direct: nobody else reads here. called: Atelier is named, replied to or written to by name. text: without
     Atelier's own name. language: what the platform says the person reads (`de`), or empty. is_shared: people of other
-    companies read along.
+    companies read along. replies_to: the id of the message of Atelier's that this one answers, where it names one.
     """
 
     id: str
@@ -40,6 +40,7 @@ class Post:
     files: tuple[File, ...] = ()
     language: str = ""
     is_shared: bool = False
+    replies_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Press:
     button: str
     text: str = ""
     message: str = ""
+    direct: bool = False
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +88,18 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A message was changed; text: what it says now."""
+    """A message was changed. text, called: what it says now, and whether it names us. sent: when it was written."""
 
     id: str
     place: Place
     account: str
     message: str
     text: str
+    sent: datetime
+    direct: bool = False
+    called: bool = False
+    language: str = ""
+    is_shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +132,48 @@ class Joined:
     sees_all: bool = True
 
 
-Event = Post | Command | Press | Reaction | Edited | Deleted | Opened | Joined
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Atelier may speak in a channel no more: it was taken out or blocked; without a channel, out of all of them."""
+
+    id: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A channel goes on under another id: `to`."""
+
+    id: str
+    place: Place
+    to: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Somebody came into a channel that Atelier is in."""
+
+    id: str
+    place: Place
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something of Atelier's own that has to be gone on with until it is over, also after a restart.
+
+    what: its kind (`finetune`). value: on what (a job's id). place, account: where and whom to tell.
+    """
+
+    id: str
+    place: Place
+    account: str
+    what: str
+    value: str
+    language: str = ""
+
+
+Event = Post | Command | Press | Reaction | Edited | Deleted | Opened | Joined | Left | Moved | Arrived | Due
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,11 +189,21 @@ class Button:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture to show: a PNG, and in words what is on it."""
+
+    content: bytes = field(repr=False)
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outgoing:
     """What Atelier shows in a place: Markdown text, its sources, an open word when something fell short, and buttons.
 
     to: the account it is meant for, where a platform needs to know. audience: `all` in the place, or `one`: only `to`
-    sees it, where the platform can do that. suggestions: questions a person may send with one touch.
+    sees it, where the platform can do that. suggestions: questions a person may send with one touch. press: the press
+    it answers, where a platform can show a word on the button. instead: what is said where this one is refused.
+    pictures: each becomes a message of its own, after the text.
     """
 
     place: Place
@@ -155,3 +214,6 @@ class Outgoing:
     suggestions: tuple[str, ...] = ()
     to: str = ""
     audience: Literal["all", "one"] = "all"
+    press: str = ""
+    instead: "Outgoing | None" = None
+    pictures: tuple[Picture, ...] = ()

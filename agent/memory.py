@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.buttons import Meaning, about, drop
-from agent.erasure import Forgotten, drop_empty_places, erase, lock_memory
+from agent.erasure import Forgotten, drop_empty_places, erase, lock_memory, take_back
 from agent.memory_tables import erasures, feedback, insert_new, persons, places, summaries, turn_of, turn_row, turns
 from agent.message import History, Line, Person, Place, Turn
 from agent.people import LinkCode, People, code_of, id_today, people_of
@@ -149,6 +149,12 @@ class Memory:
             drop_empty_places(connection)
             drop(connection, about(connection, lambda button: button.place == place))
             return gone
+
+    def take_back(self, turn_id: str) -> bool:
+        """Forget one turn and what it left in later ones, as its message was deleted; whether it was there."""
+        with writing(self._engine) as connection:
+            lock_memory(connection, exclusive=True)
+            return take_back(connection, turn_id)
 
     def rate(self, turn_id: str, person_id: str, rating: Literal[1, -1], comment: str = "") -> None:
         """One person's rating of one reply, in place of their earlier one.

@@ -46,7 +46,8 @@ class Message:
     """Something a person wrote.
 
     readers: the audiences that everyone in the place may read. An answer draws only on passages that both the author
-    and the place may read, so private text never answers into a wider channel.
+    and the place may read, so private text never answers into a wider channel. language: what the author reads (`de`),
+    where the platform says so.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Message:
     text: str
     sent: datetime
     readers: frozenset[str]
+    language: str = ""
 
     @property
     def audiences(self) -> frozenset[str]:
@@ -133,7 +135,7 @@ class Prompt:
     """What a generator is asked. Structured, so that the extractive generator reads fields, not text.
 
     persona: who speaks (the system line). intent and move: what was understood and decided. message: the words to
-    answer. passages: the evidence, numbered from 1 in this order.
+    answer. passages: the evidence, numbered from 1 in this order. language: of our own sentences (`de`), or empty.
     """
 
     persona: str
@@ -142,6 +144,7 @@ class Prompt:
     intent: Intent
     move: Move
     passages: tuple[Passage, ...] = ()
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

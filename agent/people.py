@@ -38,7 +38,7 @@ _UNKNOWN = "Nothing is known about this person any more, so nothing was changed.
 
 
 class LinkRefused(AtelierError):
-    """A code is `wrong`, `used`, `expired` or one's `own`, or there were wrong ones `too_often`: trying again is vain."""
+    """A code is `wrong`, `used`, `expired` or one's `own`, or wrong ones came `too_often`: trying again is vain."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(_REFUSALS[reason])

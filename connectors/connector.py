@@ -104,8 +104,10 @@ class Connector(Protocol):
         """
         ...
 
-    async def show(self, place: Place, handle: str, text: str) -> None:
+    async def show(self, place: Place, handle: str, text: str, button: Button | None = None) -> None:
         """Preview the answer so far (all of it, Markdown) in the opened message. Skips what rates do not allow.
+
+        button: the one that `open` was given, where this process may not know of it.
 
         Never raises: what counts is what `send` puts there.
         """
@@ -125,6 +127,22 @@ class Connector(Protocol):
 
     async def earlier(self, place: Place, before: str, limit: int) -> list[Line]:
         """What was written in this place before the message `before`, oldest first; empty where it cannot be read."""
+        ...
+
+    async def language(self, account: str) -> str:
+        """What the person reads (`de`), where the platform tells it only when asked; empty where it does not say."""
+        ...
+
+    async def belongs(self, account: str, place: Place) -> bool:
+        """Whether a person is in the channel of `place` at this moment; False where the platform does not say."""
+        ...
+
+    async def members(self, place: Place) -> frozenset[str]:
+        """The accounts of everybody in the channel of `place`; empty where the platform does not list them all."""
+        ...
+
+    def address(self, parameter: str) -> str:
+        """A link that opens the conversation with Atelier and hands `parameter` over; empty where there is none."""
         ...
 
     async def fetch(self, file: File, to: Path) -> None:

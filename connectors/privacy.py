@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -11,10 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, String, Text
 
 from agent.erasure import Forgotten
+from agent.events import Event
 from agent.memory import Memory
 from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
-from retrieval.database import metadata, reading
+from connectors.delivery.waiting import forget as waiting_forget
+from connectors.desk.texts import say
+from retrieval.database import metadata, reading, writing
 from retrieval.errors import StoreError
 from retrieval.files import write_atomically
 from retrieval.shelf import Shelf
@@ -33,42 +36,46 @@ _UNESCAPED = re.compile(r'[^"\\\x00-\x1f]+')  # a run of characters that JSON wr
 
 @dataclass(frozen=True, slots=True)
 class ForgetReport:
-    """What forgetting reached. checked: phrases searched for afterwards. left: where some were found all the same."""
+    """What forgetting reached. checked: phrases searched for afterwards. left: where some were found all the same.
+
+    waiting: messages that still waited to be answered, or answers that waited to be sent.
+    """
 
     forgotten: Forgotten
     documents: tuple[str, ...]
     checked: int
     left: tuple[str, ...]
     postgresql: bool
+    waiting: int = 0
 
     @property
     def sentences(self) -> tuple[str, ...]:
+        return self.said("en")
+
+    def said(self, language: str) -> tuple[str, ...]:
         """What was reached, what was checked, and what was not reached, for the person."""
         reached = self.forgotten
-        counted = (
-            (reached.turns, "of your messages deleted, each with the reply to it"),
-            (reached.summaries, "running summaries dropped; they are made afresh without you"),
-            (reached.ratings, "ratings deleted: yours, and those of replies to you"),
-            (reached.cleaned, "answers to other people cleaned of your words"),
-            (len(self.documents), "documents made from your words deleted, with their passages and the index cache"),
-            (reached.accounts, "account names deleted"),
-        )
-        sentences = [f"{count} {what}." for count, what in counted if count]
+        counted = {
+            "turns": reached.turns,
+            "summaries": reached.summaries,
+            "ratings": reached.ratings,
+            "cleaned": reached.cleaned,
+            "documents": len(self.documents),
+            "accounts": reached.accounts,
+            "waiting": self.waiting,
+        }
+        sentences = [say(language, f"forget_{what}", count=count) for what, count in counted.items() if count]
         if not sentences:
-            sentences.append("Nothing about you was stored.")
+            sentences.append(say(language, "forget_nothing"))
         if self.left:
-            sentences.append(
-                f"Checked with {self.checked} phrases of yours, and some are still in {', '.join(self.left)}."
-            )
+            sentences.append(say(language, "forget_left", count=self.checked, where=", ".join(self.left)))
         elif self.checked:
-            sentences.append(f"Checked: none of {self.checked} phrases of yours is left.")
+            sentences.append(say(language, "forget_checked", count=self.checked))
         if reached.quoting:
-            sentences.append(
-                f"Not deleted: {reached.quoting} messages in which other people quote you; they are theirs."
-            )
-        sentences.append("Not reached: backups and exports made earlier. Delete them yourself.")
+            sentences.append(say(language, "forget_quoting", count=reached.quoting))
+        sentences.append(say(language, "forget_backups"))
         if self.postgresql:
-            sentences.append("Not reached: PostgreSQL's own log and backups, and freed space until it overwrites it.")
+            sentences.append(say(language, "forget_postgresql"))
         return tuple(sentences)
 
 
@@ -125,11 +132,14 @@ class PersonCopy(TypedDict):
     buttons: list[ButtonCopy]
 
 
-def forget(person: Person, memory: Memory, shelf: Shelf, home: Path) -> ForgetReport:
+def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: int | None = None) -> ForgetReport:
     """Delete everything about a person from the store and the index cache, then look in both and in `home` for traces.
 
+    waiting: how much of theirs `Delivery.forget` has dropped from the queue; else it is dropped here.
     Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
     """
+    if waiting is None:
+        waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)
     phrases = phrases_of(turn.message.text for turn in reversed(held.turns)) if held else []
     sources = shelf.remove_author(person.id)
@@ -137,7 +147,36 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path) -> ForgetRe
     postgresql = memory.engine.dialect.name == "postgresql"
     phrases = [person.id, *phrases[: FEW if postgresql else MOST]] if held else []
     left = (*_left_in_store(memory.engine, phrases), *_left_in_files(memory.engine, home, phrases))
-    return ForgetReport(forgotten, sources, len(phrases), left, postgresql)
+    return ForgetReport(forgotten, sources, len(phrases), left, postgresql, waiting)
+
+
+def drop_waiting(engine: Engine, person: Person) -> int:
+    """Let go of a person's messages in the queue and of answers to them, where no door is open; how many.
+
+    Raises StoreError.
+    """
+    tenants = {platform: tenant for platform, tenant, _ in (each.split(":", 2) for each in person.accounts)}
+
+    def is_theirs(platform: str, payload: str) -> bool:
+        try:
+            event = _reader(platform)(payload, tenants.get(platform, ""))
+        except ValueError:
+            return False
+        return getattr(event, "account", None) in person.accounts
+
+    with writing(engine) as connection:
+        return waiting_forget(connection, is_theirs, frozenset(person.accounts))
+
+
+def _reader(platform: str) -> Callable[[str, str], Event | None]:
+    """What reads a platform's payloads. Imported only where such a one waits: the libraries are large."""
+    if platform == "slack":
+        from connectors.slack.events import read
+
+        return lambda payload, _: read(payload)
+    from connectors.telegram.events import read as read_telegram
+
+    return read_telegram
 
 
 def copy_of(person: Person, memory: Memory) -> PersonCopy:

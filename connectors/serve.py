@@ -13,11 +13,11 @@ from sqlalchemy import Engine
 
 from agent.buttons import Buttons
 from agent.channels import ChannelRules
-from agent.events import Command, Reaction
 from connectors.compose import House, Notice
 from connectors.connector import Connector, ConnectorError, Refused
 from connectors.delivery.worker import Delivery, Pace
 from connectors.desk.access import Access, Limiter
+from connectors.desk.changes import Changes
 from connectors.desk.desk import Desk
 from connectors.desk.orders import Orders
 from connectors.settings import Settings
@@ -77,22 +77,12 @@ def make_delivery(settings: Settings, house: House, connectors: Mapping[str, Con
     rules, buttons = ChannelRules(engine), Buttons(engine)
     access = Access.of(settings.administrators, settings.allowed, settings.members)
 
-    async def stop(event: int) -> bool:
-        return await delivery.stop(event)
-
-    async def stop_all(command: Command) -> int:
-        place = command.place
-        return await delivery.stop_all(place.platform, place.tenant, place.channel)
-
-    def answered(reaction: Reaction) -> str | None:
-        return delivery.answered(reaction.place, reaction.message)
-
-    orders = Orders(house, access, rules, buttons, stop, stop_all, answered)
+    orders = Orders(house, connectors, access, rules, buttons)
+    changes = Changes(house.store.memory, house.store.shelf, access, rules, buttons)
     people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
-    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders)
+    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders, changes)
     pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
-    delivery = Delivery(engine, connectors, desk, desk.apology, pace)
-    return delivery
+    return Delivery(engine, connectors, desk, desk.apology, pace)
 
 
 async def serve(settings: Settings, open_house: Callable[[], House], notice: Notice) -> None:

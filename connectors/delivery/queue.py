@@ -4,6 +4,7 @@ inbox   new -> claimed -> done | dead        a claim whose lease ran out may be 
 outbox  ready -> sending -> sent | dead      `sending` is only needed where a repeated send would show twice
 """
 
+import base64
 import json
 import time
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from agent.events import Button, Outgoing
+from agent.events import Button, Due, Outgoing, Picture
 from agent.message import Place, Source
 from connectors.connector import Received
 from connectors.delivery.tables import OPEN, inbox, outbox
 from retrieval.errors import StoreError
 
+DUE = '{"due": '  # begins the payload of an event of Atelier's own; no connector writes such a one
 UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
 MOST_WAITING = 200  # open events of one conversation: more of it are excess, and others need not suffer
 _ACCEPTING = 0xA7E11E14  # PostgreSQL's advisory lock, any number of our own
@@ -176,7 +178,7 @@ def is_made(connection: Connection, claim: Claim) -> bool:
 
 def put(connection: Connection, claim: Claim, bodies: Sequence[Outgoing], handle: str) -> list[Part]:
     """Commit the answer, its parts in order; the first goes into the opened message `handle`. Raises LeaseLost."""
-    _change(connection, claim)
+    _change(connection, claim, received=time.time())  # what was made for hours is not too old to be sent
     made = [
         Part(f"{claim.key}-{number}", body, "ready", 0.0, handle if number == 0 else "")
         for number, body in enumerate(bodies)
@@ -204,6 +206,13 @@ def part_opened(connection: Connection, claim: Claim, part: Part, handle: str) -
     """A further part has a message of its own to be edited into it. Raises LeaseLost."""
     _change(connection, claim)
     connection.execute(outbox.update().where(outbox.c.key == part.key).values(handle=handle))
+
+
+def redirected(connection: Connection, claim: Claim, part: Part, body: Outgoing) -> None:
+    """The platform will never take the part, and something else is said in its stead. Raises LeaseLost."""
+    _change(connection, claim)
+    values = {"state": "ready", "handle": "", "body": write_outgoing(body)}
+    connection.execute(outbox.update().where(outbox.c.key == part.key).values(values))
 
 
 def sent(connection: Connection, claim: Claim, part: Part, message: str) -> None:
@@ -269,16 +278,39 @@ def counts(connection: Connection) -> dict[str, int]:
 
 def write_outgoing(outgoing: Outgoing) -> str:
     """JSON in ASCII: a NUL or half a character in a text is escaped and survives every database."""
-    return json.dumps(asdict(outgoing))
+    return json.dumps(asdict(outgoing), default=lambda content: base64.b64encode(content).decode())
 
 
 def read_outgoing(text: str) -> Outgoing:
-    fields: dict[str, Any] = json.loads(text)
+    return _outgoing(json.loads(text))
+
+
+def _outgoing(fields: dict[str, Any]) -> Outgoing:
     fields["place"] = Place(**fields["place"])
     fields["sources"] = tuple(Source(**each) for each in fields["sources"])
     fields["buttons"] = tuple(Button(**each) for each in fields["buttons"])
     fields["suggestions"] = tuple(fields["suggestions"])
+    fields["pictures"] = tuple(
+        Picture(base64.b64decode(each["content"]), each["text"]) for each in fields.get("pictures", ())
+    )
+    if fields.get("instead"):
+        fields["instead"] = _outgoing(fields["instead"])
     return Outgoing(**fields)
+
+
+def write_due(due: Due) -> str:
+    return json.dumps({"due": asdict(due)})
+
+
+def read_due(payload: str) -> Due:
+    fields: dict[str, Any] = json.loads(payload)["due"]
+    return Due(**{**fields, "place": Place(**fields["place"])})
+
+
+def name_of(place: Place, message: str) -> str:
+    """How `Stage.message` names the event in which somebody wrote `message`, the platform's id in that channel."""
+    key = _digest(place.platform, place.tenant, f"message:{place.channel}:{message}")
+    return f"{place.platform}/{place.tenant}/{key}"
 
 
 def _change(connection: Connection, claim: Claim, **values: object) -> None:

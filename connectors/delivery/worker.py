@@ -10,10 +10,10 @@ from functools import partial
 
 from sqlalchemy import Engine
 
-from agent.events import Button, Event, Outgoing
+from agent.events import Button, Due, Event, Outgoing
 from agent.message import Place
 from connectors.connector import Accept, Connector, Gone, Received, Refused, Throttled, Unsure
-from connectors.delivery import queue
+from connectors.delivery import queue, waiting
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.writer import Writer
 from retrieval.database import reading
@@ -51,12 +51,16 @@ class Poison(ValueError):
 class Stage:
     """Where one answer is made: what its maker may show before it is final."""
 
-    def __init__(self, claim: Claim, connector: Connector, write: Writer) -> None:
+    def __init__(self, claim: Claim, connector: Connector, write: Writer, delivery: "Delivery") -> None:
         self.event = claim.id
+        self.delivery = delivery
         self.key = claim.key
+        self.platform = claim.platform
         self.message = f"{claim.platform}/{claim.tenant}/{claim.event_key}"  # unique over all platforms
         self.is_excess = claim.is_excess
         self.is_making = not claim.is_excess  # holds a slot
+        self.is_waiting = False  # for something outside this process: a process that ends does not wait for it
+        self.since = claim.received
         self.stopped = asyncio.Event()
         self.handle = claim.handle
         self.is_ours = True  # until the lease is lost, or may be
@@ -71,10 +75,17 @@ class Stage:
             self.handle = await self._connector.open(event.place, account, self.key, stop)
             await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
 
-    async def show(self, event: Event, text: str) -> None:
-        """Preview the answer so far. Not once another worker may have put its final text there."""
+    async def show(self, event: Event, text: str, button: Button | None = None) -> None:
+        """Preview the answer so far. Not once another worker may have put its final text there.
+
+        button: the one it was opened with, where that may have been long ago and in another process.
+        """
         if self.handle and self.is_ours:
-            await self._connector.show(event.place, self.handle, text)
+            await self._connector.show(event.place, self.handle, text, button)
+
+    def wait(self, *, waiting: bool = True) -> None:
+        """What comes now takes hours and is done elsewhere: it holds no slot, and another process may go on with it."""
+        self.is_making, self.is_waiting = False, waiting
 
 
 Handler = Callable[[Event, Stage], Awaitable[Sequence[Outgoing]]]
@@ -123,6 +134,12 @@ class Delivery:
         event = Received(place.tenant, queue.UNPROMPTED + key, place.key, queue.write_outgoing(outgoing))
         await self.acceptor(place.platform)([event])
 
+    async def follow(self, due: Due) -> None:
+        """Hand an event of our own to the handler, once for each id, beside all conversations."""
+        key = f"due:{due.id}"
+        event = Received(due.place.tenant, key, f"due/{due.place.tenant}/{due.id}", queue.write_due(due))
+        await self.acceptor(due.place.platform)([event])
+
     async def stop(self, event: int) -> bool:
         """End the answer to an event early, in whichever process it is made; whether it was still being made."""
         if event in self._running:
@@ -139,6 +156,35 @@ class Delivery:
         with reading(self._engine) as connection:
             key = queue.event_of(connection, place, message)
         return key and f"{place.platform}/{place.tenant}/{key}"
+
+    async def behind(self, stage: Stage) -> list[Event]:
+        """What waits behind an event in its conversation: it may have been changed or taken back meanwhile."""
+        payloads = await asyncio.to_thread(self._behind, stage.event)
+        return [event for each in payloads if (event := self._readable(stage.platform, each)) is not None]
+
+    def _behind(self, event: int) -> list[str]:
+        with reading(self._engine) as connection:
+            return waiting.after(connection, event)
+
+    async def drop(self, place: Place, before: int) -> int:
+        """Let go of all that waits for the channel of `place`, or its whole tenant, from before the event `before`."""
+        return await self._write(partial(waiting.drop, place=place, before=before))
+
+    async def forget(self, accounts: Sequence[str], but: int) -> int:
+        """Let go of a person's messages and of answers to them; how many. but: the event that asks for it."""
+        theirs = frozenset(accounts)
+
+        def is_theirs(platform: str, payload: str) -> bool:
+            event = self._readable(platform, payload) if platform in self._connectors else None
+            return getattr(event, "account", None) in theirs
+
+        return await self._write(partial(waiting.forget, is_theirs=is_theirs, accounts=theirs, but=but))
+
+    def _readable(self, platform: str, payload: str) -> Event | None:
+        try:
+            return _read(self._connectors[platform], payload)
+        except Poison:
+            return None
 
     async def counts(self) -> dict[str, int]:
         return await asyncio.to_thread(self._count)
@@ -170,6 +216,9 @@ class Delivery:
 
     async def _drain(self) -> None:
         tasks = [task for task, _ in self._running.values()]
+        for task, stage in self._running.values():
+            if stage.is_waiting:
+                task.cancel()
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self._pace.drain)
             for task in late:
@@ -192,7 +241,7 @@ class Delivery:
             older, before = self._running[claim.id]
             before.is_ours = False
             older.cancel()
-        stage = Stage(claim, self._connectors[claim.platform], self._write)
+        stage = Stage(claim, self._connectors[claim.platform], self._write, self)
         task = asyncio.create_task(self._serve(claim, stage))
         self._running[claim.id] = task, stage
 
@@ -261,13 +310,14 @@ class Delivery:
         bodies = [part for outgoing in answer for part in self._connectors[claim.platform].parts(outgoing)]
         if not bodies:
             return []
+        stage.since = time.time()
         return await self._write(partial(queue.put, claim=claim, bodies=bodies, handle=stage.handle))
 
     async def _send(self, claim: Claim, part: Part) -> None:
         connector = self._connectors[claim.platform]
         handle = part.handle
         try:
-            if not handle and connector.edits_only:
+            if not handle and connector.edits_only and not part.body.press:
                 handle = await connector.open(part.body.place, part.body.to, part.key)
                 await self._write(partial(queue.part_opened, claim=claim, part=part, handle=handle))
             if not handle:
@@ -282,6 +332,11 @@ class Delivery:
             await self._write(partial(queue.part_opened, claim=claim, part=part, handle=""))
             await self._send(claim, replace(part, handle="", state="ready"))
         except Refused as error:
+            instead = part.body.instead
+            if instead is not None:
+                await self._write(partial(queue.redirected, claim=claim, part=part, body=instead))
+                await self._send(claim, replace(part, body=instead, handle="", state="ready"))
+                return
             log.warning("An answer on %s could not be delivered: %s", claim.platform, error)
             await self._write(partial(queue.undeliverable, claim=claim, part=part))
         except Throttled:
@@ -307,7 +362,7 @@ class Delivery:
             if isinstance(error, Throttled):
                 again = partial(queue.put_back, seconds=error.seconds, error=kind, failed=False)
                 await self._write(partial(again, claim=claim))
-            elif isinstance(error, Unsure) and time.time() < claim.received + OLDEST:
+            elif isinstance(error, Unsure) and time.time() < stage.since + OLDEST:
                 pause = min(WORST_PAUSE, 2.0 ** min(claim.attempts, 6))
                 again = partial(queue.put_back, seconds=pause, error=kind, failed=True)
                 await self._write(partial(again, claim=claim))
@@ -343,6 +398,8 @@ class Delivery:
 
 def _read(connector: Connector, payload: str) -> Event | None:
     try:
+        if payload.startswith(queue.DUE):
+            return queue.read_due(payload)
         return connector.read(payload)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise Poison("The payload is broken.") from error

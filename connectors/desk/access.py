@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -40,21 +40,52 @@ class Access:
     def is_allowed(self, account: str, place: Place) -> bool:
         return not self.allowed or bool(self.allowed & {short(account), f"{place.platform}:{place.channel}"})
 
+    def names(self, place: Place) -> bool:
+        """Whether a setting is about the channel of `place`."""
+        here = f"{place.platform}:{place.channel}"
+        return here in self.allowed or any(who == here for _, who in self.members)
+
+    def channels(self, platform: str) -> tuple[str, ...]:
+        """The channels of a platform that hold an audience, each once."""
+        found = (who.partition(":") for _, who in self.members)
+        return tuple(dict.fromkeys(each for name, _, each in found if name == platform and _is_channel(each)))
+
     def readers(
-        self, account: str, place: Place, *, is_direct: bool, is_shared: bool = False
+        self,
+        account: str,
+        place: Place,
+        *,
+        is_direct: bool,
+        is_shared: bool = False,
+        of_person: Collection[str] = (),
+        of_all: Collection[str] = (),
     ) -> tuple[frozenset[str], frozenset[str]]:
         """The audiences that the person holds, and those that everyone in the place may read.
 
         Files sent in a conversation are for its channel alone. In a direct message the place has one reader. Where
         other companies read along, only what is named for that channel is read; their people hold nothing else.
+        of_person, of_all: other channels that the person, and everybody in the place, is in.
         """
         if account.split(":", 2)[1] != place.tenant:
             return frozenset({own_audience(place)}), frozenset({own_audience(place)})
         held = {own_audience(place)} if is_shared else {own_audience(place), everyone(place.tenant)}
         here = f"{place.platform}:{place.channel}"
+        if not is_shared:
+            elsewhere = {f"{place.platform}:{each}" for each in of_person}
+            common = {f"{place.platform}:{each}" for each in of_all}
+            brought = {audience_of(place.tenant, name) for name, who in self.members if who in elsewhere}
+            shared = {audience_of(place.tenant, name) for name, who in self.members if who in common}
+        else:
+            brought = shared = set()
         person = held | {audience_of(place.tenant, name) for name, who in self.members if who == short(account)}
         channel = held | {audience_of(place.tenant, name) for name, who in self.members if who == here}
-        return frozenset(person | channel), frozenset(person | channel if is_direct else channel)
+        everything = frozenset(person | channel | brought)
+        return everything, everything if is_direct else frozenset(channel | shared)
+
+
+def _is_channel(who: str) -> bool:
+    """Slack's channels are C… and G…, Telegram's groups have negative ids; anything else is a person."""
+    return who[:1] in {"C", "G", "-"}
 
 
 def short(account: str) -> str:

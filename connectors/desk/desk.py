@@ -3,29 +3,51 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
-from agent.buttons import Buttons
+from agent.buttons import Buttons, Meaning
 from agent.channels import ChannelRules, Rule, is_addressed
 from agent.colleague import STOPPED
-from agent.events import Button, Command, Event, Joined, Opened, Outgoing, Post, Press, Reaction
+from agent.events import (
+    Arrived,
+    Button,
+    Command,
+    Deleted,
+    Edited,
+    Event,
+    Joined,
+    Left,
+    Moved,
+    Opened,
+    Outgoing,
+    Post,
+    Press,
+    Reaction,
+)
 from agent.generation.generator import Piece
+from agent.guard import LONGEST_MESSAGE
 from agent.memory import Memory
 from agent.message import Line, Message, Move, Turn
 from connectors.compose import House
 from connectors.connector import Connector, Refused
+from connectors.delivery.queue import name_of
 from connectors.delivery.worker import Stage
 from connectors.desk.access import Access, Limiter, short
+from connectors.desk.changes import Changes
 from connectors.desk.conversations import is_known
 from connectors.desk.files import read_files
-from connectors.desk.orders import Orders
-from connectors.desk.texts import prefix, say
+from connectors.desk.orders import LINK, Orders
+from connectors.desk.standing import standing
+from connectors.desk.texts import prefix, say, translated
 from retrieval.errors import MessageRefused
 
 EARLIER = 20  # lines of a thread that are read when Atelier is first called into it
 RATABLE = 30 * 24 * 60  # minutes that the buttons under an answer work
 LINGER = 2.0  # seconds that a stopped answer has for the piece it is at
+ASKING = {"ideate": Move.IDEATE, "ask": None}  # commands that are messages with a wish
+Heard = TypeVar("Heard", Post, Command, Press, Opened, Edited)
 GOOD, BAD = frozenset("👍❤💡🎉✅"), frozenset("👎")
 
 
@@ -41,6 +63,7 @@ class Desk:
     rules: ChannelRules
     buttons: Buttons
     orders: Orders
+    changes: Changes
 
     @property
     def memory(self) -> Memory:
@@ -51,23 +74,52 @@ class Desk:
         match event:
             case Post():
                 return await self._post(event, stage)
-            case Command() if event.name == "ideate" and event.argument.strip():
-                return await self._answer(_as_post(event), stage, Move.IDEATE)
-            case Command() if event.name == "ask" and event.argument.strip():
-                return await self._answer(_as_post(event), stage, None)
             case Command():
-                return await self.orders(event)
+                return await self._command(await self._heard(event), stage)
             case Press():
-                return await self.orders.press(event)
+                event = await self._heard(event)
+                said = await self.orders.press(event, stage)
+                return await self._answer(said, stage, None) if isinstance(said, Post) else said
             case Reaction():
-                return await asyncio.to_thread(self._react, event)
+                return await asyncio.to_thread(self._react, event, stage)
             case Opened():
-                return await asyncio.to_thread(self._open, event)
+                return await asyncio.to_thread(self._open, await self._heard(event))
             case Joined():
                 text = "joined" if event.sees_all else "joined_blind"
-                return [Outgoing(event.place, say("", text, rule=f"{prefix(event.place.platform)}rule"))]
+                language = await self._language(event.account, event.place.platform)
+                return [Outgoing(event.place, say(language, text, rule=f"{prefix(event.place.platform)}rule"))]
+            case Edited():
+                changed = await self.changes.edited(await self._heard(event), stage)
+                if isinstance(changed, Post):
+                    stage.message = name_of(changed.place, changed.id)  # a further change finds the answer to it
+                    return await self._post(changed, stage)
+                return changed
+            case Deleted():
+                await self.changes.deleted(event)
+            case Left():
+                await self.changes.left(event, stage)
+            case Moved():
+                return await self.changes.moved(event)
+            case Arrived():
+                return await self.changes.arrived(event, await self._language(event.account, event.place.platform))
             case _:
-                return ()  # edited and deleted messages change no answer that was given
+                pass
+        return ()
+
+    async def _language(self, account: str, platform: str) -> str:
+        return await self.connectors[platform].language(account) if account else ""
+
+    async def _heard(self, event: Heard) -> Heard:
+        """The event with its person's language, where the platform tells it only when asked."""
+        if event.language or event.place.platform not in self.connectors:
+            return event
+        language = await self._language(event.account, event.place.platform)
+        return replace(event, language=language) if language else event
+
+    async def _command(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
+        if command.name in ASKING and command.argument.strip():
+            return await self._answer(_as_post(command), stage, ASKING[command.name])
+        return await self.orders(command, stage)
 
     def apology(self, event: Event) -> Outgoing:
         """For an event whose answer failed for good."""
@@ -79,6 +131,13 @@ class Desk:
         addressed, _ = is_addressed(post, rule, followed)
         if not addressed:
             return ()
+        if not stage.handle and (now := await self.changes.latest(post, stage)) != post:  # nothing is shown of it yet
+            if now is None:
+                return ()
+            post = now
+        post = await self._heard(post)
+        if (thanks := await asyncio.to_thread(self.orders.reason, post, stage)) is not None:
+            return thanks
         if not (post.text.strip() or post.files):
             return [Outgoing(post.place, say(post.language, "called", p=prefix(post.place.platform)), to=post.account)]
         is_overheard = not (post.direct or post.called or rule is Rule.ALWAYS or stage.handle)
@@ -94,19 +153,23 @@ class Desk:
             await stage.open(post, await self._stop_button(post, stage))
         if post.place.thread:
             await asyncio.to_thread(self.rules.follow, post.place)
-        person, readers = self.access.readers(post.account, post.place, is_direct=post.direct, is_shared=post.is_shared)
+        person, readers = await standing(post, self.access, self.connectors[post.place.platform])
         author = await asyncio.to_thread(self.memory.person, post.account, person)
         notes = await read_files(post, self.connectors[post.place.platform], self.house.knowledge, author.id)
         if notes and not post.text.strip():
             return [Outgoing(post.place, "\n".join(notes), to=post.account)]
-        message = Message(stage.message, post.place, author, post.text, post.sent, readers)
+        message = Message(stage.message, post.place, author, post.text, post.sent, readers, post.language)
         try:
             made = await self._made(post, message, stage, wanted)
         except MessageRefused as refused:
-            return [Outgoing(post.place, str(refused), notice=" ".join(notes), to=post.account)]
+            count = len(post.text)
+            too_long = say(post.language, "too_long", count=count, limit=LONGEST_MESSAGE)
+            said = too_long if count > LONGEST_MESSAGE else str(refused)
+            return [Outgoing(post.place, said, notice=" ".join(notes), to=post.account)]
         if isinstance(made, Turn):
+            await self._ask_consent(post, author.id, stage)
             return await asyncio.to_thread(self._shown, post, made, notes)
-        notice = " ".join([*notes, STOPPED if made else ""]).strip()
+        notice = " ".join([*notes, translated(post.language, STOPPED) if made else ""]).strip()
         return [Outgoing(post.place, made or say(post.language, "stopped"), notice=notice, to=post.account)]
 
     def _refusal(self, post: Post, stage: Stage) -> str | None:
@@ -146,14 +209,21 @@ class Desk:
         return await asyncio.to_thread(self.memory.turn_for, message.id) or text
 
     def _shown(self, post: Post, turn: Turn, notes: Sequence[str]) -> list[Outgoing]:
-        """The answer with its buttons; after the first one in private, the question about consent."""
+        """The answer with its buttons."""
         reply = turn.reply
         buttons = self._thumbs(post, turn)
-        notice = " ".join([*notes, reply.notice]).strip()
-        shown = [Outgoing(post.place, reply.text or "…", reply.sources, notice, buttons=buttons, to=post.account)]
-        if post.direct and self.memory.people.mark_consent_asked(turn.message.author.id):
-            shown.append(self.orders.consent_question(post))
-        return shown
+        notice = " ".join([*notes, translated(post.language, reply.notice)]).strip()
+        return [Outgoing(post.place, reply.text or "…", reply.sources, notice, buttons=buttons, to=post.account)]
+
+    async def _ask_consent(self, post: Post, person: str, stage: Stage) -> None:
+        """After the first answer in private, once: the question has a key of its own in the queue, however often it is
+        put there, and counts as asked only when it is safe there.
+        """  # noqa: D205 - one sentence
+        if not post.direct or await asyncio.to_thread(self.memory.people.is_consent_asked, person):
+            return
+        question = await asyncio.to_thread(self.orders.consent_question, post, person)
+        await stage.delivery.post(f"consent/{person}", question)
+        await asyncio.to_thread(self.memory.people.mark_consent_asked, person)
 
     def _thumbs(self, post: Post, turn: Turn) -> tuple[Button, ...]:
         good, bad = (
@@ -162,12 +232,12 @@ class Desk:
         )
         return Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason"))
 
-    def _react(self, event: Reaction) -> Sequence[Outgoing]:
+    def _react(self, event: Reaction, stage: Stage) -> Sequence[Outgoing]:
         """A reaction on an answer rates it."""
         bare = event.emoji.rstrip("\ufe0f")
         is_allowed = self.access.is_allowed(event.account, event.place)
         if is_allowed and event.is_added and (bare in GOOD or bare in BAD):
-            self.orders.rate_message(event, 1 if bare in GOOD else -1)
+            self.orders.rate_message(event, 1 if bare in GOOD else -1, stage)
         return ()
 
     def _open(self, event: Opened) -> Sequence[Outgoing]:
@@ -178,11 +248,19 @@ class Desk:
         if not self.access.is_allowed(event.account, event.place):
             refusal = say(event.language, "not_allowed", account=short(event.account))
             return () if is_glance else [Outgoing(event.place, refusal, to=event.account)]
+        if event.parameter.startswith(LINK):  # from the address that `/link` gives
+            told = self.orders.linked(event, event.parameter.removeprefix(LINK))
+            return [Outgoing(event.place, told, to=event.account)]
         is_greeted = is_glance and is_known(self.memory, event.account)
         self.memory.person(event.account)
         suggestions = tuple(say(event.language, each) for each in ("suggest_ask", "suggest_ideate", "suggest_document"))
         welcome = "" if is_greeted else say(event.language, "welcome", p=prefix(event.place.platform))
-        return [Outgoing(event.place, welcome, suggestions=suggestions, to=event.account)]
+        if is_glance:
+            return [Outgoing(event.place, welcome, suggestions=suggestions, to=event.account)]
+        meanings = [Meaning("ask", each, event.place) for each in suggestions]
+        made = self.buttons.make_many(meanings, RATABLE, key=f"ask/{event.place.key}{event.id}")
+        buttons = tuple(map(Button, made, suggestions))
+        return [Outgoing(event.place, welcome, buttons=buttons, to=event.account)]
 
 
 async def _next(replies: AsyncGenerator[Piece | Turn, None], stopped: asyncio.Event) -> Piece | Turn | None:

@@ -2,89 +2,169 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Literal
 
-from agent.buttons import Buttons, Meaning
+from agent.buttons import Buttons, Meaning, id_for
 from agent.channels import ChannelRules, Rule
-from agent.events import Button, Command, Outgoing, Post, Press, Reaction
+from agent.events import Button, Command, Opened, Outgoing, Post, Press, Reaction
 from agent.guard import clean
 from agent.memory import Memory
 from agent.message import Turn
 from agent.people import LinkRefused
 from connectors.compose import House
+from connectors.connector import Connector
+from connectors.delivery.worker import Stage
 from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn, meant
-from connectors.desk.texts import prefix, say
+from connectors.desk.texts import prefix, say, translated
 from connectors.privacy import forget
 from retrieval.errors import StoreError
 
-CONSENT_MINUTES = 30 * 24 * 60
+CONSENT_MINUTES = REASON_MINUTES = 30 * 24 * 60
+LINK = "link-"  # begins the parameter of a Telegram address that joins accounts
+OURS_ALONE = frozenset({"sources", "why", "feedback", "consent", "link", "forget"})  # said to nobody but who asked
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command of another module's. help: the name of its line in `texts.toml`, for /help."""
+
+    act: Callable[[Command, Stage], Awaitable[Sequence[Outgoing]]]
+    help: str = ""
+    is_for_administrators: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """stop: ends an answer by its event's number. stop_all: ends all in a place. answered: the event whose answer is a
-    message of the platform's, as `Message.id` has it.
-    """  # noqa: D205 - fields, not prose
+    """more: commands of other modules, by name; who may write here may give them, and only administrators some."""
 
     house: House
+    connectors: Mapping[str, Connector]
     access: Access
     rules: ChannelRules
     buttons: Buttons
-    stop: Callable[[int], Awaitable[bool]]
-    stop_all: Callable[[Command], Awaitable[int]]
-    answered: Callable[[Reaction], str | None]
+    more: Mapping[str, Order] = field(default_factory=dict)
 
     @property
     def memory(self) -> Memory:
         return self.house.store.memory
 
-    async def __call__(self, command: Command) -> Sequence[Outgoing]:
+    async def __call__(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
         """Carry a command out; what is said of it."""
         if not self.access.is_allowed(command.account, command.place):
             refusal = self._say(command, "not_allowed", account=short(command.account))
-            return [_said(command, refusal)] if command.direct else ()
-        if command.name not in self._todo and command.name != "stop" and not is_for_us(command):
+            return [self._said(command, refusal)] if command.direct else ()
+        if (order := self.more.get(command.name)) is not None:
+            if order.is_for_administrators and not self.access.is_administrator(command.account):
+                return [self._said(command, self._say(command, "administrators_only"))]
+            return await order.act(command, stage)
+        if command.name not in (*self._todo, "stop", "rule", "forget") and not is_for_us(command):
             return ()
         if command.name == "stop":
-            text = "stopped" if await self.stop_all(command) else "nothing_to_stop"
-            return [_said(command, self._say(command, text))]
+            place = command.place
+            stopped = await stage.delivery.stop_all(place.platform, place.tenant, place.channel)
+            return [self._said(command, self._say(command, "stopped" if stopped else "nothing_to_stop"))]
+        if command.name == "forget":
+            return [self._said(command, await self._forget(command, stage))]
+        if command.name == "rule":
+            return await asyncio.to_thread(self._rule, command)
         return [await asyncio.to_thread(self._order, command)]
 
-    async def press(self, press: Press) -> Sequence[Outgoing]:
-        """Do what a button stands for."""
+    async def press(self, press: Press, stage: Stage) -> Sequence[Outgoing] | Post:
+        """Do what a button stands for; a Post is to be answered."""
         meaning = await asyncio.to_thread(self.buttons.look_up, press.button)
         if not self.access.is_allowed(press.account, press.place):
             return ()
         if meaning is None:
-            return [_said(press, self._say(press, "expired"))]
+            return [self._said(press, self._say(press, "expired"))]
+        if meaning.place.channel != press.place.channel and meaning.kind in ("stop", "again", "ask"):
+            return ()  # a client can send the id of any button
         if meaning.kind == "stop":
-            if meaning.place.channel == press.place.channel:  # a client can send the id of any button
-                await self.stop(int(meaning.value))
+            await stage.delivery.stop(int(meaning.value))
             return ()
-        return await asyncio.to_thread(self._pressed, press, meaning)
+        if meaning.kind == "ask":
+            return _asked(press, meaning, meaning.value)
+        if meaning.kind == "again":
+            return await asyncio.to_thread(self._again, press, meaning)
+        return await asyncio.to_thread(self._pressed, press, meaning, stage)
 
-    def rate_message(self, reaction: Reaction, rating: Literal[1, -1]) -> None:
+    def rate_message(self, reaction: Reaction, rating: Literal[1, -1], stage: Stage) -> None:
         """A reaction on an answer is a rating; on anything else it is nothing."""
-        message = self.answered(reaction)
+        message = stage.delivery.answered(reaction.place, reaction.message)
         turn = self.memory.turn_for(message) if message else None
         if turn is not None and turn.message.place.channel == reaction.place.channel:
             self.memory.rate(turn.id, self.memory.person(reaction.account).id, rating)
 
-    def consent_question(self, post: Post) -> Outgoing:
+    def reason(self, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
+        """Thanks for the reason of a 👎, where the post is the reply that was asked for; else None."""
+        if not post.replies_to or not post.text.strip():
+            return None
+        question = stage.delivery.answered(post.place, post.replies_to)
+        meaning = self.buttons.look_up(id_for(f"reason/{question}")) if question else None
+        if meaning is None or meaning.kind != "reason":
+            return None
+        turn, _, person = meaning.value.partition(" ")
+        if person != self.memory.person(post.account).id:
+            return None
+        try:
+            self.memory.rate(turn, person, -1, post.text.strip()[:2000])
+        except StoreError:
+            return [Outgoing(post.place, self._say(post, "forgotten_answer"), to=post.account)]
+        return [Outgoing(post.place, self._say(post, "thanks_reason"), to=post.account)]
+
+    def consent_question(self, post: Post, person: str) -> Outgoing:
+        """Asked again after a crash, it is the same question with the same buttons."""
         pairs = [("yes", say(post.language, "yes")), ("no", say(post.language, "no"))]
         buttons = tuple(
-            Button(self.buttons.make("consent", f"{value} {post.language}", post.place, CONSENT_MINUTES), label)
+            Button(
+                self.buttons.make(
+                    "consent", f"{value} {post.language}", post.place, CONSENT_MINUTES, key=f"consent/{person}/{value}"
+                ),
+                label,
+            )
             for value, label in pairs
         )
         return Outgoing(post.place, self._say(post, "consent_question"), buttons=buttons, to=post.account)
 
+    def linked(self, event: Opened | Command, code: str) -> str:
+        """Join the account to whoever asked for `code`; what is said of it."""
+        try:
+            self.memory.people.link(code, event.account)
+        except LinkRefused as refused:
+            return say(event.language, f"link_{refused.reason}")
+        return say(event.language, "linked")
+
+    def _said(self, event: Command | Press, text: str) -> Outgoing:
+        """An answer for whoever gave an order. Slack whispers; Telegram has toasts on buttons, and private chats."""
+        said = Outgoing(event.place, text, to=event.account)
+        if event.place.platform == "slack":
+            return replace(said, audience="one")
+        if event.direct:
+            return said
+        if isinstance(event, Press):
+            return replace(said, audience="one", press=event.id)
+        if event.name not in OURS_ALONE:
+            return said
+        link = self.connectors[event.place.platform].address("hello")
+        public = Outgoing(event.place, say(event.language, "in_private", link=link), to=event.account)
+        return replace(said, audience="one", instead=public)
+
+    def _again(self, press: Press, meaning: Meaning) -> Sequence[Outgoing] | Post:
+        name, _, text = meaning.value.partition(" ")
+        turn = self.memory.turn(name)
+        if turn is None:
+            return [self._said(press, self._say(press, "expired"))]
+        if turn.message.author.id != self.memory.person(press.account).id:
+            return [self._said(press, self._say(press, "not_yours"))]
+        return _asked(press, meaning, text)
+
     def _order(self, command: Command) -> Outgoing:
         act = self._todo.get(command.name)
         text = act(command) if act else self._say(command, "no_command", name=re.sub(r"[^\w-]", "", command.name)[:24])
-        return _said(command, text)
+        return self._said(command, text)
 
     @property
     def _todo(self) -> dict[str, Callable[[Command], str]]:
@@ -96,20 +176,19 @@ class Orders:
             "sources": self._sources,
             "why": self._why,
             "clear": self._clear,
-            "forget": self._forget,
             "link": self._link,
             "consent": self._consent_command,
-            "rule": self._rule,
             "feedback": self._feedback,
         }
 
     def _say(self, event: Command | Press | Post, name: str, /, **values: object) -> str:
-        language = "" if isinstance(event, Press) else event.language  # no platform tells it of a press
-        return say(language, name, p=prefix(event.place.platform), **values)
+        return say(event.language, name, p=prefix(event.place.platform), **values)
 
     def _help(self, command: Command) -> str:
-        more = self._say(command, "help_administrator") if self.access.is_administrator(command.account) else ""
-        return self._say(command, "help") + more
+        is_administrator = self.access.is_administrator(command.account)
+        known = (each for each in self.more.values() if is_administrator or not each.is_for_administrators)
+        lines = [self._say(command, "help"), *(self._say(command, each.help) for each in known if each.help)]
+        return "\n".join(lines) + (self._say(command, "help_administrator") if is_administrator else "")
 
     def _last(self, command: Command) -> Turn | None:
         return last_turn(self.memory, self.memory.person(command.account).id, command.place)
@@ -126,7 +205,8 @@ class Orders:
         turn = self._last(command)
         if turn is None:
             return self._say(command, "nothing_asked")
-        return "\n".join([turn.decision.reason, *(f"- {reason}" for reason in turn.understanding.reasons)])
+        reasons = (f"- {reason}" for reason in turn.understanding.reasons)
+        return translated(command.language, "\n".join([turn.decision.reason, *reasons]))
 
     def _clear(self, command: Command) -> str:
         """What others said is not one member's to delete."""
@@ -145,66 +225,86 @@ class Orders:
         self.memory.rate(turn.id, self.memory.person(command.account).id, -1, command.argument.strip()[:2000])
         return self._say(command, "thanks_reason")
 
-    def _forget(self, command: Command) -> str:
+    async def _forget(self, command: Command, stage: Stage) -> str:
+        """First what waits, so that nothing is answered and remembered after all."""
         if command.argument.strip().lower() != "yes":
             return self._say(command, "confirm_forget")
         store = self.house.store
-        person = self.memory.person(command.account)
-        report = forget(person, self.memory, store.shelf, store.settings.home)
-        return "\n".join(report.sentences) if command.direct else self._say(command, "forgotten")
+        person = await asyncio.to_thread(self.memory.person, command.account)
+        waiting = await stage.delivery.forget(person.accounts, stage.event)
+        report = await asyncio.to_thread(forget, person, self.memory, store.shelf, store.settings.home, waiting)
+        return "\n".join(report.said(command.language)) if command.direct else self._say(command, "forgotten")
 
     def _link(self, command: Command) -> str:
         if not command.direct:
             return self._say(command, "link_private")
-        if not command.argument.strip():
-            code = self.memory.people.link_code(self.memory.person(command.account).id)
-            return self._say(command, "link_code", code=code)
-        try:
-            self.memory.people.link(command.argument.strip(), command.account)
-        except LinkRefused as refused:
-            return str(refused)
-        return self._say(command, "linked")
+        if code := command.argument.strip():
+            return self.linked(command, code)
+        code = self.memory.people.link_code(self.memory.person(command.account).id)
+        told = self._say(command, "link_code", code=code)
+        other = self.connectors.get("telegram")
+        address = other.address(LINK + code) if other is not None and command.place.platform != "telegram" else ""
+        return f"{told}\n{self._say(command, 'link_address', link=address)}" if address else told
 
     def _consent_command(self, command: Command) -> str:
         wish = command.argument.strip().lower()
         if wish not in ("yes", "no"):
             return self._say(command, "consent_usage")
-        return self._consent(command, command.language, agreed=wish == "yes")
+        return self._consent(command, agreed=wish == "yes")
 
-    def _consent(self, event: Command | Press, language: str, *, agreed: bool) -> str:
+    def _consent(self, event: Command | Press, *, agreed: bool) -> str:
         person = self.memory.person(event.account)
         self.memory.people.mark_consent_asked(person.id)
         self.memory.people.set_consent(person.id, consent=agreed)
-        return say(language, "consent_yes" if agreed else "consent_no", p=prefix(event.place.platform))
+        return self._say(event, "consent_yes" if agreed else "consent_no")
 
-    def _rule(self, command: Command) -> str:
+    def _rule(self, command: Command) -> Sequence[Outgoing]:
+        """Where from now on every message is answered, everybody there is told so, and what it means for them."""
         if not self.access.is_administrator(command.account):
-            return self._say(command, "administrators_only")
+            return [self._said(command, self._say(command, "administrators_only"))]
         wish = command.argument.strip().lower()
         if wish not in set(Rule):
-            return self._say(command, "rule_usage", rule=self.rules.rule(command.place))
+            return [self._said(command, self._say(command, "rule_usage", rule=self.rules.rule(command.place)))]
         self.rules.set_rule(command.place, Rule(wish))
-        watched = " " + self._say(command, "watched") if wish == Rule.ALWAYS else ""
-        return self._say(command, "rule_set", rule=self._say(command, f"rule_{wish}")) + watched
+        said = [self._said(command, self._say(command, "rule_set", rule=self._say(command, f"rule_{wish}")))]
+        if wish == Rule.ALWAYS and not command.direct:
+            said.append(Outgoing(command.place, self._say(command, "watched_all")))
+        return said
 
-    def _pressed(self, press: Press, meaning: Meaning) -> Sequence[Outgoing]:
+    def _pressed(self, press: Press, meaning: Meaning, stage: Stage) -> Sequence[Outgoing]:
         value, _, language = meaning.value.partition(" ")
+        press = press if press.language else replace(press, language=language)
         if meaning.kind == "consent":
-            return [_said(press, self._consent(press, language, agreed=value == "yes"))]
-        return self._rated(press, meaning.kind, value, language) if meaning.kind in ("good", "bad") else ()
+            return [self._said(press, self._consent(press, agreed=value == "yes"))]
+        return self._rated(press, meaning.kind, value, stage) if meaning.kind in ("good", "bad") else ()
 
-    def _rated(self, press: Press, kind: str, turn: str, language: str) -> Sequence[Outgoing]:
+    def _rated(self, press: Press, kind: str, turn: str, stage: Stage) -> Sequence[Outgoing]:
+        """A platform without forms is replied to: in private, as a group need not know who liked an answer."""
         rating: Literal[1, -1] = 1 if kind == "good" else -1
-        name = "thanks_good" if rating > 0 else "thanks_reason" if press.text.strip() else "thanks_bad"
+        person, reason = self.memory.person(press.account).id, press.text.strip()[:2000]
+        name = "thanks_good" if rating > 0 else "thanks_reason" if reason else "thanks_bad"
         try:
-            self.memory.rate(turn, self.memory.person(press.account).id, rating, press.text.strip()[:2000])
+            self.memory.rate(turn, person, rating, reason)
         except StoreError:
             name = "forgotten_answer"
-        return [_said(press, say(language, name, p=prefix(press.place.platform)))]
+        if name == "thanks_bad" and press.direct and press.place.platform != "slack":
+            name, key = "thanks_bad_reply", f"reason/{stage.message}"
+            self.buttons.make("reason", f"{turn} {person}", press.place, REASON_MINUTES, key=key)
+        return [self._said(press, self._say(press, name))]
 
 
-def _said(event: Command | Press, text: str) -> Outgoing:
-    return replace(Outgoing(event.place, text, to=event.account), audience="one")
+def _asked(press: Press, meaning: Meaning, text: str) -> Post:
+    """A press that stands for a message."""
+    return Post(
+        press.id,
+        meaning.place,
+        press.account,
+        text,
+        datetime.now(UTC),
+        direct=press.direct,
+        called=True,
+        language=press.language,
+    )
 
 
 def is_for_us(command: Command) -> bool:

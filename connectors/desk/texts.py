@@ -12,13 +12,34 @@ def _texts() -> dict[str, dict[str, str]]:
     return tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
 
 
+@cache
+def _sentences() -> dict[str, dict[str, str]]:
+    return tomllib.loads(Path(__file__).with_name("sentences.toml").read_text("utf-8"))
+
+
+def languages() -> tuple[str, ...]:
+    """Those that there are texts in."""
+    return tuple(_texts())
+
+
 def say(language: str, name: str, /, **values: object) -> str:
     """The sentence `name` in `language` (`de`, `pt-BR`), or in English where it is not translated."""
     texts = _texts()
-    own = texts.get(language.replace("_", "-").partition("-")[0].lower(), {})
+    own = texts.get(_bare(language), {})
     return own.get(name, texts[FALLBACK][name]).format(**values)
+
+
+def translated(language: str, text: str) -> str:
+    """What the lower rooms say in English (notices, reasons), with each sentence that is known in `language`."""
+    for sentence, own in _sentences().get(_bare(language), {}).items():
+        text = text.replace(sentence, own)
+    return text
 
 
 def prefix(platform: str) -> str:
     """How a command is begun on a platform."""
     return "/atelier " if platform == "slack" else "/"
+
+
+def _bare(language: str) -> str:
+    return language.replace("_", "-").partition("-")[0].lower()

@@ -121,6 +121,17 @@ class Calls:
                 raise problem
             await asyncio.sleep(problem.seconds)
 
+    async def upload(self, address: str, content: bytes, ends: float) -> None:
+        """Hand a file over to the address that Slack gave for it. Raises Unsure."""
+        try:
+            async with asyncio.timeout(max(0.0, ends - time.monotonic())):
+                async with self.session.post(address, data=content) as response:
+                    if response.status == 200:
+                        return
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            pass  # its text would hold the address
+        raise Unsure("Slack did not take a picture.")
+
     async def turn(self, channel: str, ends: float) -> None:
         """Wait until a channel takes one more message. Raises Throttled when that takes too long."""
         now = time.monotonic()

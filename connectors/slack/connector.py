@@ -74,6 +74,7 @@ class SlackConnector:
         self._workspaces = Workspaces(tenant, bot_token.strip(), store, tenants or {}, self._identify)
         self._sending = Sending(self._call)
         self._reading = reading.Channels(self._call)
+        self._memo = reading.Memo(self._call)
         self._shows: set[asyncio.Task[None]] = set()  # modals being opened, Home tabs being put up
 
     async def _identify(self, token: str) -> tuple[str, str]:
@@ -139,6 +140,8 @@ class SlackConnector:
             if (user := events.opened_home(body)) is not None:
                 self._beside(self._put_home(workspace, user))
                 return 200
+            if channel := events.changed_channel(body):
+                self._memo.changed(channel)
             channel = events.silent_channel(body)
             is_shared = bool(channel) and await self._reading.is_shared(workspace, channel)
             event = receive.received(body, workspace, is_shared=is_shared)
@@ -152,6 +155,8 @@ class SlackConnector:
             return 200
         try:
             await accept([event])
+            if self._store is not None and events.uninstalls(body, workspace.bot):
+                await self._store.async_delete_bot(enterprise_id=None, team_id=workspace.id)
         except Exception as error:  # noqa: BLE001 - as above; a driver's text could hold the payload
             log.warning("An event of Slack's has to come again: it could not be stored (%s).", type(error).__name__)
             return 503
@@ -159,9 +164,11 @@ class SlackConnector:
 
     def _open_form(self, workspace: Workspace, body: dict[str, Any], button: dict[str, str]) -> None:
         """Beside the acknowledgement: a trigger lives for three seconds. What is accepted is the form, once sent."""
-        given = {"trigger_id": body["trigger_id"], "view": forms.view(body, button)}
+        user = str(body["user"]["id"])
 
         async def opened() -> None:
+            view = forms.view(body, button, await self._memo.language(workspace, user))
+            given = {"trigger_id": body["trigger_id"], "view": view}
             try:
                 await self._call(workspace.token, "views.open", given)
             except ConnectorError as error:
@@ -189,10 +196,10 @@ class SlackConnector:
         team = workspace.id if tenant == place.tenant else tenant
         return await self._sending.open(workspace, place, (user, team), key, stop)
 
-    async def show(self, place: Place, handle: str, text: str) -> None:
+    async def show(self, place: Place, handle: str, text: str, button: Button | None = None) -> None:
         with suppress(ConnectorError):
             workspace = await self._workspaces.speaking(place.tenant)
-            await self._sending.show(workspace, place, handle, text)
+            await self._sending.show(workspace, place, handle, text, button)
 
     async def send(self, part: Outgoing, key: str, handle: str = "") -> str:
         workspace = await self._workspaces.speaking(part.place.tenant)
@@ -200,6 +207,8 @@ class SlackConnector:
         if not render.blocks(part) and not handle:
             return "suggestions"
         try:
+            if part.pictures:
+                return await self._sending.picture(workspace, part, key)
             if part.audience == "one" and part.to and not part.place.channel.startswith("D"):
                 return await self._sending.whisper(workspace, part, _account(part.to)[1], handle)
             if handle:
@@ -208,7 +217,8 @@ class SlackConnector:
         except Refusal as error:
             if handle or not part.to or error.code not in OUTSIDE:
                 raise
-            return await self._sending.post(workspace, await self._aside(workspace, part), key)
+            aside = await self._aside(workspace, part)
+            return await (self._sending.picture if part.pictures else self._sending.post)(workspace, aside, key)
 
     async def _aside(self, workspace: Workspace, part: Outgoing) -> Outgoing:
         """The same to the person directly: a command may be given in a channel that Atelier is not in."""
@@ -228,7 +238,8 @@ class SlackConnector:
     async def _put_home(self, workspace: Workspace, user: str) -> None:
         """https://docs.slack.dev/reference/methods/views.publish; done again each time the person looks."""
         try:
-            await self._call(workspace.token, "views.publish", {"user_id": user, "view": home.view()})
+            view = home.view(await self._memo.language(workspace, user))
+            await self._call(workspace.token, "views.publish", {"user_id": user, "view": view})
         except ConnectorError as error:
             log.warning("A Home tab could not be put up: %s", error)
 
@@ -245,6 +256,28 @@ class SlackConnector:
         except ConnectorError as error:
             log.info("What was written before could not be read: %s", error)
             return []
+
+    async def language(self, account: str) -> str:
+        tenant, user = _account(account)
+        with suppress(ConnectorError):  # somebody of another company has a workspace of their own
+            return await self._memo.language(await self._workspaces.speaking(tenant), user)
+        return ""
+
+    async def belongs(self, account: str, place: Place) -> bool:
+        tenant, user = _account(account)
+        return tenant == place.tenant and user in await self._people(place)
+
+    async def members(self, place: Place) -> frozenset[str]:
+        """Strangers in a shared channel are counted as if they were of the team: then nothing is shared too widely."""
+        return frozenset(f"slack:{place.tenant}:{user}" for user in await self._people(place))
+
+    async def _people(self, place: Place) -> frozenset[str]:
+        with suppress(ConnectorError):
+            return await self._memo.members(await self._workspaces.speaking(place.tenant), place.channel)
+        return frozenset()
+
+    def address(self, parameter: str) -> str:  # noqa: ARG002 - the seam's: Slack's links hand nothing over
+        return ""
 
     async def fetch(self, file: File, to: Path) -> None:
         workspace = await self._workspaces.speaking(json.loads(file.locator)[0])

@@ -8,7 +8,20 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from agent.events import Command, Deleted, Edited, Event, File, Joined, Opened, Post, Press, Reaction
+from agent.events import (
+    Arrived,
+    Command,
+    Deleted,
+    Edited,
+    Event,
+    File,
+    Joined,
+    Left,
+    Opened,
+    Post,
+    Press,
+    Reaction,
+)
 from agent.message import Place
 from connectors.slack import forms
 from connectors.slack.text import plain
@@ -120,10 +133,17 @@ class _Reader:
         if kind == "app_home_opened":
             place = self.place(identity(event["channel"]))
             return Opened(happened, place, self.account(user))
-        if kind == "member_joined_channel" and user == self.bot["user"]:
+        if kind == "member_joined_channel" and user != self.bot["user"]:
+            return Arrived(
+                happened, self.place(identity(event["channel"])), self.account(user, event.get("team") or "")
+            )
+        if kind == "member_joined_channel":
             inviter = optional(event.get("inviter"))
             return Joined(happened, self.place(identity(event["channel"])), self.account(inviter) if inviter else "")
-        return None
+        is_our_leaving = kind == "member_left_channel" and user == self.bot["user"]
+        if is_our_leaving or kind in {"channel_left", "group_left", "channel_deleted", "group_deleted"}:
+            return Left(happened, self.place(identity(event["channel"])))
+        return Left(happened, self.place("")) if uninstalls(self.body, self.bot["user"]) else None
 
     def _message(self, event: Json, happened: str) -> Event | None:
         channel = identity(event["channel"])
@@ -139,7 +159,7 @@ class _Reader:
         if subtype not in KEPT_SUBTYPES or self._is_bot(event) or not event.get("user"):
             return None
         message, text = identity(event["ts"]), str(event.get("text") or "")
-        called = direct or event["type"] == "app_mention" or f"<@{self.bot['user']}" in text
+        called = direct or event["type"] == "app_mention" or self._calls_us(text)
         files = tuple(filter(None, (self._file(file) for file in event.get("files") or ())))
         said = plain(text, self.bot["user"])
         if not (said or files or called):
@@ -164,7 +184,13 @@ class _Reader:
         message = identity(now["ts"])
         place = self._thread(channel, now, message, direct=direct)
         account = self.account(identity(now["user"]), now.get("user_team") or now.get("team") or "")
-        return Edited(happened, place, account, message, plain(str(now.get("text") or ""), self.bot["user"]))
+        text = str(now.get("text") or "")
+        said, called = plain(text, self.bot["user"]), direct or self._calls_us(text)
+        sent = datetime.fromtimestamp(float(message), UTC)
+        return Edited(happened, place, account, message, said, sent, direct, called, is_shared=self.is_shared)
+
+    def _calls_us(self, text: str) -> bool:
+        return f"<@{self.bot['user']}" in text
 
     def _thread(self, channel: str, message: Json, ts: str, *, direct: bool) -> Place:
         """Channels: every message stands in a thread or begins one. Direct: outside of threads all is one place."""
@@ -217,7 +243,9 @@ class _Reader:
         channel = identity(channel)
         thread = optional(thread) or ("" if channel.startswith("D") else optional(message))
         account = self.account(identity(user["id"]), optional(user.get("team_id")))
-        return Press(identity(happened), self.place(channel, thread), account, button, plain(text), optional(message))
+        place = self.place(channel, thread)
+        direct = channel.startswith("D")
+        return Press(identity(happened), place, account, button, plain(text), optional(message), direct)
 
 
 def opened_home(body: dict[str, Any]) -> str | None:
@@ -226,6 +254,26 @@ def opened_home(body: dict[str, Any]) -> str | None:
     if not isinstance(event, dict) or (event.get("type"), event.get("tab")) != ("app_home_opened", "home"):
         return None
     return identity(event["user"])
+
+
+def uninstalls(body: dict[str, Any], bot: str) -> bool:
+    """Whether Atelier was taken out of the whole workspace.
+
+    https://docs.slack.dev/reference/events/app_uninstalled and tokens_revoked, which may come first, or alone.
+    """
+    event = body.get("event")
+    if not isinstance(event, dict) or event.get("type") not in {"app_uninstalled", "tokens_revoked"}:
+        return False
+    tokens = event.get("tokens")
+    return event["type"] == "app_uninstalled" or (isinstance(tokens, dict) and bot in (tokens.get("bot") or ()))
+
+
+def changed_channel(body: dict[str, Any]) -> str:
+    """The channel that somebody came to or left, as this payload tells; empty for any other."""
+    event = body.get("event")
+    if not isinstance(event, dict) or event.get("type") not in {"member_joined_channel", "member_left_channel"}:
+        return ""
+    return identity(event["channel"])
 
 
 def silent_channel(body: dict[str, Any]) -> str:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from connectors.desk.texts import say
+
 CALLBACK = "atelier_form"
 FIELD = "answer"  # of the block and of the input in it
 ANSWER = 3_000  # characters a person may write: what an input takes
@@ -27,7 +29,7 @@ def pressed(action: dict[str, Any]) -> dict[str, str]:
     return {"id": value, "form": ""}
 
 
-def view(body: dict[str, Any], button: dict[str, str]) -> dict[str, Any]:
+def view(body: dict[str, Any], button: dict[str, str], language: str = "") -> dict[str, Any]:
     """The modal for a pressed button; where it was pressed comes back with the submission."""
     container = body.get("container") or {}
     message = body.get("message") or {}
@@ -49,7 +51,7 @@ def view(body: dict[str, Any], button: dict[str, str]) -> dict[str, Any]:
         "callback_id": CALLBACK,
         "private_metadata": json.dumps(where),
         "title": {"type": "plain_text", "text": "Atelier"},
-        "submit": {"type": "plain_text", "text": "Send"},
-        "close": {"type": "plain_text", "text": "Cancel"},
+        "submit": {"type": "plain_text", "text": say(language, "send")},
+        "close": {"type": "plain_text", "text": say(language, "cancel")},
         "blocks": [question],
     }

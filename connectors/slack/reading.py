@@ -27,6 +27,10 @@ MOST_BYTES = 20 * 1024 * 1024
 FETCH_SECONDS = 60.0
 ASKING = 1.5  # seconds: Slack waits three for the acknowledgement
 REMEMBERED = 600.0  # seconds
+MEMBERS_REMEMBERED = 30.0  # and forgotten at once where Slack tells of a change
+LANGUAGE_REMEMBERED = 6 * 3600.0
+MEMBER_SECONDS = 5.0  # for the whole list of a channel
+MOST_MEMBERS = 5_000
 
 
 async def lines(
@@ -52,10 +56,13 @@ async def lines(
 
 
 async def find(call: Calls, workspace: Workspace, place: Place, mark: dict[str, str]) -> str | None:
-    """The id of our message whose metadata holds `mark`."""
+    """The id of our message whose metadata holds `mark`, or whose file is named after its key."""
     async for message in lines(call, workspace, place, oldest=time.time() - LOOK_BACK):
         metadata = message.get("metadata") or {}
         if metadata.get("event_type") == EVENT and mark.items() <= (metadata.get("event_payload") or {}).items():
+            return str(message["ts"])
+        names = [file.get("name") for file in message.get("files") or ()]
+        if message.get("user") == workspace.bot and f"{mark.get('key')}.png" in names:
             return str(message["ts"])
     return None
 
@@ -134,6 +141,66 @@ def _is_slacks(where: str, api: str) -> bool:
         )
     except ValueError:
         return False
+
+
+class Memo:
+    """What Slack said of channels and people, remembered for a while. Where it does not answer, nothing is known."""
+
+    def __init__(self, call: Calls) -> None:
+        self._call = call
+        self._members: dict[str, tuple[frozenset[str], float]] = {}
+        self._languages: dict[str, tuple[str, float]] = {}
+
+    def changed(self, channel: str) -> None:
+        """Somebody came to a channel or left it."""
+        self._members.pop(channel, None)
+
+    async def members(self, workspace: Workspace, channel: str) -> frozenset[str]:
+        """The user ids of the people in a channel; empty where Slack does not say, or there are too many.
+
+        https://docs.slack.dev/reference/methods/conversations.members
+        """
+        known, until = self._members.get(channel, (frozenset(), 0.0))
+        if time.monotonic() < until:
+            return known
+        found: set[str] = set()
+        given: dict[str, Any] = {"channel": channel, "limit": 1_000}
+        try:
+            async with asyncio.timeout(MEMBER_SECONDS):
+                while True:
+                    answer = await self._call(workspace.token, "conversations.members", given, get=True)
+                    found |= set(answer.get("members") or ())
+                    given["cursor"] = (answer.get("response_metadata") or {}).get("next_cursor")
+                    if not given["cursor"] or len(found) > MOST_MEMBERS:
+                        break
+        except (ConnectorError, TimeoutError):
+            return frozenset()
+        if len(found) > MOST_MEMBERS:
+            return frozenset()
+        if len(self._members) > 1_000:
+            self._members.clear()
+        people = frozenset(found - {workspace.bot})
+        self._members[channel] = people, time.monotonic() + MEMBERS_REMEMBERED
+        return people
+
+    async def language(self, workspace: Workspace, user: str) -> str:
+        """The locale somebody has set, `de-DE`: https://docs.slack.dev/reference/methods/users.info."""
+        name = f"{workspace.id}/{user}"
+        known, until = self._languages.get(name, ("", 0.0))
+        if time.monotonic() < until:
+            return known
+        kept = LANGUAGE_REMEMBERED
+        try:
+            async with asyncio.timeout(ASKING):
+                given = {"user": user, "include_locale": "true"}
+                answer = await self._call(workspace.token, "users.info", given, get=True, patience=0)
+            language = str((answer.get("user") or {}).get("locale") or "")
+        except (ConnectorError, TimeoutError):
+            language, kept = known, REMEMBERED
+        if len(self._languages) > 10_000:
+            self._languages.clear()
+        self._languages[name] = language, time.monotonic() + kept
+        return language
 
 
 def _too_large() -> Refused:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from agent.events import Command, Event, Opened, Post, Press, Reaction
+from agent.events import Arrived, Command, Event, Left, Opened, Post, Press, Reaction
 from connectors.connector import Received
 from connectors.slack import events
 from connectors.slack.workspaces import Workspace
@@ -68,6 +68,8 @@ def _key(event: Event) -> str:
 
 def _conversation(event: Event, tenant: str) -> str:
     """Presses and looks wait for nobody; a reaction waits only for others on the same message."""
+    if isinstance(event, Left | Arrived):
+        return f"change:{event.place.key}{event.id}"  # what waits for a channel that was left would only be refused
     if isinstance(event, Press):
         return f"press:slack/{tenant}/{event.id}"
     if isinstance(event, Opened):

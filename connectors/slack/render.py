@@ -30,10 +30,11 @@ _CUTS = tuple(re.compile(pattern) for pattern in (r"\n[ \t]*\n\s*", r"\n", r"(?<
 
 
 def parts(outgoing: Outgoing) -> list[Outgoing]:
-    """`outgoing` cut into messages; sources, notice, buttons and suggestions stand on the last."""
+    """`outgoing` cut into messages; sources, notice, buttons and suggestions stand on the last, pictures behind it."""
     texts = cut(calm(outgoing.text).strip())
-    bare = replace(outgoing, sources=(), notice="", buttons=(), suggestions=())
-    return [*(replace(bare, text=text) for text in texts[:-1]), replace(outgoing, text=texts[-1])]
+    bare = replace(outgoing, sources=(), notice="", buttons=(), suggestions=(), pictures=())
+    shown = [*(replace(bare, text=text) for text in texts[:-1]), replace(outgoing, text=texts[-1], pictures=())]
+    return shown + [replace(bare, text=one.text, pictures=(one,)) for one in outgoing.pictures]
 
 
 def cut(text: str) -> list[str]:

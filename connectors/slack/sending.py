@@ -29,6 +29,8 @@ LATE = 10.0  # seconds after which a request that nobody answered has landed or 
 STREAM_LIFE = 240.0  # Slack ends a stream after about 300 seconds
 CONFLICT = 2.0  # seconds until an edit is tried again that came before Slack had ended a stream
 FORGET = 3_600.0  # seconds after which a message nobody finished is forgotten
+# Said in turn below the name while an answer is made (docs.slack.dev/reference/methods/assistant.threads.setStatus).
+LOADING = ["Looking through the documents…", "Reading what I found…", "Putting it into words…"]
 QUIET = {"unfurl_links": False, "unfurl_media": False}
 UNREADABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
 
@@ -72,7 +74,8 @@ class Sending:
 
     async def _status(self, workspace: Workspace, place: Place) -> None:
         ends = time.monotonic() + PREVIEW_SECONDS
-        given = {"channel_id": place.channel, "thread_ts": place.thread, "status": "is thinking…"}
+        given: dict[str, Any] = {"channel_id": place.channel, "thread_ts": place.thread, "status": "is thinking…"}
+        given |= {"loading_messages": LOADING}
         with suppress(ConnectorError):
             await self._call(workspace.token, "assistant.threads.setStatus", given, ends=ends, patience=0)
 
@@ -95,9 +98,13 @@ class Sending:
             return ""  # certainly not started; what is wrong with the place itself shows when the post is tried
         return f"stream:{answer['ts']}"
 
-    async def show(self, workspace: Workspace, place: Place, handle: str, text: str) -> None:
-        shown = self._shown.get((place.channel, handle))
+    async def show(
+        self, workspace: Workspace, place: Place, handle: str, text: str, button: Button | None = None
+    ) -> None:
         is_stream = handle.startswith("stream:")
+        if button is not None and not is_stream:  # it may have been opened long ago, or by another process
+            self._shown.setdefault((place.channel, handle), _Shown(button))
+        shown = self._shown.get((place.channel, handle))
         pause = STREAM_PAUSE if is_stream else EDIT_PAUSE
         method = "chat.appendStream" if is_stream else "chat.update"
         if shown is None or not shown.is_live or shown.lock.locked() or time.monotonic() - shown.last < pause:
@@ -181,6 +188,21 @@ class Sending:
         await self._call.turn(part.place.channel, ends)
         where = {**_where(part.place), **QUIET, "metadata": _metadata({"key": key})}
         return str((await self._written(workspace, "chat.postMessage", where, part, ends))["ts"])
+
+    async def picture(self, workspace: Workspace, part: Outgoing, key: str) -> str:
+        """A picture as a file whose name carries `key`. Until the last of the three calls nobody sees anything.
+
+        https://docs.slack.dev/messaging/working-with-files/#upload
+        """
+        ends = time.monotonic() + SEND_SECONDS
+        (picture,) = part.pictures
+        given = {"filename": f"{key}.png", "length": len(picture.content), "alt_txt": picture.text[:1000]}
+        place = await self._call(workspace.token, "files.getUploadURLExternal", given, ends=ends)
+        await self._call.upload(str(place["upload_url"]), picture.content, ends)
+        file = {"id": place["file_id"], "title": render.fallback(part)}
+        shared = {"files": [file], "channel_id": part.place.channel, "thread_ts": part.place.thread or None}
+        await self._call(workspace.token, "files.completeUploadExternal", shared, ends=ends)
+        return str(place["file_id"])
 
     async def whisper(self, workspace: Workspace, part: Outgoing, user: str, handle: str) -> str:
         """A message that only `user` sees. What was opened for everybody goes away."""

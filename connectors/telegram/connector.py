@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from telegram import Bot, InlineKeyboardMarkup, LinkPreviewOptions, Message
+from telegram import Bot, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions, Message
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
@@ -25,7 +25,9 @@ from telegram.request import HTTPXRequest
 from agent.events import Button, Event, File, Outgoing
 from agent.message import Line, Place
 from connectors.connector import Accept, Gone, Refused, Unsure
+from connectors.desk.texts import languages, say
 from connectors.telegram import cut, download, events
+from connectors.telegram.events import is_present
 from connectors.telegram.failures import mapped, says, seconds_of
 from connectors.telegram.pace import Pace
 from connectors.telegram.receive import ALLOWED, Webhook, insist, poll
@@ -34,20 +36,12 @@ from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-COMMANDS = {
-    "help": "What I can do",
-    "ideate": "Think up ideas together: /ideate how might we …",
-    "sources": "The sources of the last answer",
-    "why": "Why I answered as I did",
-    "clear": "Forget this conversation",
-    "link": "Join your accounts on Slack and Telegram",
-    "consent": "Whether I may learn from what you rate",
-    "forget": "Forget everything about you",
-    "stop": "Stop the answer that is being written",
-}
+MENU = ("help", "ask", "ideate", "sources", "why", "feedback", "clear", "link", "consent", "forget", "stop")
 _SHORT_PAUSE = 3.0  # seconds: a wish for less is waited for here
 _TRIES = 3
 _TIMEOUT = 15.0  # seconds
+_TOAST = 3.0  # seconds that a press in a group may wait for a word on the button
+_LONGEST_TOAST = 200  # https://core.telegram.org/bots/api#answercallbackquery
 _LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 _PREVIEW_TIMEOUT = 5.0  # seconds; a final waits for the preview before it
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -122,6 +116,7 @@ class TelegramConnector:
         )
         self._identity: events.Identity | None = None
         self._pace = Pace()
+        self._told: set[str] = set()  # presses that were answered with a word
         self._late: set[str] = set()  # handles of which a preview may still land
         self._previews: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -145,7 +140,9 @@ class TelegramConnector:
         """Receive until cancelled."""
         identity = self._identity = await insist(self._learn)
         with suppress(TelegramError):  # a bot without a menu works
-            await self._bot.set_my_commands(list(COMMANDS.items()))
+            for language in ("", *languages()):  # each person's app shows its own, or the first
+                menu = [(name, say(language, f"menu_{name}")) for name in MENU]
+                await self._bot.set_my_commands(menu, language_code=language or None)
         if self._webhook_url:
             await insist(
                 lambda: self._bot.set_webhook(
@@ -184,7 +181,7 @@ class TelegramConnector:
         self._later(lambda: self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=_thread(place)))
         return Opened(chat, message.message_id, stop).handle()
 
-    async def show(self, place: Place, handle: str, text: str) -> None:
+    async def show(self, place: Place, handle: str, text: str, button: Button | None = None) -> None:  # noqa: ARG002 - the handle holds it
         """Preview `text`, or its beginning where one message does not hold it. Goes on by itself; never raises."""
         opened = Opened.of(handle)
         if handle in self._previews or not await self._pace.preview(opened.chat):
@@ -206,6 +203,9 @@ class TelegramConnector:
 
     async def send(self, part: Outgoing, key: str, handle: str = "") -> str:  # noqa: ARG002 - nothing here carries a key
         """Put `part` in place of the placeholder. Raises Gone where that was deleted."""
+        if part.press and not handle:
+            await self._toast(part)
+            return ""
         rendered, buttons = render(part), keyboard(part.buttons)
         with _mapping():
             if handle:
@@ -213,10 +213,10 @@ class TelegramConnector:
                 if preview := self._previews.get(handle):
                     await asyncio.wait({preview})  # else it could land after the final and stay
                 try:
-                    await self._paced(opened.chat, lambda: self._edit(opened, rendered, buttons))
+                    await self._paced(opened.chat, lambda: self._put(opened, part, rendered, buttons))
                     if handle in self._late:  # a preview that nobody heard of again could come after this
                         await asyncio.sleep(_LATE)
-                        await self._paced(opened.chat, lambda: self._edit(opened, rendered, buttons))
+                        await self._paced(opened.chat, lambda: self._put(opened, part, rendered, buttons))
                         self._late.discard(handle)
                 except (ChatMigrated, BadRequest) as error:
                     if isinstance(error, BadRequest) and not says(error, *_GONE):
@@ -225,6 +225,31 @@ class TelegramConnector:
                 return str(opened.message)
             message = await self._post(part.place, rendered, buttons)
             return str(message.message_id)
+
+    async def _put(
+        self, opened: Opened, part: Outgoing, rendered: Rendered, buttons: InlineKeyboardMarkup | None
+    ) -> None:
+        """The placeholder becomes the text, or the picture: it can be repeated, as `sendPhoto` could not.
+
+        https://core.telegram.org/bots/api#editmessagemedia "or to add media to text messages"; a server that is too
+        old for that shows the words alone.
+        """
+        if not part.pictures:
+            await self._edit(opened, rendered, buttons)
+            return
+        (picture,) = part.pictures
+        shown = InputMediaPhoto(
+            picture.content, rendered.text, caption_entities=rendered.entities, filename="picture.png"
+        )
+        try:
+            await self._bot.edit_message_media(shown, opened.chat, opened.message, reply_markup=buttons)
+        except BadRequest as error:
+            if says(error, "message is not modified"):
+                return
+            if says(error, *_GONE):
+                raise
+            log.warning("Telegram did not take a picture; its words are shown alone.")
+            await self._edit(opened, rendered, buttons)
 
     async def _edit(
         self, opened: Opened, rendered: Rendered, buttons: InlineKeyboardMarkup | None, patience: float = _TIMEOUT
@@ -296,6 +321,24 @@ class TelegramConnector:
         """A bot cannot read what was written before."""
         return []
 
+    async def language(self, account: str) -> str:  # noqa: ARG002 - the seam's
+        """Telegram tells it with each event."""
+        return ""
+
+    async def belongs(self, account: str, place: Place) -> bool:
+        """Certain where the bot is an administrator (https://core.telegram.org/bots/api#getchatmember)."""
+        with suppress(TelegramError, ValueError):
+            return is_present(await self._bot.get_chat_member(place.channel, int(account.rpartition(":")[2])))
+        return False
+
+    async def members(self, place: Place) -> frozenset[str]:  # noqa: ARG002 - the seam's
+        """A bot cannot list them."""
+        return frozenset()
+
+    def address(self, parameter: str) -> str:
+        """https://core.telegram.org/bots/features#deep-linking."""
+        return f"https://t.me/{self._identity.username}?start={parameter}" if self._identity else ""
+
     async def fetch(self, file: File, to: Path) -> None:
         """Write the file to `to`. Raises Refused when it is gone or larger than 20 MB."""
         with _mapping():
@@ -310,9 +353,24 @@ class TelegramConnector:
         for request in self._requests:
             await request.shutdown()
 
-    def _acknowledge(self, press: str) -> None:
-        """End the spinner on a pressed button."""
-        self._later(lambda: self._bot.answer_callback_query(press))
+    def _acknowledge(self, press: str, is_private: bool) -> None:  # noqa: FBT001 - one of two facts about a press
+        """End the spinner on a pressed button. In a group that is how one person is told something: it may wait."""
+
+        async def end() -> None:
+            if not is_private:
+                await asyncio.sleep(_TOAST)
+            if press not in self._told:
+                await self._bot.answer_callback_query(press)
+            self._told.discard(press)
+
+        self._later(end)
+
+    async def _toast(self, part: Outgoing) -> None:
+        """A word that only who pressed sees, for a moment; lost where the press is too old."""
+        self._told.add(part.press)
+        text = part.text if len(part.text) <= _LONGEST_TOAST else part.text[: _LONGEST_TOAST - 1] + "…"
+        with suppress(TelegramError):
+            await self._bot.answer_callback_query(part.press, text.replace("`", ""))
 
     def _later(self, request: Callable[[], Awaitable[object]]) -> None:
         """Do something beside it all whose failure nobody misses."""

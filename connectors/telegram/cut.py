@@ -15,6 +15,7 @@ from agent.message import Place
 from connectors.telegram.markdown import INLINE, Span, clean, escape, settle, spans
 from connectors.telegram.render import MOST_UNITS, render, units
 
+_CAPTION = 400  # characters of a picture's words: Telegram shows 1,024 units
 _NOWHERE = Place("telegram", "", "")
 _TAIL = 3000  # units of one source's label, of a notice or a suggestion in one part
 _REACH = 4 * MOST_UNITS  # characters of Markdown within which a cut is looked for
@@ -29,7 +30,17 @@ _ENDS = (
 
 
 def parts(outgoing: Outgoing) -> list[Outgoing]:
-    """`outgoing` as messages that fit, in order: sources, notice, suggestions and buttons stand under the last."""
+    """`outgoing` as messages that fit, in order: sources, notice, suggestions and buttons stand under the last.
+
+    Pictures come behind it, each with its words below.
+    """
+    outgoing = _addressed(outgoing)
+    if outgoing.press:
+        return [outgoing]
+    if outgoing.pictures:
+        bare = replace(outgoing, sources=(), notice="", buttons=(), suggestions=(), pictures=())
+        texts = parts(replace(outgoing, pictures=()))
+        return texts + [replace(bare, text=one.text[:_CAPTION], pictures=(one,)) for one in outgoing.pictures]
     if render(outgoing).fits:
         return [outgoing]
     bare = replace(outgoing, text="", sources=(), notice="", buttons=(), suggestions=())
@@ -223,3 +234,12 @@ def _within(text: str, most: int) -> int:
 
 def _line_start(source: str, position: int) -> int:
     return source.rfind("\n", 0, position) + 1
+
+
+def _addressed(outgoing: Outgoing) -> Outgoing:
+    """What is for one of a group goes to their own chat with the bot: a group has no whispering."""
+    user = outgoing.to.rpartition(":")[2]
+    is_for_one = outgoing.audience == "one" and not outgoing.press and outgoing.place.channel.startswith("-")
+    if not is_for_one or not user or user.startswith("-"):  # who writes as a group has no chat of their own
+        return outgoing
+    return replace(outgoing, place=replace(outgoing.place, channel=user, thread=""))

@@ -21,7 +21,7 @@ from telegram import (
 )
 from telegram.constants import ChatMemberStatus, ChatType, MessageEntityType
 
-from agent.events import Command, Edited, Event, File, Joined, Opened, Post, Press, Reaction
+from agent.events import Arrived, Command, Edited, Event, File, Joined, Left, Moved, Opened, Post, Press, Reaction
 from agent.message import Place
 
 PLATFORM = "telegram"
@@ -62,7 +62,7 @@ def _checked(update: Any) -> None:
         raise TypeError
     for kind in ("message", "edited_message"):
         message = update.get(kind, {})
-        for name, expected in (("text", str), ("caption", str), ("message_id", int)):
+        for name, expected in (("text", str), ("caption", str), ("message_id", int), ("migrate_to_chat_id", int)):
             if not isinstance(message.get(name, expected()), expected):
                 raise TypeError
         if message and not isinstance(message["chat"]["id"], int):
@@ -85,9 +85,14 @@ class _Reader:
             return self._reaction(update.message_reaction, update.update_id)
         if update.my_chat_member:
             return self._joined(update.my_chat_member, update.update_id)
+        if update.chat_member:
+            return self._arrived(update.chat_member, update.update_id)
         return None
 
     def _message(self, message: Message) -> Event | None:
+        if message.migrate_to_chat_id is not None:
+            new = Place(PLATFORM, self._tenant, str(message.migrate_to_chat_id))
+            return Moved(str(message.message_id), Place(PLATFORM, self._tenant, str(message.chat.id)), new)
         account = self._author(message)
         files = _files(message)
         written = message.text or message.caption or ""
@@ -115,18 +120,29 @@ class _Reader:
             text=_clean(self._without_name(written, entities)),
             sent=message.date,
             direct=is_private,
-            called=is_private or self._is_named(written, entities) or self._is_reply_to_us(message),
+            called=is_private or self._is_named(written, entities) or bool(self._replied(message)),
             files=files,
             language=language,
+            replies_to=str(replied.message_id) if (replied := self._replied(message)) else "",
         )
 
     def _edited(self, message: Message, update: int) -> Edited | None:
         account = self._author(message)
         if not account:
             return None
-        written = message.text or message.caption or ""
-        text = _clean(self._without_name(written, message.entities or message.caption_entities))
-        return Edited(f"update:{update}", self._place(message), account, str(message.message_id), text)
+        written, entities = message.text or message.caption or "", message.entities or message.caption_entities
+        is_private = message.chat.type == ChatType.PRIVATE
+        return Edited(
+            id=f"update:{update}",
+            place=self._place(message),
+            account=account,
+            message=str(message.message_id),
+            text=_clean(self._without_name(written, entities)),
+            sent=message.date,
+            direct=is_private,
+            called=is_private or self._is_named(written, entities),
+            language=(message.from_user.language_code or "") if message.from_user else "",
+        )
 
     def _press(self, query: CallbackQuery) -> Press | None:
         if query.message is None or not isinstance(query.data, str):
@@ -135,8 +151,15 @@ class _Reader:
         if isinstance(query.message, Message):
             thread = _thread(query.message)
         place = Place(PLATFORM, self._tenant, str(query.message.chat.id), thread)
-        message = str(query.message.message_id)
-        return Press(str(query.id), place, self._account(query.from_user.id), query.data, message=message)
+        return Press(
+            id=str(query.id),
+            place=place,
+            account=self._account(query.from_user.id),
+            button=query.data,
+            message=str(query.message.message_id),
+            direct=query.message.chat.type == ChatType.PRIVATE,
+            language=query.from_user.language_code or "",
+        )
 
     def _reaction(self, changed: MessageReactionUpdated, update: int) -> Reaction | None:
         """One emoji an update: the first that was added, else the first that was taken back."""
@@ -158,13 +181,25 @@ class _Reader:
             is_added=bool(added),
         )
 
-    def _joined(self, change: ChatMemberUpdated, update: int) -> Joined | None:
-        is_group = change.chat.type in (ChatType.GROUP, ChatType.SUPERGROUP)
-        if not is_group or _is_present(change.old_chat_member) or not _is_present(change.new_chat_member):
-            return None
+    def _joined(self, change: ChatMemberUpdated, update: int) -> Joined | Left | None:
+        """In a private chat the bot is a member until the person blocks it."""
+        was, is_now = is_present(change.old_chat_member), is_present(change.new_chat_member)
         place = Place(PLATFORM, self._tenant, str(change.chat.id))
+        if was and not is_now:
+            return Left(f"update:{update}", place)
+        if was or not is_now or change.chat.type not in (ChatType.GROUP, ChatType.SUPERGROUP):
+            return None
         sees_all = self._bot.sees_all or change.new_chat_member.status == ChatMemberStatus.ADMINISTRATOR
         return Joined(f"update:{update}", place, self._account(change.from_user.id), sees_all)
+
+    def _arrived(self, change: ChatMemberUpdated, update: int) -> Arrived | None:
+        """Told only where the bot is an administrator."""
+        member = change.new_chat_member
+        if member.user.is_bot or is_present(change.old_chat_member) or not is_present(member):
+            return None
+        return Arrived(
+            f"update:{update}", Place(PLATFORM, self._tenant, str(change.chat.id)), self._account(member.user.id)
+        )
 
     def _author(self, message: Message) -> str:
         """The account of who wrote it; empty for bots and for channels' posts.
@@ -195,12 +230,15 @@ class _Reader:
     def _is_named(self, text: str, entities: Sequence[MessageEntity]) -> bool:
         return any(self._names_us(text, entity) for entity in entities)
 
-    def _is_reply_to_us(self, message: Message) -> bool:
-        """In a topic every message "replies" to the one that created the topic, which the bot may have done."""
+    def _replied(self, message: Message) -> Message | None:
+        """The message of ours that this one answers.
+
+        In a topic every message "replies" to the one that created the topic, which the bot may have done.
+        """
         replied = message.reply_to_message
         if replied is None or replied.from_user is None or replied.forum_topic_created:
-            return False
-        return replied.from_user.id == self._bot.id
+            return None
+        return replied if replied.from_user.id == self._bot.id else None
 
     def _without_name(self, text: str, entities: Sequence[MessageEntity]) -> str:
         units = _units(text)
@@ -229,7 +267,8 @@ def _clean(text: str) -> str:
     return text.replace("\0", "").encode("utf-8", "replace").decode().strip()
 
 
-def _is_present(member: Any) -> bool:
+def is_present(member: Any) -> bool:
+    """Whether a ChatMember is in the chat."""
     return member.status in _PRESENT or (isinstance(member, ChatMemberRestricted) and member.is_member)
 
 

@@ -25,7 +25,7 @@ from retrieval.errors import AtelierError
 
 log = logging.getLogger(__name__)
 
-ALLOWED = ("message", "edited_message", "callback_query", "message_reaction", "my_chat_member")
+ALLOWED = ("message", "edited_message", "callback_query", "message_reaction", "my_chat_member", "chat_member")
 MOST_BYTES = 1 << 20  # of a webhook request
 MOST_DEPTH = 32  # of its JSON; an update with a reply to a forwarded picture has about 8
 MOST_SECONDS = 10.0  # in which its body must arrive
@@ -33,7 +33,7 @@ _POLL = 25  # seconds that Telegram holds a poll open when there is nothing
 _LONGEST_PAUSE = 30.0  # seconds
 _TOKEN = re.compile(rb'"[^"]*"?|[][{}]')
 
-Pressed = Callable[[str], None]  # is given the id of a press that is safe in the store
+Pressed = Callable[[str, bool], None]  # is given the id of a press that is safe in the store, and whether in private
 
 
 def received(update: object, tenant: str, bot: Identity) -> Received:
@@ -54,6 +54,8 @@ def received(update: object, tenant: str, bot: Identity) -> Received:
             if kind == "message" and message is not None:
                 key = f"message:{place.channel}:{message}"
             conversation = f"stop:{key}" if _stops(raw[kind]) else place.key  # behind the answer it would come too late
+            if kind == "my_chat_member":  # what waits for a chat that was left would only be refused
+                conversation = f"change:{place.key}"
             break
     else:
         press = _press(raw)
@@ -83,6 +85,14 @@ def _press(update: Mapping[str, Any]) -> str:
     query = update.get("callback_query")
     press = query.get("id") if isinstance(query, Mapping) else None
     return press if isinstance(press, str) and re.fullmatch(r"[\w-]{1,64}", press) else ""
+
+
+def _is_private(update: Mapping[str, Any]) -> bool:
+    """Whether a press happened in a private chat: those alone have positive ids."""
+    message = update["callback_query"].get("message")
+    chat = message.get("chat") if isinstance(message, Mapping) else None
+    number = _whole(chat.get("id")) if isinstance(chat, Mapping) else None
+    return number is None or number > 0
 
 
 async def poll(bot: Bot, identity: Identity, tenant: str, accept: Accept, pressed: Pressed) -> None:
@@ -117,7 +127,7 @@ async def poll(bot: Bot, identity: Identity, tenant: str, accept: Accept, presse
             offset = max((number + 1 for update in known if (number := _whole(update.get("update_id")))), default=0)
             for update in known:
                 if press := _press(update):
-                    pressed(press)
+                    pressed(press, _is_private(update))
 
 
 class Backoff:
@@ -185,7 +195,7 @@ class Webhook:
             log.warning("An update from Telegram waits: %s", error)
             return web.Response(status=503)
         if press := _press(update):
-            self._pressed(press)
+            self._pressed(press, _is_private(update))
         return web.Response()
 
 

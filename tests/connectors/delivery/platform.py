@@ -90,7 +90,7 @@ class PaperConnector:
     async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:
         return str(await self._new(place, "…", key))
 
-    async def show(self, place: Place, handle: str, text: str) -> None:
+    async def show(self, place: Place, handle: str, text: str, button: Button | None = None) -> None:
         self.platform.messages[int(handle)].versions.append(text)
 
     async def send(self, part: Outgoing, key: str, handle: str = "") -> str:
@@ -112,6 +112,18 @@ class PaperConnector:
 
     async def earlier(self, place: Place, before: str, limit: int) -> list[Line]:
         return []
+
+    async def language(self, account: str) -> str:
+        return ""
+
+    async def belongs(self, account: str, place: Place) -> bool:
+        return False
+
+    async def members(self, place: Place) -> frozenset[str]:
+        return frozenset()
+
+    def address(self, parameter: str) -> str:
+        return ""
 
     async def fetch(self, file: File, to: Path) -> None: ...
 

@@ -1,0 +1,74 @@
+"""What still waits in the queue: looked at before its turn, and dropped where nobody may or should be answered."""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from agent.events import Outgoing
+from agent.message import Place
+from connectors.delivery.queue import read_outgoing
+from connectors.delivery.tables import OPEN, inbox, outbox
+
+_PENDING = ("ready", "sending")
+_EMPTY = {"state": "done", "payload": "", "conversation": "", "handle": ""}
+
+
+def after(connection: Connection, event: int) -> list[str]:
+    """The payloads that wait behind an event in its conversation, in order."""
+    conversation = sa.select(inbox.c.conversation).where(inbox.c.id == event).scalar_subquery()
+    later = (inbox.c.conversation == conversation) & (inbox.c.id > event) & (inbox.c.state == "new")
+    return list(connection.execute(sa.select(inbox.c.payload).where(OPEN, later).order_by(inbox.c.id)).scalars())
+
+
+def drop(connection: Connection, place: Place, before: int) -> int:
+    """Let go of what came before the event `before` in the channel of `place`, or in its whole tenant; how many.
+
+    What is being answered at this moment ends by itself: the platform refuses it.
+    """
+    prefix = Place(place.platform, place.tenant, place.channel).key if place.channel else _tenant(place)
+    here = sa.func.substr(inbox.c.conversation, 1, len(prefix)) == prefix
+    waiting = sa.select(inbox.c.id).where(OPEN, inbox.c.state == "new", inbox.c.id < before, here)
+    return _dropped(connection, list(connection.execute(waiting).scalars()))
+
+
+def forget(
+    connection: Connection, is_theirs: Callable[[str, str], bool], accounts: frozenset[str], but: int = 0
+) -> int:
+    """Let go of a person's messages and of what is still to be said to them; how many. but: the event that asks for it.
+
+    is_theirs: whether a platform's payload holds something that the person did.
+    """
+    rows = connection.execute(sa.select(inbox.c.id, inbox.c.platform, inbox.c.payload).where(OPEN, inbox.c.id != but))
+    theirs = {row.id for row in rows if _is_to(row.payload, accounts) or is_theirs(row.platform, row.payload)}
+    parts = sa.select(outbox.c.inbox, outbox.c.body).where(outbox.c.state.in_(_PENDING), outbox.c.inbox != but)
+    theirs |= {row.inbox for row in connection.execute(parts) if _is_to(row.body, accounts)}
+    return _dropped(connection, sorted(theirs))
+
+
+def _tenant(place: Place) -> str:
+    """How the keys of all its places begin."""
+    return Place(place.platform, place.tenant, "").key.removesuffix("/")
+
+
+def _is_to(body: str, accounts: frozenset[str]) -> bool:
+    outgoing = _outgoing(body)
+    return outgoing is not None and outgoing.to in accounts
+
+
+def _outgoing(body: str) -> Outgoing | None:
+    """An unprompted message waits in the inbox as it is; anything else there is a platform's payload."""
+    try:
+        return read_outgoing(body)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _dropped(connection: Connection, events: list[int]) -> int:
+    """A worker that holds one of them finds its lease lost: it says and keeps nothing more of it."""
+    for event in events:
+        connection.execute(inbox.update().where(inbox.c.id == event).values(_EMPTY))
+        parts = outbox.update().where(outbox.c.inbox == event, outbox.c.state.in_(_PENDING))
+        connection.execute(parts.values(state="dead", body=""))
+        connection.execute(outbox.update().where(outbox.c.inbox == event).values(handle=""))
+    return len(events)

@@ -1,0 +1,105 @@
+"""What becomes of messages that are changed or taken back, and of channels that Atelier loses or that move.
+
+A message that is changed before its answer is begun is answered as it reads then; afterwards Atelier offers to answer
+anew. One that is deleted is not answered, or its turn is forgotten. Telegram tells bots of no deletion.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from agent.buttons import Buttons
+from agent.channels import ChannelRules, Rule
+from agent.events import Arrived, Button, Deleted, Edited, Left, Moved, Outgoing, Post
+from agent.memory import Memory
+from agent.moving import move
+from connectors.delivery.queue import name_of
+from connectors.delivery.worker import Stage
+from connectors.desk.access import Access, own_audience
+from connectors.desk.texts import prefix, say
+from retrieval.shelf import Shelf
+
+RECENT = timedelta(minutes=10)  # a message that is changed later to call Atelier is history, and not a question
+MINUTES = 24 * 60  # that the offer to answer anew stands
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    memory: Memory
+    shelf: Shelf
+    access: Access
+    rules: ChannelRules
+    buttons: Buttons
+
+    async def latest(self, post: Post, stage: Stage) -> Post | None:
+        """The message as it reads now, by what waits behind it; None where it was taken back."""
+        for event in await stage.delivery.behind(stage):
+            if isinstance(event, Deleted) and event.message == post.id:
+                return None
+            if isinstance(event, Edited) and event.message == post.id and event.account == post.account:
+                post = replace(post, text=event.text)
+        return post
+
+    async def edited(self, event: Edited, stage: Stage) -> Sequence[Outgoing] | Post:
+        """An offer to answer anew; the message itself where only its change calls Atelier."""
+        turn = await asyncio.to_thread(self.memory.turn_for, name_of(event.place, event.message))
+        if turn is None:
+            return _called_late(event) or ()
+        author = await asyncio.to_thread(self.memory.person, event.account)
+        if event.text == turn.message.text or author.id != turn.message.author.id or not event.text.strip():
+            return ()
+        value = f"{turn.id} {event.text}"
+        made = await asyncio.to_thread(
+            self.buttons.make, "again", value, event.place, MINUTES, key=f"again/{stage.key}"
+        )
+        offer = Outgoing(event.place, say(event.language, "edited"), to=event.account)
+        offer = replace(offer, buttons=(Button(made, say(event.language, "again")),))
+        return [replace(offer, audience="one") if event.place.platform == "slack" else offer]
+
+    async def deleted(self, event: Deleted) -> None:
+        turn = await asyncio.to_thread(self.memory.turn_for, name_of(event.place, event.message))
+        if turn is not None:
+            await asyncio.to_thread(self.memory.take_back, turn.id)
+
+    async def left(self, event: Left, stage: Stage) -> None:
+        """Nobody can be answered there: what waits is let go, and no thread is followed any more."""
+        await stage.delivery.drop(event.place, stage.event)
+        await asyncio.to_thread(self.rules.leave, event.place)
+
+    async def moved(self, event: Moved) -> Sequence[Outgoing]:
+        await asyncio.to_thread(self._move, event)
+        if not self.access.names(event.place):
+            return ()
+        old, new = (f"{each.platform}:{each.channel}" for each in (event.place, event.to))
+        return [Outgoing(event.to, say("", "moved_settings", old=old, new=new))]
+
+    def _move(self, event: Moved) -> None:
+        move(self.memory.engine, event.place, event.to)
+        tenant, before = event.place.tenant, own_audience(event.place)
+        for document in self.shelf.documents(tenant):
+            if document.audience == before:
+                self.shelf.set_audience(tenant, document.source, own_audience(event.to))
+
+    async def arrived(self, event: Arrived, language: str) -> Sequence[Outgoing]:
+        """Who comes into a channel where every message is answered is told what that means for what they write."""
+        if await asyncio.to_thread(self.rules.rule, event.place) is not Rule.ALWAYS:
+            return ()
+        told = say(language, "watched_new", p=prefix(event.place.platform))
+        return [Outgoing(event.place, told, to=event.account, audience="one")]
+
+
+def _called_late(event: Edited) -> Post | None:
+    """People forget to mention Atelier and add it afterwards."""
+    if event.direct or not event.called or event.sent < datetime.now(UTC) - RECENT:
+        return None
+    return Post(
+        event.message,
+        event.place,
+        event.account,
+        event.text,
+        event.sent,
+        called=True,
+        language=event.language,
+        is_shared=event.is_shared,
+    )
