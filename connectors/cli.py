@@ -59,19 +59,56 @@ def parser() -> argparse.ArgumentParser:
     restore.add_argument("file")
     restore.add_argument("folder", nargs="?", help="the home folder to create (~/.atelier)")
 
-    tune = command("finetune", "train Atelier's own parts from labelled data")
-    parts = tune.add_subparsers(dest="part", metavar="PART", required=True)
-    heads = parts.add_parser("heads", help="train the intent and sentiment heads")
-    heads.add_argument("--out", metavar="FOLDER", help="where to write them (<home>/heads, where they are used)")
-    fusion = parts.add_parser("fusion", help="train the merging of words and vectors")
-    fusion.add_argument("--out", metavar="FILE", required=True, help="where to write the weights, as JSON")
-    for part in (heads, fusion):
-        part.add_argument("--data", metavar="FOLDER", help="where the public data sets are (else ATELIER_DATA)")
-        part.add_argument("--seed", type=int, default=0)
+    _finetune(command("finetune", "train the model on what the team liked, and decide what answers"))
 
     command("doctor", "check that everything is in order and say what to do where it is not", json=True)
     command("version", "print the version", json=True)
     return top
+
+
+def _finetune(tune: argparse.ArgumentParser) -> None:
+    parts = tune.add_subparsers(dest="part", metavar="PART", required=True)
+
+    def part(name: str, text: str) -> argparse.ArgumentParser:
+        added = parts.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", allow_abbrev=False)
+        added.add_argument("--json", action="store_true", help="print one JSON object for scripts")
+        return added
+
+    run = part("run", "train an adapter, measure it, and keep it as a version if it is good enough")
+    run.add_argument("--data", nargs="+", metavar="FILE.jsonl", help='conversations, one a line: {"messages": […]}')
+    run.add_argument("--rated", action="store_true", help="learn from the turns that people rated, where they agreed")
+    run.add_argument("--knowledge", action="store_true", help="learn from the documents in the knowledge base")
+    run.add_argument("--recipe", metavar="NAME|FILE", help="small-cpu, one-gpu, several-gpus or a TOML file")
+    run.add_argument("--base", metavar="MODEL", help="the model to train (the setting `model`)")
+    run.add_argument("--name", help="what its versions are called: NAME-1, NAME-2 … (team)")
+    run.add_argument("--dry-run", action="store_true", help="only say what it would take and what would be left out")
+    run.add_argument("--promote", action="store_true", help="make it live as soon as the gate lets it through")
+    run.add_argument("--detach", action="store_true", help="do not wait for it")
+    part("list", "list the jobs and what became of them")
+    show = part("show", "show one job: how far it is, what happened, how it ended")
+    show.add_argument("--follow", action="store_true", help="watch it to its end")
+    cancel = part("cancel", "end a job; what was trained so far is kept in a checkpoint")
+    resume = part("resume", "take a job up again from its last checkpoint")
+    resume.add_argument("--detach", action="store_true", help="do not wait for it")
+    for each in (show, cancel, resume):
+        each.add_argument("job", nargs="?", metavar="JOB", help="its id, or a part of it (the latest)")
+    promote = part("promote", "let a version answer: everywhere, or on trial")
+    promote.add_argument("version", nargs="?", metavar="VERSION", help="as `finetune list` names it (the latest)")
+    promote.add_argument("--share", type=float, metavar="0..1", help="on trial, in this share of conversations")
+    promote.add_argument("--channel", action="append", metavar="ID", help="on trial, in this channel (repeatable)")
+    promote.add_argument("--force", action="store_true", help="even when it is flagged")
+    part("rollback", "go back to the version before the live one")
+    compare = part("compare", "show the scores of two versions side by side")
+    compare.add_argument("version", nargs="?", metavar="VERSION", help="the latest")
+    compare.add_argument("other", nargs="?", metavar="OTHER", help="the live one")
+
+    heads = parts.add_parser("heads", help="train the intent and sentiment heads")
+    heads.add_argument("--out", metavar="FOLDER", help="where to write them (<home>/heads, where they are used)")
+    fusion = parts.add_parser("fusion", help="train the merging of words and vectors")
+    fusion.add_argument("--out", metavar="FILE", required=True, help="where to write the weights, as JSON")
+    for each in (heads, fusion):
+        each.add_argument("--data", metavar="FOLDER", help="where the public data sets are (else ATELIER_DATA)")
+        each.add_argument("--seed", type=int, default=0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,6 @@ import argparse
 import asyncio
 import difflib
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,6 @@ from connectors import backup as archive
 from connectors import privacy
 from connectors.compose import House, open_house, open_knowledge, open_store, user_name
 from connectors.settings import FILE, Settings, default_home, documented_toml, find_settings_file, load_settings
-from retrieval.encoder import TransformerEncoder
 from retrieval.errors import SettingsError, StoreError
 from retrieval.files import write_atomically
 from retrieval.ingest import IngestReport, Progress
@@ -252,35 +250,9 @@ def restore(arguments: Arguments) -> int:
 
 
 def finetune(arguments: Arguments) -> int:
-    settings = load_settings(arguments.settings)
-    data = Path(arguments.data or os.environ.get("ATELIER_DATA") or "../shared/data").expanduser()
-    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
-    try:
-        if arguments.part == "heads":
-            _train_heads(encoder, data, Path(arguments.out or settings.home / "heads"), arguments.seed)
-        else:
-            _train_fusion(encoder, data, Path(arguments.out), arguments.seed)
-    except OSError as error:
-        raise StoreError(f"{arguments.out} cannot be written ({error.strerror}). Name another place.") from error
-    return 0
+    from connectors.finetune import finetune as carry_out
 
-
-def _train_heads(encoder: TransformerEncoder, data: Path, out: Path, seed: int) -> None:
-    from finetune.heads import train_heads
-
-    if not data.is_dir():
-        print("Without the public data sets (--data FOLDER) the heads learn from the project's own rows alone.")
-    train_heads(encoder, data if data.is_dir() else None, out, seed, progress=print)
-    print("Heads in the folder `heads` of the home folder are used from the next start on.")
-
-
-def _train_fusion(encoder: TransformerEncoder, data: Path, out: Path, seed: int) -> None:
-    from finetune.fusion import train_fusion
-
-    figures = train_fusion(data, out, encoder, seed=seed, progress=print)
-    for pool, first in figures.first.items():
-        print(f"  {pool:<20} best candidate answers {first:.3f}")
-    print(f"Refusal AUROC {figures.refusal:.3f}, calibration error {figures.calibration:.3f}. Written to {out}.")
+    return carry_out(arguments)
 
 
 def doctor(arguments: Arguments) -> int:

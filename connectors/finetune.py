@@ -1,0 +1,370 @@
+"""`atelier finetune …`: training in the terminal, from the data to the version that answers."""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from connectors.compose import open_store
+from connectors.settings import Settings, load_settings
+from connectors.tuning import (
+    Tuning,
+    compared,
+    evaluation,
+    figures_said,
+    listed,
+    outcome_said,
+    progress_said,
+    promoted_said,
+    rolled_back_said,
+    sources,
+)
+from finetune import jobs
+from finetune.jobs import Job, State
+from retrieval.errors import FinetuneError, StoreError
+
+Arguments = argparse.Namespace
+LOOK = 0.2  # seconds between looks at a job that is followed
+SHOWN = 20  # problems of the data that are printed; the card holds all
+
+
+def finetune(arguments: Arguments) -> int:
+    """Do what `arguments.part` names."""
+    settings = load_settings(arguments.settings)
+    if arguments.part in LEARN_BY_THEMSELVES:
+        return LEARN_BY_THEMSELVES[arguments.part](settings, arguments)
+    store = open_store(settings)
+    try:
+        return PARTS[arguments.part](Tuning.of(settings, store.engine), arguments)
+    finally:
+        store.close()
+
+
+def _run(tuning: Tuning, arguments: Arguments) -> int:
+    order = tuning.order(
+        recipe=arguments.recipe or "",
+        base=arguments.base or "",
+        name=arguments.name or "",
+        files=arguments.data or (),
+        rated=arguments.rated,
+        knowledge=arguments.knowledge,
+        promote=arguments.promote,
+    )
+    if arguments.dry_run:
+        return _dry_run(tuning, order, as_json=arguments.json)
+    job = tuning.begin(order)
+    if arguments.detach:
+        _say_or_print(arguments, {"job": job.id}, f"Job {job.id} has begun. Follow it: atelier finetune show --follow")
+        return 0
+    return _followed(tuning, job, as_json=arguments.json)
+
+
+def _dry_run(tuning: Tuning, order: jobs.Order, *, as_json: bool) -> int:
+    """Read and check the data as a job would, in a folder that is gone afterwards."""
+    from finetune.steps import Steps, problems
+
+    with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        job = Job("dry-run", Path(scratch), order, State.VALIDATING, now, is_confirmed=False)
+        steps = Steps(job, tuning.settings.store_url, lambda _: None, lambda: False)
+        figures = steps.prepare()
+        found = problems(job.folder)
+    if as_json:
+        _print_json({**asdict(figures), "base": order.base, "recipe": asdict(order.recipe), "problems": found})
+        return 0
+    print(figures_said(figures))
+    for problem in found[:SHOWN]:
+        print(f"  {problem}")
+    if len(found) > SHOWN:
+        print(f"  … and {len(found) - SHOWN:,} more; --json lists them all.")
+    return 0
+
+
+def _followed(tuning: Tuning, job: Job, *, as_json: bool) -> int:
+    """Watch a job to its end, and say how it ended."""
+    try:
+        job = _watched(job, shown=not as_json)
+    except KeyboardInterrupt:
+        if not _is_to_end():
+            print(f"\nIt goes on by itself. Follow it: atelier finetune show {job.id} --follow", file=sys.stderr)
+            return 130
+        print("\nEnding; a checkpoint is kept …", file=sys.stderr)
+        if not jobs.read(job.folder).is_over:
+            tuning.jobs.cancel(job.id)
+        job = _watched(job, shown=False)
+    if as_json:
+        _print_json(_described(job))
+    else:
+        _print_end(tuning, job)
+    return {State.SUCCEEDED: 0, State.CANCELLED: 130}.get(job.state, 1)
+
+
+def _is_to_end() -> bool:
+    if not sys.stdin.isatty():
+        return True
+    try:
+        asked = "\nStop training? What is done so far is kept in a checkpoint. [y/N] "
+        return input(asked).strip().lower() in {"y", "yes"}
+    except (KeyboardInterrupt, EOFError):
+        return True
+
+
+def _watched(job: Job, *, shown: bool) -> Job:
+    """The job once it is over, or nobody is at it any more."""
+    with _bar(shown=shown) as tell:
+        while True:
+            time.sleep(LOOK)
+            job = jobs.read(job.folder)
+            if job.is_over or not job.has_worker:
+                return jobs.read(job.folder)  # it may have ended between the two looks that make one reading
+            tell(job)
+
+
+@contextmanager
+def _bar(*, shown: bool) -> Iterator[Callable[[Job], None]]:
+    if not shown or not sys.stderr.isatty():
+        said: set[State] = set()
+
+        def tell_once(job: Job) -> None:
+            if shown and job.state not in said:
+                said.add(job.state)
+                print(progress_said(replace(job, progress=None)), file=sys.stderr, flush=True)
+
+        yield tell_once
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = (BarColumn(), TextColumn("{task.description}", markup=False))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+
+        def tell(job: Job) -> None:
+            at = job.progress if job.state is State.RUNNING else None
+            words = progress_said(job)
+            if at and at.steps:
+                bar.update(task, completed=at.step, total=at.steps, description=words.partition(" ")[2])
+            else:
+                bar.update(task, total=None, description=words)
+
+        yield tell
+
+
+def _print_end(tuning: Tuning, job: Job) -> None:
+    if not job.is_over:
+        print(f"The training process of job {job.id} was ended from outside.")
+        print(f"Go on from its last checkpoint: atelier finetune resume {job.id}")
+        return
+    print(outcome_said(job))
+    if job.state in (State.SUCCEEDED, State.REJECTED):
+        print(f"The report: {job.folder / jobs.REPORT}")
+    if job.state in jobs.RESUMABLE:
+        print(f"Go on from its last checkpoint: atelier finetune resume {job.id}")
+    if job.state is State.SUCCEEDED:
+        serving = tuning.registry.aliases()
+        if serving.live is not None and serving.live.name == job.version:
+            print(f"{job.version} is live: the running bot answers with it within seconds.")
+        else:
+            print(f"Make it live: atelier finetune promote {job.version}")
+        if warning := tuning.serves(tuning.registry.get(job.version)):
+            print(f"Note: {warning}")
+
+
+def _list(tuning: Tuning, arguments: Arguments) -> int:
+    found = tuning.jobs.known()
+    if arguments.json:
+        _print_json([_described(job) for job in found])
+        return 0
+    if not found:
+        print("There are no jobs yet. `atelier finetune run --rated` learns from what people rated.")
+        return 0
+    print("\n".join(listed(found, tuning.registry.aliases())))
+    return 0
+
+
+def _show(tuning: Tuning, arguments: Arguments) -> int:
+    job = tuning.jobs.get(arguments.job or "")
+    if arguments.follow and not job.is_over:
+        return _followed(tuning, job, as_json=arguments.json)
+    if arguments.json:
+        events = [asdict(event) for event in jobs.events(job.folder)]
+        _print_json({**_described(job), "events": events, "evaluation": dict(evaluation(job))})
+        return 0
+    recipe = job.order.recipe
+    print(f"Job {job.id}: {progress_said(job)}")
+    print(f"  learns from  {sources(job.order)}")
+    print(f"  trains       {job.order.base} with {recipe.method}, {recipe.objective}")
+    if job.figures:
+        print(f"  takes        {figures_said(job.figures)}")
+    if job.is_interrupted:
+        print(f"  interrupted  go on with: atelier finetune resume {job.id}")
+    for event in jobs.events(job.folder):
+        if event.type == "message":
+            print(f"  {event.time}  {event.message}")
+    if job.is_over:
+        _print_end(tuning, job)
+    print(f"Everything about it lies in {job.folder}")
+    return 0
+
+
+def _cancel(tuning: Tuning, arguments: Arguments) -> int:
+    job = _chosen(tuning, arguments.job)
+    job = tuning.jobs.cancel(job.id)
+    until = time.monotonic() + 60
+    while not job.is_over and time.monotonic() < until:
+        time.sleep(LOOK)
+        job = jobs.read(job.folder)
+    _say_or_print(arguments, _described(job), f"Job {job.id}: {progress_said(job)}")
+    if not arguments.json and job.state is State.CANCELLED:
+        print(f"Go on from its last checkpoint: atelier finetune resume {job.id}")
+    return 0
+
+
+def _chosen(tuning: Tuning, name: str | None) -> Job:
+    """The job that is named; else the one that is running, else the latest."""
+    return tuning.jobs.get(name) if name else tuning.jobs.busy() or tuning.jobs.get()
+
+
+def _resume(tuning: Tuning, arguments: Arguments) -> int:
+    job = tuning.resume(arguments.job or "")
+    if arguments.detach:
+        _say_or_print(arguments, {"job": job.id}, f"Job {job.id} goes on.")
+        return 0
+    return _followed(tuning, job, as_json=arguments.json)
+
+
+def _promote(tuning: Tuning, arguments: Arguments) -> int:
+    version = tuning.version(arguments.version or "")
+    before = tuning.registry.aliases(version.kind)
+    if arguments.share or arguments.channel:
+        now = tuning.registry.set_candidate(
+            version.name, share=arguments.share or 0.0, channels=arguments.channel or ()
+        )
+        share = f"{now.share:.0%} of conversations" if now.share else ""
+        where = " and ".join(filter(None, [share, ", ".join(sorted(now.channels))]))
+        text = f"{version.name} answers {where} on trial. Make it live with `atelier finetune promote {version.name}`."
+    else:
+        now = tuning.registry.promote(version.name, despite_flag=arguments.force)
+        text = promoted_said(before, now)
+    _say_or_print(arguments, _serving(tuning), text)
+    if not arguments.json and (warning := tuning.serves(version)):
+        print(f"Note: {warning}")
+    return 0
+
+
+def _rollback(tuning: Tuning, arguments: Arguments) -> int:
+    before = tuning.registry.aliases()
+    now = tuning.registry.rollback()
+    _say_or_print(arguments, _serving(tuning), rolled_back_said(before, now))
+    return 0
+
+
+def _compare(tuning: Tuning, arguments: Arguments) -> int:
+    one = tuning.version(arguments.version or "")
+    live = tuning.registry.aliases(one.kind).live
+    other = tuning.registry.get(arguments.other) if arguments.other else live
+    if other is not None and other.name == one.name:
+        other = None
+    if arguments.json:
+        _print_json({each.name: dict(each.scores) for each in (one, other) if each is not None})
+        return 0
+    if not one.scores:
+        raise FinetuneError(f"{one.name} was registered without scores, so there is nothing to compare.")
+    print("\n".join(compared(one, other)))
+    return 0
+
+
+def _serving(tuning: Tuning) -> dict[str, Any]:
+    serving = tuning.registry.aliases()
+    names = {alias: getattr(serving, alias) for alias in ("live", "previous", "candidate")}
+    shown: dict[str, Any] = {alias: each.name if each else None for alias, each in names.items()}
+    return shown | {"share": serving.share, "channels": sorted(serving.channels)}
+
+
+def _described(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.id,
+        "state": "interrupted" if job.is_interrupted else job.state,
+        "cancel_requested": job.cancel_requested,
+        "reason": job.reason,
+        "version": job.version,
+        "made": job.made,
+        "base": job.order.base,
+        "learns_from": sources(job.order),
+        "method": job.order.recipe.method,
+        "figures": asdict(job.figures) if job.figures else None,
+        "progress": asdict(job.progress) if job.progress else None,
+        "folder": str(job.folder),
+    }
+
+
+def _heads(settings: Settings, arguments: Arguments) -> int:
+    from finetune.heads import train_heads
+    from retrieval.encoder import TransformerEncoder
+
+    data, out = _shared_data(arguments), Path(arguments.out or settings.home / "heads")
+    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
+    if not data.is_dir():
+        print("Without the public data sets (--data FOLDER) the heads learn from the project's own rows alone.")
+    with _writable(out):
+        train_heads(encoder, data if data.is_dir() else None, out, arguments.seed, progress=print)
+    print("Heads in the folder `heads` of the home folder are used from the next start on.")
+    return 0
+
+
+def _fusion(settings: Settings, arguments: Arguments) -> int:
+    from finetune.fusion import train_fusion
+    from retrieval.encoder import TransformerEncoder
+
+    out = Path(arguments.out)
+    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
+    with _writable(out):
+        figures = train_fusion(_shared_data(arguments), out, encoder, seed=arguments.seed, progress=print)
+    for pool, first in figures.first.items():
+        print(f"  {pool:<20} best candidate answers {first:.3f}")
+    print(f"Refusal AUROC {figures.refusal:.3f}, calibration error {figures.calibration:.3f}. Written to {out}.")
+    return 0
+
+
+def _shared_data(arguments: Arguments) -> Path:
+    return Path(arguments.data or os.environ.get("ATELIER_DATA") or "../shared/data").expanduser()
+
+
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StoreError(f"{out} cannot be written ({error.strerror}). Name another place.") from error
+
+
+def _say_or_print(arguments: Arguments, value: object, text: str) -> None:
+    if arguments.json:
+        _print_json(value)
+    else:
+        print(text)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+PARTS: dict[str, Callable[[Tuning, Arguments], int]] = {
+    "run": _run,
+    "list": _list,
+    "show": _show,
+    "cancel": _cancel,
+    "resume": _resume,
+    "promote": _promote,
+    "rollback": _rollback,
+    "compare": _compare,
+}
+LEARN_BY_THEMSELVES: dict[str, Callable[[Settings, Arguments], int]] = {"heads": _heads, "fusion": _fusion}

@@ -1,0 +1,290 @@
+"""Fine-tuning as the terminal and the chat both order it: what may be ordered, what it takes, how it went, in words."""
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from connectors.settings import Settings
+from finetune import jobs
+from finetune.jobs import Figures, Job, Jobs, Order, Progress, State
+from finetune.recipe import Recipe, load_recipe
+from finetune.registry import AdapterRegistry, Aliases, Version
+from retrieval.audience import everyone
+from retrieval.errors import FinetuneError, SettingsError
+
+FAMILY = "team"  # what versions are called where nobody says otherwise
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_BAR = 12  # characters
+NO_MODEL = (
+    "There is no language model to fine-tune: Atelier answers with quotes from your documents. Set `generator` to "
+    '"local" and `model` to a model in atelier.toml, or name one with --base.'
+)
+REMOTE = (
+    "Your model answers on a server, and training needs its weights here. Name the model's folder or hub name with "
+    "--base."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """What both doors need. registry: of the same store."""
+
+    settings: Settings
+    jobs: Jobs
+    registry: AdapterRegistry
+
+    @classmethod
+    def of(cls, settings: Settings, engine: Engine) -> "Tuning":
+        return cls(settings, Jobs(settings.home), AdapterRegistry(engine, settings.home / "versions"))
+
+    def order(
+        self,
+        *,
+        recipe: str = "",
+        base: str = "",
+        name: str = "",
+        files: Sequence[str] = (),
+        rated: bool = False,
+        knowledge: bool = False,
+        promote: bool = False,
+        threads: int = 0,
+    ) -> Order:
+        """A checked order. Raises SettingsError, FinetuneError or ModelFolderError with what to do instead."""
+        name = name or FAMILY
+        if not _NAME.fullmatch(name):
+            raise SettingsError(f"A version cannot be called {name!r}. Use letters, digits, '-' and '_', at most 40.")
+        if not (files or rated or knowledge):
+            raise SettingsError(
+                "Say what to learn from: --rated (turns that people rated), --knowledge (your documents) or "
+                "--data FILE.jsonl (conversations)."
+            )
+        paths = []
+        for file in files:
+            path = Path(file).expanduser().absolute()
+            if not path.is_file():
+                raise SettingsError(f"There is no file {file}. Name a JSONL file with one conversation a line.")
+            paths.append(str(path))
+        return Order(
+            name=name,
+            base=self._base(base),
+            recipe=self._recipe(recipe),
+            tenant=self.settings.tenant,
+            files=tuple(paths),
+            rated=rated,
+            knowledge=knowledge,
+            audience=everyone(self.settings.tenant),
+            encoder=self.settings.encoder,
+            device=self.settings.device,
+            persona=self.settings.persona,
+            threads=threads,
+            promote=promote,
+        )
+
+    def _base(self, base: str) -> str:
+        from agent.generation.loading import check
+
+        settings = self.settings
+        if not base and settings.generator == "remote":
+            raise SettingsError(REMOTE)
+        if not base and not settings.model:
+            raise SettingsError(NO_MODEL)
+        chosen = base or settings.model
+        check(chosen)
+        folder = Path(chosen).expanduser()
+        return str(folder.absolute()) if folder.is_dir() else chosen
+
+    def _recipe(self, name_or_file: str) -> Recipe:
+        if name_or_file:
+            return load_recipe(name_or_file)
+        return load_recipe("one-gpu" if _has_gpu(self.settings.device) else "small-cpu")
+
+    def begin(self, order: Order, *, key: str = "", confirmed: bool = True) -> Job:
+        """A job with a worker at it. Raises FinetuneError while another is running."""
+        self.jobs.refuse_when_busy()
+        job = self.jobs.create(order, key=key, confirmed=confirmed)
+        return self.start(job)
+
+    def start(self, job: Job) -> Job:
+        self.jobs.start(job.id, self.settings.store_url)
+        return jobs.read(job.folder)
+
+    def resume(self, name: str) -> Job:
+        """Take a job up again that ended early. Raises FinetuneError."""
+        job = self.jobs.get(name)
+        if job.has_worker:
+            raise FinetuneError(f"Job {job.id} is running already.")
+        self.jobs.refuse_when_busy()
+        return self.start(self.jobs.resume(job.id))
+
+    def version(self, name: str) -> Version:
+        """The version of this name; "" for the latest that the gate let through. Raises RegistryError."""
+        if name:
+            return self.registry.get(name)
+        known = self.registry.versions("adapter")
+        if not known:
+            raise FinetuneError("There is no version yet. `atelier finetune run` makes one.")
+        return known[-1]
+
+    def serves(self, version: Version) -> str:
+        """A word of warning where this house's model is not the one that the version was trained on; else empty."""
+        if self.settings.generator != "local" or version.kind != "adapter":
+            return ""
+        from agent.generation.adapters import base_fingerprint
+        from finetune.steps import folder_of
+
+        if base_fingerprint(folder_of(self.settings.model)) == version.base_fingerprint:
+            return ""
+        return f"{version.name} was trained on another model than {self.settings.model}, so it cannot answer here."
+
+
+def cores_beside_the_bot() -> int:
+    """Threads for training while the same machine answers people."""
+    return max(1, (os.cpu_count() or 2) - 1)
+
+
+def _has_gpu(device: str) -> bool:
+    if device:
+        return device.startswith("cuda")
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def figures_said(figures: Figures) -> str:
+    """What a job will take, in a sentence or two."""
+    left_out = f", {figures.removed:,} left out" if figures.removed else ""
+    return (
+        f"{figures.rows:,} rows to learn from, {figures.held_out:,} held out to measure with{left_out}. "
+        f"{figures.tokens:,} tokens, {figures.trained_tokens:,} of them learned, in {figures.steps:,} steps: "
+        f"about {duration(figures.seconds)} and {size(figures.memory_bytes)} of memory."
+    )
+
+
+def progress_said(job: Job) -> str:
+    """How far a job is, in a line."""
+    if job.cancel_requested:
+        return "Ending; a checkpoint is kept."
+    match job.state:
+        case State.VALIDATING:
+            return "Reading the data …"
+        case State.QUEUED:
+            return "Waiting to begin …" if job.is_confirmed else "Waiting for its confirmation."
+        case State.EVALUATING:
+            return "Measuring what was trained against what serves …"
+        case State.RUNNING if job.progress and job.progress.steps:
+            return _progress(job.progress)
+        case State.RUNNING:
+            return "Loading the model …"
+        case _:
+            return outcome_said(job)
+
+
+def _progress(progress: Progress) -> str:
+    share = min(1.0, progress.step / progress.steps)
+    full = round(_BAR * share)
+    parts = [f"{'▓' * full}{'░' * (_BAR - full)} {share:.0%}", f"step {progress.step:,} of {progress.steps:,}"]
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    if progress.held_out_loss is not None:
+        parts.append(f"held-out {progress.held_out_loss:.3f}")
+    if progress.seconds_left is not None:
+        parts.append(f"about {duration(progress.seconds_left)} left")
+    return " · ".join(parts)
+
+
+def outcome_said(job: Job) -> str:
+    """How a job ended."""
+    match job.state:
+        case State.SUCCEEDED:
+            return f"{job.version} is trained, and the gate lets it through."
+        case State.REJECTED:
+            return f"Trained, but the gate does not let it through: {job.reason}"
+        case State.FAILED:
+            return f"It failed: {job.reason}"
+        case State.CANCELLED:
+            return "Cancelled. What was trained so far is kept in a checkpoint."
+        case _:
+            return str(job.state)
+
+
+def listed(found: Sequence[Job], serving: Aliases) -> list[str]:
+    """A line for each job, oldest first."""
+    lines = []
+    for job in found:
+        state = "interrupted" if job.is_interrupted else str(job.state)
+        mark = ""
+        if job.version:
+            mark = f"  {job.version}{alias_of(job.version, serving)}"
+        elif job.progress and job.progress.steps:
+            mark = f"  {job.progress.step / job.progress.steps:.0%}"
+        lines.append(f"{job.id}  {state:<11}  {sources(job.order)}{mark}")
+    return lines
+
+
+def alias_of(version: str, serving: Aliases) -> str:
+    """` (live)` and the like; empty for one that serves nowhere."""
+    for alias in ("live", "candidate", "previous"):
+        each: Version | None = getattr(serving, alias)
+        if each is not None and each.name == version:
+            return f" ({alias})"
+    return ""
+
+
+def sources(order: Order) -> str:
+    """What a job learns from."""
+    parts = [Path(file).name for file in order.files]
+    parts += ["rated turns"] * order.rated + ["knowledge base"] * order.knowledge
+    return " + ".join(parts)
+
+
+def compared(one: Version, other: Version | None) -> list[str]:
+    """The scores of two versions side by side; with none, the first's alone."""
+    names = [one.name, *([other.name] if other else [])]
+    known = dict.fromkeys([*one.scores, *(other.scores if other else {})])
+    width = max([len(name) for name in known] + [8])
+    lines = [" " * width + "".join(f"  {name:>12}" for name in names)]
+    for score in known:
+        values = [one.scores.get(score), *([other.scores.get(score)] if other else [])]
+        shown = "".join(f"  {value:>12.4f}" if value is not None else f"  {'–':>12}" for value in values)
+        lines.append(f"{score:<{width}}{shown}")
+    return lines
+
+
+def promoted_said(before: Aliases, after: Aliases) -> str:
+    """What a promotion changed."""
+    assert after.live is not None
+    was = f" Before it was {before.live.name}." if before.live and before.live.name != after.live.name else ""
+    return f"{after.live.name} is live: the running bot answers with it within seconds.{was}"
+
+
+def rolled_back_said(before: Aliases, after: Aliases) -> str:
+    gone = before.live.name if before.live else before.candidate.name if before.candidate else "it"
+    now = after.live.name if after.live else "the model without an adapter"
+    return f"{gone} is taken back: {now} answers within seconds."
+
+
+def evaluation(job: Job) -> Mapping[str, Any]:
+    """What the gate measured; empty where it has not."""
+    try:
+        found: dict[str, Any] = json.loads((job.folder / jobs.EVALUATION).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found
+
+
+def duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(1, round(seconds))} seconds"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} minutes"
+    return f"{seconds / 3600:.1f} hours"
+
+
+def size(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{max(1, round(count / 1e6))} MB"
