@@ -10,7 +10,9 @@ from tests.emulators.telegram_values import ApiError
 
 _DESCRIPTIONS = {429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway"}
 # What counts as a message for flood control: edits do. Drafts and actions are documented nowhere and left out.
-COUNTED = frozenset({"sendMessage", "sendPhoto", "sendDocument", "editMessageText", "editMessageReplyMarkup"})
+COUNTED = frozenset(
+    "sendMessage sendPhoto sendDocument editMessageText editMessageMedia editMessageReplyMarkup".split()
+)
 
 
 def too_many(retry_after: int) -> ApiError:

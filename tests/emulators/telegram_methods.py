@@ -209,6 +209,7 @@ METHODS: dict[str, Method] = {  # getUpdates waits, so the server has it
     "sendDocument": sending.send_document,
     "sendMessageDraft": sending.send_message_draft,
     "sendChatAction": sending.send_chat_action,
+    "editMessageMedia": sending.edit_message_media,
     "editMessageText": sending.edit_message_text,
     "editMessageReplyMarkup": sending.edit_message_reply_markup,
     "deleteMessage": sending.delete_message,
