@@ -1,0 +1,56 @@
+"""`python -m finetune.base`: build the token arrays and train, on a machine that has torch and tokenizers and little else."""
+
+import argparse
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from finetune.base.build import build
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="python -m finetune.base", description=__doc__)
+    steps = top.add_subparsers(dest="step", required=True)
+    building = steps.add_parser("build", help="data sets to token arrays")
+    building.add_argument("--data", type=Path, required=True)
+    building.add_argument("--processes", type=int, default=1)
+    building.add_argument("--share", type=float, default=1.0)
+    building.add_argument("--seed", type=int, default=0)
+    training = steps.add_parser("train", help="token arrays to a model")
+    training.add_argument("--out", type=Path, required=True)
+    for step in (building, training):
+        step.add_argument("--work", type=Path, required=True, help="the folder of the token arrays")
+        step.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
+    training.add_argument("--preset", default="full")
+    for name in ("minutes", "muon", "adam", "decay"):
+        training.add_argument(f"--{name}", type=float)
+    for name in ("steps", "rows", "micro", "seed", "every"):
+        training.add_argument(f"--{name}", type=int)
+    for name in ("dense", "eager-chats"):
+        training.add_argument(f"--{name}", action="store_true", default=None)
+    training.add_argument("--uncompiled", dest="compiled", action="store_false", default=None)
+    return top
+
+
+def main() -> int:
+    chosen = parser().parse_args()
+    if chosen.step == "build":
+        build(
+            chosen.data, chosen.tokenizer, chosen.work, processes=chosen.processes, seed=chosen.seed, share=chosen.share
+        )
+        return 0
+    from tokenizers import Tokenizer
+
+    from finetune.base.export import export
+    from finetune.base.train import Plan, train
+
+    given = {f.name: getattr(chosen, f.name, None) for f in fields(Plan)}
+    plan = Plan(**{name: value for name, value in given.items() if value is not None})
+    vocabulary = Tokenizer.from_file(str(chosen.tokenizer)).get_vocab_size()
+    model = train(chosen.work, chosen.out, vocabulary, plan, say=lambda line: print(line, flush=True), export=export)
+    export(model, chosen.out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
