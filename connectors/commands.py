@@ -79,7 +79,11 @@ def serve(arguments: Arguments) -> int:
     settings = load_settings(arguments.settings)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    asyncio.run(serve_doors(settings, lambda: open_house(settings, _notice), _notice))
+
+    def reload() -> Settings:
+        return load_settings(arguments.settings)
+
+    asyncio.run(serve_doors(settings, lambda: open_house(settings, _notice), _notice, reload))
     return 0
 
 

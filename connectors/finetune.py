@@ -27,8 +27,8 @@ from connectors.tuning import (
     rolled_back_said,
     sources,
 )
-from finetune import jobs
-from finetune.jobs import Job, State
+from finetune import job as jobs
+from finetune.job import Job, State
 from retrieval.errors import FinetuneError, StoreError
 
 Arguments = argparse.Namespace

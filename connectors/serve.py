@@ -16,11 +16,13 @@ from agent.channels import ChannelRules
 from connectors.compose import House, Notice
 from connectors.connector import Connector, ConnectorError, Refused
 from connectors.delivery.worker import Delivery, Pace
-from connectors.desk.access import Access, Limiter
+from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
 from connectors.desk.desk import Desk
-from connectors.desk.orders import Orders
+from connectors.desk.finetune import KIND, FinetuneOrders
+from connectors.desk.orders import Order, Orders
 from connectors.settings import Settings
+from connectors.tuning import Tuning
 from retrieval.errors import AtelierError, SettingsError
 
 log = logging.getLogger(__name__)
@@ -71,21 +73,43 @@ def make_connectors(settings: Settings, engine: Engine) -> dict[str, Connector]:
     return {each.name: each for each in made}
 
 
-def make_delivery(settings: Settings, house: House, connectors: Mapping[str, Connector]) -> Delivery:
-    """The queue with the desk behind it. Raises SettingsError."""
+def make_delivery(
+    settings: Settings,
+    house: House,
+    connectors: Mapping[str, Connector],
+    reload: Callable[[], Settings] | None = None,
+) -> Delivery:
+    """The queue with the desk behind it. Raises SettingsError.
+
+    reload: reads the settings anew: who is no administrator any more cannot wait for a restart.
+    """
     engine = house.store.engine
     rules, buttons = ChannelRules(engine), Buttons(engine)
     access = Access.of(settings.administrators, settings.allowed, settings.members)
 
-    orders = Orders(house, connectors, access, rules, buttons)
+    def is_administrator(account: str) -> bool:
+        try:
+            return short(account) in (reload or (lambda: settings))().administrators
+        except SettingsError as error:
+            log.warning("Nobody is an administrator while the settings cannot be read: %s", error)
+            return False
+
+    tuning = FinetuneOrders(Tuning.of(settings, engine), buttons, is_administrator)
+    more = {"finetune": Order(tuning.order, "help_finetune", is_for_administrators=True)}
+    orders = Orders(house, connectors, access, rules, buttons, more, {KIND: tuning.press})
     changes = Changes(house.store.memory, house.store.shelf, access, rules, buttons)
     people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
-    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders, changes)
+    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders, changes, tuning.follow)
     pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
     return Delivery(engine, connectors, desk, desk.apology, pace)
 
 
-async def serve(settings: Settings, open_house: Callable[[], House], notice: Notice) -> None:
+async def serve(
+    settings: Settings,
+    open_house: Callable[[], House],
+    notice: Notice,
+    reload: Callable[[], Settings] | None = None,
+) -> None:
     """Serve until the process is asked to end (SIGTERM, SIGINT). Raises AtelierError when it cannot begin."""
     ending = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
@@ -104,7 +128,7 @@ async def serve(settings: Settings, open_house: Callable[[], House], notice: Not
                 "Telegram: whoever finds the bot is answered from what everyone in the tenant may read. "
                 "Name the people and groups it is for in the setting `allowed`."
             )
-        delivery = make_delivery(settings, house, connectors)
+        delivery = make_delivery(settings, house, connectors, reload)
         server = await _listen(settings, connectors, delivery)
         stack.push_async_callback(server.cleanup)
         await _work(connectors, delivery, ending)

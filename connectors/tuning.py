@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Engine
 
 from connectors.settings import Settings
-from finetune import jobs
-from finetune.jobs import Figures, Job, Jobs, Order, Progress, State
+from finetune import job as jobs
+from finetune.job import Figures, Job, Order, Progress, State
+from finetune.jobs import Jobs
 from finetune.recipe import Recipe, load_recipe
 from finetune.registry import AdapterRegistry, Aliases, Version
 from retrieval.audience import everyone
@@ -267,6 +268,12 @@ def rolled_back_said(before: Aliases, after: Aliases) -> str:
     gone = before.live.name if before.live else before.candidate.name if before.candidate else "it"
     now = after.live.name if after.live else "the model without an adapter"
     return f"{gone} is taken back: {now} answers within seconds."
+
+
+def summary(job: Job) -> list[str]:
+    """What the gate found, a line each, for a job that got so far."""
+    scores = evaluation(job).get("scores", {})
+    return [f"{name}: {value}" for name, value in scores.items() if isinstance(value, int | float)]
 
 
 def evaluation(job: Job) -> Mapping[str, Any]:

@@ -1,150 +1,42 @@
-"""Fine-tuning jobs: one folder each, states on disk, one worker at a time by a lock that a SIGKILL releases.
+"""The jobs of a home folder: made, found, started, cancelled, taken up again; one worker at a time.
 
-    HOME/jobs/<id>/  job.json  events.jsonl  metrics.jsonl  data/  checkpoints/  adapter/  eval.json  report.md
-    validating -> queued -> running -> evaluating -> succeeded | rejected | failed | cancelled
-
-`job.json` is written by whoever holds the job's lock: its worker while it has one, else whoever changes it. A job that
-is under way and has no worker was interrupted; it is started again and goes on from its last checkpoint.
+Locks are the kernel's, so a SIGKILL releases them: whether a worker is at a job can always be seen.
 """
 
-import fcntl
-import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
 
-from finetune.recipe import Recipe, recipe_of
+from finetune.job import (
+    BALLAST,
+    BALLAST_BYTES,
+    CANCEL,
+    DATA,
+    JOB,
+    LOG,
+    PATIENCE,
+    RESUMABLE,
+    Job,
+    Order,
+    State,
+    ended,
+    lock_of,
+    note,
+    read,
+    save,
+    unwritable,
+)
 from retrieval.errors import FinetuneError
-from retrieval.files import write_atomically
 
 FOLDER = "jobs"  # in the home folder
-JOB, EVENTS, PROGRESS, CANCEL, LOG = "job.json", "events.jsonl", "progress.json", "cancel", "worker.log"
-DATA, ADAPTER, EVALUATION, REPORT, PICTURE = "data", "adapter", "eval.json", "report.md", "loss.png"
-METRICS, CHECKPOINTS = "metrics.jsonl", "checkpoints"
-LOCK = ".lock"
-BALLAST, BALLAST_BYTES = ".ballast", 64 << 10  # given up when the disk is full, so that the job's end can be written
 ANOTHER, ALREADY = 3, 4  # exit statuses of a worker that could not begin
-PATIENCE = 2.0  # seconds that a lock held for an instant by somebody who only looks is waited for
-
-
-class State(StrEnum):
-    VALIDATING = "validating"  # reading the data
-    QUEUED = "queued"  # the data is ready; training has not begun
-    RUNNING = "running"
-    EVALUATING = "evaluating"  # the gate
-    SUCCEEDED = "succeeded"  # a version in the registry
-    REJECTED = "rejected"  # trained, and not let through by the gate
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
-OVER = frozenset({State.SUCCEEDED, State.REJECTED, State.FAILED, State.CANCELLED})
-RESUMABLE = frozenset({State.FAILED, State.CANCELLED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """What was asked for. Holds no secret and nobody's account.
-
-    name: the family of the version. base: a model folder or hub name. files: chats as JSONL, absolute. rated: the
-    team's rated turns. knowledge: questions and answers from what `audience` may read. threads: 0 means all cores.
-    promote: make the version live as soon as the gate lets it through.
-    """
-
-    name: str
-    base: str
-    recipe: Recipe
-    tenant: str = "local"
-    files: tuple[str, ...] = ()
-    rated: bool = False
-    knowledge: bool = False
-    audience: str = ""
-    encoder: str = ""
-    device: str = ""
-    persona: str = ""
-    threads: int = 0
-    promote: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What training will take, as far as it can be told before: units are in the names."""
-
-    rows: int
-    held_out: int
-    removed: int
-    tokens: int
-    trained_tokens: int
-    steps: int
-    seconds: float
-    memory_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a job is. seconds_left: as far as it can be told. loss, held_out_loss: the latest."""
-
-    step: int = 0
-    steps: int = 0
-    loss: float | None = None
-    held_out_loss: float | None = None
-    tokens_per_second: float = 0.0
-    seconds_left: float | None = None
-    at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One line of events.jsonl. level: info, warning, error. type: message, metrics."""
-
-    time: str
-    level: Literal["info", "warning", "error"]
-    type: Literal["message", "metrics"]
-    message: str = ""
-    metrics: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """key: whoever orders with the same key again gets the same job. reason: why it is not a success, for a person.
-
-    starts: how often a worker took it up. cancel_requested, has_worker and progress are looked up, not stored.
-    """
-
-    id: str
-    folder: Path
-    order: Order
-    state: State
-    made: str
-    is_confirmed: bool
-    key: str = ""
-    reason: str = ""
-    version: str = ""
-    starts: int = 0
-    figures: Figures | None = None
-    cancel_requested: bool = False
-    has_worker: bool = False
-    progress: Progress | None = None
-
-    @property
-    def is_over(self) -> bool:
-        return self.state in OVER
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Under way, and nobody is at it: its worker was killed, or the machine went down."""
-        is_under_way = self.state not in OVER and not (self.state is State.QUEUED and not self.is_confirmed)
-        return is_under_way and self.starts > 0 and not self.has_worker
 
 
 class Jobs:
@@ -167,7 +59,7 @@ class Jobs:
             save(job)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
-            raise _unwritable(folder, error) from error
+            raise unwritable(folder, error) from error
         return job
 
     def get(self, name: str = "") -> Job:
@@ -206,11 +98,11 @@ class Jobs:
         """Ask a job to end: its worker keeps a checkpoint and ends in seconds; one without a worker ends now."""
         job = read(self.root / identity)
         if job.is_over:
-            raise FinetuneError(f"Job {identity} is over: it {_ended(job)}.")
+            raise FinetuneError(f"Job {identity} is over: it {ended(job)}.")
         try:
             (job.folder / CANCEL).touch()
         except OSError as error:
-            raise _unwritable(job.folder, error) from error
+            raise unwritable(job.folder, error) from error
         with suppress(_Held), self._changing(identity, patience=0.2) as idle:
             if not idle.is_over:
                 save(replace(idle, state=State.CANCELLED, reason="It was cancelled."))
@@ -222,7 +114,7 @@ class Jobs:
         with self._changing(identity) as job:
             if not (job.state in RESUMABLE or job.is_interrupted):
                 if job.is_over:
-                    raise FinetuneError(f"Job {identity} is over: it {_ended(job)}. Start a new one instead.")
+                    raise FinetuneError(f"Job {identity} is over: it {ended(job)}. Start a new one instead.")
                 raise FinetuneError(f"Job {identity} waits for its confirmation, not to be resumed.")
             (job.folder / CANCEL).unlink(missing_ok=True)
             with suppress(OSError):
@@ -232,6 +124,12 @@ class Jobs:
             save(replace(job, state=state, reason="", is_confirmed=True))
             note(job.folder, "Taken up again.")
         return read(job.folder)
+
+    def give_up(self, identity: str, reason: str) -> None:
+        """A job that cannot be carried on by itself has failed; it can still be taken up by hand."""
+        with self._changing(identity) as job:
+            save(replace(job, state=State.FAILED, reason=reason))
+            note(job.folder, f"The job failed: {reason}", "error")
 
     def remove(self, identity: str) -> None:
         """Delete a job with all its data; what it put into the registry stays."""
@@ -250,7 +148,7 @@ class Jobs:
         mine |= {"PYTHONPATH": os.pathsep.join(places), "PYTHONSAFEPATH": "1", "ATELIER_STORE": store, **environment}
         try:
             with (folder / LOG).open("ab") as log:
-                done = subprocess.run(
+                done = subprocess.run(  # noqa: S603 - our own interpreter, a folder of ours
                     command, env=mine, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=60
                 )
         except (OSError, subprocess.TimeoutExpired) as error:
@@ -277,7 +175,7 @@ class Jobs:
         try:
             return sorted(each.parent.name for each in self.root.glob(f"*/{JOB}"))
         except OSError as error:
-            raise _unwritable(self.root, error) from error
+            raise unwritable(self.root, error) from error
 
     @contextmanager
     def _changing(self, identity: str, patience: float = PATIENCE) -> Iterator[Job]:
@@ -290,125 +188,10 @@ class Jobs:
         try:
             yield replace(read(folder), has_worker=False)
         except OSError as error:
-            raise _unwritable(folder, error) from error
+            raise unwritable(folder, error) from error
         finally:
             os.close(lock)
 
 
 class _Held(FinetuneError):
     pass
-
-
-def lock_of(folder: Path, patience: float = 0.0) -> int | None:
-    """A descriptor that holds the folder's lock until it is closed, or its process and its children are gone.
-
-    None while somebody else holds it.
-    """
-    until = time.monotonic() + patience
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise _unwritable(folder, error) from error
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                os.close(descriptor)
-                return None
-            time.sleep(0.02)
-        else:
-            return descriptor
-
-
-def read(folder: Path) -> Job:
-    """The job in a folder, with what can be seen of its worker. Raises FinetuneError."""
-    try:
-        stored: dict[str, Any] = json.loads((folder / JOB).read_text("utf-8"))
-        order, figures = stored.pop("order"), stored.pop("figures")
-        recipe = recipe_of(order.pop("recipe"), f"{folder.name}/{JOB}")
-        order["files"] = tuple(order["files"])
-        job = Job(
-            **{**stored, "state": State(stored["state"])},
-            folder=folder,
-            order=Order(**order, recipe=recipe),
-            figures=Figures(**figures) if figures else None,
-        )
-    except FileNotFoundError as error:
-        raise FinetuneError(f"There is no job {folder.name}. `atelier finetune list` shows all.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FinetuneError(f"{folder / JOB} cannot be read. Remove the folder {folder} and start anew.") from error
-    if job.is_over:
-        return job
-    probe = lock_of(folder)
-    if probe is not None:
-        os.close(probe)
-    return replace(
-        job,
-        cancel_requested=(folder / CANCEL).exists(),
-        has_worker=probe is None,
-        progress=_progress(folder),
-    )
-
-
-def save(job: Job) -> None:
-    """Write job.json, whole or not at all. Raises OSError. For whoever holds the job's lock."""
-    stored = asdict(replace(job, folder=Path(), progress=None))
-    for derived in ("folder", "cancel_requested", "has_worker", "progress"):
-        del stored[derived]
-    write_atomically(job.folder / JOB, json.dumps(stored, indent=1).encode())
-
-
-def note(
-    folder: Path,
-    message: str = "",
-    level: Literal["info", "warning", "error"] = "info",
-    metrics: Mapping[str, float] | None = None,
-) -> None:
-    """Add a line to events.jsonl. A full disk is no reason to fail: the line is left out."""
-    now = datetime.now(UTC).isoformat(timespec="seconds")
-    event = Event(now, level, "message" if metrics is None else "metrics", message, metrics)
-    with suppress(OSError), (folder / EVENTS).open("a+b") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell():  # a line that a crash tore stays alone
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(json.dumps(asdict(event), ensure_ascii=False).encode() + b"\n")
-
-
-def events(folder: Path) -> list[Event]:
-    """What happened to a job, oldest first; torn lines are left out."""
-    try:
-        lines = (folder / EVENTS).read_text("utf-8", "replace").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        with suppress(ValueError, TypeError):
-            found.append(Event(**json.loads(line)))
-    return found
-
-
-def show_progress(folder: Path, progress: Progress) -> None:
-    """Say how far a job is. Not durable, and left out when the disk is full."""
-    draft = folder / f".{PROGRESS}"
-    with suppress(OSError):
-        draft.write_text(json.dumps(asdict(replace(progress, at=time.time()))))
-        draft.replace(folder / PROGRESS)
-
-
-def _progress(folder: Path) -> Progress | None:
-    try:
-        return Progress(**json.loads((folder / PROGRESS).read_text()))
-    except (OSError, ValueError, TypeError):
-        return None
-
-
-def _ended(job: Job) -> str:
-    words = {State.SUCCEEDED: f"made {job.version}", State.REJECTED: "was not let through by the gate"}
-    return words.get(job.state, f"is {job.state}")
-
-
-def _unwritable(folder: Path, error: OSError) -> FinetuneError:
-    return FinetuneError(f"{folder} cannot be used ({error.strerror}). Free some space or check its owner.")

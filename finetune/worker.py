@@ -1,4 +1,4 @@
-"""The process that carries one job out: `python -m finetune.worker FOLDER`. Killed anywhere, another goes on from there.
+"""The process that carries one job out: `python -m finetune.worker FOLDER`. Killed anywhere, another goes on.
 
 It holds two locks as long as it lives, its job's and that of all jobs, so that everybody can see who is at work and
 nobody else begins. Asked to end by a signal it keeps a checkpoint and leaves the job as it is, to be taken up again.
@@ -18,8 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from finetune import jobs
-from finetune.jobs import Job, State
+from finetune import job as jobs
+from finetune.job import Job, State
+from finetune.jobs import ALREADY, ANOTHER
 from retrieval.errors import AtelierError
 
 NICE = 10  # how far behind the bot's own work training stands
@@ -28,7 +29,7 @@ GRACE = {State.RUNNING: 20.0}  # seconds to keep a checkpoint in; other states h
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Stopped(Exception):  # noqa: N818 - no error: somebody asked for it
+class Stopped(Exception):
     """The job was cancelled, or this process was asked to end."""
 
 
@@ -178,10 +179,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     own = jobs.lock_of(folder, jobs.PATIENCE)
     if own is None:
-        return jobs.ALREADY
+        return ALREADY
     everybody = jobs.lock_of(folder.parent, jobs.PATIENCE)
     if everybody is None:
-        return jobs.ANOTHER
+        return ANOTHER
     if chosen.detach:  # the child has the locks too: there is no moment at which nobody holds them
         if os.fork():
             os._exit(0)

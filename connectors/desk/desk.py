@@ -1,7 +1,7 @@
 """Every event of every platform comes here and leaves as what is to be said, perhaps nothing."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from agent.events import (
     Button,
     Command,
     Deleted,
+    Due,
     Edited,
     Event,
     Joined,
@@ -64,6 +65,7 @@ class Desk:
     buttons: Buttons
     orders: Orders
     changes: Changes
+    due: Callable[[Due, Stage], Awaitable[Sequence[Outgoing]]]
 
     @property
     def memory(self) -> Memory:
@@ -100,6 +102,8 @@ class Desk:
                 await self.changes.left(event, stage)
             case Moved():
                 return await self.changes.moved(event)
+            case Due():
+                return await self.due(event, stage)
             case Arrived():
                 return await self.changes.arrived(event, await self._language(event.account, event.place.platform))
             case _:

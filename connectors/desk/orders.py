@@ -28,6 +28,9 @@ LINK = "link-"  # begins the parameter of a Telegram address that joins accounts
 OURS_ALONE = frozenset({"sources", "why", "feedback", "consent", "link", "forget"})  # said to nobody but who asked
 
 
+Pressed = Callable[[Press, Meaning, Stage], Awaitable[Sequence[Outgoing]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A command of another module's. help: the name of its line in `texts.toml`, for /help."""
@@ -39,7 +42,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """more: commands of other modules, by name; who may write here may give them, and only administrators some."""
+    """more: commands of other modules, by name; who may write here may give them, and only administrators some.
+
+    presses: what the buttons of other modules do, by their kind.
+    """
 
     house: House
     connectors: Mapping[str, Connector]
@@ -47,6 +53,7 @@ class Orders:
     rules: ChannelRules
     buttons: Buttons
     more: Mapping[str, Order] = field(default_factory=dict)
+    presses: Mapping[str, Pressed] = field(default_factory=dict)
 
     @property
     def memory(self) -> Memory:
@@ -80,6 +87,8 @@ class Orders:
             return ()
         if meaning is None:
             return [self._said(press, self._say(press, "expired"))]
+        if (pressed := self.presses.get(meaning.kind)) is not None:
+            return await pressed(press, meaning, stage)
         if meaning.place.channel != press.place.channel and meaning.kind in ("stop", "again", "ask"):
             return ()  # a client can send the id of any button
         if meaning.kind == "stop":
