@@ -7,11 +7,12 @@ refused.
 
 import random
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from agent.message import Line
 from agent.prompt import PERSONA
 from finetune.base.sources import rows
 from finetune.base.trees import Said, Tree, asked_of
@@ -22,6 +23,13 @@ LONGEST_QUOTE = 260  # characters
 _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[A-Z\"'(\[])")
 _ABBREVIATED = re.compile(r"(?:\b(?:[A-Z]|Mr|Mrs|Ms|Dr|St|No|vs|etc|Jr|Sr|Inc|Ltd|Co|Gen|Col|Lt|Rev|Prof|ca|c)\.)$")
 _NAME = re.compile(r"\b(?:[A-Z][\w'’-]+(?:\s+(?:of\s+the\s+|of\s+|the\s+)?[A-Z][\w'’-]+)*)|\b\d[\d,.]*\d\b|\b\d+\b")
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_PROPER = re.compile(r"(?<=[a-z0-9,] )([A-Z][a-zà-ÿ]{2,})\b")  # a capital within a sentence
+_CALENDAR = frozenset(
+    "January February March April May June July August September October November December "
+    "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
+)
+RENAMED = 0.5  # share of the prompts whose names are exchanged
 _ENDINGS = (".md", ".txt", ".pdf", ".docx", ".html", "")
 _FOLDERS = ("", "", "handbook/", "docs/", "notes/", "wiki/", "team/", "projects/")
 _SIZES = ((1, 15), (2, 20), (3, 35), (4, 15), (5, 15))  # passages in a prompt, and how often
@@ -80,21 +88,77 @@ def questions_asked(article: Article, others: Sequence[Article], rng: random.Ran
             titles.insert(place, other.title)
             shown = [*shown[:place], -1, *shown[place:]]
         texts, titles, shown = texts[:6], titles[:6], shown[:6]
-        asked = [
-            (question, shown.index(question.passage)) for question in article.questions if question.passage in shown
-        ]
-        turns = [answered(texts, number, question, rng) for question, number in asked]
+        asked = [(each, shown.index(each.passage)) for each in article.questions if each.passage in shown]
         whole = " ".join(texts).casefold()
-        away = [q for q in article.questions if q.passage not in shown and q.answer.casefold() not in whole]
-        rng.shuffle(away)
-        turns += [refused(q.text, rng) for q in away[: max(1, round(len(asked) * rng.uniform(0.15, 0.55)))]]
-        for question, number in asked:
-            changed = exchanged(question.text, texts[number], rng) if rng.random() < 0.15 else None
-            if changed:
-                turns.append(refused(changed, rng))
+        away = [each for each in article.questions if each.passage not in shown and each.answer.casefold() not in whole]
+        away = rng.sample(away, min(len(away), max(1, round(len(asked) * rng.uniform(0.15, 0.55)))))
+        words = renaming(texts, others, rng) if rng.random() < RENAMED else {}
+        asked = [(_renamed(each, texts[number], words), number) for each, number in asked]
+        texts, titles = [said_anew(text, words) for text in texts], [said_anew(title, words) for title in titles]
+        turns = [answered(texts, number, question, rng) for question, number in asked]
+        turns += [refused(said_anew(each.text, words), rng) for each in away]
+        changed = [exchanged(each.text, texts[number], rng) for each, number in asked if rng.random() < 0.15]
+        turns += [refused(each, rng) for each in changed if each]
+        lines = _before(article, rng) if rng.random() < 0.3 else []
+        if lines:
+            turns = [leaning(said, lines[0].text, article.title, rng) for said in turns]
         rng.shuffle(turns)
         if turns:
-            yield asked_of(labelled(texts, titles, rng), turns, persona(rng))
+            yield asked_of(labelled(texts, titles, rng), turns, persona(rng), lines)
+
+
+def _before(article: Article, rng: random.Random) -> list[Line]:
+    """A question of the same article that was answered before, on passages that are shown no more."""
+    lines = []
+    for question in rng.sample(article.questions, min(rng.randint(1, 2), len(article.questions))):
+        said = answered(article.texts, question.passage, question, rng)
+        mark = f"[{rng.randint(1, 3)}]"  # memory keeps the reply as it was shown, numbered in its own prompt
+        reply = REFUSAL if rng.random() < 0.15 else re.sub(r"\[\d+\]$", mark, said.reply) + said.quote
+        lines += [Line("user", said.message), Line("assistant", reply)]
+    return lines
+
+
+def leaning(said: Said, before: str, title: str, rng: random.Random) -> Said:
+    """The question with a pronoun for the article's name, as people ask on, where the last question had named it."""
+    name = title.replace("_", " ")
+    if name not in before or name not in said.message or rng.random() < 0.5:
+        return said
+    pronoun = rng.choice(("it", "they", "this"))
+    message = said.message.replace(f"{name}'s", {"it": "its", "they": "their", "this": "its"}[pronoun])
+    return replace(said, message=message.replace(f"the {name}", pronoun).replace(name, pronoun))
+
+
+def renaming(texts: Sequence[str], others: Sequence[Article], rng: random.Random) -> dict[str, str]:
+    """Most names and figures of the texts, each with another in its place.
+
+    What an encyclopedia says can be learned by heart; what it says of names that were drawn by lot must be read.
+    """
+    names = {found[1] for text in texts for found in _PROPER.finditer(text)} - _CALENDAR
+    donors = [found[1] for _ in range(4) for found in _PROPER.finditer(rng.choice(rng.choice(others).texts))]
+    words = {}
+    for name in sorted(names):
+        if donors and rng.random() < 0.75:
+            words[name] = rng.choice(donors)
+    for figure in sorted({each for text in texts for each in re.findall(r"(?<!\w)\d{2,}(?!\w)", text)}):
+        if rng.random() < 0.75:
+            kept = 2 if re.fullmatch(r"1[5-9]\d\d|20\d\d", figure) else 0
+            rest = "".join(rng.choices("0123456789", k=len(figure) - kept - (not kept)))
+            words[figure] = figure[:kept] + rest if kept else rng.choice("123456789") + rest
+    return words
+
+
+def said_anew(text: str, words: Mapping[str, str]) -> str:
+    """The text with `words` exchanged."""
+    return _WORD.sub(lambda found: words.get(found[0], found[0]), text) if words else text
+
+
+def _renamed(question: Question, passage: str, words: Mapping[str, str]) -> Question:
+    return Question(
+        said_anew(question.text, words),
+        question.passage,
+        said_anew(question.answer, words),
+        len(said_anew(passage[: question.start], words)),
+    )
 
 
 def answered(texts: Sequence[str], number: int, question: Question, rng: random.Random) -> Said:

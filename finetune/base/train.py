@@ -111,7 +111,11 @@ def train(
     if checkpoint.exists():
         _resume(checkpoint, model, optimizer, feed, run, plan)
         say(f"goes on from step {run.step} of {run.total}")
-    loss_of = _working_loss(model, optimizer, dtype, plan, say) if compiled else _loss(model, dtype, dense=True, compiled=False)
+    loss_of = (
+        _working_loss(model, optimizer, dtype, plan, say)
+        if compiled
+        else _loss(model, dtype, dense=True, compiled=False)
+    )
     feed.wait("chats" if plan.eager_chats else "language")
     run.total = run.total or plan.steps
     spent_before, timed, last = run.seconds, 0.0, time.monotonic()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from agent.generation.rendering import ChatMessage, messages_of
 from agent.message import History, Intent, Line, Move, Prompt
 from agent.prompt import PERSONA
-from finetune.base.tokenizer import ASSISTANT, END, SYSTEM, USER
+from finetune.base.tokenizer import ASSISTANT, END, USER
 from retrieval.passage import Passage
 
 # What a token counts for when it is to be guessed; `finetune.base.train` gives each a weight.
@@ -41,11 +41,14 @@ class Said:
     quote: str = ""
 
 
-def asked_of(passages: Sequence[Passage], turns: Iterable[Said], persona: str = PERSONA) -> Tree:
-    """Questions about the same passages, each a branch."""
-    system, user = messages_of(Prompt(persona, History(), _MARK, Intent.ASK, Move.ANSWER, tuple(passages)))
+def asked_of(
+    passages: Sequence[Passage], turns: Iterable[Said], persona: str = PERSONA, lines: Sequence[Line] = ()
+) -> Tree:
+    """Questions about the same passages, each a branch. lines: what was said before, its passages gone."""
+    history = History("", tuple(lines))
+    *earlier, user = messages_of(Prompt(persona, history, _MARK, Intent.ASK, Move.ANSWER, tuple(passages)))
     before, _, after = user.content.partition(_MARK)
-    beginning = f"{SYSTEM}{system.content}{END}{USER}{before}"
+    beginning = f"{rendered(earlier)}{USER}{before}"
     return Tree(beginning, tuple(_branch(f"{said.message.strip()}{after}", said) for said in turns))
 
 
