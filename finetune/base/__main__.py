@@ -1,4 +1,4 @@
-"""`python -m finetune.base`: build the token arrays and train, on a machine that has torch and tokenizers and little else."""
+"""`python -m finetune.base`: build the token arrays and train, where there is torch and tokenizers and little else."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""From data sets to token arrays: every source encoded and packed by several processes, each part sealed when it is whole.
+"""From data sets to token arrays: every source encoded and packed by several processes, each part written whole.
 
 The training may start on the plain language while the conversations are still being packed.
 """
@@ -45,7 +45,7 @@ class Work:
 
 
 def build(data: Path, tokenizer: Path, out: Path, *, processes: int = 1, seed: int = 0, share: float = 1.0) -> None:
-    """Write every source's arrays into `out`; a marker `<name>.done` follows each. share: of the variants and documents."""
+    """Write every source's arrays into `out`, with a marker `<name>.done` for each stage. share: of the variants."""
     out.mkdir(parents=True, exist_ok=True)
     common = {"data": data, "tokenizer": tokenizer, "out": out, "seed": seed}
     language = [Work("language", 0, part, processes, **common) for part in range(processes)]

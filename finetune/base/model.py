@@ -1,4 +1,4 @@
-"""The starter's network: Qwen3's shape in plain torch, with the attention that trees need; saved as transformers reads it.
+"""The starter's network: Qwen3's shape in plain torch, with the attention that trees need.
 
 Its parameters carry transformers' names, so a saved folder loads with `AutoModelForCausalLM.from_pretrained`. Sources:
 Qwen3 (arXiv 2505.09388): grouped heads, RMS norms on queries and keys, SwiGLU, rotary positions, tied embeddings.
@@ -196,7 +196,7 @@ def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def dense_mask(seen: Tensor) -> Tensor:
-    """Who sees whom, (rows, 1, length, length) bool: one tree, its beginning or one's own branch, and only what came before.
+    """Who sees whom, (rows, 1, length, length) bool: in one's tree its beginning and one's own branch, as far as it came.
 
     seen: tree * 64 + branch of every token.
     """

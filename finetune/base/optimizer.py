@@ -13,7 +13,7 @@ MOMENTUM = 0.95
 
 
 def orthogonalised(x: Tensor) -> Tensor:
-    """Five Newton-Schulz iterations towards the nearest orthogonal matrices, (n, rows, columns); in bfloat16 on a GPU."""
+    """Five Newton-Schulz iterations towards the nearest orthogonal matrices, (n, rows, columns); bfloat16 on a GPU."""
     a, b, c = 3.4445, -4.7750, 2.0315
     x = x.bfloat16() if x.is_cuda else x
     tall = x.shape[-2] > x.shape[-1]
@@ -42,8 +42,8 @@ class Muon:
             rows, columns = weights[0].shape
             scale = -rate * max(1.0, rows / columns) ** 0.5
             steps = orthogonalised(gradients.lerp_(momentum, MOMENTUM)).float()
-            torch._foreach_mul_(weights, 1 - rate * self._decay)  # noqa: SLF001 - torch's own optimizers use it
-            torch._foreach_add_(weights, list(steps.unbind()), alpha=scale)  # noqa: SLF001 - as above
+            torch._foreach_mul_(weights, 1 - rate * self._decay)
+            torch._foreach_add_(weights, list(steps.unbind()), alpha=scale)
 
     def state(self) -> list[Tensor]:
         return self._momenta

@@ -242,7 +242,7 @@ def exchanged(question: str, passage: str, rng: random.Random) -> str | None:
 
 
 def gaps(title: str, text: str, others: Sequence[str], rng: random.Random) -> Tree | None:
-    """Passages of an encyclopedia's article, and its sentences with a name or figure asked for. None if it is too short.
+    """Passages of an encyclopedia's article; its sentences with a name or figure asked for. None if it is too short.
 
     others: passages of other articles, for distraction.
     """

@@ -138,7 +138,7 @@ def ideas(folder: Path, rng: random.Random) -> Iterator[Tree]:
 
 
 def instructed(folder: Path, rng: random.Random) -> Iterator[Tree]:
-    """Dolly and the seed tasks under a plain system message; what dolly answers in a context's own words, as passages."""
+    """Dolly and the seed tasks under a plain system message; as passages what dolly answers in a context's words."""
     plain: list[list[Line]] = []
     for row in rows(folder, "dolly15k/train"):
         question, context, reply = row["instruction"].strip(), row["context"].strip(), row["response"].strip()

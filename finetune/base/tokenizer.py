@@ -1,4 +1,4 @@
-"""The starter's words: a cased byte-level BPE and the chat template, made from text and saved as transformers reads them.
+"""The starter's words: a cased byte-level BPE and the chat template, as transformers reads them.
 
 A newline and a digit are always pieces of their own, so that what stands on two lines is read line by line: a prompt's
 beginning is the same tokens whatever follows it.

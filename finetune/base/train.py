@@ -143,9 +143,8 @@ def train(
                 left = plan.minutes * 60 - (time.monotonic() - began) - RESERVE
                 a_step = (time.monotonic() - timed) / (MEASURED - MEASURED // 3)
                 run.total = MEASURED + max(1, int(left / (a_step * 1.03)))
-                say(
-                    f"{a_step * 1000:.0f} ms a step, {plan.rows * WINDOW / a_step:,.0f} tokens a second: {run.total} steps"
-                )
+                pace = plan.rows * WINDOW / a_step
+                say(f"{a_step * 1000:.0f} ms a step, {pace:,.0f} tokens a second: {run.total} steps")
         if run.step % 100 == 0 or run.step == run.total:
             mean = float(totals[0] / totals[1])
             totals.zero_()
@@ -206,7 +205,7 @@ def _working_loss(
 
 
 def _loss(model: Starter, dtype: torch.dtype, *, dense: bool, compiled: bool) -> Callable[[Batch, Tensor], Tensor]:
-    """The weighted sum of a batch's losses. Layers are compiled one by one: all are alike, so the first pays for all."""
+    """The weighted sum of a batch's losses. Layers are compiled one by one: all are alike, the first pays for all."""
 
     def head(hidden: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
         logits = model.logits(hidden).float()
