@@ -76,6 +76,18 @@ def check(name_or_folder: str | Path) -> str:
     return f"{name_or_folder} ({config['model_type']}, {size / 1e9:.1f} GB of weights)"
 
 
+def model_folder(name_or_folder: str | Path) -> Path:
+    """The folder of a model, fetched from the hub where it is not here yet. Raises ModelFolderError."""
+    return _folder_of(name_or_folder)
+
+
+def load_tokenizer(name_or_folder: str | Path) -> Any:
+    """A model's tokenizer alone, with the chat template that it is served with. Raises ModelFolderError."""
+    tokenizer = _load_tokenizer(_folder_of(name_or_folder))
+    tokenizer.chat_template = tokenizer.chat_template or PLAIN_TEMPLATE
+    return tokenizer
+
+
 def _folder_of(name_or_folder: str | Path, *, download: bool = True) -> Path:
     folder = Path(name_or_folder).expanduser()
     if folder.is_dir():
