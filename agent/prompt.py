@@ -1,7 +1,7 @@
 """What a generator is asked, and how its citations become numbered sources. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from agent.message import History, Intent, Move, Prompt, Source
 from retrieval.passage import Passage
@@ -43,9 +43,10 @@ class Citations:
     A citation of a passage that was not given is removed; code keeps its brackets.
     """
 
-    def __init__(self, passages: Sequence[Passage]) -> None:
+    def __init__(self, passages: Sequence[Passage], numbers: Mapping[int, int] | None = None) -> None:
+        """numbers: that are given already; those of `sources`, turned around, lead back to the prompt's."""
         self._passages = passages
-        self._numbers: dict[int, int] = {}  # number in the prompt -> number in the reply
+        self._numbers = dict(numbers or {})  # number in the prompt -> number in the reply
         self._fence = ""  # the mark that opened the code block we are in
         self._last = "\n"
 
