@@ -32,10 +32,10 @@ def cleaned(text: str) -> str:
 
 
 def clean_example(example: Example) -> tuple[Example, bool]:
-    """The example with every text cleaned, and whether more than outer space was changed."""
+    """The example with every text cleaned, and whether more than spaces and line ends was changed."""
     messages = tuple(ChatMessage(message.role, cleaned(message.content)) for message in example.messages)
     pairs = zip(messages, example.messages, strict=True)
-    changed = any(new.content != old.content.strip() for new, old in pairs)
+    changed = any(new.content.split() != old.content.split() for new, old in pairs)
     return (replace(example, messages=messages) if messages != example.messages else example), changed
 
 

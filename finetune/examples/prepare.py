@@ -149,7 +149,11 @@ class _Rows:
             self.refuse(example, found)
             return
         if was_changed:
-            self._note(example, Code.CLEANED, "Invisible characters or odd spaces were put right.")
+            self._note(
+                example,
+                Code.CLEANED,
+                "Invisible characters were taken out, or letters brought to their usual spelling.",
+            )
         if replaced:
             self.redacted.update(replaced)
             listed = ", ".join(f"{count} × {kind}" for kind, count in sorted(replaced.items()))

@@ -83,7 +83,7 @@ EXPLAINED = {
     Code.CUT_REPLY: "the reply was stopped before its end",
     Code.INCOMPLETE: "the prompt or the reply is not kept whole any more",
     Code.DOCUMENT_GONE: "a document in it was deleted",
-    Code.CLEANED: "invisible characters, odd spaces or another spelling of the same letters were put right",
+    Code.CLEANED: "invisible characters were taken out, or letters brought to their usual spelling",
     Code.CONTROL_TOKENS: "a text holds control tokens of a chat template",
     Code.REDACTED: "personal data or secrets were replaced by placeholders",
     Code.LANGUAGE: "the language is another than most rows', or could not be told",
