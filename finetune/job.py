@@ -31,6 +31,10 @@ BALLAST, BALLAST_BYTES = ".ballast", 64 << 10  # given up when the disk is full,
 PATIENCE = 2.0  # seconds that a lock held for an instant by somebody who only looks is waited for
 
 
+class Stopped(Exception):
+    """Raised where a job is carried out when it was cancelled, or its process is to end."""
+
+
 class State(StrEnum):
     VALIDATING = "validating"  # reading the data
     QUEUED = "queued"  # the data is ready; training has not begun

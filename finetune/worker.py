@@ -29,10 +29,6 @@ GRACE = {State.RUNNING: 20.0}  # seconds to keep a checkpoint in; other states h
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class Stopped(Exception):
-    """The job was cancelled, or this process was asked to end."""
-
-
 class Worker:
     """One job in this process. Everything it writes lies in the job's folder, and versions in the registry."""
 
@@ -53,7 +49,7 @@ class Worker:
             self._save(starts=self._job.starts + 1)
             watching.start()
             self._carry_on()
-        except Stopped:
+        except jobs.Stopped:
             if self._is_cancelled:
                 self._decide(State.CANCELLED, "It was cancelled.")
             else:
@@ -70,7 +66,7 @@ class Worker:
         from finetune import steps  # torch and its like come with it
 
         work = steps.Steps(self._job, self._store, self._told, self._stopping)
-        if not steps.has_data(self._folder):
+        if self._job.figures is None or not (self._folder / jobs.DATA).exists():
             self._enter(State.VALIDATING, "Reading the data.")
             figures = work.prepare()
             self._save(figures=figures)
@@ -79,7 +75,7 @@ class Worker:
             self._enter(State.QUEUED)
             return
         self._go_on()
-        if not steps.has_adapter(self._folder):
+        if not (self._folder / jobs.ADAPTER).exists():
             self._enter(State.RUNNING, "Training.")
             work.train()
             self._go_on()
@@ -103,7 +99,7 @@ class Worker:
 
     def _go_on(self) -> None:
         if self._stopping():
-            raise Stopped
+            raise jobs.Stopped
 
     def _told(self, progress: jobs.Progress) -> None:
         jobs.show_progress(self._folder, progress)

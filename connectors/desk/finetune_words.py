@@ -27,15 +27,22 @@ def wish_of(text: str) -> Wish | None:
         return None
     verb, rest = words[0].lower(), words[1:]
     if verb != "run":
-        return Wish(verb, *rest) if len(rest) <= _NAMED[verb] else None
-    switches: dict[str, bool] = {}
+        name, other = [*rest, "", ""][:2]
+        return Wish(verb, name, other) if len(rest) <= _NAMED[verb] else None
+    switches: set[str] = set()
     values: dict[str, str] = {}
     while rest:
         word = rest.pop(0).lower()
         if word in _SWITCHES:
-            switches[_SWITCHES[word]] = True
+            switches.add(_SWITCHES[word])
         elif word in _VALUES and rest:
             values[word] = rest.pop(0)
         else:
             return None
-    return Wish(verb, values.get("name", ""), recipe=values.get("recipe", ""), **switches)
+    return Wish(
+        verb,
+        values.get("name", ""),
+        recipe=values.get("recipe", ""),
+        rated="rated" in switches,
+        knowledge="knowledge" in switches,
+    )
