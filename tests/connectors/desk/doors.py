@@ -66,6 +66,7 @@ class Doors:
         self._settings: dict[str, object] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.house: House
+        self.settings: Settings
 
     @staticmethod
     def furnish(home: Path, encoder: TransformerEncoder) -> Path:
@@ -87,9 +88,10 @@ class Doors:
             "telegram_api": telegram.base_url.removesuffix("/bot"),
         }
         chosen = Settings.model_validate({"home": self.home, "tenant": TENANT, **given, **self._settings})
+        self.settings = chosen  # as the file would say when it is read again
         self.house = await asyncio.to_thread(open_house, chosen, lambda _: None)
         self.connectors = make_connectors(chosen, self.house.store.engine)
-        self.delivery = make_delivery(chosen, self.house, self.connectors)
+        self.delivery = make_delivery(chosen, self.house, self.connectors, lambda: self.settings)
         runs = [each.run(self.delivery.acceptor(each.name)) for each in self.connectors.values()]
         self._tasks = [asyncio.create_task(run) for run in (*runs, self.delivery.run())]
         await self.until(lambda: slack.connections and telegram.calls("deleteWebhook"))
