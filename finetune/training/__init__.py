@@ -1,0 +1,1 @@
+"""The training of an adapter: data and a recipe in, checkpoints and a sealed adapter out."""
