@@ -83,7 +83,7 @@ def _find(question: str, reading: Reading, passage: int) -> str:
     """A short passage as it stands, so that people can judge; of a long one the best sentence."""
     units = reading.of(passage)
     if sum(len(scored.unit.text) for scored in units) <= FIND:
-        return _quote([scored.unit for scored in units], passage + 1)
+        return quote([scored.unit for scored in units], passage + 1)
     return sentences_around(question, reading, max(units, key=lambda scored: scored.probability))
 
 
@@ -104,7 +104,7 @@ def _section(units: Sequence[Scored], passage: int) -> str:
             break
         taken.append(scored)
         length += len(scored.unit.text)
-    return _quote([scored.unit for scored in taken], passage + 1)
+    return quote([scored.unit for scored in taken], passage + 1)
 
 
 def sentences_around(question: str, reading: Reading, best: Scored) -> str:
@@ -175,12 +175,12 @@ def _runs(units: Sequence[Unit], places: Sequence[int], number: int) -> str:
             stretches[-1].append(unit)
         else:
             stretches.append([unit])
-    quoted = [_quote(stretch, number) for stretch in stretches]
+    quoted = [quote(stretch, number) for stretch in stretches]
     plain = all(unit.kind is Kind.SENTENCE for unit in units)
     return (" " if plain else "\n\n").join(quoted)
 
 
-def _quote(units: Sequence[Unit], number: int) -> str:
+def quote(units: Sequence[Unit], number: int) -> str:
     """Consecutive units as Markdown, cited once: after the prose that comes first, else after the last block."""
     blocks: list[tuple[Kind, str]] = []
     for i, unit in enumerate(units):
