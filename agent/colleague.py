@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from agent.generation.facilitate import contributes, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
+from agent.generation.versions import Versions
+from agent.german import language_of
 from agent.guard import StreamCleaner, check_message, clean
 from agent.memory import Memory, new_turn_id
 from agent.message import Decision, History, Intent, Line, Message, Move, Place, Reply, Source, Turn, Understanding
@@ -69,13 +71,16 @@ class Colleague:
         memory: Memory,
         count_tokens: Callable[[str], int],
         manner: Manner,
+        versions: Versions | None = None,
     ) -> None:
+        """versions: which adapter answers where; None: the manner's, everywhere."""
         self._knowledge = knowledge
         self._understander = understander
         self._generator = generator
         self._memory = memory
         self._count_tokens = count_tokens
         self._manner = manner
+        self._versions = versions or Versions(manner.adapter)
 
     async def reply(
         self,
@@ -96,13 +101,20 @@ class Colleague:
         turn_id, manner = new_turn_id(), self._manner
         known = await asyncio.to_thread(self._prepare, message, text, wanted, earlier)
         prompt = compose(
-            manner.persona, known.history, text, known.understanding.intent, known.decision.move, known.passages
+            manner.persona,
+            known.history,
+            text,
+            known.understanding.intent,
+            known.decision.move,
+            known.passages,
+            language_of(text) or message.language,
         )
         draft = _Draft(known.passages, manner.allowed_links)
+        version = self._versions.take(message.place, message.audiences)  # one for the whole reply
 
         def turn(notice: str) -> Turn:
             reply = Reply(draft.text, draft.sources, draft.by or self._generator.name, notice)
-            adapter = manner.adapter if not draft.by else None  # the fallback speaks without one
+            adapter = version if not draft.by else None  # the fallback speaks without one
             understanding, decision = known.understanding, known.decision
             history = History() if earlier else known.history  # what others wrote before is not ours to keep
             return Turn(
@@ -111,7 +123,7 @@ class Colleague:
 
         try:
             # closed at once when the reply is: an abandoned stream would keep the model busy
-            async with aclosing(self._generator.stream(prompt, manner.adapter, manner.limits)) as pieces:
+            async with aclosing(self._generator.stream(prompt, version, manner.limits)) as pieces:
                 async for piece in pieces:
                     for shown in draft.take(piece):
                         yield shown
@@ -122,6 +134,8 @@ class Colleague:
                 with suppress(StoreError):  # being stopped goes before being remembered
                     self._memory.append(turn(STOPPED))  # in this thread: a cancelled task cannot wait for another
             raise
+        finally:
+            self._versions.release(version)
         done = turn(draft.notice)
         await asyncio.to_thread(self._memory.append, done)
         yield done

@@ -20,10 +20,19 @@ _CITATION = re.compile(r"[ \t]*(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
 
 
 def compose(
-    persona: str, history: History, message: str, intent: Intent, move: Move, passages: Sequence[Passage]
+    persona: str,
+    history: History,
+    message: str,
+    intent: Intent,
+    move: Move,
+    passages: Sequence[Passage],
+    language: str = "",
 ) -> Prompt:
-    """The prompt of one turn; the same parts kept in a Turn give the same prompt again."""
-    return Prompt(persona, history, message, intent, move, tuple(passages))
+    """The prompt of one turn; the same parts kept in a Turn give the same prompt again.
+
+    language: of what is said without a model; a turn does not keep it, as no model is asked in it.
+    """
+    return Prompt(persona, history, message, intent, move, tuple(passages), language)
 
 
 def label(passage: Passage) -> str:

@@ -17,6 +17,8 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+from agent import german
+
 NAMES = (
     "ends with a question mark", "has a question mark", "has an exclamation mark", "starts with a question word",
     "starts with an asking verb", "starts with an open question", "length", "one or two words", "no words",
@@ -51,9 +53,13 @@ _FROWN = re.compile(r"(?<!\w)[:=]['\u2019]?-?\((?!\w)")
 
 
 def looks_like_question(text: str) -> bool:
-    """Whether the form is a question's: a question mark of any script, or (in English) a first word that asks."""
+    """Whether the form is a question's: a question mark of any script, or a first word that asks (English, German)."""
+    if _QUESTION_MARK.search(text):
+        return True
+    if german.language_of(text) == "de":
+        return german.asks(text)
     start = _OPENING.sub("", text.strip()[:_READ].lower())
-    return bool(_QUESTION_MARK.search(text) or _QUESTION_WORD.match(start) or _ASKING_VERB.match(start))
+    return bool(_QUESTION_WORD.match(start) or _ASKING_VERB.match(start))
 
 
 def says_nothing(text: str) -> bool:

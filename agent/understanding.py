@@ -17,7 +17,7 @@ import safetensors
 import safetensors.numpy
 from numpy.typing import NDArray
 
-from agent import surface
+from agent import german, surface
 from agent.message import Intent, Sentiment, Understanding
 from retrieval.encoder import Encoder
 from retrieval.errors import HeadError, HeadMismatch
@@ -28,6 +28,7 @@ SHIPPED = Path(__file__).parent / "heads"
 SURE = 0.5  # below it, more likely wrong than right: reasons say "a guess", and the policy takes the safe side
 _NEAR = 0.45  # cosine under which naming a known example explains nothing
 
+_BY_WORDS = "by the words it is asked in"
 _READS_AS = {
     Intent.ASK: "a question for facts",
     Intent.IDEATE: "a wish for ideas",
@@ -157,17 +158,24 @@ class Understander:
         Heads of another encoder are not an error: `notice` says so, and rules stand in.
         """
         self._encoder = encoder
-        self._intent: Head | None = None
-        self._sentiment: Head | None = None
+        self._made_with = heads
+        self._heads: tuple[Head, Head] | None = None  # intent, sentiment
         self.notice = ""
         try:
-            intent, sentiment = (Head.load(heads, name, encoder) for name in ("intent", "sentiment"))
+            self.take(None)
         except HeadMismatch as mismatch:
             self.notice = str(mismatch)
-            return
+
+    def take(self, folder: Path | None) -> None:
+        """Use other heads from the next message on; None: those it was made with.
+
+        Raises HeadError, or HeadMismatch for those of another encoder, with the heads in use kept.
+        """
+        heads = folder or self._made_with
+        intent, sentiment = (Head.load(heads, name, self._encoder) for name in ("intent", "sentiment"))
         if not set(intent.labels) <= set(Intent) or not set(sentiment.labels) <= set(Sentiment):
             raise HeadError(f"The heads in {heads} name labels that Atelier does not know. Train them again.")
-        self._intent, self._sentiment = intent, sentiment
+        self._heads, self.notice = (intent, sentiment), ""
 
     def understand(self, text: str) -> Understanding:
         """Understand one message. Any text is fine; what is unclear comes out with a low confidence."""
@@ -189,16 +197,21 @@ class Understander:
         return self._understand(texts, self._encoder(texts))
 
     def _understand(self, texts: Sequence[str], embeddings: Vectors) -> list[Understanding]:
-        if self._intent is None or self._sentiment is None:
+        heads = self._heads
+        if heads is None:
             return [_by_rules(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
         inputs = Inputs.of(embeddings, texts)
-        intents, sentiments = self._intent.probabilities(inputs), self._sentiment.probabilities(inputs)
+        intents, sentiments = (head.probabilities(inputs) for head in heads)
         understood = []
         for text, embedding, wish, mood in zip(texts, embeddings, intents, sentiments, strict=True):
-            intent = Intent(self._intent.labels[int(wish.argmax())])
-            sentiment = Sentiment(self._sentiment.labels[int(mood.argmax())])
+            intent = Intent(heads[0].labels[int(wish.argmax())])
+            sentiment = Sentiment(heads[1].labels[int(mood.argmax())])
             confidence, mood_confidence = float(wish.max()), float(mood.max())
-            example = self._intent.nearest(embedding, intent)
+            example = heads[0].nearest(embedding, intent)
+            reason = _intent_reason(intent, confidence, example)
+            if (said := _in_german(text)) is not None:
+                intent, confidence = said, german.OF_HELP if said is Intent.HELP else german.CONFIDENCE
+                reason = f"reads as {_READS_AS[intent]} ({confidence:.0%}): {_BY_WORDS}"
             understood.append(
                 Understanding(
                     embedding=embedding,
@@ -206,13 +219,15 @@ class Understander:
                     confidence=confidence,
                     sentiment=sentiment,
                     sentiment_confidence=mood_confidence,
-                    reasons=(
-                        _intent_reason(intent, confidence, example),
-                        _mood_reason(sentiment, mood_confidence, text),
-                    ),
+                    reasons=(reason, _mood_reason(sentiment, mood_confidence, text)),
                 )
             )
         return understood
+
+
+def _in_german(text: str) -> Intent | None:
+    """What the words of a German text ask for: to heads that learned English it is noise."""
+    return german.intent_of(text) if german.language_of(text) == "de" else None
 
 
 def _intent_reason(intent: Intent, confidence: float, example: str | None) -> str:

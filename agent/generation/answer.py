@@ -43,11 +43,11 @@ _ASKS_FOR_STEPS = re.compile(
 )
 
 
-def answer(question: str, reading: Reading, passages: Sequence[Passage]) -> str:
-    """The reply to a question, with citations [n] of `passages` counted from 1."""
+def answer(question: str, reading: Reading, passages: Sequence[Passage], language: str = "") -> str:
+    """The reply to a question, with citations [n] of `passages` counted from 1. language: of our own words."""
     best = max(reading.units, key=lambda scored: scored.probability, default=None)
     if best is None:
-        return phrase("answer", "nothing")
+        return phrase("answer", "nothing", language=language)
     section = max(range(len(passages)), key=lambda i: (reading.sections[i], -i))
     whole = reading.sections[section]
     certainty = max(best.probability, whole)
@@ -59,8 +59,8 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage]) -> str:
     if certainty >= UNSURE:
         found = section if whole > best.probability else best.passage
     if found is None:
-        return _not_held(passages)
-    return f"{phrase('answer', 'unsure')}\n\n{_find(question, reading, found)}"
+        return _not_held(passages, language)
+    return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
 
 
 def _nearest(passages: Sequence[Passage]) -> int | None:
@@ -71,12 +71,13 @@ def _nearest(passages: Sequence[Passage]) -> int | None:
     return place if passage.score >= NEAR and passage.similarity >= ALIKE else None
 
 
-def _not_held(passages: Sequence[Passage]) -> str:
+def _not_held(passages: Sequence[Passage], language: str) -> str:
     named: dict[str, str] = {}
     for number, passage in enumerate(passages, 1):
         named.setdefault(passage.heading or passage.source, f"- {passage.heading or passage.source} [{number}]")
     listed = "\n".join(list(named.values())[:NEAREST])
-    return f"{phrase('answer', 'not_held')}\n\n{listed}\n\n{phrase('answer', 'not_held_end')}"
+    said, end = (phrase("answer", name, language=language) for name in ("not_held", "not_held_end"))
+    return f"{said}\n\n{listed}\n\n{end}"
 
 
 def _find(question: str, reading: Reading, passage: int) -> str:

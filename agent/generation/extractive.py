@@ -36,16 +36,17 @@ class ExtractiveGenerator:
         match prompt.move:
             case Move.ANSWER:
                 question = standalone(prompt.message, prompt.history)
-                return answer(question, self._reader.read(question, prompt.passages), prompt.passages)
+                reading = self._reader.read(question, prompt.passages)
+                return answer(question, reading, prompt.passages, prompt.language)
             case Move.IDEATE:
                 return facilitate(prompt)
             case Move.CAPTURE:
                 complaint = "complaint" if prompt.intent is Intent.COMPLAINT else "feedback"
                 kind = "wrong" if rejects(prompt.message) else complaint
-                return phrase("capture", kind, prompt.history)
+                return phrase("capture", kind, prompt.history, prompt.language)
             case Move.ESCALATE:
                 kind = "complaint" if prompt.intent is Intent.COMPLAINT else "text"
-                return phrase("escalate", kind, prompt.history)
+                return phrase("escalate", kind, prompt.history, prompt.language)
             case Move.CLARIFY:
                 return _question_back(prompt)
             case Move.CHAT:
@@ -60,19 +61,19 @@ class ExtractiveGenerator:
 def _chat(prompt: Prompt) -> str:
     wanted = recalls(prompt.message)
     if wanted is not None:
-        return _recalled(wanted, prompt.history)
+        return _recalled(wanted, prompt.history, prompt.language)
     if prompt.intent is Intent.HELP:
-        return phrase("help", "text")
+        return phrase("help", "text", language=prompt.language)
     if prompt.intent is Intent.OUT_OF_SCOPE:
-        return phrase("chat", "out_of_scope", prompt.history)
-    return small_talk(prompt.message, prompt.history)
+        return phrase("chat", "out_of_scope", prompt.history, prompt.language)
+    return small_talk(prompt.message, prompt.history, prompt.language)
 
 
-def _recalled(wanted: Recall, history: History) -> str:
+def _recalled(wanted: Recall, history: History, language: str) -> str:
     words = recalled(wanted, history)
     if not words:
-        return phrase("chat", "nothing_before")
-    opening = phrase("chat", {"said": "said", "all": "asked_all"}.get(wanted, "asked"))
+        return phrase("chat", "nothing_before", language=language)
+    opening = phrase("chat", {"said": "said", "all": "asked_all"}.get(wanted, "asked"), language=language)
     quotes = ["\n".join(f"> {line}".rstrip() for line in text.strip().split("\n")) for text in words]
     return "\n\n".join([opening, *quotes])
 
@@ -81,5 +82,5 @@ def _question_back(prompt: Prompt) -> str:
     """One question, about what the message named."""
     topic = topic_of(prompt.message)
     if not content_words(topic) or len(topic.split()) > 8:
-        return phrase("clarify", "unclear", prompt.history)
-    return phrase("clarify", "question", prompt.history).format(topic=topic.rstrip("?!. "))
+        return phrase("clarify", "unclear", prompt.history, prompt.language)
+    return phrase("clarify", "question", prompt.history, prompt.language).format(topic=topic.rstrip("?!. "))

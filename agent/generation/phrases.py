@@ -1,4 +1,7 @@
-"""The words Atelier says without a language model: data in `phrases.toml`, chosen without chance."""
+"""The words Atelier says without a language model: data in `phrases.toml`, chosen without chance.
+
+`phrases.de.toml` has them in German; what is missing there (techniques are English) is said in English.
+"""
 
 import re
 import tomllib
@@ -8,34 +11,46 @@ from importlib.resources import files
 from agent.message import History
 
 _SMALL_TALK = {
-    "thanks": r"\b(?:thanks?|thank you|thx|cheers|merci|danke|gracias)\b|谢谢|ありがとう",
+    "thanks": r"\b(?:thanks?|thank you|thx|cheers|merci|danke?|gracias)\b|谢谢|ありがとう",
     "how_are_you": r"\bhow (?:are|r) (?:you|u|things)\b|\bhow(?:'s| is) it going\b|\bwie geht(?:'?s| es)\b|你好吗",
     "who": r"\b(?:who|what) (?:are|r) (?:you|u)\b|\byour name\b"
     r"|\bare you (?:a |an )?(?:bot|robot|human|person|ai|real)\b"
     r"|\bintroduce yourself\b|\bwer bist du\b|你是谁",
-    "joke": r"\bjokes?\b|\bsomething funny\b",
-    "goodbye": r"\b(?:bye|goodbye|good night|see you|ciao|tschüss|later)\b|再见",
+    "joke": r"\bjokes?\b|\bsomething funny\b|\bwitz\b",
+    "goodbye": r"\b(?:bye|goodbye|good night|see you|ciao|tschüss?|later"
+    r"|bis (?:morgen|bald|später|dann)|auf wiedersehen|schönen feierabend)\b|再见",
     "greeting": r"^\W*(?:hi|hello|hey|hallo|yo|moin|good (?:morning|afternoon|evening|day)"
+    r"|guten? (?:morgen|tag|abend)|grüß (?:gott|dich|euch)"
     r"|greetings|bonjour|hola|servus)\b|你好",
     "praise": r"\b(?:great|awesome|nice|perfect|excellent|cool|brilliant"
-    r"|good (?:job|work|bot)|well done|love (?:it|this))\b",
+    r"|good (?:job|work|bot)|well done|love (?:it|this)|super|toll|prima|klasse|perfekt)\b",
     "sorry": r"\b(?:sorry|apologi[sz]e|my bad)\b",
-    "agreement": r"^\W*(?:ok(?:ay)?|yes|yep|sure|fine|alright|got it|i see|right)\b",
+    "agreement": r"^\W*(?:ok(?:ay)?|yes|yep|sure|fine|alright|got it|i see|right"
+    r"|ja|gerne?|genau|alles klar|verstehe|passt)\b",
 }
 
 
+TRANSLATED = frozenset({"de"})
+
+
 @cache
-def _phrases() -> dict[str, dict[str, str | list[str]]]:
-    return tomllib.loads((files("agent.generation") / "phrases.toml").read_text("utf-8"))
+def _phrases(language: str = "") -> dict[str, dict[str, str | list[str]]]:
+    name = f"phrases.{language}.toml" if language else "phrases.toml"
+    return tomllib.loads((files("agent.generation") / name).read_text("utf-8"))
 
 
-def phrase(room: str, name: str, history: History = History()) -> str:  # noqa: B008 - a frozen value
-    """A phrase; of several variants, the one whose turn it is at this length of the conversation."""
-    found = _phrases()[room][name]
+def phrase(room: str, name: str, history: History = History(), language: str = "") -> str:  # noqa: B008 - a frozen value
+    """A phrase; of several variants, the one whose turn it is at this length of the conversation.
+
+    language: `de`, `de-AT`; English where it is not translated.
+    """
+    bare = language.replace("_", "-").partition("-")[0].lower()
+    own = _phrases(bare).get(room, {}) if bare in TRANSLATED else {}
+    found = own.get(name) or _phrases()[room][name]
     return found.strip() if isinstance(found, str) else found[len(history.lines) // 2 % len(found)]
 
 
-def small_talk(message: str, history: History) -> str:
+def small_talk(message: str, history: History, language: str = "") -> str:
     """A short reply to a greeting, thanks and the like."""
     name = next((name for name, shape in _SMALL_TALK.items() if re.search(shape, message, re.IGNORECASE)), "otherwise")
-    return phrase("chat", name, history)
+    return phrase("chat", name, history, language)

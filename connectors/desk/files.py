@@ -19,6 +19,9 @@ from retrieval.loading import load
 
 _READING = ThreadPoolExecutor(1, thread_name_prefix="files")  # one after the other: answers need the cores
 LARGEST = 20 * 1024 * 1024  # bytes; Telegram gives bots no more either
+# What cannot be read yet, by the name: then nothing is fetched, and the sentence says what to do.
+PICTURES = frozenset(".jpg .jpeg .png .gif .webp .heic .heif .bmp .tif .tiff .svg".split())
+SOUNDS = frozenset(".ogg .oga .opus .mp3 .wav .m4a .aac .flac .mp4 .m4v .mov .mkv .webm .avi".split())
 
 
 async def read_files(post: Post, connector: Connector, knowledge: KnowledgeBase, person: str) -> list[str]:
@@ -31,17 +34,19 @@ async def read_files(post: Post, connector: Connector, knowledge: KnowledgeBase,
 
 async def _read(file: File, post: Post, connector: Connector, knowledge: KnowledgeBase, person: str) -> str:
     name = mask_secrets(visible(Path(file.name).name))[:200] or "file"
+    kind = Path(name).suffix.lower()
+    if kind in PICTURES or kind in SOUNDS:
+        return say(post.language, "file_picture" if kind in PICTURES else "file_sound", name=name)
     if file.size > LARGEST:
-        reason = f"{name} has {file.size / 1e6:.0f} MB, and {LARGEST / 1e6:.0f} MB is the most."
-        return say(post.language, "file_unread", reason=reason)
+        size, limit = f"{file.size / 2**20:.0f}", LARGEST // 2**20
+        return say(post.language, "file_large", name=name, size=size, limit=limit)
     with tempfile.TemporaryDirectory(prefix="atelier-") as folder:
         path = Path(folder) / f"file{Path(name).suffix[:16]}"  # the name is a person's choice, and may be no file's
         try:
             await connector.fetch(file, path)
             await asyncio.get_running_loop().run_in_executor(_READING, _keep, path, name, post, knowledge, person)
         except Unsure:
-            reason = f"{name} could not be fetched. Please send it again."
-            return say(post.language, "file_unread", reason=reason)
+            return say(post.language, "file_lost", name=name)
         except (UnreadableFile, Refused) as error:
             return say(
                 post.language,
