@@ -1,4 +1,4 @@
-"""Questions that a language model makes of passages, where one is configured; who learns from them checks them first."""
+"""Questions that a language model makes of passages, where one is configured; unchecked as yet."""
 
 import asyncio
 import re

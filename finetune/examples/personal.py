@@ -50,7 +50,10 @@ _EMAIL = re.compile(
 )
 _IBAN_START = re.compile(r"(?<![\w-])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9]{4})")
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)")
-_US_ID = re.compile(r"(?<![\w.-])(?!000|666|9)\d{3}([- ])(?!00)\d{2}\1(?!0000)\d{4}(?![\w-]|\.\d)")
+_US_ID = re.compile(
+    r"(?<![\w.+-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-]|\.\d)"
+    r"|(?i:(?<=ssn )|(?<=ssn: )|(?<=security number )|(?<=security number: ))(?!000|666|9)\d{3} ?\d{2} ?\d{4}(?!\w)"
+)
 _UK_ID = re.compile(r"(?<!\w)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D](?!\w)")
 _CHINESE_ID = re.compile(r"(?<!\w)[1-9]\d{16}[\dXx](?!\w)")
 _FRENCH_ID = re.compile(r"(?<![\w.-])[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?\d{2} ?\d{3} ?\d{3} ?\d{2}(?!\w)")

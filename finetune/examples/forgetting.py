@@ -1,0 +1,201 @@
+"""Deletions reach what was learned: rows leave the data of every job, and versions that learned from them are flagged.
+
+A person is reached by their id (as author, and as somebody whose words stand in the context), by the names that files
+gave them, and by stretches of what they wrote. What an adapter learned cannot be taken out of it: it is named and
+flagged, so that an administrator trains anew or removes it.
+"""
+
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from filelock import FileLock
+from sqlalchemy import Engine
+
+from finetune.examples.card import DataCard, Learned, read_card
+from finetune.examples.chats import author_key
+from finetune.examples.stored import CARD, CARD_TEXT, HELD_OUT, QUARANTINE, TRAIN, read_rows, write_rows
+from finetune.registry_tables import versions
+from retrieval.audience import tenant_of
+from retrieval.database import writing
+from retrieval.errors import DataRefused, StoreError
+from retrieval.files import read_manifest, recover_folder, write_folder_atomically
+
+_LOCK_SECONDS = 60.0
+_FILES = (TRAIN, HELD_OUT, QUARANTINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """What must not be learned from any more.
+
+    person: an id. names: how files may have named that person, and their accounts. phrases: stretches of their words.
+    documents: sources, of `tenant`.
+    """
+
+    person: str = ""
+    names: frozenset[str] = frozenset()
+    phrases: tuple[str, ...] = ()
+    tenant: str = ""
+    documents: frozenset[str] = frozenset()
+
+    def reaches(self, row: dict[str, Any]) -> bool:
+        """Whether a row of a job's data holds any of it."""
+        origin = row.get("origin", {})
+        persons = {origin.get("person"), *origin.get("others", ())} - {"", None}
+        if persons & self._ids():
+            return True
+        if self.documents & set(origin.get("documents", ())) and self._is_of_tenant(origin.get("audiences", ())):
+            return True
+        if not self.phrases:
+            return False
+        text = row.get("excerpt", "") + "\n".join(message["content"] for message in row.get("messages", ()))
+        return any(phrase in text for phrase in self.phrases)
+
+    def reaches_version(self, persons: Sequence[str], documents: Sequence[str], audiences: Sequence[str]) -> bool:
+        """Whether a version learned from any of it, by what the registry says of it."""
+        if self._ids() & set(persons):
+            return True
+        return bool(self.documents & set(documents)) and self._is_of_tenant(audiences)
+
+    def _ids(self) -> set[str]:
+        parts = {part for name in self.names for part in (name, name.rsplit(":", 1)[-1])}
+        return ({self.person} if self.person else set()) | {author_key(part) for part in parts}
+
+    def _is_of_tenant(self, audiences: Sequence[str]) -> bool:
+        return not audiences or not self.tenant or any(tenant_of(each) == self.tenant for each in audiences)
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A job with `rows` that hold what is gone. damaged: its data was not whole, and could not be searched."""
+
+    job: str
+    rows: int
+    damaged: bool = False
+
+
+def affected(home: Path, gone: Gone) -> tuple[Affected, ...]:
+    """Which jobs' data holds any of it; nothing is changed. Raises StoreError when a file cannot be read."""
+    return tuple(found for folder in _data_folders(home) if (found := _look(folder, gone)) is not None)
+
+
+def erase(home: Path, gone: Gone) -> tuple[Affected, ...]:
+    """Delete the rows that hold any of it from every job's data, and seal that anew; which jobs that were.
+
+    Damaged data, in which a row might be missed, is deleted as a whole. Raises StoreError.
+    """
+    found: list[Affected] = []
+    for folder in _data_folders(home):
+        with _alone(folder):
+            _drop_drafts(folder)
+            reached = _look(folder, gone)
+            if reached is None:
+                continue
+            try:
+                if reached.damaged:
+                    shutil.rmtree(folder)
+                else:
+                    _rewrite(folder, gone)
+            except OSError as error:
+                raise StoreError(
+                    f"{folder} cannot be rewritten ({error.strerror}). Free some space and forget again."
+                ) from error
+            found.append(reached)
+    return tuple(found)
+
+
+def flag_versions(engine: Engine, gone: Gone, why: str, jobs: Collection[str] = ()) -> tuple[str, ...]:
+    """Flag every version that learned from any of it, or was made by one of `jobs`; their names, oldest first.
+
+    The person's id is taken out of what a version is known to have learned from. Raises StoreError.
+    """
+    named: list[str] = []
+    with writing(engine) as connection:
+        if not sa.inspect(connection).has_table(versions.name):
+            return ()
+        query = sa.select(versions).order_by(versions.c.made, versions.c.name).with_for_update()
+        for row in connection.execute(query).all():
+            if not (gone.reaches_version(row.persons, row.documents, row.audiences) or row.job in jobs):
+                continue
+            changes: dict[str, object] = {"persons": [each for each in row.persons if each != gone.person]}
+            if row.removed is None:
+                named.append(row.name)
+                changes["flagged"] = row.flagged or why
+            connection.execute(versions.update().where(versions.c.name == row.name).values(changes))
+    return tuple(named)
+
+
+def _data_folders(home: Path) -> list[Path]:
+    jobs = home / "jobs"
+    return sorted(folder / "data" for folder in jobs.iterdir() if folder.is_dir()) if jobs.is_dir() else []
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time rewrites a job's data."""
+    try:
+        with FileLock(folder.with_name("data.lock"), timeout=_LOCK_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise StoreError(f"{folder} is being rewritten by another process. Try again in a minute.") from error
+
+
+def _drop_drafts(folder: Path) -> None:
+    """What a crash left of a rewriting holds rows too; no other process writes here now."""
+    recover_folder(folder)
+    for draft in folder.parent.glob(f".{folder.name}.*"):
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _look(folder: Path, gone: Gone) -> Affected | None:
+    if not folder.exists():
+        return None
+    job = folder.parent.name
+    try:
+        read_manifest(folder)
+        rows = sum(gone.reaches(row) for name in _FILES for row in read_rows(folder / name))
+        card = read_card(folder)
+    except (ValueError, KeyError, TypeError, AttributeError, DataRefused):
+        return Affected(job, 0, damaged=True)
+    except OSError as error:
+        raise StoreError(f"{folder} cannot be read ({error.strerror}). Check its owner and rights.") from error
+    learned = card.learned_from
+    named = gone.reaches_version(learned.persons, learned.documents, learned.audiences)
+    return Affected(job, rows) if rows or named else None
+
+
+def _rewrite(folder: Path, gone: Gone) -> None:
+    facts = read_manifest(folder)
+    kept = {name: [row for row in read_rows(folder / name) if not gone.reaches(row)] for name in _FILES}
+    card = _card_of(read_card(folder), kept[TRAIN], len(kept[HELD_OUT]), len(kept[QUARANTINE]))
+
+    def fill(fresh: Path) -> None:
+        for name, rows in kept.items():
+            write_rows(fresh / name, rows)
+        (fresh / CARD).write_bytes(card.json())
+        (fresh / CARD_TEXT).write_text(card.text(), encoding="utf-8")
+
+    write_folder_atomically(folder, fill, facts | {"train": card.train, "held_out": card.held_out})
+
+
+def _card_of(card: DataCard, train: Sequence[dict[str, Any]], held_out: int, quarantined: int) -> DataCard:
+    origins = [row["origin"] for row in train]
+    learned = Learned(
+        tuple(sorted({each for origin in origins for each in (origin["person"], *origin["others"]) if each})),
+        tuple(sorted({each for origin in origins for each in origin["documents"]})),
+        tuple(sorted({each for origin in origins for each in origin["audiences"]})),
+    )
+    went = card.train + card.held_out + card.quarantined - len(train) - held_out - quarantined
+    return replace(
+        card,
+        train=len(train),
+        held_out=held_out,
+        quarantined=quarantined,
+        learned_from=learned,
+        erased=card.erased + went,
+    )
