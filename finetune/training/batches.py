@@ -119,13 +119,14 @@ class Batch:
 
     inputs: keyword arguments of the model, (rows, width). keep: (kept,) the positions whose logits are wanted.
     targets: (rows, kept) the token that follows each, IGNORED where none is to be learned. owner: (rows, kept) which of
-    the batch's examples it belongs to.
+    the batch's examples it belongs to. lengths: of the parts of a packed row, empty where nothing is packed.
     """
 
     inputs: dict[str, Any]
     keep: Any
     targets: Any
     owner: Any
+    lengths: tuple[int, ...] = ()
 
 
 def packed_batch(examples: Sequence[Encoded], *, width: int = 0, pad: int = 0) -> Batch:
@@ -151,7 +152,8 @@ def packed_batch(examples: Sequence[Encoded], *, width: int = 0, pad: int = 0) -
         "input_ids": torch.tensor([ids + [pad] * filler]),
         "position_ids": torch.tensor([positions + list(range(filler))]),
     }
-    return Batch(inputs, torch.tensor(keep), torch.tensor([targets]), torch.tensor([owner]))
+    lengths = [len(example.ids) for example in examples] + [filler] * (filler > 0)
+    return Batch(inputs, torch.tensor(keep), torch.tensor([targets]), torch.tensor([owner]), tuple(lengths))
 
 
 def padded_batch(examples: Sequence[Encoded], pad: int) -> Batch:
@@ -179,4 +181,5 @@ def moved(batch: Batch, device: Any) -> Batch:
         batch.keep.to(device, non_blocking=True),
         batch.targets.to(device, non_blocking=True),
         batch.owner.to(device, non_blocking=True),
+        batch.lengths,
     )

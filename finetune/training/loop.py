@@ -20,10 +20,10 @@ from finetune.methods import adapt
 from finetune.recipe import Method, Recipe
 from finetune.training import adalora, checkpoints
 from finetune.training.adapter import write_adapter
+from finetune.training.attention import part_packed
 from finetune.training.base import load_base, precision_of
 from finetune.training.batches import Batch, Encoded, count_steps, encode, moved, packed_batch, padded_batch, plan
 from finetune.training.checkpoints import Standing, trained_weights
-from finetune.training.isolation import check_isolation
 from finetune.training.losses import example_losses, reduced, token_losses
 from finetune.training.metrics import Metrics, check_tracker
 from finetune.training.outcome import Outcome, Progress
@@ -98,7 +98,7 @@ class Run:
         self.steps = count_steps(self.batches, recipe)
         self.precision = precision_of(recipe)
         if recipe.packing:
-            check_isolation(loaded.model, reduced(accelerator.device, self.precision))
+            part_packed(loaded.model, reduced(accelerator.device, self.precision))
         self.model = prepared(adapt(loaded.model, recipe, self.steps), recipe)
         self.parameters = list(trained_weights(self.model).values())
         self.optimizer = torch.optim.AdamW(
@@ -313,8 +313,6 @@ def prepared(model: Any, recipe: Recipe) -> Any:
     """The adapted model as the recipe wants it run: activations kept or computed again, layers compiled or not."""
     if recipe.activation_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    if hasattr(model, "peft_config") and recipe.precision == "bf16":
-        pass
     if recipe.compile:
         layers = max((m for m in model.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
         for layer in layers:

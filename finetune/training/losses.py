@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from finetune.example import Example
 from finetune.recipe import Recipe
+from finetune.training.attention import bounds_of, parts
 from finetune.training.batches import IGNORED, Batch, Encoded, encode_one, in_order, moved, packed_batch, padded_batch
 
 
@@ -19,10 +20,13 @@ def token_losses(model: Any, batch: Batch) -> torch.Tensor:
 
     The output layer reads only the positions that are learned, where the model can choose them.
     """
+    inputs = dict(batch.inputs)
+    if batch.lengths and parts(model):
+        inputs |= bounds_of(list(batch.lengths), batch.keep.device)
     if keeps_logits(model):
-        logits = model(**batch.inputs, use_cache=False, logits_to_keep=batch.keep).logits
+        logits = model(**inputs, use_cache=False, logits_to_keep=batch.keep).logits
     else:
-        logits = model(**batch.inputs, use_cache=False).logits[:, batch.keep]
+        logits = model(**inputs, use_cache=False).logits[:, batch.keep]
     return functional.cross_entropy(
         logits.flatten(0, 1).float(), batch.targets.flatten(), ignore_index=IGNORED, reduction="none"
     ).view_as(batch.targets)
