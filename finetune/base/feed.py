@@ -47,8 +47,11 @@ class Feed:
             time.sleep(0.2)
 
     def batch(self, step: int, rows: int, mixture: Mapping[str, float]) -> Batch:
-        """`rows` rows of step number `step`: how many of each source is drawn by the mixture's weights."""
-        names = sorted(name for name, weight in mixture.items() if weight > 0)
+        """`rows` rows of step number `step`: how many of each source is drawn by the mixture's weights.
+
+        Sources that are not there are left out.
+        """
+        names = sorted(name for name, weight in mixture.items() if weight > 0 and self._holds(name))
         weights = np.array([mixture[name] for name in names])
         counts = np.random.default_rng([self.seed, step]).multinomial(rows, weights / weights.sum())
         parts = [self._take(name, int(count)) for name, count in zip(names, counts, strict=True) if count]
@@ -59,6 +62,9 @@ class Feed:
         if source == "language":
             return (len(self._stream()) - WINDOW - 1) // WINDOW - 1
         return len(self._arrays(source)["ids"])
+
+    def _holds(self, source: str) -> bool:
+        return source in self.read or any(self.folder.glob(f"{source}-*.np[yz]"))
 
     def _take(self, source: str, count: int) -> Batch:
         chosen = []
@@ -99,8 +105,6 @@ class Feed:
     def _arrays(self, source: str) -> dict[str, Tensor]:
         if source not in self._rows:
             loaded: dict[str, Any] = load_rows(self.folder, source)
-            if not loaded:
-                raise FileNotFoundError(f"{self.folder} holds no rows of {source}.")
             self._rows[source] = {name: torch.from_numpy(array).to(self.device) for name, array in loaded.items()}
         return self._rows[source]
 

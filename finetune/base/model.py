@@ -196,7 +196,7 @@ def _turned(x: Tensor, turn: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def dense_mask(seen: Tensor) -> Tensor:
-    """Who sees whom, (rows, 1, length, length) bool: in one's tree its beginning and one's own branch, as far as it came.
+    """Who sees whom, (rows, 1, length, length) bool: of one's tree the beginning and one's own branch.
 
     seen: tree * 64 + branch of every token.
     """

@@ -64,16 +64,18 @@ class Optimizer:
             rest, lr=adam, betas=(0.9, 0.95), weight_decay=0.0, fused=rest[0].is_cuda or None
         )
         self._rates = muon, adam
+        self._weights = [*matrices, *rest]
 
     def step(self, rate: float) -> None:
         self._muon.step(self._rates[0] * rate)
         for group in self._adam.param_groups:
             group["lr"] = self._rates[1] * rate
         self._adam.step()
-        self._adam.zero_grad(set_to_none=True)
+        self.clear()
 
-    def clear(self, model: nn.Module) -> None:
-        for weight in model.parameters():
+    def clear(self) -> None:
+        """Forget the gradients."""
+        for weight in self._weights:
             weight.grad = None
 
     def state(self) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def train(
     say: Say = print,
     export: Callable[[Starter, Path], None] | None = None,
 ) -> Starter:
-    """The trained model. work: the built sources. out: checkpoint, curves.json and what `export` writes."""
+    """The trained model. work: the built sources and the checkpoint. out: curves.json and what `export` writes."""
     began = time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if device == "cuda" else torch.float32
@@ -107,7 +107,7 @@ def train(
     compiled = plan.compiled and device == "cuda"
     optimizer = Optimizer(model, muon=plan.muon, adam=plan.adam, decay=plan.decay)
     feed, run = Feed(work, device, plan.seed), _Run()
-    checkpoint = out / "checkpoint.pt"
+    checkpoint = work / f"{plan.preset}-{plan.seed}.checkpoint"
     if checkpoint.exists():
         _resume(checkpoint, model, optimizer, feed, run, plan)
         say(f"goes on from step {run.step} of {run.total}")
@@ -118,14 +118,19 @@ def train(
     )
     feed.wait("chats" if plan.eager_chats else "language")
     run.total = run.total or plan.steps
-    spent_before, timed, last = run.seconds, 0.0, time.monotonic()
+    phase, spent_before, timed, last = 0, run.seconds, 0.0, time.monotonic()
     totals = torch.zeros(2, device=device)
     while not run.total or run.step < run.total:
         progress = run.step / run.total if run.total else 0.0
-        phase = next(index for index, (end, _, _) in enumerate(PHASES) if progress < end)
-        _, mixture, weights = PHASES[phase]
-        if phase:
+        reached = next(index for index, (end, _, _) in enumerate(PHASES) if progress < end)
+        if reached > phase:
+            phase, pace = reached, (time.monotonic() - timed) / max(1, run.step - MEASURED)
             feed.wait("chats")
+            if plan.minutes and timed:  # what waiting and measuring took is made up for, once a phase
+                left = plan.minutes * 60 - (time.monotonic() - began) - RESERVE
+                run.total = run.step + max(1, int(left / pace))
+                say(f"phase {phase}: {run.total} steps")
+        _, mixture, weights = PHASES[phase]
         batch = feed.batch(run.step, plan.rows, mixture)
         table = torch.tensor(weights, device=device, dtype=torch.float32)
         whole = table[batch.kinds[:, 1:]].sum().clamp(min=1.0)
@@ -143,14 +148,13 @@ def train(
                 left = plan.minutes * 60 - (time.monotonic() - began) - RESERVE
                 a_step = (time.monotonic() - timed) / (MEASURED - MEASURED // 3)
                 run.total = MEASURED + max(1, int(left / (a_step * 1.03)))
-                pace = plan.rows * WINDOW / a_step
-                say(f"{a_step * 1000:.0f} ms a step, {pace:,.0f} tokens a second: {run.total} steps")
+                speed, timed = plan.rows * WINDOW / a_step, time.monotonic()
+                say(f"{a_step * 1000:.0f} ms a step, {speed:,.0f} tokens a second: {run.total} steps")
         if run.step % 100 == 0 or run.step == run.total:
             mean = float(totals[0] / totals[1])
             totals.zero_()
-            pace = time.monotonic() - last
-            last = time.monotonic()
-            say(f"step {run.step}/{run.total} phase {phase} loss {mean:.4f} {run.seconds:.0f} s ({pace:.1f})")
+            took, last = time.monotonic() - last, time.monotonic()
+            say(f"step {run.step}/{run.total} phase {phase} loss {mean:.4f} {run.seconds:.0f} s ({took:.1f})")
             run.curves.append(
                 {"step": run.step, "phase": phase, "seconds": round(run.seconds, 1), "loss": round(mean, 5)}
             )
@@ -162,8 +166,7 @@ def train(
             _write(out / "curves.json", json.dumps({"shape": described(model.shape), "curves": run.curves}).encode())
             if export is not None:
                 export(model, out)
-            if device == "cpu":
-                _keep(checkpoint, model, optimizer, feed, run, plan)
+            _keep(checkpoint, model, optimizer, feed, run, plan)
     return model
 
 
@@ -198,7 +201,7 @@ def _working_loss(
                 layer._compiled_call_impl = None  # noqa: SLF001 - nn.Module.compile has no public way back
             continue
         finally:
-            optimizer.clear(model)
+            optimizer.clear()
         say(f"attention dense={dense} compiled={compiled}: ready after {time.monotonic() - began:.1f} s")
         return loss_of
     raise RuntimeError("The model's loss cannot be computed on this GPU.")
