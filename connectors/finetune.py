@@ -69,14 +69,14 @@ def _run(tuning: Tuning, arguments: Arguments) -> int:
 
 def _dry_run(tuning: Tuning, order: jobs.Order, *, as_json: bool) -> int:
     """Read and check the data as a job would, in a folder that is gone afterwards."""
-    from finetune.steps import Steps, problems
+    from finetune.steps import Steps
 
     with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         job = Job("dry-run", Path(scratch), order, State.VALIDATING, now, is_confirmed=False)
         steps = Steps(job, tuning.settings.store_url, lambda _: None, lambda: False)
         figures = steps.prepare()
-        found = problems(job.folder)
+        found = [str(problem) for problem in steps.problems]
     if as_json:
         _print_json({**asdict(figures), "base": order.base, "recipe": asdict(order.recipe), "problems": found})
         return 0

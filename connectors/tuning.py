@@ -14,11 +14,11 @@ from connectors.settings import Settings
 from finetune import job as jobs
 from finetune.job import Figures, Job, Order, Progress, State
 from finetune.jobs import Jobs
-from finetune.recipe import Recipe, load_recipe
+from finetune.recipe import PRESETS, Recipe, load_recipe
 from finetune.registry import AdapterRegistry, Aliases, Version
-from retrieval.audience import everyone
 from retrieval.errors import FinetuneError, SettingsError
 
+RECIPES = "recipes"  # in the home folder: the team's own
 FAMILY = "team"  # what versions are called where nobody says otherwise
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _BAR = 12  # characters
@@ -55,8 +55,12 @@ class Tuning:
         knowledge: bool = False,
         promote: bool = False,
         threads: int = 0,
+        from_afar: bool = False,
     ) -> Order:
-        """A checked order. Raises SettingsError, FinetuneError or ModelFolderError with what to do instead."""
+        """A checked order. from_afar: from a chat, where nobody names this machine's files.
+
+        Raises SettingsError, FinetuneError or ModelFolderError with what to do instead.
+        """
         name = name or FAMILY
         if not _NAME.fullmatch(name):
             raise SettingsError(f"A version cannot be called {name!r}. Use letters, digits, '-' and '_', at most 40.")
@@ -74,15 +78,15 @@ class Tuning:
         return Order(
             name=name,
             base=self._base(base),
-            recipe=self._recipe(recipe),
+            recipe=self._recipe(recipe, from_afar=from_afar),
             tenant=self.settings.tenant,
             files=tuple(paths),
             rated=rated,
             knowledge=knowledge,
-            audience=everyone(self.settings.tenant),
             encoder=self.settings.encoder,
             device=self.settings.device,
             persona=self.settings.persona,
+            passages=self.settings.passages,
             threads=threads,
             promote=promote,
         )
@@ -100,10 +104,14 @@ class Tuning:
         folder = Path(chosen).expanduser()
         return str(folder.absolute()) if folder.is_dir() else chosen
 
-    def _recipe(self, name_or_file: str) -> Recipe:
-        if name_or_file:
-            return load_recipe(name_or_file)
-        return load_recipe("one-gpu" if _has_gpu(self.settings.device) else "small-cpu")
+    def _recipe(self, name: str, *, from_afar: bool) -> Recipe:
+        """A preset, one of the team's own in the home folder's `recipes`, or a file."""
+        if not name:
+            return load_recipe("one-gpu" if _has_gpu(self.settings.device) else "small-cpu")
+        own = {path.stem: path for path in sorted((self.settings.home / RECIPES).glob("*.toml"))}
+        if from_afar and name not in (*PRESETS, *own):
+            raise SettingsError(f"There is no such recipe. Name one of {', '.join((*PRESETS, *own))}.")
+        return load_recipe(str(own.get(name, name)))
 
     def begin(self, order: Order, *, key: str = "", confirmed: bool = True) -> Job:
         """A job with a worker at it. Raises FinetuneError while another is running."""

@@ -153,6 +153,7 @@ class FinetuneOrders:
             rated=wish.rated,
             knowledge=wish.knowledge,
             threads=cores_beside_the_bot(),
+            from_afar=True,
         )
         return self.tuning.begin(order, key=key, confirmed=False)
 
