@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
 
@@ -17,6 +17,7 @@ from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
+from finetune.examples.forgetting import Gone, Unlearned, unlearn
 from retrieval.database import metadata, reading, writing
 from retrieval.errors import StoreError
 from retrieval.files import write_atomically
@@ -38,7 +39,8 @@ _UNESCAPED = re.compile(r'[^"\\\x00-\x1f]+')  # a run of characters that JSON wr
 class ForgetReport:
     """What forgetting reached. checked: phrases searched for afterwards. left: where some were found all the same.
 
-    waiting: messages that still waited to be answered, or answers that waited to be sent.
+    waiting: messages that still waited to be answered, or answers that waited to be sent. learned: what was reached of
+    fine-tuning.
     """
 
     forgotten: Forgotten
@@ -47,6 +49,7 @@ class ForgetReport:
     left: tuple[str, ...]
     postgresql: bool
     waiting: int = 0
+    learned: Unlearned = field(default=Unlearned())
 
     @property
     def sentences(self) -> tuple[str, ...]:
@@ -63,6 +66,7 @@ class ForgetReport:
             "documents": len(self.documents),
             "accounts": reached.accounts,
             "waiting": self.waiting,
+            "learned": self.learned.rows,
         }
         sentences = [say(language, f"forget_{what}", count=count) for what, count in counted.items() if count]
         if not sentences:
@@ -73,6 +77,8 @@ class ForgetReport:
             sentences.append(say(language, "forget_checked", count=self.checked))
         if reached.quoting:
             sentences.append(say(language, "forget_quoting", count=reached.quoting))
+        if self.learned.versions:
+            sentences.append(say(language, "forget_versions", versions=", ".join(self.learned.versions)))
         sentences.append(say(language, "forget_backups"))
         if self.postgresql:
             sentences.append(say(language, "forget_postgresql"))
@@ -142,12 +148,21 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
         waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)
     phrases = phrases_of(turn.message.text for turn in reversed(held.turns)) if held else []
+    learned = _unlearn(memory.engine, home, held.person if held else person, phrases)
     sources = shelf.remove_author(person.id)
     forgotten = memory.forget(person.id, sources)
     postgresql = memory.engine.dialect.name == "postgresql"
     phrases = [person.id, *phrases[: FEW if postgresql else MOST]] if held else []
     left = (*_left_in_store(memory.engine, phrases), *_left_in_files(memory.engine, home, phrases))
-    return ForgetReport(forgotten, sources, len(phrases), left, postgresql, waiting)
+    return ForgetReport(forgotten, sources, len(phrases), left, postgresql, waiting, learned)
+
+
+def _unlearn(engine: Engine, home: Path, person: Person, phrases: Iterable[str]) -> Unlearned:
+    """Before the documents and the id are gone, by which fine-tuning knows them."""
+    with reading(engine) as connection:
+        written = connection.execute(sa.select(documents.c.source).where(documents.c.author == person.id)).scalars()
+        gone = Gone(person.id, frozenset(person.accounts), tuple(phrases), documents=frozenset(written))
+    return unlearn(engine, home, gone, "Somebody whose words it learned from was forgotten.")
 
 
 def drop_waiting(engine: Engine, person: Person) -> int:

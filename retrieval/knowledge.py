@@ -58,14 +58,15 @@ class KnowledgeBase:
         *,
         previous: Encoder | None = None,
         notice: Callable[[str], None] | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         """Open it. Indexes are loaded at the first search. Raises StoreError.
 
         folder: for the index cache. previous: the encoder used before this one; it serves until `reencode` has
         finished, and without it words search alone for that time. notice: told one sentence about a cache that could
-        not be used; by default it is logged.
+        not be used; by default it is logged. shelf: over the same store and folder, where others listen to it.
         """
-        self.shelf = Shelf(engine, folder)
+        self.shelf = shelf or Shelf(engine, folder)
         self._engine = engine
         self._encoder = encoder
         self._encoders = {each.id: each for each in (encoder, previous) if each is not None}

@@ -4,7 +4,7 @@ A search in any process follows at its next query.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,10 +50,17 @@ def scrub(folder: Path) -> None:
 class Shelf:
     """Documents by tenant and source. Any thread, and any number of processes, may use one store at a time."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
-        """folder: of the index cache."""
+    def __init__(
+        self, engine: Engine, folder: Path, withdrawing: Callable[[str, Sequence[str]], None] | None = None
+    ) -> None:
+        """folder: of the index cache.
+
+        withdrawing: told a tenant and the sources that are about to be deleted, or given to fewer readers, for whoever
+        learned from them; what it raises stops that.
+        """
         self._engine = engine
         self._folder = folder
+        self._withdrawing = withdrawing or (lambda _tenant, _sources: None)
 
     def remove(self, tenant: str, source: str) -> bool:
         """Delete one document; whether it was there. Raises StoreError."""
@@ -63,6 +70,7 @@ class Shelf:
         """Delete these documents together; those that were there. Raises StoreError."""
         if not sources:
             return ()
+        self._withdrawing(check_tenant(tenant), sources)
         with writing(self._engine) as connection:
             store.bump(connection)
             return store.delete_sources(connection, check_tenant(tenant), sources)
@@ -86,9 +94,14 @@ class Shelf:
         """
         whole = audience_of(tenant, audience)
         here = (documents.c.tenant == check_tenant(tenant)) & (documents.c.source == source)
+        if whole != everyone(tenant) and any(each.audience != whole for each in self._named(tenant, source)):
+            self._withdrawing(check_tenant(tenant), [source])
         with writing(self._engine) as connection:
             changed = {"audience": whole, "generation": store.bump(connection)}
             return bool(connection.execute(documents.update().where(here).values(changed)).rowcount)
+
+    def _named(self, tenant: str, source: str) -> list[StoredDocument]:
+        return [each for each in self.documents(tenant) if each.source == source]
 
     def documents(self, tenant: str) -> tuple[StoredDocument, ...]:
         """A tenant's documents, by source. Raises StoreError."""

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy import Engine
 
+from agent.policy import GUIDE
 from finetune.examples.card import DataCard, Learned, read_card
 from finetune.examples.chats import author_key
 from finetune.examples.stored import CARD, CARD_TEXT, HELD_OUT, QUARANTINE, TRAIN, read_rows, write_rows
@@ -199,3 +200,27 @@ def _card_of(card: DataCard, train: Sequence[dict[str, Any]], held_out: int, qua
         learned_from=learned,
         erased=card.erased + went,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Unlearned:
+    """What a deletion reached. rows: gone from job data. versions: that learned it, and are flagged now."""
+
+    rows: int = 0
+    versions: tuple[str, ...] = ()
+
+
+def unlearn(engine: Engine, home: Path, gone: Gone, why: str) -> Unlearned:
+    """Erase it from the data of every job and flag the versions that learned it. Raises StoreError."""
+    reached = erase(home, gone)
+    flagged = flag_versions(engine, gone, why, [each.job for each in reached])
+    return Unlearned(sum(each.rows for each in reached), flagged)
+
+
+def unlearn_documents(engine: Engine, home: Path, tenant: str, sources: Collection[str]) -> Unlearned:
+    """The same for documents that are deleted or given to fewer readers; Atelier's own guide is no secret."""
+    named = frozenset(source for source in sources if not source.startswith(GUIDE))
+    if not named:
+        return Unlearned()
+    gone = Gone(tenant=tenant, documents=named)
+    return unlearn(engine, home, gone, "A document that it learned from was deleted or given to fewer readers.")

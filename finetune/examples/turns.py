@@ -20,6 +20,7 @@ from agent.memory import Memory
 from agent.memory_tables import feedback, persons, places, turn_of, turns
 from agent.message import Line, Turn
 from agent.people import people_of
+from agent.policy import GUIDE
 from agent.prompt import Citations, compose
 from agent.summary import CUT
 from finetune.example import Example, Origin
@@ -127,7 +128,8 @@ def _of_place(
 
 
 def _evidence(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(dict.fromkeys(pairs))
+    """Each once, without Atelier's own guide, which is everybody's."""
+    return tuple(dict.fromkeys(pair for pair in pairs if not pair[0].startswith(GUIDE)))
 
 
 def _agreed(connection: Connection, ids: set[str]) -> frozenset[str]:
