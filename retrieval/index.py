@@ -126,12 +126,10 @@ class Structure:
 
 def gpu_flat(dim: int) -> Fillable:
     """An empty brute-force index in half precision on the first GPU (faiss.ai, GpuIndexFlat)."""
-    resources = faiss.StandardGpuResources()
     config = faiss.GpuIndexFlatConfig()
     config.device, config.useFloat16 = 0, True
-    index = faiss.GpuIndexFlatIP(resources, dim, config)
-    index.kept = resources  # the C++ index holds no reference to it
-    empty: Fillable = index
+    # The C++ index shares the resources' ownership (GpuIndex::resources_), so nothing has to hold them here.
+    empty: Fillable = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), dim, config)
     return empty
 
 

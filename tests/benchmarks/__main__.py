@@ -6,6 +6,8 @@ import importlib
 import json
 import os
 import platform
+import shutil
+import subprocess
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +32,18 @@ def machine() -> dict[str, Cell]:
         ]
         processor = names[0] if names else processor
     libraries = {name: version(name) for name in ("torch", "transformers", "numpy")}
-    return {"processor": processor, "cores": os.cpu_count() or 0, "python": platform.python_version(), **libraries}
+    cores = {"processor": processor, "cores": os.cpu_count() or 0, **gpus()}
+    return {**cores, "python": platform.python_version(), **libraries}
+
+
+def gpus() -> dict[str, Cell]:
+    """The names of the NVIDIA GPUs here, if any."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return {}
+    asked = [tool, "--query-gpu=name", "--format=csv,noheader"]
+    names = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split("\n")
+    return {"gpu": ", ".join(filter(None, names))}
 
 
 def shown(value: Cell | None) -> str:
@@ -85,7 +98,7 @@ def main() -> None:
     for name in chosen.names or names:
         report: Report = importlib.import_module(f"tests.benchmarks.bench_{name}").run(chosen.quick)
         print_report(report, console)
-        if not chosen.quick:
+        if report.rows and not chosen.quick:  # without rows it could not be measured here
             path = HERE / "results" / f"{name}.json"
             path.parent.mkdir(exist_ok=True)
             path.write_text(as_json(report, facts, quick=chosen.quick))
