@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from retrieval.batching import Batcher
 from retrieval.errors import EncoderError
 from retrieval.files import sha256_of
 from retrieval.passage import Vectors
@@ -23,6 +24,7 @@ DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published model.safetensors
 SMALLEST_VOCABULARY = 100  # pieces: any real tokenizer has more
 BATCH = 32  # texts a pass on a CPU: larger batches of sorted texts gain nothing there
+SHORT = 64  # tokens: messages; texts of such a length from several threads share a pass
 
 
 class Encoder(Protocol):
@@ -70,6 +72,7 @@ class TransformerEncoder:
             raise EncoderError(f"The encoder {name!r} has no tokenizer: its folder needs tokenizer.json or vocab.txt.")
         self._lock = Lock()  # around the tokenizer: setting its truncation while another thread reads it raises
         self._cutter = _cutter(self._tokenizer)
+        self._together: Batcher[list[int], Any] = Batcher(lambda rows: list(self._pass(rows)), BATCH)
         self.dim = int(model.config.hidden_size)
         limit = int(getattr(model.config, "max_position_embeddings", 512))
         self.max_tokens = min(limit, 256)  # all-MiniLM was trained on at most 256
@@ -88,6 +91,9 @@ class TransformerEncoder:
             rows: list[list[int]] = self._tokenizer(
                 list(texts), truncation=True, max_length=self.max_tokens, return_attention_mask=False
             )["input_ids"]
+        if len(rows) <= BATCH and progress is None and max(map(len, rows)) <= SHORT:
+            vectors[:] = self._together(rows)
+            return vectors
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # unsorted batches pad away a third of the speed
         for start in range(0, len(order), BATCH):
             chosen = order[start : start + BATCH]
@@ -96,7 +102,7 @@ class TransformerEncoder:
                 progress(len(chosen))
         return vectors
 
-    def _pass(self, rows: list[list[int]]) -> Vectors:
+    def _pass(self, rows: Sequence[list[int]]) -> Vectors:
         import torch
 
         width = max(map(len, rows))
@@ -173,6 +179,8 @@ def _fingerprint(model: Any, tokenizer: Any) -> str:
 
 
 def _has_bf16() -> bool:
+    """Whether the processor multiplies it itself: a merely emulated bfloat16 costs twice the time of float32."""
     import torch
 
-    return bool(torch.backends.cpu.get_cpu_capability() == "AVX512" and torch.ops.mkldnn._is_mkldnn_bf16_supported())  # noqa: SLF001 - torch offers no public test
+    known = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+    return any(ask is not None and ask() for ask in known)

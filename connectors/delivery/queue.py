@@ -230,13 +230,15 @@ def undeliverable(connection: Connection, claim: Claim, part: Part) -> None:
     connection.execute(outbox.update().where(outbox.c.key == part.key).values(state="dead", body=""))
 
 
-def finish(connection: Connection, claim: Claim, *, error: str = "") -> None:
-    """Over: answered, or with an `error` given up. Raises LeaseLost."""
+def finish(connection: Connection, claim: Claim, *, error: str = "") -> bool:
+    """Over: answered, or with an `error` given up; whether more of the conversation waits. Raises LeaseLost."""
     state = "dead" if error else "done"
     _change(connection, claim, state=state, payload="", conversation="", handle="", error=error)
     left = outbox.update().where(outbox.c.inbox == claim.id, outbox.c.state.in_(("ready", "sending")))
     connection.execute(left.values(state="dead", body=""))
     connection.execute(outbox.update().where(outbox.c.inbox == claim.id).values(handle=""))
+    more = sa.select(inbox.c.id).where(OPEN, inbox.c.conversation == claim.conversation).limit(1)
+    return connection.execute(more).first() is not None
 
 
 def put_back(connection: Connection, claim: Claim, seconds: float, error: str, *, failed: bool) -> None:

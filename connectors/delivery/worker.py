@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from agent.events import Button, Due, Event, Outgoing
 from agent.message import Place
@@ -88,6 +88,7 @@ class Stage:
         self.is_making, self.is_waiting = False, waiting
 
 
+Step = Callable[[Connection], object]
 Handler = Callable[[Event, Stage], Awaitable[Sequence[Outgoing]]]
 Apology = Callable[[Event], Outgoing]
 
@@ -115,6 +116,7 @@ class Delivery:
         self._write = Writer(engine)
         self._work = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
+        self._is_crowded = False  # the last look found no less than there was room for: there may be more
         self.last_look = time.monotonic()
 
     def acceptor(self, platform: str) -> Accept:
@@ -232,8 +234,12 @@ class Delivery:
         waiting = WAITING * self._pace.slots - len(stages) + excess
         free = min(self._pace.slots - sum(stage.is_making for stage in stages), waiting)
         job = partial(queue.claim, platforms=tuple(self._connectors), lease=self._pace.lease)
+        self._is_crowded = True
         if free > 0 or excess < EXCESS_SLOTS:
-            for claim in await self._write(partial(job, limit=free, excess=EXCESS_SLOTS - excess)):
+            claims = await self._write(partial(job, limit=free, excess=EXCESS_SLOTS - excess))
+            refused = sum(claim.is_excess for claim in claims)
+            self._is_crowded = len(claims) - refused >= free or refused >= EXCESS_SLOTS - excess
+            for claim in claims:
                 self._start(claim)
 
     def _start(self, claim: Claim) -> None:
@@ -248,7 +254,8 @@ class Delivery:
         def ended(task: "asyncio.Task[None]") -> None:
             if self._running.get(claim.id, (None,))[0] is task:
                 del self._running[claim.id]
-            self._work.set()  # a slot is free, and perhaps the next event of the conversation
+            if self._is_crowded:
+                self._work.set()  # a slot is free
 
         task.add_done_callback(ended)
 
@@ -288,14 +295,33 @@ class Delivery:
                 log.warning("A lease could not be renewed: %s", error)
 
     async def _deliver(self, claim: Claim, stage: Stage) -> None:
-        parts = await self._write(partial(queue.parts_of, claim=claim))
-        if not parts and not (claim.fence > 1 and await self._write(partial(queue.is_made, claim=claim))):
+        parts: list[Part] = []
+        is_made = False
+        if claim.fence > 1:  # an earlier claim may have come so far
+            parts = await self._write(partial(queue.parts_of, claim=claim))
+            is_made = not parts and await self._write(partial(queue.is_made, claim=claim))
+        if not parts and not is_made:
             parts = await self._make(claim, stage)
         stage.is_making = False  # sending waits for the platform, and the next answer need not
-        self._work.set()
+        if self._is_crowded:
+            self._work.set()
+        steps: list[Step] = []
         for part in parts:
-            await self._send(claim, part)
-        await self._write(partial(queue.finish, claim=claim))
+            for step in steps:
+                await self._write(step)
+            steps = [await self._send(claim, part)]
+        await self._end(claim, *steps)
+
+    async def _end(self, claim: Claim, *steps: Step, error: str = "") -> None:
+        """Commit the last part's outcome together with the end of the event."""
+
+        def ending(connection: Connection) -> bool:
+            for step in steps:
+                step(connection)
+            return queue.finish(connection, claim, error=error)
+
+        if await self._write(ending):
+            self._work.set()
 
     async def _make(self, claim: Claim, stage: Stage) -> list[Part]:
         connector = self._connectors[claim.platform]
@@ -313,37 +339,31 @@ class Delivery:
         stage.since = time.time()
         return await self._write(partial(queue.put, claim=claim, bodies=bodies, handle=stage.handle))
 
-    async def _send(self, claim: Claim, part: Part) -> None:
+    async def _send(self, claim: Claim, part: Part) -> Step:
+        """Put one part up. Returns what is to be committed of it."""
         connector = self._connectors[claim.platform]
         handle = part.handle
         try:
-            if not handle and connector.edits_only and not part.body.press:
+            if not handle and connector.edits_only:
                 handle = await connector.open(part.body.place, part.body.to, part.key)
                 await self._write(partial(queue.part_opened, claim=claim, part=part, handle=handle))
             if not handle:
                 if part.state == "sending":
                     message = await self._arrived(connector, part)
                     if message is not None:
-                        await self._write(partial(queue.sent, claim=claim, part=part, message=message))
-                        return
+                        return partial(queue.sent, claim=claim, part=part, message=message)
                 await self._write(partial(queue.mark_sending, claim=claim, part=part))
             message = await connector.send(part.body, part.key, handle)
         except Gone:  # somebody deleted the message that was opened: another is opened, and committed, first
             await self._write(partial(queue.part_opened, claim=claim, part=part, handle=""))
-            await self._send(claim, replace(part, handle="", state="ready"))
+            return await self._send(claim, replace(part, handle="", state="ready"))
         except Refused as error:
-            instead = part.body.instead
-            if instead is not None:
-                await self._write(partial(queue.redirected, claim=claim, part=part, body=instead))
-                await self._send(claim, replace(part, body=instead, handle="", state="ready"))
-                return
             log.warning("An answer on %s could not be delivered: %s", claim.platform, error)
-            await self._write(partial(queue.undeliverable, claim=claim, part=part))
+            return partial(queue.undeliverable, claim=claim, part=part)
         except Throttled:
             await self._write(partial(queue.mark_ready, claim=claim, part=part))
             raise
-        else:
-            await self._write(partial(queue.sent, claim=claim, part=part, message=message))
+        return partial(queue.sent, claim=claim, part=part, message=message)
 
     async def _arrived(self, connector: Connector, part: Part) -> str | None:
         """The message of a send with an unknown outcome, if it arrived."""
@@ -368,7 +388,7 @@ class Delivery:
                 await self._write(partial(again, claim=claim))
             elif isinstance(error, Refused | Unsure):
                 log.warning("An event on %s could not be answered: %s", claim.platform, error)
-                await self._write(partial(queue.finish, claim=claim, error=kind))
+                await self._end(claim, error=kind)
             elif claim.attempts + 1 < self._pace.attempts and not isinstance(error, Poison):
                 log.warning("An answer failed (%s) and is tried again.", kind)
                 again = partial(queue.put_back, seconds=2.0**claim.attempts, error=kind, failed=True)
@@ -390,10 +410,10 @@ class Delivery:
             event = _read(self._connectors[claim.platform], claim.payload)
             if event is not None and stage.handle and not await self._write(partial(queue.is_made, claim=claim)):
                 for part in await self._put(claim, stage, [self._apology(event)]):  # a person sees "…"
-                    await self._send(claim, part)
+                    await self._write(await self._send(claim, part))
         except (Poison, AtelierError) as fault:
             log.warning("Nobody could be told: %s.", type(fault).__name__)
-        await self._write(partial(queue.finish, claim=claim, error=type(error).__name__))
+        await self._end(claim, error=type(error).__name__)
 
 
 def _read(connector: Connector, payload: str) -> Event | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from agent.buttons import Buttons, Meaning
+from agent.buttons import Buttons, Meaning, id_for
 from agent.channels import ChannelRules, Rule, is_addressed
 from agent.colleague import STOPPED
 from agent.events import (
@@ -154,7 +154,7 @@ class Desk:
         if refusal is not None:
             return [Outgoing(post.place, refusal, to=post.account)] if refusal else ()
         with suppress(Refused):  # a command can be given where Atelier may not write: its answer finds another way
-            await stage.open(post, await self._stop_button(post, stage))
+            await self._begin(post, stage)
         if post.place.thread:
             await asyncio.to_thread(self.rules.follow, post.place)
         person, readers = await standing(post, self.access, self.connectors[post.place.platform])
@@ -190,10 +190,16 @@ class Desk:
                 return "" if told else say(post.language, text, limit=limiter.limit, seconds=int(seconds) + 1)
         return say(post.language, "busy") if stage.is_excess else None
 
-    async def _stop_button(self, post: Post, stage: Stage) -> Button:
-        make = self.buttons.make
-        button = await asyncio.to_thread(make, "stop", str(stage.event), post.place, 60, key=f"stop/{stage.key}")
-        return Button(button, say(post.language, "stop"))
+    async def _begin(self, post: Post, stage: Stage) -> None:
+        """Show that an answer is on its way, with a button to stop it, which is stored meanwhile."""
+        if stage.handle:
+            return
+        key, make = f"stop/{stage.key}", self.buttons.make
+        making = asyncio.create_task(asyncio.to_thread(make, "stop", str(stage.event), post.place, 60, key=key))
+        try:
+            await stage.open(post, Button(id_for(key), say(post.language, "stop")))
+        finally:
+            await making
 
     async def _made(self, post: Post, message: Message, stage: Stage, wanted: Move | None) -> Turn | str:
         """The turn, perhaps from before a crash; where it was stopped and is not remembered, what was shown of it."""
@@ -230,10 +236,8 @@ class Desk:
         await asyncio.to_thread(self.memory.people.mark_consent_asked, person)
 
     def _thumbs(self, post: Post, turn: Turn) -> tuple[Button, ...]:
-        good, bad = (
-            self.buttons.make(kind, f"{turn.id} {post.language}", post.place, RATABLE, key=f"{kind}/{turn.id}")
-            for kind in ("good", "bad")
-        )
+        meanings = [Meaning(kind, f"{turn.id} {post.language}", post.place) for kind in ("good", "bad")]
+        good, bad = self.buttons.make_many(meanings, RATABLE, key=f"rate/{turn.id}")
         return Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason"))
 
     def _react(self, event: Reaction, stage: Stage) -> Sequence[Outgoing]:

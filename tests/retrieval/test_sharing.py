@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,17 @@ def note(engine: Engine, word: str, then: Callable[[], object] = lambda: None) -
         then()
 
 
+def hold(began: threading.Event, go: threading.Event) -> None:
+    began.set()
+    go.wait(10)
+
+
 def together(engine: Engine, writers: list[Callable[[], None]]) -> list[Future[None]]:
     """Run `writers` in threads that all wait while a first one, "first", has its turn."""
     began, go = threading.Event(), threading.Event()
     shared = database._shared[engine]
     with ThreadPoolExecutor(len(writers) + 1) as threads:
-        first = threads.submit(note, engine, "first", lambda: (began.set(), go.wait(10)))
+        first = threads.submit(note, engine, "first", partial(hold, began, go))
         assert began.wait(10)
         others = [threads.submit(each) for each in writers]
         while shared._waiting < len(writers):
@@ -56,7 +62,7 @@ def together(engine: Engine, writers: list[Callable[[], None]]) -> list[Future[N
 
 def test_those_who_wait_share_a_commit(engine: Engine, commits: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "LONGEST", 60.0)
-    done = together(engine, [lambda word=word: note(engine, word) for word in "abcdef"])
+    done = together(engine, [partial(note, engine, word) for word in "abcdef"])
     assert [each.exception() for each in done] == [None] * 7
     assert len(commits) == 1
     assert kept(engine) == ["a", "b", "c", "d", "e", "f", "first"]
@@ -108,7 +114,7 @@ def test_who_loses_patience_leaves_nobody_behind(engine: Engine, monkeypatch: py
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     began, go = threading.Event(), threading.Event()
     with ThreadPoolExecutor(1) as threads:
-        slow = threads.submit(note, engine, "slow", lambda: (began.set(), go.wait(10)))
+        slow = threads.submit(note, engine, "slow", partial(hold, began, go))
         assert began.wait(10)
         with pytest.raises(StoreBusy, match="Try again"):
             note(engine, "impatient")
