@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import getpass
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -25,6 +25,7 @@ from connectors.migrations import migrate
 from connectors.settings import Settings
 from connectors.slack import tables as _slack  # noqa: F401
 from finetune import registry_tables as _registry  # noqa: F401
+from finetune.examples.forgetting import unlearn_documents
 from retrieval.audience import everyone
 from retrieval.database import open_database, reading
 from retrieval.encoder import TransformerEncoder
@@ -54,7 +55,10 @@ class Store:
 
     @property
     def shelf(self) -> Shelf:
-        return Shelf(self.engine, self.index)
+        return Shelf(self.engine, self.index, self._unlearn)
+
+    def _unlearn(self, tenant: str, sources: Sequence[str]) -> None:
+        unlearn_documents(self.engine, self.settings.home, tenant, sources)
 
     @property
     def index(self) -> Path:
@@ -132,7 +136,8 @@ def open_knowledge(store: Store, notice: Notice) -> tuple[TransformerEncoder, Kn
     if serving is not None and serving != encoder.id:
         with contextlib.suppress(EncoderError):  # without it words search alone until all is encoded anew
             previous = TransformerEncoder(serving.rsplit("@", 1)[0], device=device)
-    return encoder, KnowledgeBase(store.engine, store.index, encoder, previous=previous, notice=notice)
+    knowledge = KnowledgeBase(store.engine, store.index, encoder, previous=previous, notice=notice, shelf=store.shelf)
+    return encoder, knowledge
 
 
 def open_house(settings: Settings, notice: Notice) -> House:
