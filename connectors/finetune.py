@@ -357,6 +357,24 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
+def _base(settings: Settings, arguments: Arguments) -> int:  # noqa: ARG001 - the other parts read the settings
+    from finetune.base.make import make
+
+    folder = make(
+        _shared_data(arguments),
+        Path(arguments.out),
+        preset=arguments.preset,
+        minutes=arguments.minutes,
+        rows_a_step=arguments.rows,
+        processes=arguments.processes,
+        tokenizer=Path(arguments.tokenizer) if arguments.tokenizer else None,
+        seed=arguments.seed,
+        say=lambda line: print(line, flush=True),
+    )
+    print(f'Talk with it by the settings generator = "local" and model = "{folder}".')
+    return 0
+
+
 PARTS: dict[str, Callable[[Tuning, Arguments], int]] = {
     "run": _run,
     "list": _list,
@@ -367,4 +385,8 @@ PARTS: dict[str, Callable[[Tuning, Arguments], int]] = {
     "rollback": _rollback,
     "compare": _compare,
 }
-LEARN_BY_THEMSELVES: dict[str, Callable[[Settings, Arguments], int]] = {"heads": _heads, "fusion": _fusion}
+LEARN_BY_THEMSELVES: dict[str, Callable[[Settings, Arguments], int]] = {
+    "heads": _heads,
+    "fusion": _fusion,
+    "base": _base,
+}
