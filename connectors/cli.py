@@ -110,7 +110,7 @@ def _finetune(tune: argparse.ArgumentParser) -> None:
     base.add_argument("--out", metavar="FOLDER", required=True, help="where to write it; the same again goes on")
     base.add_argument("--preset", choices=("full", "small", "tiny"), default="small", help="its size (small: 2 cores)")
     base.add_argument("--minutes", type=float, default=90.0, metavar="N", help="how long it may take (90)")
-    base.add_argument("--rows", type=int, default=32, metavar="N", help="rows of 2,048 tokens a step (32)")
+    base.add_argument("--rows", type=int, metavar="N", help="rows of 2,048 tokens a step (32 on a GPU, else 8)")
     base.add_argument("--processes", type=int, metavar="N", help="that prepare the data (all cores but one)")
     base.add_argument("--tokenizer", metavar="FOLDER", help="a tokenizer to take instead of training one")
     for each in (heads, fusion, base):

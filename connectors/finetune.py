@@ -360,18 +360,20 @@ def _print_json(value: object) -> None:
 def _base(settings: Settings, arguments: Arguments) -> int:  # noqa: ARG001 - the other parts read the settings
     from finetune.base.make import make
 
-    folder = make(
-        _shared_data(arguments),
-        Path(arguments.out),
-        preset=arguments.preset,
-        minutes=arguments.minutes,
-        rows_a_step=arguments.rows,
-        processes=arguments.processes,
-        tokenizer=Path(arguments.tokenizer) if arguments.tokenizer else None,
-        seed=arguments.seed,
-        say=lambda line: print(line, flush=True),
-    )
-    print(f'Talk with it by the settings generator = "local" and model = "{folder}".')
+    out = Path(arguments.out)
+    with _writable(out):
+        make(
+            _shared_data(arguments),
+            out,
+            preset=arguments.preset,
+            minutes=arguments.minutes,
+            rows_a_step=arguments.rows,
+            processes=arguments.processes,
+            tokenizer=Path(arguments.tokenizer) if arguments.tokenizer else None,
+            seed=arguments.seed,
+            say=lambda line: print(line, flush=True),
+        )
+    print(f'Talk with it by the settings generator = "local" and model = "{out}".')
     return 0
 
 

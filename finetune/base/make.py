@@ -23,7 +23,7 @@ def make(
     preset: str = "full",
     minutes: float = 0.0,
     steps: int = 0,
-    rows_a_step: int = 32,
+    rows_a_step: int | None = None,
     processes: int | None = None,
     tokenizer: Path | None = None,
     seed: int = 0,
@@ -65,7 +65,10 @@ def make(
     return out
 
 
-def _train(work: Path, out: Path, preset: str, minutes: float, steps: int, rows: int, seed: int, say: Say) -> None:
+def _train(
+    work: Path, out: Path, preset: str, minutes: float, steps: int, rows: int | None, seed: int, say: Say
+) -> None:
+    import torch
     from tokenizers import Tokenizer
 
     from finetune.base.export import export
@@ -73,7 +76,17 @@ def _train(work: Path, out: Path, preset: str, minutes: float, steps: int, rows:
     from finetune.base.train import train as train_model
 
     pieces = Tokenizer.from_file(str(out / "tokenizer.json")).get_vocab_size()
-    plan = Plan(preset=preset, minutes=minutes, steps=steps, rows=rows, micro=min(rows, 32), seed=seed)
+    many = torch.cuda.is_available()
+    rows = rows or (32 if many else 8)
+    plan = Plan(
+        preset=preset,
+        minutes=minutes,
+        steps=steps,
+        rows=rows,
+        micro=min(rows, 32) if many else 1,
+        seed=seed,
+        every=400 if many else 50,
+    )
     export(train_model(work, out, pieces, plan, say, export), out)
     card = {"sources": LICENCES, "preset": preset, "seed": seed}
     (out / "card.json").write_text(json.dumps(card, indent=1) + "\n")
