@@ -16,6 +16,7 @@ from agent.colleague import Colleague, Manner
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.fallback import FallbackGenerator
 from agent.generation.generator import Generator, Limits
+from agent.generation.versions import Carrier, Versions
 from agent.memory import Memory
 from agent.message import Person, Place
 from agent.prompt import PERSONA
@@ -24,8 +25,9 @@ from connectors.delivery import tables as _queue  # noqa: F401 - the store has t
 from connectors.migrations import migrate
 from connectors.settings import Settings
 from connectors.slack import tables as _slack  # noqa: F401
-from finetune import registry_tables as _registry  # noqa: F401
 from finetune.examples.forgetting import unlearn_documents
+from finetune.registry import AdapterRegistry
+from finetune.registry_watch import Watch
 from retrieval.audience import everyone
 from retrieval.database import open_database, reading
 from retrieval.encoder import TransformerEncoder
@@ -61,6 +63,11 @@ class Store:
         unlearn_documents(self.engine, self.settings.home, tenant, sources)
 
     @property
+    def registry(self) -> AdapterRegistry:
+        """The trained versions of adapters and heads; their files are cached in the home folder."""
+        return AdapterRegistry(self.engine, self.settings.home / "versions")
+
+    @property
     def index(self) -> Path:
         """The folder of the index cache."""
         return self.settings.home / "index"
@@ -90,6 +97,7 @@ class House:
     colleague: Colleague
     stop: Event
     reencoding: Thread
+    watch: Watch | None = None
 
     def introduction(self) -> str:
         """The start-up line: who answers, from how much."""
@@ -99,6 +107,8 @@ class House:
 
     async def close(self) -> None:
         self.stop.set()
+        if self.watch is not None:
+            await asyncio.to_thread(self.watch.stop)
         if self.reencoding.is_alive():
             await asyncio.to_thread(self.reencoding.join)  # it stops after the batch at hand
         await self.generator.close()
@@ -161,8 +171,11 @@ def open_house(settings: Settings, notice: Notice) -> House:
     understander = Understander(encoder, heads_folder(settings))
     if understander.notice:
         notice(understander.notice)
-    colleague = Colleague(knowledge, understander, generator, store.memory, encoder.count_tokens, manner)
-    return House(store, encoder, knowledge, generator, colleague, stop, reencoding)
+    versions = Versions(manner.adapter)
+    watch = Watch(store.registry, versions, carrier_of(settings, generator), understander, notice)
+    watch.start()
+    colleague = Colleague(knowledge, understander, generator, store.memory, encoder.count_tokens, manner, versions)
+    return House(store, encoder, knowledge, generator, colleague, stop, reencoding, watch)
 
 
 def heads_folder(settings: Settings) -> Path:
@@ -187,6 +200,19 @@ def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator
         key = settings.remote_key.get_secret_value() or None
         return FallbackGenerator(RemoteGenerator(settings.remote_url, settings.remote_model, key), extractive)
     return extractive
+
+
+def carrier_of(settings: Settings, generator: Generator) -> Carrier | None:
+    """What takes the registry's adapters: the model in this process, or the server; None without a language model."""
+    if settings.generator == "remote":
+        from agent.generation.remote_adapters import RemoteAdapters
+
+        return RemoteAdapters(settings.remote_url, settings.remote_key.get_secret_value() or None)
+    if settings.generator == "local" and isinstance(generator, FallbackGenerator):
+        from agent.generation.local import LocalGenerator
+
+        return generator.primary if isinstance(generator.primary, LocalGenerator) else None
+    return None
 
 
 def read_guide(store: Store, knowledge: KnowledgeBase) -> None:

@@ -1,6 +1,7 @@
-"""Adapters of the LoRA family (Hu et al. 2021) over shared base weights.
+"""Adapters over shared base weights: the LoRA family (Hu et al. 2021) and bottlenecks (Houlsby et al. 2019).
 
-What is checked at loading one, how it joins a model that serves, and how a thread says which one it speaks as.
+What is checked at loading one, how it joins a model that serves, and how a thread says which one it speaks as. Adapters
+of other kinds are read here too, and served by models of their own (`separate.py`).
 """
 
 import hashlib
@@ -29,7 +30,6 @@ _SHAPING = frozenset(
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 # Settings of a LoRA that change the base model, or that cannot be chosen for each pass: value that is allowed.
 _PLAIN: dict[str, tuple[object, ...]] = {
-    "use_dora": (False,),
     "use_qalora": (False,),
     "bias": ("none",),
     "init_lora_weights": (True, False, "gaussian", "orthogonal"),  # the others rewrite the base weights
@@ -56,10 +56,22 @@ _speaker = threading.local()
 
 @dataclass(frozen=True, slots=True)
 class AdapterFiles:
-    """What an adapter folder holds, read and checked. tensors: by peft's key, without the adapter's name."""
+    """What an adapter folder holds, read and checked. tensors: by peft's key, without the adapter's name.
+
+    config: peft's own; None for a whole model, whose tensors are read when it is loaded.
+    """
 
     config: Any
     tensors: dict[str, Any]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it can stand beside others over the same base weights.
+
+        peft raises on a DoRA that is chosen for each row, and ignores the choice for (IA)³ without a word.
+        """
+        kind = "" if self.config is None else str(getattr(self.config.peft_type, "value", self.config.peft_type))
+        return kind == "BOTTLENECK" or (kind == "LORA" and not self.config.use_dora)
 
 
 @contextmanager
@@ -104,56 +116,74 @@ def taken(name: str) -> ModelFolderError:
     return ModelFolderError(f"An adapter called {name!r} is loaded already. Versions never change: take a new name.")
 
 
-def read_adapter(folder: Path, base: Path, template: str) -> AdapterFiles:
-    """Read an adapter folder and check all that can be checked without the model. Raises ModelFolderError."""
-    if not (folder / CONFIG).is_file():
+def read_adapter(folder: Path, base: Path, template: str, fingerprint: str = "") -> AdapterFiles:
+    """Read an adapter folder and check all that can be checked without the model. Raises ModelFolderError.
+
+    fingerprint: of `base`, where it is known already.
+    """
+    is_whole_model = (folder / "config.json").is_file() and not (folder / CONFIG).exists()
+    if not is_whole_model and not (folder / CONFIG).is_file():
         raise ModelFolderError(f"{folder} is not an adapter folder: it has no {CONFIG}.")
-    if not (folder / WEIGHTS).is_file():
+    if not is_whole_model and not (folder / WEIGHTS).is_file():
         pickled = any(any(folder.glob(pattern)) for pattern in _PICKLES)
         why = "only pickled weights, which can run code; save it as safetensors" if pickled else f"no {WEIGHTS}"
         raise ModelFolderError(f"The adapter {folder} has {why}.")
     if (folder / MANIFEST).exists():
-        _check_manifest(folder, base, template)
+        _check_manifest(folder, base, template, fingerprint)
+    if is_whole_model:
+        if not (folder / MANIFEST).exists():
+            raise ModelFolderError(f"{folder} is a model of its own, not an adapter. Name it in the setting `model`.")
+        return AdapterFiles(None, {})
     return AdapterFiles(_read_config(folder), _read_tensors(folder))
 
 
-def _check_manifest(folder: Path, base: Path, template: str) -> None:
+def _check_manifest(folder: Path, base: Path, template: str, fingerprint: str) -> None:
     try:
         facts = read_manifest(folder)
     except (ValueError, OSError) as error:
         raise ModelFolderError(f"The adapter {folder} was changed or damaged: {error}. Train it again.") from error
-    if facts.get(BASE_FACT, "") and facts[BASE_FACT] != base_fingerprint(base):
-        raise ModelFolderError(f"The adapter {folder} was trained on another base model than {base}. Train it again.")
     if facts.get(TEMPLATE_FACT, "") and facts[TEMPLATE_FACT] != template_fingerprint(template):
         raise ModelFolderError(
             f"The adapter {folder} was trained with another chat template than {base} has now. Train it again."
         )
+    if facts.get(BASE_FACT, "") and facts[BASE_FACT] != (fingerprint or base_fingerprint(base)):
+        raise ModelFolderError(
+            f"The adapter {folder} was trained on another base model than {base}, or its tokenizer or config was "
+            "changed since. Restore the base model's files, or train it again."
+        )
 
 
 def _read_config(folder: Path) -> Any:
-    from peft import LoraConfig
-
     try:
         fields = json.loads((folder / CONFIG).read_text())
         kind = str(fields["peft_type"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFolderError(f"The adapter {folder} has no readable {CONFIG}.") from error
-    if kind != "LORA":
-        raise ModelFolderError(
-            f"The adapter {folder} is of the type {kind}. Only LoRA (also rsLoRA, and AdaLoRA folded into LoRA) can be "
-            "served beside other adapters."
-        )
-    for name, allowed in _PLAIN.items():
+    for name, allowed in _PLAIN.items() if kind == "LORA" else ():
         if name in fields and fields[name] not in allowed and fields[name] not in ([], {}):
             raise ModelFolderError(
                 f"The adapter {folder} sets {name} to {fields[name]!r}, which cannot be served beside other adapters. "
                 "Train it without, or merge it into its base model and serve the merged folder."
             )
-    known = {name: value for name, value in fields.items() if name in LoraConfig.__dataclass_fields__}
+    config = _config_class(kind)
+    if config is None:
+        raise ModelFolderError(
+            f"The adapter {folder} is of the type {kind}, which is not served. Take LoRA (also rsLoRA, DoRA, and "
+            "AdaLoRA folded into LoRA), (IA)³, Houlsby or Pfeiffer, or merge it into its base model."
+        )
+    known = {name: value for name, value in fields.items() if name in config.__dataclass_fields__}
     try:
-        return LoraConfig(**known | {"inference_mode": True})
+        return config(**known | {"inference_mode": True})
     except Exception as error:  # peft checks its settings with exceptions of many kinds
         raise ModelFolderError(f"The adapter {folder} has settings that peft refuses: {error}") from error
+
+
+def _config_class(kind: str) -> Any:
+    from peft import IA3Config, LoraConfig
+
+    from agent.generation.bottleneck import NAME, BottleneckConfig
+
+    return {"LORA": LoraConfig, "IA3": IA3Config, NAME: BottleneckConfig}.get(kind)
 
 
 def _read_tensors(folder: Path) -> dict[str, Any]:
@@ -178,16 +208,27 @@ def attach(model: Any, name: str, files: AdapterFiles) -> None:
 
     No forward pass may run meanwhile. Raises ModelFolderError, with the model as it was, if the adapter does not fit.
     """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    inject(model, name, files)
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer) and not hasattr(module, "atelier_hook"):
+            module.atelier_hook = module.register_forward_pre_hook(_choose, with_kwargs=True)
+
+
+def inject(model: Any, name: str, files: AdapterFiles) -> None:
+    """Add an adapter's layers and weights, in place, as peft does. Raises ModelFolderError, the model as it was."""
     from peft import inject_adapter_in_model, set_peft_model_state_dict
-    from peft.tuners.lora import LoraLayer
 
     _check_shapes(model, files)
+    light = files.is_shared  # a DoRA reads the base weights while it is made
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are what we want
-            inject_adapter_in_model(files.config, model, name, low_cpu_mem_usage=True)
-        result = set_peft_model_state_dict(model, files.tensors, name, low_cpu_mem_usage=True)
-        missing = [key for key in result.missing_keys if f".{name}." in key]
+            warnings.filterwarnings("ignore", "Adapter .* was active")  # as are those of another kind beside it
+            inject_adapter_in_model(files.config, model, name, low_cpu_mem_usage=light)
+        result = set_peft_model_state_dict(model, files.tensors, name, low_cpu_mem_usage=light)
+        missing = [key for key in result.missing_keys if re.search(rf"\.{name}(\.|$)", key)]
         if missing or result.unexpected_keys:
             raise ModelFolderError(  # noqa: TRY301 - undone like peft's own
                 f"The adapter does not cover the layers its {CONFIG} names: {len(missing)} are missing "
@@ -198,30 +239,42 @@ def attach(model: Any, name: str, files: AdapterFiles) -> None:
         if isinstance(error, ModelFolderError):
             raise
         raise ModelFolderError(f"The adapter does not fit the model: {error}") from error
-    for module in model.modules():
-        if isinstance(module, LoraLayer) and not hasattr(module, "atelier_hook"):
-            module.atelier_hook = module.register_forward_pre_hook(_choose, with_kwargs=True)
 
 
 def _choose(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Name the adapter for each row: a packed batch is one row, and a thread without a name means the base."""
-    del module
-    return args, kwargs | {"adapter_names": [getattr(_speaker, "name", _BASE)] * len(args[0])}
+    name = getattr(_speaker, "name", _BASE)
+    if not any(name in getattr(module, part, ()) for part in module.adapter_layer_names):
+        name = _BASE  # this layer is other adapters'
+    return args, kwargs | {"adapter_names": [name] * len(args[0])}
+
+
+_PART = re.compile(
+    r"base_model\.model\.(?P<layer>.+)\.(?:lora_(?:embedding_)?(?P<factor>[AB])|(?P<other>lora_magnitude_vector|ia3_l)"
+    r"|bottleneck_(?P<side>down|up))(?:\.(?P<kind>weight|bias))?"
+)
 
 
 def _check_shapes(model: Any, files: AdapterFiles) -> None:
-    """Every pair of factors must fit its layer and have a rank that the settings name."""
-    ranks = {files.config.r, *files.config.rank_pattern.values()}
+    """Every tensor must fit its layer and have a width that the settings name. Raises ModelFolderError."""
+    config = files.config
+    widths = {config.r, *config.rank_pattern.values()} if hasattr(config, "rank_pattern") else set()
+    widths |= {config.bottleneck} if hasattr(config, "bottleneck") else set()
     for key, tensor in files.tensors.items():
-        found = re.fullmatch(r"base_model\.model\.(.+)\.lora_(?:embedding_)?([AB])(?:\.weight)?", key)
-        if found is None:
-            raise ModelFolderError(f"The adapter holds {key}, which is not a part of a LoRA.")
+        part = _PART.fullmatch(key)
+        if part is None:
+            raise ModelFolderError(f"The adapter holds {key}, which is not a part of a LoRA or another known kind.")
         try:
-            weight = model.get_submodule(found[1]).weight
+            weight = model.get_submodule(part["layer"]).weight
         except AttributeError as error:
-            raise ModelFolderError(f"The adapter changes {found[1]}, which the model does not have.") from error
-        rank, width = tuple(tensor.shape) if found[2] == "A" else tuple(tensor.shape)[::-1]
-        if rank not in ranks or width not in tuple(weight.shape):
+            raise ModelFolderError(f"The adapter changes {part['layer']}, which the model does not have.") from error
+        if part["other"] or part["kind"] == "bias":
+            fits = max(tensor.shape, default=0) in {*weight.shape, *widths}
+        else:
+            is_inner_first = part["factor"] == "A" or part["side"] == "down"
+            inner, outer = tuple(tensor.shape) if is_inner_first else tuple(tensor.shape)[::-1]
+            fits = inner in widths and outer in tuple(weight.shape)
+        if not fits:
             raise ModelFolderError(
                 f"The adapter's {key} is {tuple(tensor.shape)}, which does not fit the model's {tuple(weight.shape)}."
             )
@@ -236,3 +289,19 @@ def detach(model: Any, name: str) -> None:
             module.set_adapter([other for other in module.active_adapters if other != name])
             module.delete_adapter(name)
     getattr(model, "peft_config", {}).pop(name, None)
+    _unwrap(model)
+
+
+def _unwrap(model: Any) -> None:
+    """Put base layers back where no adapter is left: kinds that come and go in turns would wrap ever deeper."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for parent in list(model.modules()):
+        for child_name, child in list(parent.named_children()):
+            bare = child
+            while isinstance(bare, BaseTunerLayer) and not any(
+                len(getattr(bare, part, ())) for part in bare.adapter_layer_names
+            ):
+                bare = bare.base_layer
+            if bare is not child:
+                setattr(parent, child_name, bare)

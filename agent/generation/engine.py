@@ -52,6 +52,9 @@ class Engine:
             use_cuda_graph=False,
             auto_switch_to_flash=False,  # switches the shared model under the other engines
         )
+        for shared in (model.config, model.config.get_text_config()):
+            # A pass sets this and puts back what it found: two at once raised, or left it set for the bare model too.
+            shared.is_causal = False  # as every pass of an engine has it, since it brings a mask
         greedy = GenerationConfig(do_sample=False, eos_token_id=-1)
         self._manager = model.init_continuous_batching(greedy, config)
         self._manager.model = _Voice(model, adapter)

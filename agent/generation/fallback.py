@@ -20,20 +20,20 @@ class FallbackGenerator:
     """
 
     def __init__(self, primary: Generator, fallback: Generator, *, patience: float = 30.0) -> None:
-        self._primary = primary
+        self.primary = primary
         self._fallback = fallback
         self._patience = patience
 
     @property
     def name(self) -> str:
-        return self._primary.name
+        return self.primary.name
 
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
         """Pieces of `primary`, or after its failure those of `fallback`: the first replaces and says why."""
         try:
             # An abandoned inner generator would hold its slot in the model until it is collected.
             async with contextlib.aclosing(
-                self._in_time(self._primary.stream(prompt, adapter, limits), limits)
+                self._in_time(self.primary.stream(prompt, adapter, limits), limits)
             ) as pieces:
                 async for piece in pieces:
                     yield piece
@@ -64,7 +64,7 @@ class FallbackGenerator:
                 await pieces.aclose()
 
     async def close(self) -> None:
-        await self._primary.close()
+        await self.primary.close()
         await self._fallback.close()
 
 

@@ -7,18 +7,19 @@ read once. torch and transformers are imported when a generator is built, not wi
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, aclosing, suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from agent.generation import adapters
+from agent.generation import adapters, separate
 from agent.generation.generator import Limits, Piece
 from agent.generation.loading import check, load
-from agent.generation.rendering import TextStream, fitted, messages_of, render
+from agent.generation.rendering import ChatMessage, TextStream, fitted, messages_of, render, render_training
 from agent.message import Prompt
 from retrieval.errors import ModelFailed, Overloaded
+from retrieval.files import MANIFEST
 
 if TYPE_CHECKING:
     from agent.generation.engine import Engine
@@ -49,8 +50,12 @@ class LocalGenerator:
         dtype: str | None = None,
         queue: int = 64,
         cache_bytes: int = CACHE_BYTES,
+        spare_bytes: int | None = None,
     ) -> None:
-        """Load the model; this takes seconds. Raises ModelFolderError."""
+        """Load the model; this takes seconds. Raises ModelFolderError.
+
+        spare_bytes: memory for models of their own, which some adapters need; None: half of what is free then.
+        """
         self._loaded = load(name_or_folder, device, dtype)
         self._name = Path(name_or_folder).expanduser().absolute().name
 
@@ -66,7 +71,11 @@ class LocalGenerator:
         self._open = threading.BoundedSemaphore(queue)
         self._engines: dict[str | None, Engine] = {}
         self._adapters: set[str] = set()
+        self._separate: dict[str, Any] = {}  # models of adapters that cannot share the base's weights
+        self._spare = spare_bytes
+        self._fingerprint = ""
         self._lock = threading.Lock()
+        self._adding = threading.Lock()
         self._closed = False
 
     @property
@@ -77,6 +86,16 @@ class LocalGenerator:
     def folder(self) -> Path:
         """Where the base model lies: what an adapter's fingerprint is taken of."""
         return self._loaded.folder
+
+    @property
+    def fingerprint(self) -> str:
+        """The base model's, as `base_fingerprint` has it; its files are read once."""
+        with self._adding:
+            return self._known_fingerprint()
+
+    def _known_fingerprint(self) -> str:
+        self._fingerprint = self._fingerprint or adapters.base_fingerprint(self.folder)
+        return self._fingerprint
 
     @property
     def adapters(self) -> frozenset[str]:
@@ -170,26 +189,39 @@ class LocalGenerator:
             if engine is not None and engine.alive:
                 with suppress(ModelFailed):  # it died just now
                     return engine, engine.submit(ids, ends, room, limits, seed, receive)
+            model, voice = self._voice(adapter)
             try:
-                engine = self._engines[adapter] = Engine(self._loaded.model, adapter, self._sizes)
+                engine = self._engines[adapter] = Engine(model, voice, self._sizes)
             except Exception as error:  # out of memory, or whatever else the device says
                 raise ModelFailed(f"{self.name} could not start ({type(error).__name__}).") from error
             return engine, engine.submit(ids, ends, room, limits, seed, receive)
 
+    def _voice(self, adapter: str | None) -> tuple[Any, str | None]:
+        """The model that speaks as `adapter`, and the name it does so by."""
+        own = self._separate.get(adapter) if adapter is not None else None
+        return (self._loaded.model, adapter) if own is None else (own, None)
+
     def add_adapter(self, name: str, folder: str | Path) -> None:
         """Serve the adapter in `folder` as `name`, beside those that serve already; replies in flight go on.
 
-        Takes some tens of milliseconds, so it is called from a thread. Raises ModelFolderError with everything as it
-        was: an adapter that is damaged, of another base or kind, or a name that is taken.
+        Takes some tens of milliseconds, or as long as the model took where the adapter needs one of its own, so it is
+        called from a thread. Raises ModelFolderError with everything as it was: an adapter that is damaged, of another
+        base or kind, that finds no memory, or a name that is taken.
         """
         adapters.check_name(name)
-        files = adapters.read_adapter(Path(folder), self.folder, self._loaded.tokenizer.chat_template)
-        with self._lock:
+        with self._adding:
             if name in self._adapters:
                 raise adapters.taken(name)
-            with self._paused():
-                adapters.attach(self._loaded.model, name, files)
-            self._adapters.add(name)
+            template, base = self._loaded.tokenizer.chat_template, self._known_fingerprint
+            sealed = (Path(folder) / MANIFEST).exists()  # only then the base's fingerprint is asked for
+            files = adapters.read_adapter(Path(folder), self.folder, template, base() if sealed else "")
+            own = None if files.is_shared else separate.build(Path(folder), files, self._loaded, self._spare)
+            with self._lock, self._paused():
+                if own is None:
+                    adapters.attach(self._loaded.model, name, files)
+                else:
+                    self._separate[name] = own
+                self._adapters.add(name)
 
     def remove_adapter(self, name: str) -> None:
         """Take no more requests for `name`, let those in flight finish, then free its memory. Unknown names pass.
@@ -203,8 +235,27 @@ class LocalGenerator:
             engine = self._engines.pop(name, None)
         if engine is not None:
             engine.stop(drain=DRAIN)
-        with self._lock, self._paused():
-            adapters.detach(self._loaded.model, name)
+        with self._lock:
+            if self._separate.pop(name, None) is None:
+                with self._paused():
+                    adapters.detach(self._loaded.model, name)
+
+    def token_losses(self, messages: Sequence[ChatMessage], adapter: str | None) -> list[float]:
+        """How surprised the model is by each token of the last message's reply, in nats, speaking as `adapter`.
+
+        Only what training learns counts (`render_training`). Blocks; replies in flight wait meanwhile.
+        """
+        import torch
+
+        ids, mask = render_training(messages, self._loaded.tokenizer)
+        model, voice = self._voice(adapter)
+        rows = [i for i in range(1, len(ids)) if mask[i]]
+        with self._lock, self._paused(), torch.inference_mode(), adapters.speaking_as(voice):
+            tokens = torch.tensor([ids], device=model.device)
+            made = model(input_ids=tokens, use_cache=False, is_causal=True)
+            logits = made.logits[0, [i - 1 for i in rows]].float()
+            losses: list[float] = torch.nn.functional.cross_entropy(logits, tokens[0, rows], reduction="none").tolist()
+        return losses
 
     def _paused(self) -> ExitStack:
         """While inside, no engine runs a pass."""

@@ -36,7 +36,7 @@ class RemoteGenerator:
 
     def __init__(self, url: str, model: str, key: str | None = None) -> None:
         """url: the API's root, like http://localhost:8000/v1. Raises SettingsError."""
-        self._server = _Server(url, key)
+        self._server = Server(url, key)
         self._model = model
         self._client = httpx.AsyncClient(**self._server.client_options())
         self._open = 0
@@ -111,7 +111,7 @@ def check_server(url: str, model: str, key: str | None = None) -> str:
 
     Raises SettingsError, or ModelFailed when it cannot be reached or refuses the key.
     """
-    server = _Server(url, key)
+    server = Server(url, key)
     with httpx.Client(**server.client_options()) as client:
         try:
             response = client.get(server.path("models"), timeout=CONNECT)
@@ -136,7 +136,7 @@ async def _error_body(response: httpx.Response) -> bytes:
     return body[:MAX_ERROR]
 
 
-class _Server:
+class Server:
     """Where the server is, how it is reached, and what a person is told when it fails."""
 
     def __init__(self, url: str, key: str | None) -> None:

@@ -3,16 +3,20 @@
 import asyncio
 import json
 import shutil
+import warnings
 
 import pytest
 import torch
-from peft import IA3Config, PeftModel, get_peft_model
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from agent.generation.adapters import base_fingerprint, read_adapter, template_fingerprint
 from agent.generation.generator import Limits
 from agent.generation.local import LocalGenerator
+from agent.generation.rendering import ChatMessage, render_training
+from finetune.methods import adapt
+from finetune.recipe import Method, Recipe
 from retrieval.errors import ModelFailed, ModelFolderError
 from retrieval.files import write_folder_atomically
 from tests.agent.models import TEMPLATE, build_adapter, build_model
@@ -47,6 +51,8 @@ def empty(generator):
 
 def alone(base, folder, asked):
     """What peft's own model of the adapter says."""
+    if (folder / "config.json").exists():
+        return own_words(base, asked, model=AutoModelForCausalLM.from_pretrained(folder).eval())
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder).eval()
     return own_words(base, asked, model=model)
 
@@ -141,7 +147,8 @@ def pickle(folder):
         (lambda folder: (folder / "adapter_model.safetensors").unlink(), "no adapter_model.safetensors"),
         (pickle, "pickled weights, which can run code"),
         (cut, "damaged"),
-        (with_config(use_dora=True), "use_dora"),
+        (with_config(use_dora=True), "missing"),
+        (with_config(use_qalora=True), "use_qalora"),
         (with_config(bias="all"), "bias"),
         (with_config(modules_to_save=["lm_head"]), "modules_to_save"),
         (with_config(init_lora_weights="pissa"), "init_lora_weights"),
@@ -169,14 +176,80 @@ async def test_an_unsound_adapter_is_refused_and_changes_nothing(
     assert await reply(generator, prompt(), GREEDY, "broken") == alone(tiny_model, folders["first"], prompt())
 
 
-def test_a_kind_that_cannot_stand_beside_others_is_refused(generator, tiny_model, tmp_path):
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(tiny_model),
-        IA3Config(target_modules=["v_proj"], feedforward_modules=[]),
-    )
-    model.save_pretrained(tmp_path / "ia3")
-    with pytest.raises(ModelFolderError, match="IA3"):
-        generator.add_adapter("ia3", tmp_path / "ia3")
+def tuned(base, folder, method, seed=1):
+    """An adapter of `method` with random weights, large enough to change what the base says, sealed."""
+    model = AutoModelForCausalLM.from_pretrained(base)
+    recipe = Recipe(method=method, dropout=0.0, rank=4, bottleneck=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft 0.21 on transformers 5.23
+        model = adapt(model, recipe, 10)
+    torch.manual_seed(seed)
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and "magnitude" not in name:
+            weight.data.add_(torch.randn_like(weight) * (0.3 if method is not Method.FULL else 0.05))
+    model.save_pretrained(folder)
+    if method is Method.FULL:
+        AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+    facts = {"base_sha256": base_fingerprint(base), "template_sha256": template_fingerprint(TEMPLATE)}
+    return sealed(folder, folder.with_name(f"{folder.name}-sealed"), method=method.value, **facts)
+
+
+METHODS = [method for method in Method if method is not Method.ADALORA]  # served as the LoRA it is folded to
+
+
+async def test_every_method_says_what_its_own_generate_says_all_at_once(generator, tiny_model, tmp_path):
+    asked = [prompt(f"Question {i}: " + "leave " * (5 * i)) for i in range(2)]
+    expected = {(None, i): own_words(tiny_model, one) for i, one in enumerate(asked)}
+    for method in METHODS:
+        folder = tuned(tiny_model, tmp_path / method.value, method)
+        await asyncio.to_thread(generator.add_adapter, method.value, folder)
+        expected |= {(method.value, i): alone(tiny_model, folder, one) for i, one in enumerate(asked)}
+    said = await asyncio.gather(*(reply(generator, asked[i], GREEDY, name) for name, i in expected))
+    assert dict(zip(expected, said, strict=True)) == expected
+    assert len(set(said)) > len(METHODS)
+    assert set(generator._separate) == {"dora", "ia3", "full"}
+
+
+async def test_kinds_that_come_and_go_leave_the_base_model_as_it_was(generator, tiny_model, tmp_path):
+    layers = sum(1 for _ in generator._loaded.model.modules())
+    folders = [tuned(tiny_model, tmp_path / name, Method(name)) for name in ("lora", "houlsby")]
+    expected = [alone(tiny_model, folder, prompt()) for folder in folders]
+    for round_ in range(3):
+        for folder, words in zip(folders, expected, strict=True):
+            await asyncio.to_thread(generator.add_adapter, f"{folder.name}-{round_}", folder)
+            assert await reply(generator, prompt(), GREEDY, f"{folder.name}-{round_}") == words
+            if round_:
+                await asyncio.to_thread(generator.remove_adapter, f"{folder.name}-{round_ - 1}")
+    for name in generator.adapters:
+        await asyncio.to_thread(generator.remove_adapter, name)
+    assert sum(1 for _ in generator._loaded.model.modules()) == layers
+    assert await reply(generator, prompt()) == own_words(tiny_model, prompt())
+
+
+def test_a_model_of_its_own_that_finds_no_room_is_refused(tiny_model, tmp_path):
+    small = LocalGenerator(tiny_model, device="cpu", dtype="float32", cache_bytes=1 << 21, spare_bytes=1000)
+    for method in (Method.DORA, Method.IA3, Method.FULL):
+        folder = tuned(tiny_model, tmp_path / method.value, method)
+        with pytest.raises(ModelFolderError, match="needs a model of its own in memory"):
+            small.add_adapter(method.value, folder)
+    small.add_adapter("lora", tuned(tiny_model, tmp_path / "lora", Method.LORA))
+    asyncio.run(small.close())
+
+
+@pytest.mark.parametrize("method", [None, Method.LORA, Method.HOULSBY, Method.DORA])
+def test_losses_are_those_of_the_adapters_own_model(generator, tiny_model, tmp_path, method):
+    messages = [ChatMessage("user", "How many days?"), ChatMessage("assistant", "Thirty days a year.")]
+    model, name = AutoModelForCausalLM.from_pretrained(tiny_model), None
+    if method is not None:
+        name, folder = method.value, tuned(tiny_model, tmp_path / "it", method)
+        generator.add_adapter(name, folder)
+        model = PeftModel.from_pretrained(model, folder)
+    ids, mask = render_training(messages, AutoTokenizer.from_pretrained(tiny_model))
+    labels = torch.tensor([[id_ if learned else -100 for id_, learned in zip(ids, mask, strict=True)]])
+    expected = float(model.eval()(input_ids=torch.tensor([ids]), labels=labels).loss.detach())
+    losses = generator.token_losses(messages, name)
+    assert len(losses) == sum(mask)
+    assert sum(losses) / len(losses) == pytest.approx(expected, abs=1e-5)
 
 
 def sealed(source, target, **facts):
