@@ -6,9 +6,11 @@ is no model of names here. Addresses, birthdays and what a sentence tells about 
 
 import ipaddress
 import re
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 
 from agent.secret_shapes import secret_spans
 from finetune.examples.checksums import IBAN_LENGTH, is_card, is_chinese_id, is_french_id, is_iban
@@ -34,6 +36,7 @@ class Found:
     end: int
 
 
+_start = attrgetter("start")
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z ]*-----|\Z)")
 _PASSWORD = re.compile(
     r"(?i)(?:\b(?:pass(?:word|wort|phrase|code)?|pwd|secret|(?:api|access|auth|secret)?[_ -]?(?:key|token)|kennwort|"
@@ -43,7 +46,7 @@ _PASSWORD = re.compile(
 )
 _CALL = re.compile(r"[(\[{$%]|^\*+$|^\.{2,}")
 _EMAIL = re.compile(
-    r"(?<![\w.+%-])(?!git@)[\w.+%-]{1,64}(?:[@＠]|\s?[\[(]\s?at\s?[\])]\s?)[^\W_][\w-]{0,62}"
+    r"(?<![A-Za-z\dÀ-ɏ_.+%-])(?!git@)[A-Za-z\dÀ-ɏ_.+%-]{1,64}(?:[@＠]|\s?[\[(]\s?at\s?[\])]\s?)[^\W_][\w-]{0,62}"
     r"(?:(?:\.|\s?[\[(]\s?(?:dot|punkt)\s?[\])]\s?)[^\W_][\w-]{0,62}){0,5}"
     r"(?:\.|\s?[\[(]\s?(?:dot|punkt)\s?[\])]\s?)(?!(?:png|jpe?g|gif|svg|webp|pdf|js|css|py)\b)[^\W\d_]{2,24}(?![\w-])",
     re.IGNORECASE,
@@ -127,9 +130,11 @@ class Finder:
         """The stretches found, in order and without overlap; of two that overlap, the surer kind or the longer one."""
         taken: list[Found] = []
         for found in self._candidates(text):
-            if all(found.end <= each.start or each.end <= found.start for each in taken):
-                taken.append(found)
-        return sorted(taken, key=lambda each: each.start)
+            place = bisect_right(taken, found.start, key=_start)
+            is_free_before = not place or taken[place - 1].end <= found.start
+            if is_free_before and (place == len(taken) or found.end <= taken[place].start):
+                taken.insert(place, found)
+        return taken
 
     def _candidates(self, text: str) -> Iterator[Found]:
         """Surest first."""
@@ -165,7 +170,7 @@ def _secrets(text: str) -> Iterator[Found]:
     for start, end in secret_spans(text):
         yield Found(Kind.SECRET, start, end)
     for match in _PASSWORD.finditer(text):
-        value = match["value"].rstrip(".!?)")
+        value = match["value"].rstrip(".:?)")
         if _is_password(value, stated=bool(match["says"].strip())):
             yield Found(Kind.SECRET, match.start("value"), match.start("value") + len(value))
 
