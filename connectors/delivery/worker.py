@@ -344,7 +344,7 @@ class Delivery:
         connector = self._connectors[claim.platform]
         handle = part.handle
         try:
-            if not handle and connector.edits_only:
+            if not handle and connector.edits_only and not part.body.press:  # a word on a button has no message
                 handle = await connector.open(part.body.place, part.body.to, part.key)
                 await self._write(partial(queue.part_opened, claim=claim, part=part, handle=handle))
             if not handle:
@@ -358,6 +358,9 @@ class Delivery:
             await self._write(partial(queue.part_opened, claim=claim, part=part, handle=""))
             return await self._send(claim, replace(part, handle="", state="ready"))
         except Refused as error:
+            if (instead := part.body.instead) is not None:
+                await self._write(partial(queue.redirected, claim=claim, part=part, body=instead))
+                return await self._send(claim, replace(part, body=instead, handle="", state="ready"))
             log.warning("An answer on %s could not be delivered: %s", claim.platform, error)
             return partial(queue.undeliverable, claim=claim, part=part)
         except Throttled:
