@@ -32,6 +32,7 @@ FORGET = 3_600.0  # seconds after which a message nobody finished is forgotten
 # Said in turn below the name while an answer is made (docs.slack.dev/reference/methods/assistant.threads.setStatus).
 LOADING = ["Looking through the documents…", "Reading what I found…", "Putting it into words…"]
 QUIET = {"unfurl_links": False, "unfurl_media": False}
+SHUT_OUT = frozenset({"not_in_channel", "channel_not_found", "is_archived", "account_inactive", "token_revoked"})
 UNREADABLE = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"})
 
 
@@ -175,6 +176,8 @@ class Sending:
         try:
             await self._call(workspace.token, "chat.stopStream", given, ends=ends)
         except Refusal as error:  # it ended by itself, or what we added was not to Slack's taste
+            if error.code in SHUT_OUT:  # an edit would be taken for one of an open stream, again and again
+                raise
             if is_whole and error.code != "message_not_in_streaming_state":
                 bare = {"channel": part.place.channel, "ts": ts}
                 with suppress(Refusal):

@@ -56,6 +56,7 @@ def oauth_access(world: World, given: JSON) -> JSON:
     if given.get("code") not in world.oauth_codes:
         raise Refused("invalid_code")
     world.oauth_codes.remove(given["code"])
+    world.revoked = False
     team: JSON = {"team": {"id": TEAM, "name": TEAM_NAME}, "enterprise": None, "is_enterprise_install": False}
     bot = {"access_token": BOT_TOKEN, "token_type": "bot", "scope": SCOPES, "bot_user_id": BOT_USER, "app_id": APP}
     return team | bot | {"authed_user": {"id": next(iter(world.users), "U0MADEUP")}}

@@ -83,6 +83,25 @@ def member_joined_channel(world: World, channel: Channel, user: str, inviter: st
     return joined | {"team": TEAM, "inviter": inviter, "event_ts": world.ts()}
 
 
+def member_left_channel(world: World, channel: Channel, user: str) -> JSON:
+    """https://docs.slack.dev/reference/events/member_left_channel"""
+    letter = "C" if channel.kind == "channel" else "G"
+    left = {"type": "member_left_channel", "user": user, "channel": channel.id, "channel_type": letter}
+    return left | {"team": TEAM, "event_ts": world.ts()}
+
+
+def channel_left(world: World, channel: Channel) -> JSON:
+    """The app itself was taken out. https://docs.slack.dev/reference/events/channel_left and group_left"""
+    kind = "channel_left" if channel.kind == "channel" else "group_left"
+    return {"type": kind, "channel": channel.id, "actor_id": "U0", "event_ts": world.ts()}
+
+
+def uninstalled(world: World) -> tuple[JSON, JSON]:
+    """https://docs.slack.dev/reference/events/tokens_revoked and app_uninstalled: both come, in any order."""
+    revoked = {"type": "tokens_revoked", "tokens": {"oauth": [], "bot": [BOT_USER]}, "event_ts": world.ts()}
+    return revoked, {"type": "app_uninstalled", "event_ts": world.ts()}
+
+
 def block_actions(world: World, user: User, pressed: Pressable, container: JSON, more: JSON) -> JSON:
     """https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 

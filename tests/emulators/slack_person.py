@@ -122,6 +122,34 @@ class Person:
             place.members.append(BOT_USER)
             self._world.announce(events.member_joined_channel(self._world, place, BOT_USER, self.id))
 
+    def removes_bot(self, channel: str) -> None:
+        with self._world.lock:
+            place = self._place(channel)
+            place.members.remove(BOT_USER)
+            self._world.announce(events.channel_left(self._world, place))
+
+    def joins(self, channel: str) -> None:
+        """Come into a channel, invited or not: the app hears of it where it is inside."""
+        with self._world.lock:
+            place = self._world.channel(channel)
+            place.members.append(self.id)
+            if place.bot_in:
+                self._world.announce(events.member_joined_channel(self._world, place, self.id, ""))
+
+    def leaves(self, channel: str) -> None:
+        with self._world.lock:
+            place = self._place(channel)
+            place.members.remove(self.id)
+            if place.bot_in:
+                self._world.announce(events.member_left_channel(self._world, place, self.id))
+
+    def uninstalls(self) -> None:
+        """Remove the app from the workspace: its token is good for nothing from then on."""
+        with self._world.lock:
+            self._world.revoked = True
+            for event in events.uninstalled(self._world):
+                self._world.announce(event)
+
     def _place(self, channel: str | None) -> Channel:
         try:
             place = self._world.channel(channel) if channel else self._world.direct([self.id])

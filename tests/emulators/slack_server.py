@@ -113,7 +113,7 @@ class Server:
 
     def _apply(self, call: Call, given: JSON, token: str) -> JSON:
         try:
-            _authorize(call.method, token, given)
+            _authorize(call.method, token, given, is_revoked=self.world.revoked)
             with self.world.lock:
                 answer = METHODS[call.method](self.world, given)
         except Refused as refusal:
@@ -246,7 +246,7 @@ def _token(request: web.Request, given: JSON) -> str:
     return value.strip() if kind == "Bearer" else str(given.get("token") or "")
 
 
-def _authorize(method: str, token: str, given: JSON) -> None:
+def _authorize(method: str, token: str, given: JSON, *, is_revoked: bool) -> None:
     """https://docs.slack.dev/authentication/tokens"""
     if method not in METHODS:
         raise Refused("unknown_method")
@@ -263,6 +263,8 @@ def _authorize(method: str, token: str, given: JSON) -> None:
         raise Refused("invalid_auth")
     if (token == APP_TOKEN) != (method == "apps.connections.open"):
         raise Refused("not_allowed_token_type")
+    if is_revoked and token == BOT_TOKEN:
+        raise Refused("account_inactive")
 
 
 def _cut(request: web.Request) -> web.Response:

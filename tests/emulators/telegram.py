@@ -113,8 +113,10 @@ class TelegramEmulator:
         topics: bool = False,
         privacy: bool = True,
         with_bot: bool = True,
+        basic: bool = False,
     ) -> Group:
-        return new_group(self._world, title, members, topics=topics, privacy=privacy, with_bot=with_bot)
+        """basic: no supergroup yet; it `upgrades`."""
+        return new_group(self._world, title, members, topics=topics, privacy=privacy, with_bot=with_bot, basic=basic)
 
     def inject(self, update: Mapping[str, object]) -> int:
         """Deliver any raw update, whatever was allowed. Returns the update_id that it got."""

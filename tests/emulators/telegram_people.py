@@ -8,11 +8,12 @@ from tests.emulators.telegram_text import recognise, utf16
 from tests.emulators.telegram_values import Answer, Json, Seen
 from tests.emulators.telegram_world import Chat, Content, Message, StoredFile, User, World
 
+_SUPERGROUPS = -1_000_000_000_000  # their ids lie below: https://core.telegram.org/api/bots/ids
 _START = re.compile(r"[A-Za-z0-9_-]{1,64}")  # https://core.telegram.org/bots/features#deep-linking
 
 
 class Group:
-    """A supergroup; its first member owns it. https://core.telegram.org/bots/api#chat"""
+    """A group or supergroup; its first member owns it. https://core.telegram.org/bots/api#chat"""
 
     def __init__(self, world: World, chat: Chat) -> None:
         self._world, self._chat = world, chat
@@ -30,12 +31,12 @@ class Group:
 
     def adds(self, person: "Person") -> None:
         with self._world.changed:
-            self._chat.members[person.id] = person.user
+            self._world.member_becomes(self._chat, person.user, present=True, by=self._owner)
             self._serve({"new_chat_members": [person.user.json()]})
 
     def removes(self, person: "Person") -> None:
         with self._world.changed:
-            self._chat.members.pop(person.id)
+            self._world.member_becomes(self._chat, person.user, present=False, by=self._owner)
             self._serve({"left_chat_member": person.user.json()})
 
     def adds_bot(self) -> None:
@@ -52,6 +53,21 @@ class Group:
 
     def kicks_bot(self) -> None:
         self._bot_becomes("kicked")
+
+    def upgrades(self) -> "Group":
+        """Become a supergroup, with another id: told of in both. https://core.telegram.org/bots/api#message"""
+        old, world = self._chat, self._world
+        with world.changed:
+            if old.kind != "group":
+                raise ValueError(f"{old.title} is a supergroup already")
+            chat_id = _SUPERGROUPS - world.new_id()
+            new = Chat(chat_id, "supergroup", old.title, old.bot, False, old.privacy, old.owner, dict(old.members))
+            world.chats[chat_id] = new
+            self._serve({"migrate_to_chat_id": chat_id})
+            old.moved_to = chat_id
+            upgraded = Group(world, new)
+            upgraded._serve({"migrate_from_chat_id": old.id})
+            return upgraded
 
     @property
     def _owner(self) -> User:
@@ -231,15 +247,16 @@ def new_person(world: World, name: str, username: str | None, language: str | No
 
 
 def new_group(
-    world: World, title: str, members: Sequence[Person], *, topics: bool, privacy: bool, with_bot: bool
+    world: World, title: str, members: Sequence[Person], *, topics: bool, privacy: bool, with_bot: bool, basic: bool
 ) -> Group:
-    """A supergroup. privacy: the bot's privacy mode at the time it joins."""
+    """A supergroup, or a basic group. privacy: the bot's privacy mode at the time it joins."""
     if not members:
         raise ValueError("a group needs a member, who owns it")
     with world.changed:
-        chat_id = -1_000_000_000_000 - world.new_id()  # the shape of a supergroup's id
+        chat_id = -world.new_id() if basic else _SUPERGROUPS - world.new_id()
         people = {person.id: person.user for person in members}
-        chat = Chat(chat_id, "supergroup", title, "left", topics, privacy, members[0].id, people)
+        kind = "group" if basic else "supergroup"
+        chat = Chat(chat_id, kind, title, "left", topics, privacy, members[0].id, people)
         world.chats[chat_id] = chat
         group = Group(world, chat)
         if with_bot:

@@ -228,6 +228,8 @@ class Server:
 def _answer(error: ApiError) -> web.Response:
     body: Json = {"ok": False, "error_code": error.status, "description": error.description}
     headers = {}
+    if error.moved_to is not None:  # https://core.telegram.org/bots/api#responseparameters
+        body["parameters"] = {"migrate_to_chat_id": error.moved_to}
     if error.retry_after is not None:
         body["parameters"] = {"retry_after": error.retry_after}
         headers["Retry-After"] = str(math.ceil(error.retry_after))

@@ -10,9 +10,12 @@ Json = dict[str, Any]  # an object of the Bot API as it travels; its shape is th
 class ApiError(Exception):
     """A refusal, answered as `{"ok": false, ...}`. https://core.telegram.org/bots/api#making-requests"""
 
-    def __init__(self, status: int, description: str, retry_after: int | None = None) -> None:
+    def __init__(
+        self, status: int, description: str, retry_after: int | None = None, *, moved_to: int | None = None
+    ) -> None:
         super().__init__(description)
         self.status, self.description, self.retry_after = status, description, retry_after
+        self.moved_to = moved_to
 
 
 def bad_request(reason: str) -> ApiError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.emulators.telegram_text import as_entities
 from tests.emulators.telegram_updates import Updates, WebhookSetting
-from tests.emulators.telegram_values import Answer, Draft, Json, Seen, bad_request, forbidden
+from tests.emulators.telegram_values import Answer, ApiError, Draft, Json, Seen, bad_request, forbidden
 
 DRAFT_SECONDS = 30.0  # https://core.telegram.org/bots/api#sendmessagedraft
 
@@ -89,7 +89,10 @@ class Message:
 
 @dataclass(slots=True)
 class Chat:
-    """kind: "private" or "supergroup". bot: the bot's status there; in private "new", "member" or "kicked"."""
+    """kind: "private", "group" or "supergroup". bot: its status there; in private "new", "member" or "kicked".
+
+    moved_to: the supergroup that a group has become.
+    """
 
     id: int
     kind: str
@@ -104,6 +107,7 @@ class Chat:
     drafts: list[Draft] = field(default_factory=list)
     draft: Draft | None = None  # the one that shows until it expires or a message replaces it
     last_id: int = 0
+    moved_to: int | None = None
 
     def json(self) -> Json:
         """https://core.telegram.org/bots/api#chat"""
@@ -148,6 +152,9 @@ class World:
     def writable(self, chat_id: object) -> Chat:
         """The chat, if the bot may write there. https://core.telegram.org/bots/faq#why-doesn-39t-my-bot-see-messages"""
         chat = self.chat(chat_id)
+        if chat.moved_to is not None:
+            reason = "Bad Request: group chat was upgraded to a supergroup chat"
+            raise ApiError(400, reason, moved_to=chat.moved_to)
         if chat.kind == "private" and chat.bot == "new":
             raise forbidden("bot can't initiate conversation with a user")
         if chat.kind == "private" and chat.bot == "kicked":
@@ -266,6 +273,18 @@ class World:
             "new_chat_member": self.member(chat, self.bot),
         }
         self.updates.add("my_chat_member", change, chat.id)
+
+    def member_becomes(self, chat: Chat, user: User, *, present: bool, by: User) -> None:
+        """Somebody comes or goes; bots hear of it as administrators. https://core.telegram.org/bots/api#update"""
+        old = self.member(chat, user)
+        if present:
+            chat.members[user.id] = user
+        else:
+            chat.members.pop(user.id)
+        if chat.bot == "administrator":
+            change = {"chat": chat.json(), "from": by.json(), "date": int(time.time())}
+            change |= {"old_chat_member": old, "new_chat_member": self.member(chat, user)}
+            self.updates.add("chat_member", change, chat.id)
 
     def deliver(self, chat: Chat, message: Message, kind: str = "message") -> None:
         """Tell the bot of a message, if it may see it."""

@@ -47,7 +47,9 @@ class Chat(Protocol):
     def another_thread(self, room: Room) -> Room: ...
     def says(
         self, who: Who, text: str, to: Room | None = None, *, called: bool = False, files: Sequence[Attachment] = ()
-    ) -> None: ...
+    ) -> Any: ...
+    def edits(self, who: Who, said: Any, text: str, *, called: bool = False) -> None: ...
+    def told(self, who: Who, room: Room) -> list[Shown]: ...
     def orders(self, who: Who, words: str, to: Room | None = None) -> None: ...
     def presses(self, who: Who, shown: Shown, label: str) -> None: ...
     def reacts(self, who: Who, shown: Shown, emoji: str) -> None: ...
@@ -84,11 +86,21 @@ class SlackChat:
         *,
         called: bool = False,
         files: Sequence[Attachment] = (),
-    ) -> None:
-        text = f"<@{self.emulator.bot_user}> {text}" if called else text
-        ts = who.writes(text, to.channel if to else None, to.thread if to else None, files)
+    ) -> Any:
+        ts = who.writes(self._called(text, called), to.channel if to else None, to.thread if to else None, files)
         if to is not None:
             to.thread = to.thread or ts
+        return ts
+
+    def _called(self, text: str, called: bool) -> str:
+        return f"<@{self.emulator.bot_user}> {text}" if called else text
+
+    def edits(self, who: SlackPerson, said: str, text: str, *, called: bool = False) -> None:
+        who.edits(said, self._called(text, called))
+
+    def told(self, who: SlackPerson, room: Room) -> list[Shown]:
+        """What one person alone was told, of something they did in a room."""
+        return [shown for shown in self.shown(room) if shown.only_for == who.id]
 
     def orders(self, who: SlackPerson, words: str, to: Room | None = None) -> None:
         who.commands("/atelier", words, to.channel if to else who.dm)
@@ -140,13 +152,20 @@ class TelegramChat:
         *,
         called: bool = False,
         files: Sequence[Attachment] = (),
-    ) -> None:
-        text = f"@{self.emulator.username} {text}" if called else text
+    ) -> Any:
+        text = self._called(text, called)
         group, thread = (to.channel, to.thread) if to else (None, None)
-        for name, content in files:
-            who.sends_file(name, content, text, group, thread=thread)
-        if not files:
-            who.writes(text, group, thread=thread)
+        sent = [who.sends_file(name, content, text, group, thread=thread) for name, content in files]
+        return sent[-1] if sent else who.writes(text, group, thread=thread)
+
+    def _called(self, text: str, called: bool) -> str:
+        return f"@{self.emulator.username} {text}" if called else text
+
+    def edits(self, who: TelegramPerson, said: telegram.Seen, text: str, *, called: bool = False) -> None:
+        who.edits(said, self._called(text, called))
+
+    def told(self, who: TelegramPerson, room: Room) -> list[Shown]:
+        return self.shown(who)
 
     def orders(self, who: TelegramPerson, words: str, to: Room | None = None) -> None:
         who.writes(f"/{words}", to.channel if to else None, thread=to.thread if to else None)

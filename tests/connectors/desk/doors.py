@@ -26,17 +26,24 @@ TENANT = "acme"
 class Scripted:
     """A generator that says what it was told to, word by word, and remembers what it was asked.
 
-    pace: seconds before each word. held: while set, it stops for ever after its first three words.
+    pace: seconds before each word. hangs: it stops for ever after its first three words. waits: it says nothing until
+    `go` is set.
     """
 
     name = "scripted"
 
-    def __init__(self, text: str = "One fine answer.", pace: float = 0.0, *, hangs: bool = False) -> None:
+    def __init__(
+        self, text: str = "One fine answer.", pace: float = 0.0, *, hangs: bool = False, waits: bool = False
+    ) -> None:
         self.text, self.pace, self.hangs = text, pace, hangs
+        self.go = asyncio.Event()
+        if not waits:
+            self.go.set()
         self.prompts: list[Prompt] = []
 
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:
         self.prompts.append(prompt)
+        await self.go.wait()
         for number, word in enumerate(self.text.split(" ")):
             await asyncio.sleep(self.pace)
             if self.hangs and number == 3:
@@ -120,6 +127,16 @@ class Doors:
             async with asyncio.timeout(PATIENCE):
                 while (counts := await self.delivery.counts()).get("new") or counts.get("claimed"):  # noqa: ASYNC110 - it is in the store
                     await asyncio.sleep(0.01)
+
+    async def settle_but(self, held: int) -> None:
+        """Until everything is dealt with but `held` events that a generator keeps waiting."""
+        await self.until(lambda: self._slack.is_quiet() and self._telegram.is_quiet())
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                counts = await self.delivery.counts()
+                if not counts.get("new") and counts.get("claimed", 0) == held:
+                    return
+                await asyncio.sleep(0.01)
 
     async def until(self, look: Callable[[], object]) -> None:
         """Until `look` finds something. Raises what ended the doors, and TimeoutError."""

@@ -52,16 +52,21 @@ async def test_sources_and_why_tell_of_ones_own_last_answer(doors: Doors, chat: 
     await doors.settle()
     chat.says(bob, "Thank you, that is all I wanted.", room, called=True)
     await doors.settle()
+    if isinstance(chat, TelegramChat):
+        ann.starts()  # a bot may write first to nobody
+        await doors.settle()
     for order, expected in (("sources", "thirty days of vacation"), ("why", "question")):
-        before = len(chat.shown(room))
+        before = len(chat.told(ann, room))
         chat.orders(ann, order, room)
         await doors.settle()
-        assert expected in chat.shown(room)[before].text
+        assert expected in chat.told(ann, room)[before].text
     stranger = chat.person("Cleo")
     elsewhere = chat.room(stranger)
+    if isinstance(chat, TelegramChat):
+        stranger.starts()
     chat.orders(stranger, "sources", elsewhere)
     await doors.settle()
-    assert chat.shown(elsewhere)[-1].text == "Nothing was asked here yet."
+    assert chat.told(stranger, elsewhere)[-1].text == "Nothing was asked here yet."
 
 
 async def test_clear_forgets_ones_own_conversation(doors: Doors, chat: Chat) -> None:
@@ -105,7 +110,7 @@ async def test_an_administrator_sets_when_it_answers(doors: Doors, chat: Chat, r
     room = chat.room(ann, bob)
     chat.orders(ann, f"rule {rule}", room)
     await doors.settle()
-    assert HINT[rule] in chat.shown(room)[-1].text
+    assert any(HINT[rule] in shown.text for shown in chat.shown(room))
     chat.says(bob, "Just between us.", room)
     await doors.settle()
     answers = [shown for shown in chat.shown(room) if shown.text.startswith("Gladly.")]

@@ -67,9 +67,11 @@ async def test_a_link_code_is_not_given_where_others_read(doors: Doors, chat: Ch
     await doors.open(Scripted())
     ann = chat.person("Ann")
     room = chat.room(ann)
+    if isinstance(chat, TelegramChat):
+        ann.starts()
     chat.orders(ann, "link", room)
     await doors.settle()
-    assert "direct message" in chat.shown(room)[-1].text
+    assert "direct message" in chat.told(ann, room)[-1].text
 
 
 async def test_who_is_not_on_the_list_is_not_answered(doors: Doors, chat: Chat) -> None:

@@ -1,0 +1,133 @@
+"""Messages that are changed or deleted, before their answer is begun and afterwards."""
+
+import pytest
+
+from tests.connectors.desk.chats import Chat, SlackChat
+from tests.connectors.desk.doors import Doors, Scripted
+
+
+async def test_a_message_that_still_waits_is_answered_as_it_reads_now(doors: Doors, chat: Chat) -> None:
+    generator = Scripted("Gladly.", waits=True)
+    await doors.open(generator)
+    ann = chat.person("Ann")
+    chat.says(ann, "Hello!")
+    await doors.until(lambda: generator.prompts)
+    said = chat.says(ann, "What about apples?")
+    chat.edits(ann, said, "What about oranges?")
+    chat.edits(ann, said, "What about pears?")
+    await doors.until(chat.is_quiet)
+    generator.go.set()
+    await doors.settle()
+    assert [prompt.message for prompt in generator.prompts] == ["Hello!", "What about pears?"]
+    assert not any("changed your message" in shown.text for shown in chat.shown(ann))
+
+
+async def test_a_message_changed_after_its_answer_can_be_answered_anew(doors: Doors, chat: Chat) -> None:
+    generator = Scripted("Gladly.")
+    await doors.open(generator)
+    ann, bob = chat.person("Ann"), chat.person("Bob")
+    room = chat.room(ann, bob)
+    said = chat.says(ann, "What about apples?", room, called=True)
+    await doors.settle()
+    chat.edits(ann, said, "What about pears?", called=True)
+    await doors.settle()
+    offer = chat.shown(room)[-1]
+    assert offer.text == "You changed your message after I had answered it."
+    assert offer.buttons == ("Answer anew",)
+    assert len(generator.prompts) == 1
+    chat.presses(ann, offer, "Answer anew")
+    await doors.settle()
+    assert [prompt.message for prompt in generator.prompts] == ["What about apples?", "What about pears?"]
+    assert [shown.text for shown in chat.shown(room)].count("Gladly.") == 2
+
+
+async def test_only_the_author_asks_for_another_answer(doors: Doors, chat: Chat) -> None:
+    generator = Scripted("Gladly.")
+    await doors.open(generator)
+    ann, bob = chat.person("Ann"), chat.person("Bob")
+    room = chat.room(ann, bob)
+    said = chat.says(ann, "What about apples?", room, called=True)
+    await doors.settle()
+    chat.edits(ann, said, "What about pears?", called=True)
+    await doors.settle()
+    offer = chat.shown(room)[-1]
+    if isinstance(chat, SlackChat):
+        assert offer.only_for == ann.id
+    else:
+        chat.presses(bob, offer, "Answer anew")
+        await doors.settle()
+    assert len(generator.prompts) == 1
+
+
+async def test_a_preview_of_a_link_changes_nothing(doors: Doors, chat: Chat) -> None:
+    """Platforms tell of changes that are not in the words."""
+    await doors.open(Scripted("Gladly."))
+    ann = chat.person("Ann")
+    said = chat.says(ann, "Hello!")
+    await doors.settle()
+    before = len(chat.shown(ann))
+    chat.edits(ann, said, "Hello!")
+    await doors.settle()
+    assert len(chat.shown(ann)) == before
+
+
+async def test_who_forgets_to_mention_it_may_add_that(doors: Doors, chat: Chat) -> None:
+    generator = Scripted("Gladly.")
+    await doors.open(generator)
+    ann = chat.person("Ann")
+    room = chat.room(ann)
+    said = chat.says(ann, "What about apples?", room)
+    await doors.settle()
+    assert generator.prompts == []
+    chat.edits(ann, said, "What about apples?", called=True)
+    await doors.settle()
+    assert [prompt.message for prompt in generator.prompts] == ["What about apples?"]
+    assert [shown.text for shown in chat.shown(room)] == ["Gladly."]
+    chat.edits(ann, said, "What about pears?", called=True)
+    await doors.settle()
+    assert len(generator.prompts) == 1
+    assert chat.shown(room)[-1].buttons == ("Answer anew",)
+
+
+async def test_a_message_deleted_before_its_answer_is_not_answered(doors: Doors, slack: SlackChat) -> None:
+    generator = Scripted("Gladly.", waits=True)
+    await doors.open(generator)
+    ann = slack.person("Ann")
+    slack.says(ann, "Hello!")
+    await doors.until(lambda: generator.prompts)
+    ann.deletes(slack.says(ann, "What about apples?"))
+    await doors.until(slack.is_quiet)
+    generator.go.set()
+    await doors.settle()
+    assert [prompt.message for prompt in generator.prompts] == ["Hello!"]
+    assert [shown.text for shown in slack.shown(ann)].count("Gladly.") == 1
+
+
+async def test_a_message_deleted_afterwards_is_forgotten(doors: Doors, slack: SlackChat) -> None:
+    generator = Scripted("Gladly.")
+    await doors.open(generator)
+    ann = slack.person("Ann")
+    secret = slack.says(ann, "My plan is a blue lighthouse on the hill.")
+    await doors.settle()
+    slack.says(ann, "What else is there to say?")
+    await doors.settle()
+    ann.deletes(secret)
+    await doors.settle()
+    held = doors.held(slack.account(ann))
+    assert [turn.message.text for turn in held.turns] == ["What else is there to say?"]
+    assert "lighthouse" not in repr(held.turns)
+    slack.says(ann, "And what was my plan?")
+    await doors.settle()
+    assert "lighthouse" not in repr(generator.prompts[-1])
+
+
+@pytest.mark.parametrize("text", ["/help me", "Hello!"])
+async def test_an_edited_order_or_a_silent_message_asks_for_nothing(doors: Doors, chat: Chat, text: str) -> None:
+    await doors.open(Scripted("Gladly."))
+    ann = chat.person("Ann")
+    room = chat.room(ann)
+    said = chat.says(ann, "Just between us.", room)
+    await doors.settle()
+    chat.edits(ann, said, text)
+    await doors.settle()
+    assert chat.shown(room) == []
