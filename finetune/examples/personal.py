@@ -51,17 +51,19 @@ _EMAIL = re.compile(
     r"(?:\.|\s?[\[(]\s?(?:dot|punkt)\s?[\])]\s?)(?!(?:png|jpe?g|gif|svg|webp|pdf|js|css|py)\b)[^\W\d_]{2,24}(?![\w-])",
     re.IGNORECASE,
 )
-_IBAN_START = re.compile(r"(?<![\w-])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9]{4})")
-_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)")
+# ASCII: a number may stand between Chinese characters without a space.
+_IBAN_START = re.compile(r"(?<![\w-])[A-Za-z]{2}\d{2}(?=[ -]?[A-Za-z0-9]{4})", re.ASCII)
+_CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-]|\.\d)", re.ASCII)
 _US_ID = re.compile(
     r"(?<![\w.+-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-]|\.\d)"
-    r"|(?i:(?<=ssn )|(?<=ssn: )|(?<=security number )|(?<=security number: ))(?!000|666|9)\d{3} ?\d{2} ?\d{4}(?!\w)"
+    r"|(?i:(?<=ssn )|(?<=ssn: )|(?<=security number )|(?<=security number: ))(?!000|666|9)\d{3} ?\d{2} ?\d{4}(?!\w)",
+    re.ASCII,
 )
-_UK_ID = re.compile(r"(?<!\w)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D](?!\w)")
-_CHINESE_ID = re.compile(r"(?<!\w)[1-9]\d{16}[\dXx](?!\w)")
-_FRENCH_ID = re.compile(r"(?<![\w.-])[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?\d{2} ?\d{3} ?\d{3} ?\d{2}(?!\w)")
-_IP4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)")
-_IP6 = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}(?::{1,2}[0-9a-fA-F]{1,4}){2,7}(?![\w:])")
+_UK_ID = re.compile(r"(?<!\w)(?!BG|GB|NK|KN|TN|NT|ZZ)[A-CEGHJ-PR-TW-Z]{2} ?\d{2} ?\d{2} ?\d{2} ?[A-D](?!\w)", re.ASCII)
+_CHINESE_ID = re.compile(r"(?<!\w)[1-9]\d{16}[\dXx](?!\w)", re.ASCII)
+_FRENCH_ID = re.compile(r"(?<![\w.-])[12] ?\d{2} ?(?:0[1-9]|1[0-2]) ?\d{2} ?\d{3} ?\d{3} ?\d{2}(?!\w)", re.ASCII)
+_IP4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w-]|\.\d)", re.ASCII)
+_IP6 = re.compile(r"(?<![\w:.])[23][0-9a-fA-F]{3}(?::{1,2}[0-9a-fA-F]{1,4}){2,7}(?![\w:])", re.ASCII)
 _VERSION_BEFORE = re.compile(
     r"(?i)(?:\bv|versions?|release|build|firmware|upgrade(?:d)? (?:to|from)|==|>=|<=|~=|\^|版本)\W{0,3}$"
 )
@@ -72,12 +74,12 @@ _NUMBER_BEFORE = re.compile(
 )
 _SEPARATED = r"[\s().\-/\u2010-\u2013]{0,3}"
 _PHONES = (
-    re.compile(rf"(?<![\w+.,/-])\+\d{{1,3}}{_SEPARATED}(?:\d{_SEPARATED}){{5,12}}\d(?!\w)"),
-    re.compile(rf"(?<![\w+.,/-])00[1-9]\d{{0,2}}[\s()\-/]{{1,3}}(?:\d{_SEPARATED}){{5,11}}\d(?!\w)"),
-    re.compile(r"(?<![\w.,/-])(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[\s.-])\d{3}[\s.-]\d{4}(?![\w-]|[.,]\d)"),
-    re.compile(r"(?<![\w.,/:-])\(?0\d{1,5}\)?[\s/-]{1,3}\d{2,8}(?:[ -]?\d{2,4}){0,4}(?![\w:]|[.,/]\d)"),
-    re.compile(r"(?<![\w.,/:-])0[1-9]\d{8,10}(?![\w-]|[.,/]\d)"),
-    re.compile(r"(?<![\w.-])1[3-9]\d([ -]?)\d{4}\1\d{4}(?![\w-]|\.\d)"),
+    re.compile(rf"(?<![\w+.,/-])\+\d{{1,3}}{_SEPARATED}(?:\d{_SEPARATED}){{5,12}}\d(?!\w)", re.ASCII),
+    re.compile(rf"(?<![\w+.,/-])00[1-9]\d{{0,2}}[\s()\-/]{{1,3}}(?:\d{_SEPARATED}){{5,11}}\d(?!\w)", re.ASCII),
+    re.compile(r"(?<![\w.,/-])(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[\s.-])\d{3}[\s.-]\d{4}(?![\w-]|[.,]\d)", re.ASCII),
+    re.compile(r"(?<![\w.,/:-])\(?0\d{1,5}\)?[\s/-]{1,3}\d{2,8}(?:[ -]?\d{2,4}){0,4}(?![\w:]|[.,/]\d)", re.ASCII),
+    re.compile(r"(?<![\w.,/:-])0[1-9]\d{8,10}(?![\w-]|[.,/]\d)", re.ASCII),
+    re.compile(r"(?<![\w.-])1[3-9]\d([ -]?)\d{4}\1\d{4}(?![\w-]|\.\d)", re.ASCII),
 )
 _PHONE_AFTER = re.compile(
     r"(?i)(?:\b(?:tel(?:efon|ephone)?|phone|mobile|cell|call(?: me)?|fax|handy|hotline|whatsapp|ring|dial|durchwahl)"
@@ -95,12 +97,14 @@ _NO_HANDLE = frozenset(  # to everybody, and what programs write so
     "here channel everyone all team group room media import charset property dataclass staticmethod classmethod "
     "override param params return returns throws deprecated since see author todo test before after latest next types "
     "cached_property pytest abstractmethod supports font-face keyframes layer container page tailwind apply include "
-    "mixin extend use atelier".split()
+    "mixin extend use atelier try catch finally throw interface implementation end selector synthesize autowired bean "
+    "component service controller restcontroller repository entity column requestmapping getmapping postmapping".split()
 )  # fmt: skip
 _CODE = re.compile(r"```.*?(?:```|\Z)|`[^`\n]+`", re.DOTALL)
-_NAME = r"[A-ZÄÖÜÀ-Þ][\w'’-]+(?:[ \t]+(?:(?:van|von|de|der|den|da|di|la|le)[ \t]+)?[A-ZÄÖÜÀ-Þ][\w'’-]+){0,2}"
+_NAME_WORD = r"[A-ZÄÖÜÀ-Þ][\w-]+(?:['’](?!s\b)\w+)*"
+_NAME = rf"{_NAME_WORD}(?:[ \t]+(?:(?:van|von|de|der|den|da|di|la|le)[ \t]+)?{_NAME_WORD}){{0,2}}"
 _ADDRESSED = re.compile(
-    r"(?<!\w)(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|M(?=\.)|Sr|Sra|Señora?)\b\.?[ \t]+"
+    r"(?<!\w)(?:Mr|Mrs|Ms|Mx|Dr|Prof|Herrn?|Frau|Mme|Mlle|Sr|Sra|Señora?)\b\.?[ \t]+"
     rf"(?:Dr\.?[ \t]+)?(?P<value>{_NAME})"
 )
 _STATED = re.compile(
@@ -109,8 +113,8 @@ _STATED = re.compile(
 )
 _STATED_CHINESE = re.compile(r"(?:我叫|我的名字是|我的名字叫|姓名[:：])\s*(?P<value>[\u4e00-\u9fff]{2,4})")
 _SIGNED = re.compile(
-    r"(?:\b(?:[Rr]egards|[Bb]est wishes|[Ss]incerely|[Yy]ours truly|[Cc]heers|[Gg]rüßen?|[Gg]ruß|[Cc]ordialement"
-    rf"|[Ss]aludos)[,.!]?[ \t]*\n+[ \t]*|(?:\n|^)--? ?)(?P<value>{_NAME})[ \t]*(?=\n|$)"
+    r"\b(?:[Rr]egards|[Bb]est wishes|[Ss]incerely|[Yy]ours truly|[Cc]heers|[Gg]rüßen?|[Gg]ruß|[Cc]ordialement|"
+    rf"[Ss]aludos)[,.!]?[ \t]*\n+[ \t]*(?P<value>{_NAME})[ \t]*(?=\n|$)"
 )
 # A text without any of these holds nothing that is looked for by shape.
 _MAY_HOLD = re.compile(
@@ -227,7 +231,8 @@ def _numbers(text: str) -> Iterator[Found]:
 
 
 def _is_phone(text: str, least: int) -> bool:
-    return least <= sum(map(str.isdigit, text)) <= 15 and not _DATE.match(text)
+    digits = [each for each in text if each.isdigit()]
+    return least <= len(digits) <= 15 and len(set(digits)) > 2 and not _DATE.match(text)  # bits are no phone either
 
 
 def _is_public(text: str) -> bool:
