@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         step.add_argument("--work", type=Path, required=True, help="the folder of the token arrays")
         step.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
     training.add_argument("--preset", default="full")
-    for name in ("minutes", "muon", "adam", "decay"):
+    for name in ("minutes", "muon", "adam", "decay", "since"):
         training.add_argument(f"--{name}", type=float)
     for name in ("steps", "rows", "micro", "seed", "every"):
         training.add_argument(f"--{name}", type=int)

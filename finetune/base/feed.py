@@ -12,8 +12,7 @@ from torch import Tensor
 
 from finetune.base.build import FIELDS, load_language, load_rows
 from finetune.base.tokenizer import WINDOW
-
-PLAIN = 4  # the kind of a token of plain language; 0 to 3 are trees'
+from finetune.base.trees import PLAIN
 
 
 @dataclass(frozen=True, slots=True)

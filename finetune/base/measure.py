@@ -12,9 +12,9 @@ from finetune.base.build import FIELDS, load_held_language, load_rows
 from finetune.base.feed import Batch, plain
 from finetune.base.model import Starter, dense_mask
 from finetune.base.tokenizer import WINDOW
-from finetune.base.trees import SAID
+from finetune.base.trees import READ
 
-ROWS = 24  # of each set while it trains
+ROWS = 16  # of each set while it trains
 
 
 @torch.no_grad()
@@ -47,7 +47,7 @@ def held_reading(model: Starter, work: Path, dtype: torch.dtype, rows: int = ROW
         _, guesses = _losses(model, batch, dtype)
         hits = (guesses == batch.ids[:, 1:]).cpu().numpy()
         said, seen, ids = (
-            batch.kinds[:, 1:].cpu().numpy() == SAID,
+            batch.kinds[:, 1:].cpu().numpy() == READ,
             batch.seen[:, 1:].cpu().numpy(),
             batch.ids[:, 1:].cpu().numpy(),
         )
@@ -65,7 +65,7 @@ def _refusals(arrays: dict[str, np.ndarray]) -> set[bytes]:  # type: ignore[type
     """The first three tokens that begin a reply most often: the refusal's."""
     counts: dict[bytes, int] = {}
     for ids, kinds in zip(arrays["ids"][:, :], arrays["kinds"], strict=True):
-        starts = np.flatnonzero((kinds[1:] == SAID) & (kinds[:-1] != SAID)) + 1
+        starts = np.flatnonzero((kinds[1:] == READ) & (kinds[:-1] != READ)) + 1
         for start in starts:
             key = ids[start : start + 3].astype(np.int64).tobytes()
             counts[key] = counts.get(key, 0) + 1

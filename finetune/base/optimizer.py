@@ -56,7 +56,7 @@ class Muon:
 class Optimizer:
     """Both, under one rate: 1.0 is the peak."""
 
-    def __init__(self, model: nn.Module, *, muon: float = 0.02, adam: float = 0.003, decay: float = 0.1) -> None:
+    def __init__(self, model: nn.Module, *, muon: float = 0.015, adam: float = 0.002, decay: float = 0.1) -> None:
         matrices = [w for name, w in model.named_parameters() if w.ndim == 2 and "embed" not in name]
         rest = [w for name, w in model.named_parameters() if w.ndim != 2 or "embed" in name]
         self._muon = Muon(matrices, decay)

@@ -17,11 +17,12 @@ from agent.prompt import PERSONA
 from finetune.base.tokenizer import ASSISTANT, END, USER
 from retrieval.passage import Passage
 
-# What a token counts for when it is to be guessed; `finetune.base.train` gives each a weight.
-SILENT, HEARD, SAID, COPIED = range(4)
+# What a token counts for when it is to be guessed; `finetune.base.train` gives each a weight. PLAIN is language outside
+# of trees, READ an answer from passages.
+SILENT, HEARD, SAID, COPIED, PLAIN, READ = range(6)
 MOST_BRANCHES = 64  # a tree's number and its branch's share one integer
 _MARK = "\ue000"
-Part = tuple[str, int]  # text and one of the four
+Part = tuple[str, int]  # text and one of these
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def asked_of(
     *earlier, user = messages_of(Prompt(persona, history, _MARK, Intent.ASK, Move.ANSWER, tuple(passages)))
     before, _, after = user.content.partition(_MARK)
     beginning = f"{rendered(earlier)}{USER}{before}"
-    return Tree(beginning, tuple(_branch(f"{said.message.strip()}{after}", said) for said in turns))
+    return Tree(beginning, tuple(_branch(f"{said.message.strip()}{after}", said, READ) for said in turns))
 
 
 def told(turns: Iterable[tuple[Intent, Move, Said]], history: Sequence[Line] = (), persona: str = PERSONA) -> Tree:
@@ -81,8 +82,8 @@ def rendered(messages: Sequence[ChatMessage]) -> str:
     return "".join(f"<|{message.role}|>{message.content.strip()}{END}" for message in messages)
 
 
-def _branch(user: str, said: Said) -> tuple[Part, ...]:
-    parts = [(f"{user}{END}{ASSISTANT}", HEARD), (said.reply + ("" if said.quote else END), SAID)]
+def _branch(user: str, said: Said, kind: int = SAID) -> tuple[Part, ...]:
+    parts = [(f"{user}{END}{ASSISTANT}", HEARD), (said.reply + ("" if said.quote else END), kind)]
     return (*parts, (said.quote + END, COPIED)) if said.quote else tuple(parts)
 
 
@@ -91,7 +92,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A tree as tokens. All (n,): ids, positions, branch (0 the beginning), kind (one of the four)."""
+    """A tree as tokens. All (n,): ids, positions, branch (0 the beginning), kind."""
 
     ids: Ints
     positions: Ints

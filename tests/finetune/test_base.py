@@ -103,7 +103,7 @@ def test_a_branch_is_the_conversation_as_chat_renders_it(tokenizer, lines):
         assert ids[: len(shown)] == shown
         assert wrapped.decode(ids[len(shown) :]) == f"{said.reply}{said.quote}<|end|>"
         kinds = found.kind[(found.branch == 0) | (found.branch == number)][len(shown) :]
-        assert set(kinds.tolist()) == ({trees.SAID, trees.COPIED} if said.quote else {trees.SAID})
+        assert set(kinds.tolist()) == ({trees.READ, trees.COPIED} if said.quote else {trees.READ})
 
 
 def test_a_turn_without_passages_is_rendered_as_chat_does(tokenizer):
