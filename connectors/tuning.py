@@ -12,6 +12,7 @@ from sqlalchemy import Engine
 
 from connectors.settings import Settings
 from finetune import job as jobs
+from finetune import report
 from finetune.job import Figures, Job, Order, Progress, State
 from finetune.jobs import Jobs
 from finetune.recipe import PRESETS, Recipe, load_recipe
@@ -185,7 +186,9 @@ def progress_said(job: Job) -> str:
         case State.QUEUED:
             return "Waiting to begin …" if job.is_confirmed else "Waiting for its confirmation."
         case State.EVALUATING:
-            return "Measuring what was trained against what serves …"
+            now = job.progress
+            share = f" ({now.what}, {now.step} of {now.steps})" if now and now.what else ""
+            return f"Measuring what was trained against what serves{share} …"
         case State.RUNNING if job.progress and job.progress.steps:
             return _progress(job.progress)
         case State.RUNNING:
@@ -280,8 +283,8 @@ def rolled_back_said(before: Aliases, after: Aliases) -> str:
 
 def summary(job: Job) -> list[str]:
     """What the gate found, a line each, for a job that got so far."""
-    scores = evaluation(job).get("scores", {})
-    return [f"{name}: {value}" for name, value in scores.items() if isinstance(value, int | float)]
+    found = report.judged(job.folder)
+    return [f"- {reason}" for reason in found.reasons[1:]] if found is not None else []
 
 
 def evaluation(job: Job) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ DATA, ADAPTER, EVALUATION, REPORT, PICTURE = "data", "adapter", "eval.json", "re
 METRICS, CHECKPOINTS = "metrics.jsonl", "checkpoints"
 LOCK = ".lock"
 BALLAST, BALLAST_BYTES = ".ballast", 64 << 10  # given up when the disk is full, so that the job's end can be written
-PATIENCE = 2.0  # seconds that a lock held for an instant by somebody who only looks is waited for
+PATIENCE = 5.0  # seconds that a lock held for an instant by somebody who only looks is waited for
 
 
 class Stopped(Exception):
@@ -90,7 +90,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a job is. seconds_left: as far as it can be told. loss, held_out_loss: the latest."""
+    """How far a job is. seconds_left: as far as it can be told. loss, held_out_loss: the latest. what: is measured."""
 
     step: int = 0
     steps: int = 0
@@ -98,6 +98,7 @@ class Progress:
     held_out_loss: float | None = None
     tokens_per_second: float = 0.0
     seconds_left: float | None = None
+    what: str = ""
     at: float = 0.0
 
 

@@ -5,7 +5,8 @@ Each step leaves something sealed in the job's folder and is not done again by w
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,25 +14,36 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
+from agent.generation.adapters import BASE_FACT
 from agent.generation.loading import load_tokenizer, model_folder
 from agent.memory import Memory
 from agent.memory_tables import accounts
 from agent.prompt import PERSONA
 from finetune import job as jobs
-from finetune.examples.card import DataCard
+from finetune import report
+from finetune.examples.card import DataCard, read_card
 from finetune.examples.chats import read_chats
 from finetune.examples.passages import from_passages, library
 from finetune.examples.prepare import prepare
 from finetune.examples.problems import Problem, Read, Severity
 from finetune.examples.stored import load_split
 from finetune.examples.turns import rated_turns
+from finetune.gate.gate import gate
+from finetune.gate.report import write
 from finetune.job import Figures, Job, Progress, Stopped
+from finetune.registry import AdapterRegistry, Learned, Version
+from finetune.report import Judged
 from finetune.training.outcome import Outcome
 from finetune.training.outcome import Progress as Told
 from retrieval.database import open_database, reading
+from retrieval.encoder import DEFAULT as ENCODER
+from retrieval.encoder import TransformerEncoder
 from retrieval.errors import DataRefused
+from retrieval.files import read_manifest
 
 LISTED = 20  # problems of the data among a job's events; the quarantine names all
+VERSIONS = "versions"  # the registry's cache in the home folder
+BARE = "the model without an adapter"
 OUTCOME, BEGUN = "outcome.json", "begun.json"
 DELETED = "Somebody or something it learned from was deleted while it was trained."
 
@@ -87,7 +99,9 @@ class Steps:
         try:
             from finetune.training.estimate import estimate
         except ImportError:
-            return Figures(card.train, card.held_out, card.quarantined, card.tokens.total, card.tokens.trained, 0, 0.0, 0)
+            return Figures(
+                card.train, card.held_out, card.quarantined, card.tokens.total, card.tokens.trained, 0, 0.0, 0
+            )
 
         train, _ = load_split(self.job.folder / jobs.DATA)
         expected = estimate(self.job.order.base, train, self.job.order.recipe)
@@ -123,6 +137,67 @@ class Steps:
         if outcome.adapter is None:
             raise Stopped
         save_outcome(self.job.folder, outcome)
+
+    def judge(self) -> Judged:
+        """Measure what was trained against what serves; write eval.json and report.md. Raises Stopped, FinetuneError.
+
+        What was measured before a crash, against the same version, is not measured again.
+        """
+        folder, order = self.job.folder, self.job.order
+        with self._registry() as registry:
+            live = self._comparable(registry)
+            against = live.name if live is not None else BARE
+            if (known := report.judged(folder)) is not None and known.against == against:
+                return known
+            _, held_out = load_split(folder / jobs.DATA)
+            verdict = gate(
+                folder_of(order.base),
+                folder / jobs.ADAPTER,
+                [example for example in held_out if example.rating >= 0],
+                live=registry.fetch(live) if live is not None else None,
+                against=against,
+                encoder=TransformerEncoder(order.encoder or ENCODER, device=order.device or None),
+                device=order.device or None,
+                seed=order.recipe.seed,
+                progress=self._measured,
+            )
+        write(verdict, folder)
+        report.write(self.job, outcome_of(folder))
+        return Judged(verdict.accepted, verdict.reasons, verdict.scores, against)
+
+    def _measured(self, what: str, done: int, total: int) -> None:
+        self._go_on()
+        self.told(Progress(done, total, what=what))
+
+    def _comparable(self, registry: AdapterRegistry) -> Version | None:
+        """The live version, if it is one of the same model."""
+        live = registry.aliases().live
+        if live is None or live.base_fingerprint != read_manifest(self.job.folder / jobs.ADAPTER).get(BASE_FACT):
+            return None
+        return live
+
+    def register(self, judged: Judged) -> str:
+        """The new version's name. Raises RegistryError and StoreError."""
+        order, folder = self.job.order, self.job.folder
+        card = read_card(folder / jobs.DATA)
+        said = card.learned_from
+        learned = Learned(frozenset(said.persons), frozenset(said.documents), frozenset(said.audiences))
+        with self._registry() as registry:
+            adapter = folder / jobs.ADAPTER
+            version = registry.add(order.name, adapter, scores=judged.scores, learned_from=learned, job=self.job.id)
+            if card.erased > _begun_with(folder):
+                version = registry.flag(version.name, DELETED)
+            if order.promote and not version.flagged:
+                registry.promote(version.name)
+            return version.name
+
+    @contextmanager
+    def _registry(self) -> Iterator[AdapterRegistry]:
+        engine = open_database(self.store)
+        try:
+            yield AdapterRegistry(engine, self.job.folder.parents[1] / VERSIONS)
+        finally:
+            engine.dispose()
 
     def _go_on(self) -> None:
         if self.stopping():
@@ -202,47 +277,3 @@ def _begun_with(folder: Path) -> int:
 
 def folder_of(base: str) -> Path:
     return model_folder(base)
-
-
-# --- until the gate is here ---
-from finetune.examples.card import read_card
-from finetune.registry import AdapterRegistry, Learned
-
-
-@dataclass(frozen=True, slots=True)
-class _Verdict:
-    accepted: bool
-    reasons: tuple[str, ...]
-    scores: dict[str, float]
-
-
-def _judge(self: Steps) -> _Verdict:
-    outcome = outcome_of(self.job.folder)
-    first, best = outcome.get("first_loss", 0.0), outcome.get("best_loss", 0.0)
-    verdict = _Verdict(best < first, () if best < first else ("The held-out loss did not fall.",), {"held_out_loss": best})
-    (self.job.folder / jobs.EVALUATION).write_text(json.dumps({"accepted": verdict.accepted, "scores": verdict.scores}))
-    (self.job.folder / jobs.REPORT).write_text("# Report\n")
-    return verdict
-
-
-def _register(self: Steps, verdict: _Verdict) -> str:
-    order = self.job.order
-    engine = open_database(self.store)
-    try:
-        registry = AdapterRegistry(engine, self.job.folder.parents[1] / "versions")
-        card = read_card(self.job.folder / jobs.DATA)
-        said = card.learned_from
-        learned = Learned(frozenset(said.persons), frozenset(said.documents), frozenset(said.audiences))
-        folder = self.job.folder / jobs.ADAPTER
-        version = registry.add(order.name, folder, scores=verdict.scores, learned_from=learned, job=self.job.id)
-        if card.erased > _begun_with(self.job.folder):
-            registry.flag(version.name, DELETED)
-        if order.promote:
-            registry.promote(version.name)
-        return version.name
-    finally:
-        engine.dispose()
-
-
-Steps.judge = _judge
-Steps.register = _register

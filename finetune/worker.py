@@ -7,6 +7,7 @@ nobody else begins. Asked to end by a signal it keeps a checkpoint and leaves th
 import argparse
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ from retrieval.errors import AtelierError
 NICE = 10  # how far behind the bot's own work training stands
 LOOK = 0.25  # seconds between looks for a wish to cancel
 GRACE = {State.RUNNING: 20.0}  # seconds to keep a checkpoint in; other states have nothing to keep
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Worker:
@@ -84,7 +85,7 @@ class Worker:
         self._go_on()
         with self._deciding:
             if not verdict.accepted:
-                self._put_down(State.REJECTED, " ".join(verdict.reasons))
+                self._put_down(State.REJECTED, " ".join(verdict.reasons[:2]))
                 return
             version = work.register(verdict)
             self._job = replace(self._job, version=version)
@@ -131,7 +132,8 @@ class Worker:
 
     def _sentence(self, error: Exception) -> str:
         """What went wrong, for a person; where, for whoever mends it, without the error's own text."""
-        if isinstance(error, OSError) and error.errno in FULL:
+        number = error.errno if isinstance(error, OSError) else _number_in(error)
+        if number in FULL:
             return (
                 f"The disk is full. Free some space, then `atelier finetune resume {self._job.id}` goes on from the "
                 "last checkpoint. What serves now goes on serving."
@@ -184,10 +186,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             os._exit(0)
         os.setsid()
     with suppress(OSError):
+        os.write(own, str(os.getpid()).encode())  # for whoever wonders which process it is
         os.nice(NICE)
     _bound_threads(jobs.read(folder))
     Worker(folder, os.environ.pop("ATELIER_STORE", "")).run()
+    for held in (own, everybody):  # an interpreter that has loaded torch takes seconds to end
+        os.close(held)
     return 0
+
+
+def _number_in(error: Exception) -> int:
+    """The system's error number where a library that is not Python's own only writes it into its text."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return int(found[1]) if found else 0
 
 
 def _bound_threads(job: Job) -> None:
