@@ -27,6 +27,7 @@ from sqlalchemy import Connection, Engine
 import agent.memory_tables  # noqa: F401 - it has tables
 import finetune.registry_tables  # noqa: F401
 import retrieval.tables  # noqa: F401
+from connectors.delivery.serving import LOCK
 from connectors.migrations import HEAD, current_revision, upgrade
 from retrieval.database import metadata, open_database, snapshot, writing
 from retrieval.errors import SettingsError, StoreError
@@ -161,6 +162,7 @@ def _listed(home: Path, engine: Engine) -> tuple[list[str], tuple[str, ...]]:
     """The files in `home` that a backup holds, relative and with slashes, and those that it leaves out with a word."""
     database = engine.url.database if engine.dialect.name == "sqlite" else None
     store = Path(database or "none").resolve()
+    beside = {store.name, f"{store.name}-journal", f"{store.name}{LOCK}"}
     listed: list[str] = []
     left_out: list[str] = []
     for folder, folders, names in os.walk(home):
@@ -177,7 +179,7 @@ def _listed(home: Path, engine: Engine) -> tuple[list[str], tuple[str, ...]]:
                 left_out.append(f"{path} (not a plain file)")
             elif name.encode("utf-8", "replace").decode() != name:
                 left_out.append(f"{name!a} (its name is not UTF-8)")
-            elif not (_HALF_WRITTEN.match(name) or path.resolve().name.removesuffix("-journal") == store.name):
+            elif not (_HALF_WRITTEN.match(name) or path.resolve().name in beside):
                 listed.append(path.relative_to(home).as_posix())
     return listed, tuple(left_out)
 

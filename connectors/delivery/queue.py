@@ -7,7 +7,7 @@ outbox  ready -> sending -> sent | dead      `sending` is only needed where a re
 import base64
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
@@ -23,10 +23,16 @@ from connectors.delivery.tables import OPEN, inbox, outbox
 from retrieval.errors import StoreError
 
 DUE = '{"due": '  # begins the payload of an event of Atelier's own; no connector writes such a one
+MESSAGE = "message:"  # begins the keys of what people write, on every platform
 UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
+OURS = (UNPROMPTED, "due:")  # never too much: nobody else will say it again
 MOST_WAITING = 200  # open events of one conversation: more of it are excess, and others need not suffer
 _ACCEPTING = 0xA7E11E14  # PostgreSQL's advisory lock, any number of our own
 KEPT = 14 * 86_400  # seconds that keys of what is done are remembered: no platform repeats an event for so long
+
+
+class QueueFull(StoreError):
+    """Nothing more can be kept: the platform is told that the event has to come again."""
 
 
 class LeaseLost(StoreError):
@@ -70,30 +76,46 @@ class Part:
     handle: str
 
 
-def accept(connection: Connection, platform: str, events: Sequence[Received], backlog: int) -> int:
-    """Take events in; how many were new. Beyond `backlog` open ones they are excess, in a lane of their own.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """added: how many new events are to be handled. refused: conversations that will be told that there is too much."""
 
-    Keys are kept as digests: they name messages, and so people, long after both are forgotten.
+    added: int
+    refused: tuple[str, ...]
+
+
+def accept(
+    connection: Connection, platform: str, events: Sequence[Received], backlog: int, told: Collection[str] = ()
+) -> Taken:
+    """Take events in. Beyond `backlog` open ones they are excess: in a lane of their own, one for each conversation.
+
+    told: conversations that have been told lately that there is too much: more of theirs is noted and needs no word.
+    So the excess is bounded too: by the number of conversations, and by `backlog`. Keys are kept as digests: they name
+    messages, and so people, long after both are forgotten. Raises QueueFull, with nothing taken in.
     """
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     if connection.dialect.name == "postgresql":  # else a later id could be seen, and claimed, before an earlier one
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_ACCEPTING)))
-    open_ones = sa.select(sa.func.count()).select_from(inbox).where(OPEN)
-    waiting = connection.execute(open_ones).scalar_one()
-    now, added = time.time(), 0
+        connection.execute(_IN_TURN)
+    waiting, refusing = connection.execute(_COUNT_OPEN).one()
+    now, added, refused = time.time(), 0, list[str]()
     for event in events:
-        here = connection.execute(open_ones.where(inbox.c.conversation == event.conversation)).scalar_one()
-        is_excess = waiting + added >= backlog or here >= MOST_WAITING
         prefix = UNPROMPTED if event.key.startswith(UNPROMPTED) else ""
         key = prefix + _digest(platform, event.tenant, event.key)
+        is_post = event.key.startswith(MESSAGE)
+        is_excess = not event.key.startswith(OURS) and (
+            waiting >= backlog or _count(connection, event.conversation) >= MOST_WAITING
+        )
+        lane = f"excess:{event.conversation if is_post else key}" if is_excess else event.conversation
+        is_covered = is_excess and is_post and (event.conversation in told or _count(connection, lane) > 0)
+        if is_excess and not is_covered and refusing >= backlog:
+            raise QueueFull("More messages wait than Atelier can keep, so this one has to come again later.")
         row = {
             "platform": platform,
             "tenant": event.tenant,
             "key": key,
-            "conversation": f"excess:{key}" if is_excess else event.conversation,
-            "payload": event.payload,
+            "conversation": "" if is_covered else lane,
+            "payload": "" if is_covered else event.payload,
             "received": now,
-            "state": "new",
+            "state": "done" if is_covered else "new",
             "is_excess": is_excess,
             "due": now,
             "lease": 0.0,
@@ -103,9 +125,17 @@ def accept(connection: Connection, platform: str, events: Sequence[Received], ba
             "is_stopped": False,
             "error": "",
         }
-        new = insert(inbox).values(row).on_conflict_do_nothing().returning(inbox.c.id)
-        added += connection.execute(new).first() is not None
-    return added
+        if connection.execute(_INSERT[connection.dialect.name], row).first() is None or is_covered:
+            continue
+        added += 1
+        waiting, refusing = waiting + (not is_excess), refusing + is_excess
+        if is_excess and is_post:
+            refused.append(event.conversation)
+    return Taken(added, tuple(refused))
+
+
+def _count(connection: Connection, conversation: str) -> int:
+    return int(connection.execute(_COUNT_HERE, {"here": conversation}).scalar_one())
 
 
 def claim(connection: Connection, platforms: Sequence[str], lease: float, limit: int, excess: int = 0) -> list[Claim]:
@@ -114,24 +144,15 @@ def claim(connection: Connection, platforms: Sequence[str], lease: float, limit:
     And up to `excess` of those that are only to be refused.
     """
     now = time.time()
-    earlier = inbox.alias()
-    first = ~sa.exists().where(
-        earlier.c.conversation == inbox.c.conversation,
-        earlier.c.id < inbox.c.id,
-        earlier.c.state.in_(("new", "claimed")),
-    )
-    free = sa.or_(inbox.c.state == "new", inbox.c.lease < now)
-    ready = sa.select(inbox).where(OPEN, free, inbox.c.due <= now, inbox.c.platform.in_(platforms), first)
-    ready = ready.order_by(inbox.c.id).with_for_update(skip_locked=True)  # in SQLite a writer is alone anyway
+    given = {"now": now, "platforms": list(platforms)}
     found = [
         row
         for lane, room in ((False, limit), (True, excess))
         if room > 0
-        for row in connection.execute(ready.where(inbox.c.is_excess == lane).limit(room))
+        for row in connection.execute(_READY, given | {"lane": lane, "room": room})
     ]
-    for row in found:
-        taken = inbox.update().where(inbox.c.id == row.id)
-        connection.execute(taken.values(state="claimed", lease=now + lease, fence=row.fence + 1))
+    if found:
+        connection.execute(_TAKE, [{"row": row.id, "until": now + lease, "next": row.fence + 1} for row in found])
     return [
         Claim(
             row.id,
@@ -220,8 +241,7 @@ def sent(connection: Connection, claim: Claim, part: Part, message: str) -> None
     _change(connection, claim)
     place = part.body.place
     shown = _digest(place.platform, place.tenant, f"{place.channel}/{message}")
-    values = {"state": "sent", "message": shown, "body": ""}
-    connection.execute(outbox.update().where(outbox.c.key == part.key).values(values))
+    connection.execute(_SENT, {"which": part.key, "shown": shown})
 
 
 def undeliverable(connection: Connection, claim: Claim, part: Part) -> None:
@@ -234,11 +254,22 @@ def finish(connection: Connection, claim: Claim, *, error: str = "") -> bool:
     """Over: answered, or with an `error` given up; whether more of the conversation waits. Raises LeaseLost."""
     state = "dead" if error else "done"
     _change(connection, claim, state=state, payload="", conversation="", handle="", error=error)
-    left = outbox.update().where(outbox.c.inbox == claim.id, outbox.c.state.in_(("ready", "sending")))
-    connection.execute(left.values(state="dead", body=""))
-    connection.execute(outbox.update().where(outbox.c.inbox == claim.id).values(handle=""))
-    more = sa.select(inbox.c.id).where(OPEN, inbox.c.conversation == claim.conversation).limit(1)
-    return connection.execute(more).first() is not None
+    connection.execute(_LEFT, {"row": claim.id})
+    connection.execute(_NO_HANDLES, {"row": claim.id})
+    return connection.execute(_MORE, {"here": claim.conversation}).first() is not None
+
+
+def take_over(connection: Connection, landed: float) -> int:
+    """What other processes held is free, for none of them lives any more; how many events that are.
+
+    landed: seconds from now after which what they sent last has arrived or never will; before, an answer that was
+    opened may still be written to.
+    """
+    held, until = inbox.c.state == "claimed", time.time() + landed
+    seen = inbox.update().where(held, inbox.c.handle != "", inbox.c.lease > until)
+    unseen = inbox.update().where(held, inbox.c.handle == "")
+    changed = [connection.execute(each).rowcount for each in (seen.values(lease=until), unseen.values(lease=0.0))]
+    return sum(changed)
 
 
 def put_back(connection: Connection, claim: Claim, seconds: float, error: str, *, failed: bool) -> None:
@@ -317,10 +348,59 @@ def name_of(place: Place, message: str) -> str:
 
 def _change(connection: Connection, claim: Claim, **values: object) -> None:
     """Write to the claimed row, or fail when the claim is not ours any more."""
-    ours = inbox.update().where(inbox.c.id == claim.id, inbox.c.fence == claim.fence, inbox.c.state == "claimed")
-    if not connection.execute(ours.values(values or {"fence": claim.fence})).rowcount:
+    ours = {"row": claim.id, "held": claim.fence}
+    changed = _OURS.values(values) if values else _STILL_OURS
+    if not connection.execute(changed, ours).rowcount:
         raise LeaseLost("Another worker goes on with this event.")
 
 
 def _digest(platform: str, tenant: str, key: str) -> str:
     return sha256(f"{platform}/{tenant}/{key}".encode()).hexdigest()[:40]
+
+
+# Built once: to build a statement takes longer than SQLite takes to run it.
+_IN_TURN = sa.select(sa.func.pg_advisory_xact_lock(_ACCEPTING))
+_COUNT_OPEN = sa.select(sa.func.count().filter(~inbox.c.is_excess), sa.func.count().filter(inbox.c.is_excess)).where(
+    OPEN
+)
+_COUNT_HERE = sa.select(sa.func.count()).where(OPEN, inbox.c.conversation == sa.bindparam("here"))
+_INSERT = {
+    name: insert(inbox).on_conflict_do_nothing().returning(inbox.c.id)
+    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
+}
+_earlier = inbox.alias()
+_FIRST = ~sa.exists().where(
+    _earlier.c.conversation == inbox.c.conversation,
+    _earlier.c.id < inbox.c.id,
+    _earlier.c.state.in_(("new", "claimed")),
+)
+_FREE = sa.or_(inbox.c.state == "new", inbox.c.lease < sa.bindparam("now"))
+_READY = (
+    sa.select(inbox)
+    .where(OPEN, _FREE, inbox.c.due <= sa.bindparam("now"), _FIRST)
+    .where(inbox.c.platform.in_(sa.bindparam("platforms", expanding=True)), inbox.c.is_excess == sa.bindparam("lane"))
+    .order_by(inbox.c.id)
+    .limit(sa.bindparam("room"))
+    .with_for_update(skip_locked=True)  # in SQLite a writer is alone anyway
+)
+_TAKE = (
+    inbox.update()
+    .where(inbox.c.id == sa.bindparam("row"))
+    .values(state="claimed", lease=sa.bindparam("until"), fence=sa.bindparam("next"))
+)
+_OURS = inbox.update().where(
+    inbox.c.id == sa.bindparam("row"), inbox.c.fence == sa.bindparam("held"), inbox.c.state == "claimed"
+)
+_STILL_OURS = _OURS.values(fence=sa.bindparam("held"))
+_MORE = sa.select(inbox.c.id).where(OPEN, inbox.c.conversation == sa.bindparam("here")).limit(1)
+_LEFT = (
+    outbox.update()
+    .where(outbox.c.inbox == sa.bindparam("row"), outbox.c.state.in_(("ready", "sending")))
+    .values(state="dead", body="")
+)
+_NO_HANDLES = outbox.update().where(outbox.c.inbox == sa.bindparam("row"), outbox.c.handle != "").values(handle="")
+_SENT = (
+    outbox.update()
+    .where(outbox.c.key == sa.bindparam("which"))
+    .values(state="sent", message=sa.bindparam("shown"), body="")
+)

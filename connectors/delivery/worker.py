@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,6 +15,7 @@ from agent.message import Place
 from connectors.connector import Accept, Connector, Gone, Received, Refused, Throttled, Unsure
 from connectors.delivery import queue, waiting
 from connectors.delivery.queue import Claim, LeaseLost, Part
+from connectors.delivery.serving import Serving
 from connectors.delivery.writer import Writer
 from retrieval.database import reading
 from retrieval.errors import AtelierError
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 OLDEST = 3600.0  # seconds after which an event is given up that the platform will not let us answer
 WORST_PAUSE = 60.0  # seconds between tries while a platform is down
+TOLD = 60.0  # seconds that a conversation's refusal is good for, while there is too much
+LANDED = 10.0  # seconds after which what a killed process sent last has arrived or never will
 EXCESS_SLOTS = 8  # refusals written side by side
 WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
 
@@ -117,6 +120,7 @@ class Delivery:
         self._work = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
         self._is_crowded = False  # the last look found no less than there was room for: there may be more
+        self._told: dict[str, float] = {}
         self.last_look = time.monotonic()
 
     def acceptor(self, platform: str) -> Accept:
@@ -124,11 +128,21 @@ class Delivery:
         backlog = self._pace.backlog
 
         async def accept(events: Sequence[Received]) -> None:
-            added = await self._write(partial(queue.accept, platform=platform, events=events, backlog=backlog))
-            if added:
+            told = self._told_lately()
+            job = partial(queue.accept, platform=platform, events=events, backlog=backlog, told=told)
+            taken = await self._write(job)
+            self._told |= dict.fromkeys(taken.refused, time.monotonic())
+            if taken.added:
                 self._work.set()
 
         return accept
+
+    def _told_lately(self) -> Collection[str]:
+        """Conversations that were told in this minute that there is too much. In memory: a restart forgives."""
+        if self._told:
+            since = time.monotonic() - TOLD
+            self._told = {each: at for each, at in self._told.items() if at > since}
+        return self._told.keys()
 
     async def post(self, key: str, outgoing: Outgoing) -> None:
         """Say something unprompted, once for each `key`, after what is already under way in its place."""
@@ -197,6 +211,16 @@ class Delivery:
 
     async def run(self) -> None:
         """Work until cancelled; then let what is being answered end, or hand it to others."""
+        with Serving(self._engine) as here:
+            try:
+                if here.is_alone:
+                    await self._write(partial(queue.take_over, landed=LANDED))
+            except AtelierError as error:
+                log.warning("What a dead process held has to wait for its lease: %s", error)
+            await asyncio.to_thread(here.share)
+            await self._work_on()
+
+    async def _work_on(self) -> None:
         pruned = 0.0
         try:
             while True:

@@ -1,19 +1,27 @@
 """The reply contract: whatever dies whenever, every message gets one visible final answer, in order."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from agent.events import Event, Outgoing
+from agent.message import Place
 from connectors.connector import Refused, Throttled, Unsure
+from connectors.delivery import queue
+from connectors.delivery.tables import inbox
 from connectors.delivery.worker import Pace, Stage
+from connectors.migrations import migrate
+from retrieval.database import open_database, reading, writing
 from tests.connectors.delivery.platform import QUICK, Killed, Platform, Power, Process, received
 
-SECONDS = 20
+SECONDS = 60  # a slow machine has time; nothing waits for it
 
 
 async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
@@ -274,3 +282,99 @@ async def test_what_was_delivered_leaves_no_text_behind(engine: Engine) -> None:
     with reading(engine) as connection:
         assert connection.execute(select(inbox.c.payload)).scalars().all() == [""]
         assert set(connection.execute(select(outbox.c.body)).scalars()) == {""}
+
+
+async def test_what_a_killed_process_held_is_taken_up_at_once(tmp_path: Path) -> None:
+    """On SQLite, where nobody else serves: nobody waits for the lease of somebody who is dead."""
+    engine = open_database(f"sqlite:///{tmp_path}/store.db")
+    migrate(engine)
+    held = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLDER, str(tmp_path / "store.db"), stdout=asyncio.subprocess.PIPE
+    )
+    assert held.stdout is not None
+    assert await held.stdout.readline() == b"claimed\n"
+    platform = Platform()
+    other = Process(engine, platform, Power(), answer_unseen, edits_only=False, pace=Pace(poll=0.01))
+    running = asyncio.create_task(other.delivery.run())
+    await asyncio.sleep(0.3)  # it lives, so its claim is left to it
+    assert platform.messages == []
+    held.kill()
+    await held.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    after = Process(engine, platform, Power(), answer_unseen, edits_only=False, pace=Pace(poll=0.01))
+    started = time.monotonic()
+    await until_done(after, 1)
+    assert time.monotonic() - started < LEASE / 2
+    assert platform.finals("a") == expected("a", 1)
+    engine.dispose()
+
+
+LEASE = 60
+HOLDER = f"""
+import sys, time
+from connectors.delivery import queue
+from connectors.delivery.serving import Serving
+from retrieval.database import open_database, writing
+from tests.connectors.delivery.platform import received
+
+engine = open_database(f"sqlite:///{{sys.argv[1]}}")
+with Serving(engine):
+    with writing(engine) as connection:
+        queue.accept(connection, "paper", [received("a", 0)], 10)
+        assert queue.claim(connection, ["paper"], {LEASE}, 1)
+    print("claimed", flush=True)
+    time.sleep(60)
+"""
+
+
+async def test_what_a_dead_process_may_still_be_writing_to_waits_until_that_has_landed(engine: Engine) -> None:
+    with writing(engine) as connection:
+        queue.accept(connection, "paper", [received("a", 0), received("b", 0)], 10)
+        seen, unseen = queue.claim(connection, ["paper"], LEASE, 2)
+        queue.opened(connection, seen, "0")
+        assert queue.take_over(connection, 5.0) == 2
+        assert [each.id for each in queue.claim(connection, ["paper"], LEASE, 2)] == [unseen.id]
+        lease = connection.execute(sa.select(inbox.c.lease).where(inbox.c.id == seen.id)).scalar_one()
+    assert 0 < lease - time.time() <= 5
+
+
+async def test_the_excess_is_bounded_and_each_conversation_told_once(engine: Engine) -> None:
+    platform = Platform()
+    released = asyncio.Event()
+
+    async def busy(event: Event, stage: Stage) -> Sequence[Outgoing]:
+        if stage.is_excess:
+            return [Outgoing(event.place, "too busy")]
+        await released.wait()
+        return [Outgoing(event.place, "done")]
+
+    process = Process(engine, platform, Power(), busy, edits_only=False, pace=Pace(slots=2, backlog=3, poll=0.01))
+    accept = process.delivery.acceptor("paper")
+    running = asyncio.create_task(process.delivery.run())
+    await accept([received(f"c{n}", n) for n in range(3)])
+    for number in range(50):
+        await accept([received("loud", number)])
+    await until(lambda: bool(platform.messages))
+    await accept([received("loud", 51)])  # told a moment ago
+    await process.delivery.post("timer:1", Outgoing(Place("paper", "team", "c9"), "Time is up."))  # never too much
+    with reading(engine) as connection:
+        done = connection.execute(sa.select(inbox.c.payload).where(inbox.c.state == "done")).scalars().all()
+    assert (len(done) >= 50, set(done)) == (True, {""})
+    released.set()
+    await until(lambda: len(platform.messages) == 5)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert platform.finals("loud") == ["too busy"]
+    assert platform.finals("c9") == ["Time is up."]
+
+
+async def test_beyond_the_excess_the_platform_is_told_to_come_again(engine: Engine) -> None:
+    process = Process(engine, Platform(), Power(), answer, edits_only=True, pace=Pace(backlog=2))
+    accept = process.delivery.acceptor("paper")
+    await accept([received(f"c{n}", n) for n in range(4)])
+    with pytest.raises(queue.QueueFull, match="come again"):
+        await accept([received("c5", 5)])
+    assert (await process.delivery.counts())["new"] == 4
