@@ -224,30 +224,44 @@ class _Conversation:
 
     def __init__(self, spoken: Sequence[_Spoken]) -> None:
         self._spoken = spoken
-        self._said: dict[tuple[str, str], list[_Spoken]] = {}
-        for each in spoken:
-            self._said.setdefault(("user", each.text), []).append(each)
-            self._said.setdefault(("assistant", each.reply), []).append(each)
 
     def context(self, turn: Turn) -> list[_Spoken] | None:
         """The earlier turns whose words stand in a turn's history; None where a line is of nobody known.
 
-        A summary may hold words of any of them.
+        A history is the end of what was said before, so it is read backwards beside it. A summary may hold words of
+        any earlier turn.
         """
         earlier = [each for each in self._spoken if each.id < turn.id]
         if turn.history.summary.strip():
             return earlier
-        found: dict[str, _Spoken] = {}
-        for line in turn.history.lines:
-            matches = [each for each in self._matches(line, earlier) if each.id < turn.id]
-            if not matches:
+        found: list[_Spoken] = []
+        at = len(earlier) - 1
+        for text, reply in reversed(_exchanges(turn.history.lines)):
+            while at >= 0 and not (_is(text, earlier[at].text) and _is(reply, earlier[at].reply)):
+                at -= 1
+            if at < 0:
                 return None
-            found |= {each.id: each for each in matches}
-        return list(found.values())
+            found.append(earlier[at])
+            at -= 1
+        return found
 
-    def _matches(self, line: Line, earlier: Sequence[_Spoken]) -> Sequence[_Spoken]:
-        """Those who said this line, whole or shortened."""
-        start = line.text.removesuffix(CUT)
-        if (line.role, line.text) in self._said or start == line.text:
-            return self._said.get((line.role, line.text), ())
-        return [each for each in earlier if (each.text if line.role == "user" else each.reply).startswith(start)]
+
+def _exchanges(lines: Sequence[Line]) -> list[tuple[str | None, str | None]]:
+    """What was said and replied, turn by turn; None where a history begins or ends between the two."""
+    exchanges: list[tuple[str | None, str | None]] = []
+    for line in lines:
+        if line.role == "user":
+            exchanges.append((line.text, None))
+        elif exchanges and exchanges[-1][1] is None:
+            exchanges[-1] = (exchanges[-1][0], line.text)
+        else:
+            exchanges.append((None, line.text))
+    return exchanges
+
+
+def _is(line: str | None, text: str) -> bool:
+    """Whether a history's line is this text, whole or shortened; no line may be any."""
+    if line is None:
+        return True
+    start = line.removesuffix(CUT)
+    return line == text or (start != line and text.startswith(start))
