@@ -63,6 +63,7 @@ def make_connectors(settings: Settings, engine: Engine) -> dict[str, Connector]:
                 api=settings.telegram_api,
                 webhook_url=settings.telegram_webhook,
                 webhook_secret=settings.telegram_secret.get_secret_value(),
+                drafts=settings.telegram_previews == "drafts",
             )
         )
     if not made:

@@ -121,6 +121,11 @@ class Settings(BaseSettings):
         description="Telegram: the https address under which Telegram reaches Atelier; empty: Atelier asks (polling).",
     )
     telegram_secret: SecretStr = Field(SecretStr(""), description="Telegram: the webhook's secret, your own choice.")
+    telegram_previews: Literal["edits", "drafts"] = Field(
+        "edits",
+        description="Telegram: how an answer in a private chat is shown while it is made: by edits of a message with a "
+        "Stop button, or as drafts, which flow and have none.",
+    )
     telegram_api: str = Field("https://api.telegram.org", description="Telegram: the Bot API server's address.")
     listen: str = Field(
         "127.0.0.1:8080",

@@ -1,17 +1,15 @@
 """The Telegram connector: the seam's protocol over the Bot API.
 
-An answer is always an edit of a placeholder, previews too: drafts (`sendMessageDraft`) exist in private chats only, and
-an edit shows the same everywhere.
+An answer is always an edit of a placeholder, and so are previews, unless drafts are asked for: these exist in private
+chats only, and cost the Stop button.
 """
 
 import asyncio
-import json
 import logging
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -29,7 +27,8 @@ from connectors.desk.texts import languages, say
 from connectors.telegram import cut, download, events
 from connectors.telegram.events import is_present
 from connectors.telegram.failures import mapped, says, seconds_of
-from connectors.telegram.pace import Pace
+from connectors.telegram.opened import Opened
+from connectors.telegram.pace import Pace, is_private
 from connectors.telegram.receive import ALLOWED, Webhook, insist, poll
 from connectors.telegram.render import MOST_UNITS, NOTHING, Rendered, keyboard, render
 from retrieval.errors import SettingsError
@@ -50,30 +49,10 @@ _GONE = ("message to edit not found", "message can't be edited", "message_id_inv
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A placeholder: where it is, and the stop button it carries."""
-
-    chat: str
-    message: int
-    stop: Button | None
-
-    def handle(self) -> str:
-        stop = (self.stop.id, self.stop.label[:60]) if self.stop else ()
-        return json.dumps([self.chat, self.message, *stop], ensure_ascii=False, separators=(",", ":"))
-
-    @classmethod
-    def of(cls, handle: str) -> "Opened":
-        chat, message, *stop = json.loads(handle)
-        return cls(str(chat), int(message), Button(*stop) if stop else None)
-
-    @property
-    def keyboard(self) -> InlineKeyboardMarkup | None:
-        return keyboard([self.stop] if self.stop else [])
-
-
 class TelegramConnector:
     """One bot. api: the Bot API server. webhook_url: where Telegram reaches us; empty for long polling.
+
+    drafts: previews in private chats are drafts.
 
     Raises SettingsError for a token, a URL or a secret that cannot be right.
     """
@@ -90,6 +69,7 @@ class TelegramConnector:
         api: str = "https://api.telegram.org",
         webhook_url: str = "",
         webhook_secret: str = "",
+        drafts: bool = False,
     ) -> None:
         if not re.fullmatch(r"\d+:[\w-]+", token):
             raise SettingsError("The Telegram token is not one: @BotFather gives tokens like 123456:AbC-dEf.")
@@ -103,6 +83,7 @@ class TelegramConnector:
         self._tenant = tenant
         self._webhook_url = webhook_url
         self._webhook_secret = webhook_secret
+        self._drafts = drafts
         self._requests = (
             HTTPXRequest(connection_pool_size=2),
             HTTPXRequest(connection_pool_size=64, read_timeout=_TIMEOUT, write_timeout=_TIMEOUT, pool_timeout=5.0),
@@ -173,7 +154,12 @@ class TelegramConnector:
         return cut.parts(outgoing)
 
     async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:  # noqa: ARG002 - the seam's
-        """Send the placeholder, silently. Returns its handle."""
+        """Send the placeholder, silently, or begin a draft where an answer is yet to be made. Returns its handle."""
+        if self._drafts and stop is not None and is_private(place.channel):
+            draft = Opened.draft_for(place.channel, key)
+            with suppress(TelegramError):  # a server that is too old for drafts has placeholders
+                await self._draft(draft, place, Rendered("", (), 0))
+                return draft.handle()
         shown = Rendered(NOTHING, (), 0)
         with _mapping():
             message = await self._post(place, shown, keyboard([stop] if stop else []), is_silent=True)
@@ -186,14 +172,28 @@ class TelegramConnector:
         opened = Opened.of(handle)
         if handle in self._previews or not await self._pace.preview(opened.chat):
             return
-        task = asyncio.create_task(self._preview(opened, Outgoing(place, text[: 2 * MOST_UNITS])))
+        task = asyncio.create_task(self._preview(opened, place, text[: 2 * MOST_UNITS]))
         self._previews[handle] = task
         task.add_done_callback(lambda _: self._previews.pop(handle, None))
 
-    async def _preview(self, opened: Opened, outgoing: Outgoing) -> None:
-        rendered = render(cut.parts(outgoing)[0])
+    async def _draft(self, opened: Opened, place: Place, rendered: Rendered) -> None:
+        """Shown for half a minute; an empty one says "Thinking…"."""
+        await self._bot.send_message_draft(
+            int(opened.chat),
+            opened.draft,
+            rendered.text,
+            entities=rendered.entities,
+            message_thread_id=_thread(place),
+            read_timeout=_PREVIEW_TIMEOUT,
+        )
+
+    async def _preview(self, opened: Opened, place: Place, text: str) -> None:
+        rendered = render(cut.parts(Outgoing(place, text))[0])
         try:
-            await self._edit(opened, rendered, opened.keyboard, patience=_PREVIEW_TIMEOUT)
+            if opened.draft:
+                await self._draft(opened, place, rendered)
+            else:
+                await self._edit(opened, rendered, opened.keyboard, patience=_PREVIEW_TIMEOUT)
         except RetryAfter as error:
             self._pace.hold(opened.chat, seconds_of(error))
         except TelegramError as error:
@@ -212,6 +212,8 @@ class TelegramConnector:
                 opened = Opened.of(handle)
                 if preview := self._previews.get(handle):
                     await asyncio.wait({preview})  # else it could land after the final and stay
+                if opened.draft:
+                    raise Gone("A draft cannot become a message: a placeholder has to be opened.")
                 try:
                     await self._paced(opened.chat, lambda: self._put(opened, part, rendered, buttons))
                     if handle in self._late:  # a preview that nobody heard of again could come after this

@@ -13,7 +13,8 @@ from telegram import MessageEntity
 from agent.events import Button, File, Outgoing, Post
 from agent.message import Place, Source
 from connectors.connector import Connector, Gone, Refused, Throttled, Unsure
-from connectors.telegram.connector import Opened, TelegramConnector
+from connectors.telegram.connector import TelegramConnector
+from connectors.telegram.opened import Opened
 from connectors.telegram.render import Rendered
 from tests.connectors.telegram.conftest import Inbox, connector_to
 from tests.emulators.telegram import FloodLimits, Group, Person, TelegramEmulator
