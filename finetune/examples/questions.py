@@ -159,14 +159,14 @@ def _english(text: str) -> Iterator[str]:
 
 def _is_definition(found: re.Match[str]) -> bool:
     """Not of a bare noun that is only called something: "Payment is the exception"."""
-    return bool(found["article"]) or " " in found["term"] or found["rest"].startswith(("a ", "an ", "when ", "that "))
+    is_named = bool(found["article"]) or " " in found["term"] or found["verb"] not in ("is", "are")
+    return is_named or found["rest"].startswith(("a ", "an ", "when ", "that "))
 
 
 def _lowered(words: str, text: str) -> str:
     """Words that began a sentence, in the middle of another: small, unless they are a name."""
     first, _, rest = words.partition(" ")
-    is_plain = first in ("The", "A", "An", "Our", "Your", "New", "Full-time", "Part-time") or (
-        first.endswith("s") and first[1:].islower() and not rest[:1].isupper()
-    )
+    is_plain = first[1:].islower() and (rest[:1].islower() or (first.endswith("s") and not rest))
+    is_plain = is_plain or first in ("The", "A", "An", "Our", "Your")
     repeated = re.search(rf"\b{re.escape(first.lower())}\b", text) is not None
     return f"{first[0].lower()}{words[1:]}" if is_plain or repeated else words
