@@ -240,6 +240,19 @@ class LocalGenerator:
                 with self._paused():
                     adapters.detach(self._loaded.model, name)
 
+    def count_tokens(self, messages: Sequence[ChatMessage]) -> int:
+        """How many tokens a conversation takes, before its reply."""
+        return len(render(messages, self._loaded.tokenizer))
+
+    async def complete(self, messages: Sequence[ChatMessage], adapter: str | None, limits: Limits) -> str:
+        """The whole reply to a conversation as it stands. Raises ModelFailed as `stream`, also when it is too long."""
+        ids = render(messages, self._loaded.tokenizer)
+        room = min(limits.max_tokens, self.window - len(ids))
+        if room < 1:
+            raise ModelFailed(f"The conversation is too long for {self.name}, which reads {self.window} tokens.")
+        async with aclosing(self._texts(ids, adapter, limits, room)) as texts:
+            return "".join([text async for text in texts])
+
     def token_losses(self, messages: Sequence[ChatMessage], adapter: str | None) -> list[float]:
         """How surprised the model is by each token of the last message's reply, in nats, speaking as `adapter`.
 
