@@ -88,6 +88,7 @@ class Tuning:
             device=self.settings.device,
             persona=self.settings.persona,
             passages=self.settings.passages,
+            max_tokens=self.settings.max_tokens,
             threads=threads,
             promote=promote,
         )

@@ -55,8 +55,8 @@ class Order:
     """What was asked for. Holds no secret and nobody's account.
 
     name: the family of the version. base: a model folder or hub name. files: chats as JSONL, absolute. rated: the
-    team's rated turns. knowledge: questions and answers from what everyone may read. persona, passages: as the bot is
-    asked. threads: 0 means all cores. promote: make the version live as soon as the gate lets it through.
+    team's rated turns. knowledge: questions and answers from what everyone may read. persona, passages, max_tokens:
+    as the bot is asked. threads: 0 means all cores. promote: make the version live as soon as the gate lets it through.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Order:
     device: str = ""
     persona: str = ""
     passages: int = 5
+    max_tokens: int = 400
     threads: int = 0
     promote: bool = False
 

@@ -28,7 +28,7 @@ from finetune.examples.prepare import prepare
 from finetune.examples.problems import Problem, Read, Severity
 from finetune.examples.stored import load_split
 from finetune.examples.turns import rated_turns
-from finetune.gate.gate import gate
+from finetune.gate.gate import REPLY, gate
 from finetune.gate.report import write
 from finetune.job import Figures, Job, Progress, Stopped
 from finetune.registry import AdapterRegistry, Learned, Version
@@ -158,6 +158,7 @@ class Steps:
                 against=against,
                 encoder=TransformerEncoder(order.encoder or ENCODER, device=order.device or None),
                 device=order.device or None,
+                reply=min(REPLY, order.max_tokens),
                 seed=order.recipe.seed,
                 progress=self._measured,
             )

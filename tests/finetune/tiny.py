@@ -1,23 +1,33 @@
 """What a whole job needs, small: a model folder, conversations, a recipe that trains for a second."""
 
 import json
+import random
 from pathlib import Path
 
 from finetune.job import Order
 from finetune.recipe import Recipe
 
 RECIPE = Recipe(rank=4, epochs=4.0, batch_tokens=512, max_tokens=256, learning_rate=5e-3, evaluations=2, dropout=0.0)
-TOPICS = ("tea", "leave", "travel", "pay", "parking", "lunch", "badges", "laptops")
-ROOMS = ("the attic", "the hall", "the library", "the garden", "the cellar", "the kitchen")
+WORDS = (
+    "amber anchor apple arrow atlas autumn badge bakery balcony bamboo barrel basket beacon bench bicycle blanket "
+    "bottle bridge bronze bucket button cabin cactus camera candle canvas carpet castle cellar chalk cherry circle "
+    "clock cloud coffee compass copper cotton cradle crystal curtain desert diamond dragon drawer eagle engine fabric "
+    "falcon feather fiddle flame forest fossil garden ginger glacier globe gravel guitar hammer harbour helmet honey "
+    "island ivory jacket jungle kettle kitchen ladder lantern lemon library lizard magnet maple marble meadow mirror "
+    "monkey mountain needle nickel ocean olive orchard oyster paddle palace paper pearl pepper piano pigeon pillow "
+    "planet pocket potato prism pumpkin quartz rabbit ribbon river rocket saddle salmon sandal shadow silver spider "
+    "spruce square statue tablet temple thunder ticket timber tomato tower tunnel turtle valley velvet violin walnut "
+    "weaver window winter wolf yarn zebra"
+).split()
 
 
 def conversation(number: int) -> list[dict[str, str]]:
-    """No two are nearly alike: rows that are would be left out."""
-    topic, room = TOPICS[number % len(TOPICS)], ROOMS[number // len(TOPICS) % len(ROOMS)]
-    asked = f"Who decides about {topic} in {room}, case {number * number + 7}?"
+    """A question and its answer. No two are nearly alike: rows that are would be left out."""
+    drawn = random.Random(number).sample(WORDS, 14)
+    asked, replied = " ".join(drawn[:6]), " ".join(drawn[6:])
     return [
-        {"role": "user", "content": asked},
-        {"role": "assistant", "content": f"Kim decides about {topic} there; ask by note {number * 31 % 97}."},
+        {"role": "user", "content": f"Where is the {asked}?"},
+        {"role": "assistant", "content": f"Behind the {replied}."},
     ]
 
 
@@ -28,5 +38,6 @@ def chats(file: Path, rows: int = 48) -> Path:
 
 
 def order_of(base: Path, *files: Path, recipe: Recipe = RECIPE, **settings: object) -> Order:
-    given = {"name": "team", "base": str(base), "recipe": recipe, "files": tuple(map(str, files))} | settings
+    given = {"name": "team", "base": str(base), "recipe": recipe, "files": tuple(map(str, files)), "max_tokens": 4}
+    given |= settings
     return Order(**given)  # type: ignore[arg-type]  # fields of Order, named by the test

@@ -119,12 +119,12 @@ async def test_from_rated_turns_to_an_answer_by_what_they_taught(
     assert doors.house.watch.live == ""
     chat.presses(ann, followed[0], "Make loop-1 live")
     await until(doors, lambda: doors.house.watch is not None and doors.house.watch.live == "loop-1")
-    chat.says(bob, "Who decides about tea in the attic?")
+    chat.says(bob, "Where is the lantern?")
     await doors.settle()
     assert doors.held(chat.account(bob)).turns[-1].adapter == "loop-1"
 
     chat.orders(ann, "finetune rollback")
     await until(doors, lambda: doors.house.watch is not None and not doors.house.watch.live)
-    chat.says(bob, "And who decides about leave in the hall?")
+    chat.says(bob, "And where is the piano?")
     await doors.settle()
     assert doors.held(chat.account(bob)).turns[-1].adapter is None
