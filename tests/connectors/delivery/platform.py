@@ -127,6 +127,9 @@ class PaperConnector:
 
     async def fetch(self, file: File, to: Path) -> None: ...
 
+    def silence(self) -> float:
+        return 0.0
+
     async def close(self) -> None: ...
 
     async def _new(self, place: Place, text: str, key: str) -> int:

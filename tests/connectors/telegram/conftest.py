@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ class Inbox:
         return [event for event in read if event is not None]
 
 
-def connector_to(emulator: TelegramEmulator, **options: str) -> TelegramConnector:
+def connector_to(emulator: TelegramEmulator, **options: Any) -> TelegramConnector:
     return TelegramConnector(emulator.token, "acme", api=emulator.base_url.removesuffix("/bot"), **options)
 
 
