@@ -63,7 +63,7 @@ class SpanReader:
             steps = _Steps(self._model, fitting[0])
             while len(said) < tokens:
                 token = next(
-                    (id_ for _, id_ in steps.best if tuple([*said, id_][-NO_REPEAT:]) not in _runs(said, NO_REPEAT)),
+                    (id_ for _, id_ in steps.best if tuple([*said, id_][-NO_REPEAT:]) not in runs(said, NO_REPEAT)),
                     None,
                 )
                 if token is None:
@@ -133,7 +133,8 @@ class _Steps:
         self.best = list(zip(best.values.tolist(), best.indices.tolist(), strict=True))
 
 
-def _runs(said: Sequence[int], length: int) -> set[tuple[int, ...]]:
+def runs(said: Sequence[int], length: int) -> set[tuple[int, ...]]:
+    """All runs of `length` tokens."""
     return {tuple(said[i : i + length]) for i in range(len(said) - length + 1)}
 
 

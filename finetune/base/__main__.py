@@ -18,7 +18,12 @@ def parser() -> argparse.ArgumentParser:
     building.add_argument("--seed", type=int, default=0)
     training = steps.add_parser("train", help="token arrays to a model")
     training.add_argument("--out", type=Path, required=True)
-    for step in (building, training):
+    examining = steps.add_parser("examine", help="a trained model reads prompts; figures to a JSON file")
+    examining.add_argument("--model", type=Path, required=True)
+    examining.add_argument("--preset", default="full")
+    examining.add_argument("--prompts", type=Path, required=True)
+    examining.add_argument("--to", type=Path, required=True)
+    for step in (building, training, examining):
         step.add_argument("--work", type=Path, required=True, help="the folder of the token arrays")
         step.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json")
     training.add_argument("--preset", default="full")
@@ -41,6 +46,13 @@ def main() -> int:
         return 0
     from tokenizers import Tokenizer
 
+    if chosen.step == "examine":
+        from finetune.base.examine import examine, load
+
+        tokenizer = Tokenizer.from_file(str(chosen.tokenizer))
+        model = load(chosen.model, chosen.preset, tokenizer.get_vocab_size())
+        examine(model, tokenizer, chosen.prompts, chosen.work, chosen.to)
+        return 0
     from finetune.base.export import export
     from finetune.base.train import Plan, train
 
