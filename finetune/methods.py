@@ -4,6 +4,7 @@ torch and peft are imported when a model is adapted, not with this module.
 """
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -139,7 +140,9 @@ def adapt(model: Any, recipe: Recipe, steps: int) -> Any:
 
     config = _config(model, recipe, steps)
     try:
-        adapted = get_peft_model(model, config)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft on transformers 5.23
+            adapted = get_peft_model(model, config)
     except ValueError as error:
         raise FinetuneError(
             f"{limits.name} does not fit this model: {error}. Correct `targets` in the recipe."

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import TypeAdapter, ValidationError
 
 from retrieval.errors import SettingsError
 
@@ -92,6 +91,8 @@ def load_recipe(name_or_file: str) -> Recipe:
 
 def recipe_of(values: dict[str, object], name: str = "recipe") -> Recipe:
     """A Recipe from plain values, as a TOML file or a job's JSON holds them. Raises SettingsError."""
+    from pydantic import TypeAdapter, ValidationError
+
     known = [field.name for field in fields(Recipe)]
     for key in values:
         if key not in known:

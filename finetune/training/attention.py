@@ -41,20 +41,35 @@ def attend_each(
         raise ValueError("attention of a kind of its own")
     if query.is_cuda and dropout == 0.0:
         return _on_gpu(query, key, value, cu_seq_lens_q, max_length_q, scaling, sliding_window), None
+    dropout = dropout if module.training else 0.0
+    return _one_by_one(query, key, value, cu_seq_lens_q, dropout, scaling, sliding_window), None
+
+
+@torch.compiler.disable  # its loop is over data
+def _one_by_one(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bounds: torch.Tensor,
+    dropout: float,
+    scaling: float | None,
+    window: int | None,
+) -> torch.Tensor:
     attended = [
         functional.scaled_dot_product_attention(
             query[:, :, first:last],
             key[:, :, first:last],
             value[:, :, first:last],
-            attn_mask=_window(last - first, sliding_window, query.device),
-            is_causal=not sliding_window or last - first <= sliding_window,
-            dropout_p=dropout if module.training else 0.0,
+            attn_mask=_window(last - first, window, query.device),
+            is_causal=not window or last - first <= window,
+            dropout_p=dropout,
             scale=scaling,
             enable_gqa=query.shape[1] != key.shape[1],
         )
-        for first, last in pairwise(cu_seq_lens_q.tolist())
+        for first, last in pairwise(bounds.tolist())
+        if first < last
     ]
-    return torch.cat(attended, dim=2).transpose(1, 2).contiguous(), None
+    return torch.cat(attended, dim=2).transpose(1, 2).contiguous()
 
 
 def _window(length: int, window: int | None, device: torch.device) -> torch.Tensor | None:
@@ -120,11 +135,14 @@ def parts(model: Any) -> bool:
 
 
 def bounds_of(lengths: list[int], device: Any) -> dict[str, Any]:
-    """What this attention has to be told, under transformers' names for it."""
-    starts = torch.tensor([0, *lengths]).cumsum(0).to(device, torch.int32)
-    return {
-        "cu_seq_lens_q": starts, "cu_seq_lens_k": starts, "max_length_q": max(lengths), "max_length_k": max(lengths)
-    }  # fmt: skip
+    """What this attention has to be told, under transformers' names for it.
+
+    The numbers of a few sizes only, by empty examples at the end: a compiled layer is compiled anew for each.
+    """
+    filled = [0, *lengths, *[0] * (-len(lengths) % 32)]
+    starts = torch.tensor(filled).cumsum(0).to(device, torch.int32)
+    longest = 1 << (max(lengths) - 1).bit_length()
+    return {"cu_seq_lens_q": starts, "cu_seq_lens_k": starts, "max_length_q": longest, "max_length_k": longest}
 
 
 def _no_mask(*_: Any, **__: Any) -> None:

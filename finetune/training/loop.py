@@ -233,14 +233,15 @@ class Run:
         if not self.measured:
             return None
         began, accelerator = time.monotonic(), self.accelerator
-        losses = example_losses(
-            self.model,
-            self.measured,
-            self.recipe,
-            self.precision,
-            rank=accelerator.process_index,
-            processes=accelerator.num_processes,
-        )
+        with torch.compiler.set_stance("force_eager"):  # compiled layers would be compiled anew for each width
+            losses = example_losses(
+                self.model,
+                self.measured,
+                self.recipe,
+                self.precision,
+                rank=accelerator.process_index,
+                processes=accelerator.num_processes,
+            )
         total = torch.tensor(losses, dtype=torch.double).sum().to(accelerator.device)
         held_out = float(accelerator.reduce(total)) / sum(one.trained for one in self.measured)
         standing = self.standing

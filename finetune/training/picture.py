@@ -26,7 +26,7 @@ def draw_losses(folder: Path) -> Path | None:
         return None
     picture = Image.new("RGB", SIZE, PAPER)
     _draw(ImageDraw.Draw(picture), training, held_out)
-    picture.save(folder / FILE, optimize=True)
+    picture.save(folder / FILE)
     return folder / FILE
 
 

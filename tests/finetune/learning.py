@@ -1,0 +1,42 @@
+"""Small models, examples and recipes to train in tests."""
+
+import random
+from functools import cache
+from pathlib import Path
+
+from agent.generation.rendering import ChatMessage
+from finetune.example import Example, Origin
+from finetune.recipe import Recipe
+
+THINGS = "leave travel lunch parking laptops training badges visitors".split()
+ANSWERS = {
+    thing: f"Ask {name} about {thing}."
+    for thing, name in zip(THINGS, "Ada Bo Cy Di Ed Fay Gus Hal".split(), strict=True)
+}
+RECIPE = Recipe(
+    dropout=0.1,
+    batch_tokens=128,
+    max_tokens=256,
+    learning_rate=0.02,
+    epochs=1,
+    max_steps=8,
+    evaluations=2,
+    save_seconds=0,
+)
+
+
+@cache
+def examples(count: int, seed: int = 0) -> tuple[Example, ...]:
+    """Questions that have one answer each, so that a small model can learn them; of unlike lengths."""
+    draw = random.Random(seed)
+    made = []
+    for number in range(count):
+        thing = draw.choice(THINGS)
+        question = f"{'Hello there. ' * draw.randrange(4)}Who knows about {thing}?"
+        messages = (ChatMessage("user", question), ChatMessage("assistant", ANSWERS[thing]))
+        made.append(Example(messages, Origin(f"made:{number}")))
+    return tuple(made)
+
+
+def weights_of(folder: Path) -> bytes:
+    return (folder / "adapter_model.safetensors").read_bytes()
