@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from retrieval.passage import Ids, PassageSet
 from retrieval.tables import documents, passages
 
+_SETS = 1024  # sets of audiences whose numbers are remembered
 _REMEMBERED = 128 * 2**20  # bytes of passage sets kept: one for every combination of audiences that asks
 
 
@@ -34,11 +35,17 @@ class Catalog:
     codes: Ids = field(default_factory=lambda: np.zeros(0, np.int64))
     audiences: dict[str, int] = field(default_factory=dict)
     _visible: OrderedDict[frozenset[int], PassageSet | None] = field(default_factory=OrderedDict, repr=False)
+    _held: dict[frozenset[str], frozenset[int]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def visible(self, audiences: frozenset[str]) -> PassageSet | None:
         """The passages that a holder of `audiences` may read; None when that is every passage."""
-        held = frozenset(code for each in audiences if (code := self.audiences.get(each)) is not None)
+        held = self._held.get(audiences)
+        if held is None:
+            held = frozenset(code for each in audiences if (code := self.audiences.get(each)) is not None)
+            if len(self._held) >= _SETS:
+                self._held.clear()
+            self._held[audiences] = held
         with self._lock:
             if held in self._visible:
                 return self._visible[held]

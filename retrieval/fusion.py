@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupt
 from retrieval.overlap import Overlap, measure
-from retrieval.passage import Ids
-from retrieval.words import WordIndex
+from retrieval.passage import Ids, PassageSet
+from retrieval.words import Query, Snapshot, WordIndex, best
 
 WEIGHTS = Path(__file__).with_name("fusion.json")
 CONSTANT = 0.5  # the weight of vectors where nothing was learned for the encoder
@@ -40,6 +40,27 @@ class Hits:
 
     scores: NDArray[np.floating]
     ids: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class Worded:
+    """What the words arm found, and what the query's words do there: all that can be known before vectors answer.
+
+    parsed: the query as `snapshot` knows it. overlap: of `hits`, row by row.
+    """
+
+    snapshot: Snapshot
+    parsed: Query
+    hits: Hits
+    overlap: Overlap
+
+    @classmethod
+    def found(cls, index: WordIndex, query: str, count: int, allowed: PassageSet | None = None) -> Self:
+        """Search the words of `query` for the best `count` of the `allowed` passages."""
+        snapshot = index.snapshot
+        parsed = index.parse(query, snapshot)
+        hits = Hits(*best(snapshot, parsed, count, allowed))
+        return cls(snapshot, parsed, hits, measure(snapshot, parsed, hits.ids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +119,25 @@ def learned(encoder: str, path: Path = WEIGHTS) -> Fusion | None:
         raise IndexCorrupt(f"{path.name} holds no fusion weights ({error}). Train them again or reinstall.") from error
 
 
-def fuse(
-    index: WordIndex, query: str, words: Hits, vectors: Hits, *, spoken: float = 1.0, model: Fusion | None = None
-) -> Fused:
+def fuse(words: Worded, vectors: Hits, *, spoken: float = 1.0, model: Fusion | None = None) -> Fused:
     """Both arms' passages in one order. At least 100 hits an arm are worth giving.
 
     spoken: how well the encoder speaks the query's language, 0..1 (`retrieval.language`): at 0 vectors have no vote.
     """
-    snapshot = index.snapshot
-    if spoken <= 0:
-        vectors = Hits(vectors.scores[:0], vectors.ids[:0])
-    ids = np.union1d(words.ids, vectors.ids)
+    ids, overlap = words.hits.ids, words.overlap
     similarities = np.full(len(ids), np.nan)
-    similarities[np.searchsorted(ids, vectors.ids)] = vectors.scores
+    if spoken > 0 and len(vectors.ids):
+        order = np.argsort(ids)
+        place = np.searchsorted(ids[order], vectors.ids)
+        place = order[np.minimum(place, len(ids) - 1)] if len(ids) else place
+        both = ids[place] == vectors.ids if len(ids) else np.zeros(len(place), dtype=bool)
+        similarities[place[both]] = vectors.scores[both]
+        more = vectors.ids[~both]
+        similarities = np.concatenate((similarities, vectors.scores[~both]))
+        overlap = overlap.followed_by(measure(words.snapshot, words.parsed, more))
+        ids = np.concatenate((ids, more))
     if not len(ids):
         return Fused(ids, similarities, similarities, calibrated=model is not None)
-    overlap = measure(snapshot, index.parse(query, snapshot), ids)
     if model is None:
         scores = blend(overlap.bm25, similarities, spoken * CONSTANT)
     else:

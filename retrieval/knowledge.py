@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from math import isnan
 from pathlib import Path
 from threading import Event
 
@@ -19,7 +20,7 @@ from retrieval.audience import check_audience, check_audiences, tenant_of
 from retrieval.database import reading, writing
 from retrieval.encoder import Encoder
 from retrieval.errors import UnreadableFile
-from retrieval.fusion import Fused, Hits, fuse, learned
+from retrieval.fusion import Fused, Hits, Worded, fuse, learned
 from retrieval.language import spoken
 from retrieval.live import LiveIndexes, State
 from retrieval.passage import Document, Passage, Vectors
@@ -34,7 +35,7 @@ _WIDEST = 3_000  # candidates of each arm at most, however many are unreadable o
 _SPARE = 2  # times k: passages fetched, as some are dropped or joined
 _REFRESHES = 3  # in one search, while others keep writing; what it returns is checked all the same
 _BESIDE = 20_000  # passages: from here both arms run side by side, below a thread costs more than it gains
-_THREADS = 8  # searches whose words arm runs beside their vectors arm
+_THREADS = 8  # searches whose vectors arm runs beside their words arm
 
 
 def serving_encoder(engine: Engine) -> str | None:
@@ -71,7 +72,7 @@ class KnowledgeBase:
         self._encoder = encoder
         self._encoders = {each.id: each for each in (encoder, previous) if each is not None}
         self._live = LiveIndexes(engine, folder, {each.id: each.dim for each in self._encoders.values()}, notice)
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="words")
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vectors")
         self._changed = False  # by this process, since it last saved the index cache
         serving_encoder(engine)
 
@@ -171,12 +172,12 @@ class KnowledgeBase:
         refreshes = 0
         while True:
             fused, is_all = self._rank(state, query, held, width, embedding)
-            with reading(self._engine) as connection:
-                hits, generation = store.readable(connection, fused.ids[:depth].tolist(), held)
+            wanted = fused.ids[:depth].tolist()
+            hits, generation = store.readable(self._engine, wanted, held)
             if generation != state.catalog.generation and refreshes < _REFRESHES:
                 state, refreshes = self._live.refresh(), refreshes + 1
                 continue
-            found = [_scored(passage, fused) for passage in select(hits, _vectors(state, hits), k)]
+            found = _scored(select(hits, _vectors(state, hits), k), fused, wanted)
             if len(found) == k or (is_all and depth >= len(fused.ids)) or depth >= _WIDEST:
                 return found
             depth *= 4
@@ -189,20 +190,20 @@ class KnowledgeBase:
         allowed = state.catalog.visible(held)
         encoder = self._encoders.get(state.encoder or "")
 
-        def by_words() -> tuple[Hits, float]:
-            fluency = spoken(query, encoder.pieces(query)) if encoder is not None else 0.0
-            return Hits(*state.words.search(query, width, allowed)), fluency
+        def by_vectors() -> Hits:
+            if state.vectors is None or encoder is None:
+                return Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
+            vector = encoder([query]) if embedding is None or encoder is not self._encoder else embedding
+            scores, ids = state.vectors.search(vector.reshape(1, -1), width, allowed)
+            return Hits(scores[0][ids[0] >= 0], ids[0][ids[0] >= 0])
 
-        beside = self._pool.submit(by_words) if len(state.catalog.ids) >= _BESIDE else None
-        near = Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
-        if state.vectors is not None and encoder is not None:
-            if embedding is None or encoder is not self._encoder:
-                embedding = encoder([query])
-            scores, ids = state.vectors.search(embedding.reshape(1, -1), width, allowed)
-            near = Hits(scores[0][ids[0] >= 0], ids[0][ids[0] >= 0])
-        worded, fluency = beside.result() if beside is not None else by_words()
-        fused = fuse(state.words, query, worded, near, spoken=fluency, model=learned(state.encoder or ""))
-        return fused, len(near.ids) < width and len(worded.ids) < width
+        # The scan runs in the other thread: it empties a core's caches, and all that follows is small steps of Python.
+        beside = self._pool.submit(by_vectors) if len(state.catalog.ids) >= _BESIDE else None
+        fluency = spoken(query, encoder.pieces(query)) if encoder is not None else 0.0
+        words = Worded.found(state.words, query, width, allowed)
+        near = beside.result() if beside is not None else by_vectors()
+        fused = fuse(words, near, spoken=fluency, model=learned(state.encoder or ""))
+        return fused, len(near.ids) < width and len(words.hits.ids) < width
 
     # Upkeep
 
@@ -278,10 +279,14 @@ def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         yield batch
 
 
-def _scored(passage: Passage, fused: Fused) -> Passage:
-    place = np.flatnonzero(fused.ids == passage.id)[0]
-    similarity = float(fused.similarities[place])
-    return replace(passage, score=float(fused.scores[place]), similarity=None if np.isnan(similarity) else similarity)
+def _scored(passages: Sequence[Passage], fused: Fused, wanted: Sequence[int]) -> list[Passage]:
+    """The passages with their evidence. wanted: the first of the fused ids, these among them."""
+    places = [wanted.index(each.id) for each in passages]
+    scores, cosines = fused.scores[places].tolist(), fused.similarities[places].tolist()
+    return [
+        replace(each, score=score, similarity=None if isnan(cosine) else cosine)
+        for each, score, cosine in zip(passages, scores, cosines, strict=True)
+    ]
 
 
 def _vectors(state: State, hits: Sequence[Hit]) -> Vectors:

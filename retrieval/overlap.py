@@ -1,6 +1,7 @@
 """What a query's words do inside candidate passages: the evidence the fusion weighs, beside the arms' scores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,14 @@ class Overlap:
     count: int
     mass: float
     unknown: float
+
+    def followed_by(self, other: Self) -> Self:
+        """The same query's overlap with other candidates, after these."""
+        rows = (np.concatenate((getattr(self, name), getattr(other, name))) for name in _ROWS)
+        return replace(self, **dict(zip(_ROWS, rows, strict=True)))
+
+
+_ROWS = tuple(each.name for each in fields(Overlap) if each.name not in ("count", "mass", "unknown"))
 
 
 def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:

@@ -119,9 +119,8 @@ class Segments:
         rows = self.rows_of(ids)
         here = rows >= 0
         vectors = self.snapshot().gather(np.maximum(rows, 0).ravel()).reshape(*ids.shape, self.dim)
-        # In float64, so that equal vectors score equally whatever rows surround them.
-        exact = np.matmul(vectors.astype(np.float64), queries.astype(np.float64)[:, :, None])[:, :, 0]
-        scores = exact.astype(np.float32)
+        # Row by row in one order of summation (BLAS has several): equal vectors score equally wherever they lie.
+        scores: NDArray[np.float32] = np.einsum("nmd,nd->nm", vectors, queries)
         if not here.all():
             scores[~here], ids = -np.inf, np.where(here, ids, -1)
         order = np.lexsort((ids, -scores))

@@ -11,13 +11,14 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import sqlalchemy as sa
-from sqlalchemy import Connection, LargeBinary, String
+from sqlalchemy import Connection, Engine, LargeBinary, String
 
 from retrieval.audience import EVERYONE
+from retrieval.database import fetch, reading
 from retrieval.passage import Chunk, Ids, Passage, Vectors
 from retrieval.tables import contents, documents, meta, passages, vectors
 
@@ -344,38 +345,40 @@ def list_documents(connection: Connection, tenant: str) -> tuple[StoredDocument,
     )
 
 
-_READABLE = (
-    sa.select(
-        sa.select(meta.c.generation).scalar_subquery().label("generation"),
-        *(passages.c[name] for name in ("id", "content", "ordinal", "text", "heading", "page", "line")),
-        documents.c.source,
-        documents.c.audience,
+def _readable(count: int) -> sa.Select[Any]:
+    return (
+        sa.select(
+            sa.select(meta.c.generation).scalar_subquery(),
+            *(passages.c[name] for name in ("id", "content", "ordinal", "text", "heading", "page", "line")),
+            documents.c.id,
+            documents.c.source,
+            documents.c.audience,
+        )
+        .join(documents, documents.c.content == passages.c.content)
+        .where(passages.c.id.in_([sa.bindparam(f"v{i}", type_=sa.BigInteger) for i in range(count)]))
     )
-    .join(documents, documents.c.content == passages.c.content)
-    .where(passages.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(documents.c.id)
-)
 
 
-def readable(connection: Connection, ids: Sequence[int], audiences: frozenset[str]) -> tuple[list[Hit], int]:
+def readable(engine: Engine, ids: Sequence[int], audiences: frozenset[str]) -> tuple[list[Hit], int]:
     """Those of `ids` that the store lets a holder of `audiences` read, in the order given; and its generation.
 
     One query, as every search makes it. A content of several documents is cited by one its reader may see, one that
-    everyone may see before others. Passages have score 0 here.
+    everyone may see before others. Passages have score 0 here. Raises StoreError.
     """
-    found: dict[int, Hit] = {}
-    rows = connection.execute(_READABLE, {"ids": ids}).all()
-    for _, passage, content, ordinal, text, heading, page, line, source, audience in rows:
+    found: dict[int, tuple[tuple[bool, int], Hit]] = {}
+    rows = fetch(engine, _readable, ids) if ids else []
+    for _, passage, content, ordinal, text, heading, page, line, document, source, audience in rows:
         # Checked here, not in SQL: an asker may hold hundreds of audiences, and binding them costs more than the rows.
         if audience not in audiences:
             continue
-        if passage not in found or (
-            audience.endswith(_FOR_ALL) and not found[passage].passage.audience.endswith(_FOR_ALL)
-        ):
+        rank = (not audience.endswith(_FOR_ALL), document)
+        if passage not in found or rank < found[passage][0]:
             hit = Passage(passage, text, source, heading, page, line, audience, 0.0)
-            found[passage] = Hit(hit, content, ordinal)
-    generation = rows[0].generation if rows else read_meta(connection).generation
-    return [found[each] for each in ids if each in found], generation
+            found[passage] = rank, Hit(hit, content, ordinal)
+    if rows:
+        return [found[each][1] for each in ids if each in found], int(rows[0][0])
+    with reading(engine) as connection:  # none is there: a generation read later than that can only be newer
+        return [], read_meta(connection).generation
 
 
 def _parts(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:

@@ -59,8 +59,8 @@ class Snapshot:
         return term < len(self.df) and self.df[term] > 0
 
     def idf(self, terms: NDArray[np.int64]) -> NDArray[np.float64]:
-        df = self.df[terms]
-        return np.log1p((self.size - df + 0.5) / (df + 0.5))
+        # ln(1 + (N - df + .5) / (df + .5)), put shorter.
+        return float(np.log(self.size + 1)) - np.log(self.df[terms] + 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,18 +140,7 @@ class WordIndex:
     def search(self, query: str, k: int, allowed: PassageSet | None = None) -> tuple[Floats, Ids]:
         """The `k` best passages: scores (m,) descending and positive, ids (m,), m <= k; ties by ascending id."""
         snapshot = self._snapshot
-        parsed = self.parse(query, snapshot)
-        scores, ids = np.zeros(0), np.zeros(0, dtype=np.int64)
-        if not len(parsed.terms) or k < 1:
-            return scores.astype(np.float32), ids
-        for segment, norms in zip(snapshot.segments, snapshot.norms, strict=True):
-            floor = float(scores[-1]) if len(scores) == k else 0.0
-            rows = _contenders(segment, norms, parsed, k, floor, _mask(segment, allowed))
-            exact = score(segment, norms, parsed, rows)
-            scores, ids = np.concatenate((scores, exact)), np.concatenate((ids, segment.ids[rows]))
-            best = np.lexsort((ids, -scores))[:k]
-            scores, ids = scores[best], ids[best]
-        return scores.astype(np.float32), ids
+        return best(snapshot, self.parse(query, snapshot), k, allowed)
 
     def save(self, folder: Path, facts: dict[str, object]) -> None:
         """Write the live passages (and no word of a removed one) to `folder`, whole or not at all. Raises OSError."""
@@ -193,6 +182,21 @@ class WordIndex:
             segment = Segment.of(ids, np.diff(starts), tokens, leads)
             index._snapshot = _with(Snapshot(), segment, len(vocabulary))
         return index, facts
+
+
+def best(snapshot: Snapshot, query: Query, k: int, allowed: PassageSet | None = None) -> tuple[Floats, Ids]:
+    """As `WordIndex.search`, of a query that `snapshot` parsed."""
+    scores, ids = np.zeros(0), np.zeros(0, dtype=np.int64)
+    if not len(query.terms) or k < 1:
+        return scores.astype(np.float32), ids
+    for segment, norms in zip(snapshot.segments, snapshot.norms, strict=True):
+        floor = float(scores[-1]) if len(scores) == k else 0.0
+        rows = _contenders(segment, norms, query, k, floor, _mask(segment, allowed))
+        exact = score(segment, norms, query, rows)
+        scores, ids = np.concatenate((scores, exact)), np.concatenate((ids, segment.ids[rows]))
+        first = np.lexsort((ids, -scores))[:k]
+        scores, ids = scores[first], ids[first]
+    return scores.astype(np.float32), ids
 
 
 def score(segment: Segment, norms: Floats, query: Query, rows: NDArray[np.int64]) -> NDArray[np.float64]:

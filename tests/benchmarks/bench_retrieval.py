@@ -5,7 +5,7 @@ import json
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoder import TransformerEncoder
-from retrieval.fusion import Hits, fuse, learned
+from retrieval.fusion import Hits, Worded, fuse, learned
 from retrieval.language import spoken
+from retrieval.overlap import measure as overlap
 from retrieval.passage import Vectors
 from retrieval.words import WordIndex
 from tests.benchmarks import Cell, Report
@@ -69,21 +70,22 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
     ranks: dict[str, list[int]] = {}
     tops, rights, answerable = [], [], []
     for question, vector, gold in zip(task.questions, questions, task.answers, strict=True):
-        words, vectors = Hits(*index.search(question, ARM)), _nearest(vector, passages)
+        words, vectors = Worded.found(index, question, ARM), _nearest(vector, passages)
         share = spoken(question, encoder.pieces(question))
-        merged = fuse(index, question, words, vectors, spoken=share, model=model)
+        merged = fuse(words, vectors, spoken=share, model=model)
         orders = {
-            "words (BM25)": words.ids,
+            "words (BM25)": words.hits.ids,
             "vectors (MiniLM)": vectors.ids,
-            "min-max 0.5": fuse(index, question, words, vectors).ids,
-            "RRF": _rrf(words, vectors),
+            "min-max 0.5": fuse(words, vectors).ids,
+            "RRF": _rrf(words.hits, vectors),
             "learned fusion": merged.ids,
         }
         for method, ids in orders.items():
             ranks.setdefault(method, []).append(_rank(ids, gold))
         if chance.random() < REMOVED:
-            words, vectors = _without(words, gold), _without(vectors, gold)
-            merged = fuse(index, question, words, vectors, spoken=share, model=model)
+            hits = _without(words.hits, gold)
+            words = replace(words, hits=hits, overlap=overlap(words.snapshot, words.parsed, hits.ids))
+            merged = fuse(words, _without(vectors, gold), spoken=share, model=model)
         tops.append(float(merged.scores[0]) if len(merged.ids) else 0.0)
         rights.append(_rank(merged.ids, gold) == 0)
         answerable.append(bool(np.isin(merged.ids, list(gold)).any()))

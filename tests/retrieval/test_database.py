@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine, text
 
 from retrieval import database
-from retrieval.database import open_database, reading, writing
+from retrieval.database import fetch, open_database, reading, writing
 from retrieval.errors import SettingsError, StoreBusy, StoreError
 
 
@@ -32,6 +33,32 @@ def test_an_address_that_is_none(url: str) -> None:
 def test_a_database_that_is_not_there(url: str, sentence: str) -> None:
     with pytest.raises(StoreError, match=sentence), reading(open_database(url)):
         pass
+
+
+@pytest.mark.parametrize("url", ["sqlite:////no/such/folder/store.db", "postgresql://me@127.0.0.1:1/name"])
+def test_a_search_of_a_database_that_is_not_there(url: str) -> None:
+    with pytest.raises(StoreError, match="Check that"):
+        fetch(open_database(url), doubled, [1])
+
+
+def doubled(count: int) -> sa.Select[tuple[int]]:
+    return sa.select(*(sa.bindparam(f"v{i}", type_=sa.BigInteger) * sa.literal_column("2") for i in range(count)))
+
+
+def test_what_the_driver_fetches_is_what_was_asked(bare_engine: Engine) -> None:
+    assert [tuple(row) for row in fetch(bare_engine, doubled, [1, 2**40])] == [(2, 2**41)]
+    assert [tuple(row) for row in fetch(bare_engine, doubled, [7])] == [(14,)]
+
+
+def test_a_failing_fetch_is_explained_and_the_connection_serves_on(bare_engine: Engine) -> None:
+    def missing(count: int) -> sa.Select[tuple[int]]:
+        return sa.select(sa.column("a")).select_from(sa.table("no_such_table")).where(doubled(count).exists())
+
+    with pytest.raises(StoreError, match="no_such_table"):
+        fetch(bare_engine, missing, [1])
+    assert [tuple(row) for row in fetch(bare_engine, doubled, [1])] == [(2,)]
+    with writing(bare_engine) as connection:
+        connection.execute(text("CREATE TABLE notes (text VARCHAR(10))"))
 
 
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:

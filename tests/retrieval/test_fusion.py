@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retrieval.errors import IndexCorrupt
-from retrieval.fusion import FEATURES, WEIGHTS, Hits, fuse, learned
+from retrieval.fusion import FEATURES, WEIGHTS, Hits, Worded, fuse, learned
 from retrieval.language import spoken
 from retrieval.words import WordIndex
 
@@ -31,9 +31,7 @@ def search(encoder):
         cosines = vectors[:n] @ encoder([query])[0]
         order = np.argsort(-cosines)
         share = spoken(query, encoder.pieces(query))
-        return fuse(
-            index, query, Hits(*index.search(query, 100)), Hits(cosines[order], order), spoken=share, model=model
-        )
+        return fuse(Worded.found(index, query, 100), Hits(cosines[order], order), spoken=share, model=model)
 
     return ask
 
@@ -69,8 +67,8 @@ def test_a_single_passage_can_still_answer(search):
 def test_a_muted_encoder_finds_nothing_by_vectors():
     index = WordIndex()
     index.add(np.arange(3), ["red house", "blue house", "green tree"])
-    words = Hits(*index.search("blue house", 10))
-    fused = fuse(index, "blue house", words, Hits(np.array([0.9]), np.array([2])), spoken=0.0)
+    words = Worded.found(index, "blue house", 10)
+    fused = fuse(words, Hits(np.array([0.9]), np.array([2])), spoken=0.0)
     assert fused.ids.tolist() == [1, 0]
     assert np.isnan(fused.similarities).all()
 
@@ -91,10 +89,11 @@ def test_every_candidate_comes_back_once_best_first(search):
 def test_one_empty_arm_or_two_are_no_trouble():
     index = WordIndex()
     index.add(np.arange(2), ["red house", "blue house"])
-    assert len(fuse(index, "zebra", NOTHING, NOTHING, model=MODEL).ids) == 0
-    assert fuse(index, "zebra", NOTHING, Hits(np.array([0.4, 0.1]), np.array([1, 0])), model=MODEL).ids[0] == 1
-    assert fuse(index, "blue", Hits(*index.search("blue", 5)), NOTHING, model=MODEL).ids[0] == 1
-    assert len(fuse(index, "", NOTHING, Hits(np.array([0.4]), np.array([7])), model=MODEL).ids) == 1
+    zebra, blue, nothing = (Worded.found(index, query, 5) for query in ("zebra", "blue", ""))
+    assert len(fuse(zebra, NOTHING, model=MODEL).ids) == 0
+    assert fuse(zebra, Hits(np.array([0.4, 0.1]), np.array([1, 0])), model=MODEL).ids[0] == 1
+    assert fuse(blue, NOTHING, model=MODEL).ids[0] == 1
+    assert len(fuse(nothing, Hits(np.array([0.4]), np.array([7])), model=MODEL).ids) == 1
 
 
 def test_weights_belong_to_the_encoder_they_were_trained_with(tmp_path):

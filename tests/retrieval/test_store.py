@@ -124,9 +124,9 @@ def test_a_shared_content_is_cited_by_the_document_that_its_reader_may_see(engin
     put(engine, entry("hr/secret-plan.md", "one", audience="acme/hr"), entry("public.md", "one"))
     with reading(engine) as connection:
         ids = list(connection.execute(sa.select(passages.c.id)).scalars())
-        everyone = store.readable(connection, ids, frozenset({"acme/everyone"}))[0]
-        both = store.readable(connection, ids, frozenset({"acme/everyone", "acme/hr"}))[0]
-        hr = store.readable(connection, ids, frozenset({"acme/hr"}))[0]
+    everyone = store.readable(engine, ids, frozenset({"acme/everyone"}))[0]
+    both = store.readable(engine, ids, frozenset({"acme/everyone", "acme/hr"}))[0]
+    hr = store.readable(engine, ids, frozenset({"acme/hr"}))[0]
     assert [hit.passage.source for hit in everyone] == ["public.md"]
     assert [hit.passage.source for hit in both] == ["public.md"]
     assert [hit.passage.source for hit in hr] == ["hr/secret-plan.md"]
