@@ -160,6 +160,7 @@ class Understander:
         self._encoder = encoder
         self._made_with = heads
         self._heads: tuple[Head, Head] | None = None  # intent, sentiment
+        self._topic: Head | None = None  # of a team's own labels
         self.notice = ""
         try:
             self.take(None)
@@ -175,7 +176,8 @@ class Understander:
         intent, sentiment = (Head.load(heads, name, self._encoder) for name in ("intent", "sentiment"))
         if not set(intent.labels) <= set(Intent) or not set(sentiment.labels) <= set(Sentiment):
             raise HeadError(f"The heads in {heads} name labels that Atelier does not know. Train them again.")
-        self._heads, self.notice = (intent, sentiment), ""
+        topic = Head.load(heads, "topic", self._encoder) if (heads / "topic.json").exists() else None
+        self._heads, self._topic, self.notice = (intent, sentiment), topic, ""
 
     def understand(self, text: str) -> Understanding:
         """Understand one message. Any text is fine; what is unclear comes out with a low confidence."""
@@ -202,8 +204,9 @@ class Understander:
             return [_by_rules(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
         inputs = Inputs.of(embeddings, texts)
         intents, sentiments = (head.probabilities(inputs) for head in heads)
+        topics = self._topics(inputs)
         understood = []
-        for text, embedding, wish, mood in zip(texts, embeddings, intents, sentiments, strict=True):
+        for text, embedding, wish, mood, topic in zip(texts, embeddings, intents, sentiments, topics, strict=True):
             intent = Intent(heads[0].labels[int(wish.argmax())])
             sentiment = Sentiment(heads[1].labels[int(mood.argmax())])
             confidence, mood_confidence = float(wish.max()), float(mood.max())
@@ -219,10 +222,18 @@ class Understander:
                     confidence=confidence,
                     sentiment=sentiment,
                     sentiment_confidence=mood_confidence,
-                    reasons=(reason, _mood_reason(sentiment, mood_confidence, text)),
+                    reasons=(reason, _mood_reason(sentiment, mood_confidence, text), *topic),
                 )
             )
         return understood
+
+    def _topics(self, inputs: Inputs) -> list[tuple[str, ...]]:
+        """What each message is about, in a team's own words, where there is a head for it and it is sure."""
+        head = self._topic
+        if head is None:
+            return [()] * len(inputs.dense)
+        sure = [(head.labels[int(each.argmax())], float(each.max())) for each in head.probabilities(inputs)]
+        return [(f"is about {label} ({chance:.0%})",) if chance >= SURE else () for label, chance in sure]
 
 
 def _in_german(text: str) -> Intent | None:

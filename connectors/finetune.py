@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from connectors.compose import open_store
-from connectors.settings import Settings, load_settings
+from connectors.finetune_parts import LEARN_BY_THEMSELVES
+from connectors.settings import load_settings
 from connectors.tuning import (
     Tuning,
     compared,
@@ -29,7 +29,8 @@ from connectors.tuning import (
 )
 from finetune import job as jobs
 from finetune.job import Job, State
-from retrieval.errors import FinetuneError, StoreError
+from finetune.registry import Kind
+from retrieval.errors import FinetuneError
 
 Arguments = argparse.Namespace
 LOOK = 0.2  # seconds between looks at a job that is followed
@@ -254,16 +255,17 @@ def _promote(tuning: Tuning, arguments: Arguments) -> int:
     else:
         now = tuning.registry.promote(version.name, despite_flag=arguments.force)
         text = promoted_said(before, now)
-    _say_or_print(arguments, _serving(tuning), text)
+    _say_or_print(arguments, _serving(tuning, version.kind), text)
     if not arguments.json and (warning := tuning.serves(version)):
         print(f"Note: {warning}")
     return 0
 
 
 def _rollback(tuning: Tuning, arguments: Arguments) -> int:
-    before = tuning.registry.aliases()
-    now = tuning.registry.rollback()
-    _say_or_print(arguments, _serving(tuning), rolled_back_said(before, now))
+    kind: Kind = "heads" if arguments.heads else "adapter"
+    before = tuning.registry.aliases(kind)
+    now = tuning.registry.rollback(kind)
+    _say_or_print(arguments, _serving(tuning, kind), rolled_back_said(before, now))
     return 0
 
 
@@ -282,8 +284,8 @@ def _compare(tuning: Tuning, arguments: Arguments) -> int:
     return 0
 
 
-def _serving(tuning: Tuning) -> dict[str, Any]:
-    serving = tuning.registry.aliases()
+def _serving(tuning: Tuning, kind: Kind = "adapter") -> dict[str, Any]:
+    serving = tuning.registry.aliases(kind)
     names = {alias: getattr(serving, alias) for alias in ("live", "previous", "candidate")}
     shown: dict[str, Any] = {alias: each.name if each else None for alias, each in names.items()}
     return shown | {"share": serving.share, "channels": sorted(serving.channels)}
@@ -306,46 +308,6 @@ def _described(job: Job) -> dict[str, Any]:
     }
 
 
-def _heads(settings: Settings, arguments: Arguments) -> int:
-    from finetune.heads import train_heads
-    from retrieval.encoder import TransformerEncoder
-
-    data, out = _shared_data(arguments), Path(arguments.out or settings.home / "heads")
-    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
-    if not data.is_dir():
-        print("Without the public data sets (--data FOLDER) the heads learn from the project's own rows alone.")
-    with _writable(out):
-        train_heads(encoder, data if data.is_dir() else None, out, arguments.seed, progress=print)
-    print("Heads in the folder `heads` of the home folder are used from the next start on.")
-    return 0
-
-
-def _fusion(settings: Settings, arguments: Arguments) -> int:
-    from finetune.fusion import train_fusion
-    from retrieval.encoder import TransformerEncoder
-
-    out = Path(arguments.out)
-    encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
-    with _writable(out):
-        figures = train_fusion(_shared_data(arguments), out, encoder, seed=arguments.seed, progress=print)
-    for pool, first in figures.first.items():
-        print(f"  {pool:<20} best candidate answers {first:.3f}")
-    print(f"Refusal AUROC {figures.refusal:.3f}, calibration error {figures.calibration:.3f}. Written to {out}.")
-    return 0
-
-
-def _shared_data(arguments: Arguments) -> Path:
-    return Path(arguments.data or os.environ.get("ATELIER_DATA") or "../shared/data").expanduser()
-
-
-@contextmanager
-def _writable(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError(f"{out} cannot be written ({error.strerror}). Name another place.") from error
-
-
 def _say_or_print(arguments: Arguments, value: object, text: str) -> None:
     if arguments.json:
         _print_json(value)
@@ -357,26 +319,6 @@ def _print_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def _base(settings: Settings, arguments: Arguments) -> int:  # noqa: ARG001 - the other parts read the settings
-    from finetune.base.make import make
-
-    out = Path(arguments.out)
-    with _writable(out):
-        make(
-            _shared_data(arguments),
-            out,
-            preset=arguments.preset,
-            minutes=arguments.minutes,
-            rows_a_step=arguments.rows,
-            processes=arguments.processes,
-            tokenizer=Path(arguments.tokenizer) if arguments.tokenizer else None,
-            seed=arguments.seed,
-            say=lambda line: print(line, flush=True),
-        )
-    print(f'Talk with it by the settings generator = "local" and model = "{out}".')
-    return 0
-
-
 PARTS: dict[str, Callable[[Tuning, Arguments], int]] = {
     "run": _run,
     "list": _list,
@@ -386,9 +328,4 @@ PARTS: dict[str, Callable[[Tuning, Arguments], int]] = {
     "promote": _promote,
     "rollback": _rollback,
     "compare": _compare,
-}
-LEARN_BY_THEMSELVES: dict[str, Callable[[Settings, Arguments], int]] = {
-    "heads": _heads,
-    "fusion": _fusion,
-    "base": _base,
 }

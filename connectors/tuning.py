@@ -273,13 +273,14 @@ def promoted_said(before: Aliases, after: Aliases) -> str:
     """What a promotion changed."""
     assert after.live is not None
     was = f" Before it was {before.live.name}." if before.live and before.live.name != after.live.name else ""
-    return f"{after.live.name} is live: the running bot answers with it within seconds.{was}"
+    serves = "understands" if after.live.kind == "heads" else "answers"
+    return f"{after.live.name} is live: the running bot {serves} with it within seconds.{was}"
 
 
 def rolled_back_said(before: Aliases, after: Aliases) -> str:
     gone = before.live.name if before.live else before.candidate.name if before.candidate else "it"
-    now = after.live.name if after.live else "the model without an adapter"
-    return f"{gone} is taken back: {now} answers within seconds."
+    plain = "the heads that come with Atelier" if gone.startswith("heads-") else "the model without an adapter"
+    return f"{gone} is taken back: {after.live.name if after.live else plain} serves within seconds."
 
 
 def summary(job: Job) -> list[str]:

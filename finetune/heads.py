@@ -23,16 +23,21 @@ from torch.nn.functional import embedding_bag
 from agent import surface
 from agent.message import Intent, Sentiment
 from agent.understanding import Inputs, Linear, probabilities
-from finetune.heads_data import LICENCES, OWN, Kind, Row, own_rows, shared_rows
+from finetune.heads_data import LICENCES, OWN, Kind, Row, noise, own_rows, shared_rows
+from finetune.heads_rows import NONE, TeamRows
 from retrieval.encoder import Encoder
 from retrieval.errors import StoreError
 from retrieval.files import write_folder_atomically
 from retrieval.passage import Vectors
 
-LABELS: dict[Kind, tuple[str, ...]] = {"intent": tuple(Intent), "sentiment": tuple(Sentiment)}
+LABELS: dict[Kind, tuple[str, ...]] = {"intent": tuple(Intent), "sentiment": tuple(Sentiment)}  # topic: the rows'
 CAPS: dict[Kind, int] = {"intent": 300, "sentiment": 150}  # rows a source and label: more gains nothing
-L2: dict[Kind, float] = {"intent": 1e-5, "sentiment": 2e-4}
-OWN_WEIGHT: dict[Kind, float] = {"intent": 3.0, "sentiment": 8.0}  # own rows are few, and in the register that counts
+L2: dict[Kind, float] = {"intent": 1e-5, "sentiment": 2e-4, "topic": 1e-4}
+OWN_WEIGHT: dict[Kind, float] = {
+    "intent": 3.0,
+    "sentiment": 8.0,
+    "topic": 1.0,
+}  # own rows are few, and in the register that counts
 DOUBT_WEIGHT = 2.0  # of the rows without a label, against any one label: at 1, keyboard noise still sounds sure
 FOLDS = 5
 BATCH = 512  # texts between two words of progress
@@ -70,11 +75,17 @@ class HeadsReport:
 
 
 def train_heads(
-    encoder: Encoder, data: Path | None, out: Path, seed: int = 0, progress: Progress = lambda _: None
+    encoder: Encoder,
+    data: Path | None,
+    out: Path,
+    seed: int = 0,
+    progress: Progress = lambda _: None,
+    team: TeamRows = NONE,
 ) -> HeadsReport:
     """Train both heads for `encoder` and put them in the folder `out`, which is the old one or the new one, never half.
 
-    data: the folder of public sets; without it the project's own rows alone are trained on. Raises UnreadableFile for a
+    data: the folder of public sets; without it the project's own rows alone are trained on. team: rows of a team's own;
+    where they have labels of the team's own, a third head (`topic`) is trained on those. Raises UnreadableFile for a
     damaged set, StoreError when `out` cannot be written.
     """
     start = time.perf_counter()
@@ -83,7 +94,8 @@ def train_heads(
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(no_room) from error
-    made = [_train(kind, encoder, data, seed, progress) for kind in LABELS]
+    kinds: tuple[Kind, ...] = (*LABELS, "topic") if team.topic else tuple(LABELS)
+    made = [_train(kind, encoder, data, seed, progress, getattr(team, kind)) for kind in kinds]
 
     def fill(folder: Path) -> None:
         for report, tensors, card in made:
@@ -96,16 +108,20 @@ def train_heads(
     except OSError as error:
         raise StoreError(no_room) from error
     report = HeadsReport(out, time.perf_counter() - start, tuple(report for report, _, _ in made))
-    progress(f"both heads are in {out}, after {report.seconds:.0f} s")
+    progress(f"the heads are in {out}, after {report.seconds:.0f} s")
     return report
 
 
 def _train(
-    kind: Kind, encoder: Encoder, data: Path | None, seed: int, progress: Progress
+    kind: Kind, encoder: Encoder, data: Path | None, seed: int, progress: Progress, team: Sequence[Row]
 ) -> tuple[HeadReport, bytes, dict[str, object]]:
-    own = own_rows(kind)
-    rows = own + (shared_rows(kind, data, cap=CAPS[kind], seed=seed) if data else [])
-    labels = LABELS[kind]
+    if kind == "topic":
+        own, rows = [], [*team, *noise()]
+    else:
+        theirs = {row.text for row in team}  # where a team says otherwise, it is right
+        own = [row for row in own_rows(kind) if row.text not in theirs]
+        rows = [*own, *team, *(shared_rows(kind, data, cap=CAPS[kind], seed=seed) if data else [])]
+    labels = labels_of(kind, rows)
     vectors = embed(
         encoder, [row.text for row in rows], lambda done: progress(f"{kind}: {done:,} of {len(rows):,} rows read")
     )
@@ -114,7 +130,7 @@ def _train(
     unseen = left_out(kind, inputs, rows, seed)
     temperature = fit_temperature(unseen, labels)
     figures = tuple(figures_of(part, labels, temperature) for part in unseen)
-    fitted = fit(kind, inputs, rows)
+    fitted = fit(kind, inputs, rows, labels)
     for one in figures:
         progress(
             f"{kind}, {one.source} ({one.how}): accuracy {one.accuracy:.3f}, macro-F1 {one.macro_f1:.3f}, "
@@ -142,6 +158,10 @@ def _train(
     return HeadReport(kind, len(rows), temperature, figures), safetensors.numpy.save(tensors), card
 
 
+def labels_of(kind: Kind, rows: Sequence[Row]) -> tuple[str, ...]:
+    return LABELS.get(kind) or tuple(sorted({row.label for row in rows if row.label is not None}))
+
+
 def embed(encoder: Encoder, texts: Sequence[str], progress: Callable[[int], None]) -> Vectors:
     """Embeddings of `texts`, (n, dim), telling `progress` how many are done."""
     parts = []
@@ -151,9 +171,9 @@ def embed(encoder: Encoder, texts: Sequence[str], progress: Callable[[int], None
     return np.vstack(parts)
 
 
-def fit(kind: Kind, inputs: Inputs, rows: Sequence[Row]) -> Linear:
+def fit(kind: Kind, inputs: Inputs, rows: Sequence[Row], labels: Sequence[str] = ()) -> Linear:
     """Logistic regression by L-BFGS. Every label weighs the same; a row without a label pulls to "any of them"."""
-    labels = LABELS[kind]
+    labels = labels or LABELS[kind]
     doubt = 1 / len(labels)
     wanted = [[doubt if row.label is None else float(row.label == label) for label in labels] for row in rows]
     targets, dense = torch.tensor(wanted, dtype=torch.float64), torch.from_numpy(inputs.dense).double()
@@ -208,13 +228,14 @@ class Unseen:
 
 
 def left_out(kind: Kind, inputs: Inputs, rows: Sequence[Row], seed: int) -> list[Unseen]:
-    """Each public source by a head trained without it, and the project's own rows by folds."""
+    """Each public source by a head trained without it, and the project's and the team's own rows by folds."""
+    labels = labels_of(kind, rows)
     everything = range(len(rows))
     found = []
     for source in sorted({row.source for row in rows if row.label is not None and row.source != OWN}):
         away = [i for i in everything if rows[i].source == source]
         asked = [i for i in away if rows[i].label is not None]
-        logits = without(kind, inputs, rows, away, asked)
+        logits = without(kind, inputs, rows, away, asked, labels)
         found.append(Unseen(source, "source left out of training", tuple(rows[i] for i in asked), logits))
     folds = np.random.default_rng(seed).permutation(len(rows)) % FOLDS
     asked_rows: list[Row] = []
@@ -222,17 +243,24 @@ def left_out(kind: Kind, inputs: Inputs, rows: Sequence[Row], seed: int) -> list
     for fold in range(FOLDS):
         away = [i for i in everything if rows[i].source == OWN and folds[i] == fold]
         asked = [i for i in away if rows[i].label is not None]
-        parts.append(without(kind, inputs, rows, away, asked))
+        parts.append(without(kind, inputs, rows, away, asked, labels))
         asked_rows += [rows[i] for i in asked]
     found.append(Unseen(OWN, f"{FOLDS} folds", tuple(asked_rows), np.vstack(parts)))
     return found
 
 
-def without(kind: Kind, inputs: Inputs, rows: Sequence[Row], away: Sequence[int], asked: Sequence[int]) -> Logits:
+def without(
+    kind: Kind,
+    inputs: Inputs,
+    rows: Sequence[Row],
+    away: Sequence[int],
+    asked: Sequence[int],
+    labels: Sequence[str] = (),
+) -> Logits:
     """What a head trained without the rows `away` says of the rows `asked`: logits, (asked, labels)."""
     hidden = set(away)
     rest = [i for i in range(len(rows)) if i not in hidden]
-    return fit(kind, inputs.chosen(rest), [rows[i] for i in rest]).logits(inputs.chosen(asked))
+    return fit(kind, inputs.chosen(rest), [rows[i] for i in rest], labels).logits(inputs.chosen(asked))
 
 
 def fit_temperature(unseen: Sequence[Unseen], labels: Sequence[str]) -> float:

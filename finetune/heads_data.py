@@ -19,7 +19,7 @@ from typing import Any, Literal
 from agent.message import Intent, Sentiment
 from retrieval.errors import UnreadableFile
 
-Kind = Literal["intent", "sentiment"]
+Kind = Literal["intent", "sentiment", "topic"]  # topic: labels of a team's own
 OWN = "atelier"
 LICENCES = {
     OWN: "Apache-2.0",
@@ -89,14 +89,14 @@ def own_rows(kind: Kind) -> list[Row]:
     if kind == "intent":
         written = _packaged("intents.jsonl")
         known = {row.text for row in written}
-        return written + [row for row in _noise() if row.text not in known]
+        return written + [row for row in noise() if row.text not in known]
     rows = _packaged("sentiments.jsonl")
     known = {row.text for row in rows}
     lent = (Row(row.text, _MOODS.get(row.label or ""), OWN) for row in _packaged("intents.jsonl"))
     return rows + [row for row in lent if row.label is not None and row.text not in known]
 
 
-def _noise() -> list[Row]:
+def noise() -> list[Row]:
     """Nothing at all, digits, and keys hit at random: no label should be believed of these."""
     keys = random.Random("noise")
     texts = ["", *(str(keys.randrange(10**size)) for size in range(1, 9) for _ in range(5))]

@@ -13,17 +13,18 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
 from finetune.recipe import Recipe, recipe_of
-from retrieval.errors import FinetuneError
+from retrieval.errors import FinetuneError, SettingsError
 from retrieval.files import write_atomically
 
-JOB, EVENTS, PROGRESS, CANCEL, LOG = "job.json", "events.jsonl", "progress.json", "cancel", "worker.log"
+JOB, EVENTS, PROGRESS, LOG = "job.json", "events.jsonl", "progress.json", "worker.log"
+CANCEL, CONFIRMED = "cancel", "confirmed"  # whoever wishes it makes the file; the worker looks for it
 DATA, ADAPTER, EVALUATION, REPORT, PICTURE = "data", "adapter", "eval.json", "report.md", "loss.png"
 METRICS, CHECKPOINTS = "metrics.jsonl", "checkpoints"
 LOCK = ".lock"
@@ -176,15 +177,16 @@ def read(folder: Path) -> Job:
         order, figures = stored.pop("order"), stored.pop("figures")
         recipe = recipe_of(order.pop("recipe"), f"{folder.name}/{JOB}")
         order["files"] = tuple(order["files"])
+        stored["state"] = State(stored["state"])
         job = Job(
-            **{**stored, "state": State(stored["state"])},
+            **_known(Job, stored),
             folder=folder,
-            order=Order(**order, recipe=recipe),
+            order=Order(**_known(Order, order), recipe=recipe),
             figures=Figures(**figures) if figures else None,
         )
     except FileNotFoundError as error:
         raise FinetuneError(f"There is no job {folder.name}. `atelier finetune list` shows all.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
         raise FinetuneError(f"{folder / JOB} cannot be read. Remove the folder {folder} and start anew.") from error
     if job.is_over:
         return job
@@ -193,10 +195,17 @@ def read(folder: Path) -> Job:
         os.close(probe)
     return replace(
         job,
+        is_confirmed=job.is_confirmed or (folder / CONFIRMED).exists(),
         cancel_requested=(folder / CANCEL).exists(),
         has_worker=probe is None,
         progress=_progress(folder),
     )
+
+
+def _known(kind: Any, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what only a newer Atelier writes."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in stored.items() if name in names}
 
 
 def save(job: Job) -> None:

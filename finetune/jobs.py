@@ -18,6 +18,7 @@ from finetune.job import (
     BALLAST,
     BALLAST_BYTES,
     CANCEL,
+    CONFIRMED,
     DATA,
     JOB,
     LOG,
@@ -88,11 +89,16 @@ class Jobs:
 
     def confirm(self, identity: str) -> bool:
         """Let a job that waits for it train; whether this was the word it waited for."""
-        with self._changing(identity) as job:
-            if job.state is not State.QUEUED or job.is_confirmed:
-                return False
-            save(replace(job, is_confirmed=True))
-            return True
+        job = read(self.root / identity)
+        if job.state is not State.QUEUED or job.is_confirmed:
+            return False
+        try:
+            (job.folder / CONFIRMED).touch(exist_ok=False)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise unwritable(job.folder, error) from error
+        return True
 
     def cancel(self, identity: str) -> Job:
         """Ask a job to end: its worker keeps a checkpoint and ends in seconds; one without a worker ends now."""
@@ -133,6 +139,10 @@ class Jobs:
 
     def remove(self, identity: str) -> None:
         """Delete a job with all its data; what it put into the registry stays."""
+        job = read(self.root / identity)
+        if job.has_worker and not job.is_confirmed:  # it only waits for the word
+            with suppress(OSError):
+                (job.folder / CANCEL).touch()
         with self._changing(identity) as job:
             shutil.rmtree(job.folder, ignore_errors=True)
 
@@ -166,8 +176,9 @@ class Jobs:
     def _occupied(self) -> FinetuneError:
         busy = self.busy()
         name = busy.id if busy else "another"
+        does = "waits for its confirmation" if busy and not busy.is_confirmed else "is running"
         return FinetuneError(
-            f"Job {name} is running, and one trains at a time. Wait for it, or end it with "
+            f"Job {name} {does}, and one trains at a time. Wait for it, or end it with "
             f"`atelier finetune cancel {name}`."
         )
 

@@ -25,6 +25,7 @@ from finetune.jobs import ALREADY, ANOTHER
 from retrieval.errors import AtelierError
 
 NICE = 10  # how far behind the bot's own work training stands
+LINGER = 30.0
 LOOK = 0.25  # seconds between looks for a wish to cancel
 GRACE = {State.RUNNING: 20.0}  # seconds to keep a checkpoint in; other states have nothing to keep
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -33,7 +34,9 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 class Worker:
     """One job in this process. Everything it writes lies in the job's folder, and versions in the registry."""
 
-    def __init__(self, folder: Path, store: str) -> None:
+    def __init__(self, folder: Path, store: str, linger: float = LINGER) -> None:
+        """linger: seconds for which a job that waits for its confirmation keeps its process."""
+        self.linger = linger
         self._folder = folder
         self._store = store
         self._ending = threading.Event()
@@ -74,7 +77,10 @@ class Worker:
             jobs.note(self._folder, f"{figures.rows:,} rows to learn from, {figures.removed:,} left out.")
         if not self._job.is_confirmed:
             self._enter(State.QUEUED)
-            return
+            if not self._confirmed():
+                return
+            jobs.note(self._folder, "Confirmed.")
+            self._save(is_confirmed=True)
         self._go_on()
         if not (self._folder / jobs.ADAPTER).exists():
             self._enter(State.RUNNING, "Training.")
@@ -90,6 +96,16 @@ class Worker:
             version = work.register(verdict)
             self._job = replace(self._job, version=version)
             self._put_down(State.SUCCEEDED, "")
+
+    def _confirmed(self) -> bool:
+        """Whether the word comes while everything is loaded; later another worker goes on."""
+        until = time.monotonic() + self.linger
+        while not (self._folder / jobs.CONFIRMED).exists():
+            if time.monotonic() > until:
+                return False
+            self._go_on()
+            time.sleep(LOOK)
+        return True
 
     @property
     def _is_cancelled(self) -> bool:

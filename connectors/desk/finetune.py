@@ -162,11 +162,11 @@ class FinetuneOrders:
         job = self.tuning.jobs.get(name)
         if job.is_over:
             raise FinetuneError(f"Job {job.id} is over: {outcome_said(job)}")
-        if job.has_worker:
-            return
-        self.tuning.jobs.refuse_when_busy()
+        if not job.has_worker:
+            self.tuning.jobs.refuse_when_busy()
         self.tuning.jobs.confirm(job.id)
-        self.tuning.start(job)
+        if not job.has_worker:
+            self.tuning.start(job)
 
     async def _resumed(self, event: Command | Press, name: str, where: Command | Meaning, stage: Stage) -> Outgoing:
         job = await asyncio.to_thread(self.tuning.jobs.get, name)

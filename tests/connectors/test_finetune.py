@@ -172,7 +172,7 @@ def test_versions_are_promoted_compared_and_rolled_back(atelier: Atelier, tmp_pa
     assert json.loads(atelier("compare", "--json")[1]) == {"team-2": {"held_out_loss": 1.8, "grounded": 0.8}}
     status, out, _ = atelier("rollback")
     assert status == 0
-    assert "team-2 is taken back: team-1 answers" in out
+    assert "team-2 is taken back: team-1 serves" in out
     assert json.loads(atelier("rollback", "--json")[1])["live"] is None
 
 

@@ -1,0 +1,83 @@
+"""A team's own labelled rows: read with every problem named, and what their labels teach is heard in messages."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.understanding import SHIPPED, Understander
+from finetune.heads import _train
+from finetune.heads_data import OWN, Row
+from finetune.heads_rows import team_rows
+from retrieval.encoder import TransformerEncoder
+from retrieval.errors import DataRefused
+from retrieval.files import MANIFEST, write_folder_atomically
+
+BILLING = ("the invoice is wrong", "I was charged twice", "where is my receipt", "refund the payment", "pay by card")
+TRAVEL = (
+    "book a train to Rome",
+    "the flight was late",
+    "which hotel is near",
+    "my passport expired",
+    "rent a car there",
+)
+
+
+def written(file: Path, *rows: object) -> Path:
+    file.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return file
+
+
+def test_rows_teach_the_head_that_their_label_belongs_to(tmp_path: Path) -> None:
+    topics = [{"text": text, "label": "billing"} for text in BILLING] + [{"text": t, "label": "travel"} for t in TRAVEL]
+    more = [{"text": "Where is the kitchen?", "label": "ask"}, {"text": "Lovely!", "label": "positive"}]
+    found = team_rows(written(tmp_path / "rows.jsonl", *topics, *more, *more))
+    assert found.intent == (Row("Where is the kitchen?", "ask", OWN),)
+    assert found.sentiment == (Row("Lovely!", "positive", OWN),)
+    assert [row.label for row in found.topic] == ["billing"] * 5 + ["travel"] * 5
+    assert found.count == 12
+
+
+def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
+    file = written(
+        tmp_path / "rows.jsonl",
+        "{",
+        {"text": "x"},
+        {"text": "", "label": "ask"},
+        {"text": "a", "label": "ask"},
+        {"text": "a", "label": "ideate"},
+        {"text": "b", "label": "\u0007"},
+        {"text": "c", "label": "billing"},
+    )
+    with pytest.raises(DataRefused) as refused:
+        team_rows(file)
+    lines = str(refused.value).splitlines()[1:]
+    codes = [line.split()[1] for line in lines]
+    assert codes == ["bad_json", "no_label", "bad_text", "contradiction", "bad_label", "too_few", "labels"]
+    assert lines[0].startswith("rows.jsonl:1: ")
+    with pytest.raises(DataRefused, match="cannot be read"):
+        team_rows(tmp_path / "nowhere.jsonl")
+    with pytest.raises(DataRefused, match="empty_file"):
+        team_rows(written(tmp_path / "empty.jsonl"))
+
+
+def test_what_a_message_is_about_is_said_where_it_is_sure(encoder: TransformerEncoder, tmp_path: Path) -> None:
+    rows = [Row(text, "billing", OWN) for text in BILLING] + [Row(text, "travel", OWN) for text in TRAVEL]
+    report, tensors, card = _train("topic", encoder, None, 0, lambda _: None, rows)
+    assert card["labels"] == ["billing", "travel"]
+    assert report.figures[0].rows == 10
+
+    def fill(folder: Path) -> None:
+        for path in SHIPPED.iterdir():
+            if path.name != MANIFEST and path.is_file():
+                (folder / path.name).write_bytes(path.read_bytes())
+        (folder / "topic.safetensors").write_bytes(tensors)
+        (folder / "topic.json").write_text(json.dumps(card))
+
+    write_folder_atomically(tmp_path / "heads", fill, {"encoder": encoder.id})
+    understander = Understander(encoder, tmp_path / "heads")
+    about = [understander.understand(text).reasons[2:] for text in ("you charged me two times", "xqzt wvbn")]
+    assert about[0]
+    assert about[0][0].startswith("is about billing")
+    assert about[1] == ()
+    assert Understander(encoder).understand("you charged me two times").reasons[2:] == ()
