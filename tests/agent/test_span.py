@@ -1,11 +1,15 @@
 """The starter's reading is held to the passages, whatever its weights say."""
 
 import pytest
+import torch
 from tokenizers import Tokenizer
 
+from agent.generation import span
+from agent.generation.rendering import messages_of, render
 from agent.generation.span import REFUSAL, SpanReader, is_refusal, may_be_said, whole
 from agent.message import History, Intent, Move, Prompt
 from agent.prompt import PERSONA
+from finetune.base import examine
 from finetune.base.export import export
 from finetune.base.model import Starter, shape_of
 from finetune.base.tokenizer import save, train
@@ -58,7 +62,7 @@ def untrained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("untrained")
     save(train([*TEXTS, PERSONA, REFUSAL], 420), folder)
     export(Starter(shape_of("tiny", Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()), 1), folder)
-    return SpanReader(folder)
+    return SpanReader(folder, dtype="float32")
 
 
 def test_even_a_model_that_knows_nothing_invents_nothing(untrained):
@@ -67,6 +71,25 @@ def test_even_a_model_that_knows_nothing_invents_nothing(untrained):
         if found is not None:
             assert found.text in PLAIN[found.passage]
             assert 0 < found.probability <= 1
+
+
+def test_many_prompts_are_read_at_once_as_they_are_one_by_one(untrained):
+    """What the training's examination counts is what chat would say."""
+    model = Starter(shape_of("tiny", len(untrained._tokenizer)), 1)
+    model.load_state_dict(
+        {name: weight.float() for name, weight in untrained._model.state_dict().items()}, strict=False
+    )
+    asked = [prompt(text) for text in ("Who?", "How many days of leave are there?", "When does it open, and for whom?")]
+    lines = [
+        examine._Line(n, render(messages_of(each), untrained._tokenizer), PLAIN, [7, 8][:n])
+        for n, each in enumerate(asked)
+    ]
+    for line, best in zip(lines, examine._best(model, lines, torch.float32), strict=True):
+        alone = span._Steps(untrained._model, line.ids)
+        for token in line.said:
+            alone.take(token)
+        assert [token for _, token in best[:5]] == [token for _, token in alone.best[:5]]
+        assert [score for score, _ in best] == pytest.approx([score for score, _ in alone.best], abs=1e-3)
 
 
 def test_without_passages_nothing_is_read(untrained):

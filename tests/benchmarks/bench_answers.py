@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent.colleague import Colleague, Manner
 from agent.generation.extractive import ExtractiveGenerator
-from agent.generation.generator import Limits
+from agent.generation.generator import Generator, Limits
 from agent.generation.phrases import phrase
 from agent.memory import Memory
 from agent.message import Message, Move, Person, Place, Turn
@@ -37,7 +37,9 @@ Talk = tuple[Colleague, Person]
 
 
 @contextmanager
-def opened(encoder: TransformerEncoder, documents: Sequence[tuple[str, Document]]) -> Iterator[Talk]:
+def opened(
+    encoder: TransformerEncoder, documents: Sequence[tuple[str, Document]], generator: Generator | None = None
+) -> Iterator[Talk]:
     """A colleague who knows `documents` (source and content), and somebody to talk to."""
     with tempfile.TemporaryDirectory() as folder:
         engine = open_database(f"sqlite:///{folder}/store.db")
@@ -49,7 +51,8 @@ def opened(encoder: TransformerEncoder, documents: Sequence[tuple[str, Document]
         for _ in base.add_all(entries):
             pass
         manner = Manner(PERSONA, Limits(), PASSAGES, history_tokens=500, allowed_links=(), adapter=None)
-        memory, understander, generator = Memory(engine), Understander(encoder), ExtractiveGenerator(encoder)
+        memory, understander = Memory(engine), Understander(encoder)
+        generator = generator or ExtractiveGenerator(encoder)
         try:
             colleague = Colleague(base, understander, generator, memory, encoder.count_tokens, manner)
             yield colleague, memory.person("terminal:acme:ann", EVERYONE)

@@ -195,14 +195,14 @@ class Stopped(Exception):
 
 def test_training_lowers_the_loss_and_a_stopped_run_goes_on_exactly(work, tokenizer, tmp_path, monkeypatch):
     pieces = Tokenizer.from_file(str(tokenizer / "tokenizer.json")).get_vocab_size()
-    plan = Plan(preset="tiny", steps=8, rows=2, micro=1, every=4)
+    plan = Plan(preset="tiny", steps=6, rows=2, micro=1, every=3)
     whole = train_model(work, tmp_path / "whole", pieces, plan, lambda _: None)
     (work / "tiny-0.checkpoint").unlink()
     taken = Feed.batch
 
     def stopping(self, step, rows, mixture):
-        if step == 6:
-            raise Stopped  # the checkpoint is of step 4
+        if step == 4:
+            raise Stopped  # the checkpoint is of step 3
         return taken(self, step, rows, mixture)
 
     lines: list[str] = []
@@ -211,7 +211,7 @@ def test_training_lowers_the_loss_and_a_stopped_run_goes_on_exactly(work, tokeni
         with pytest.raises(Stopped):
             train_model(work, tmp_path / "halves", pieces, plan, lines.append)
     rest = train_model(work, tmp_path / "halves", pieces, plan, lines.append)
-    assert "goes on from step 4 of 8" in lines
+    assert "goes on from step 3 of 6" in lines
     for one, other in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     curves = json.loads((tmp_path / "halves" / "curves.json").read_text())["curves"]

@@ -1,0 +1,248 @@
+"""The starter: plain language in bits, reading as conversation on SQuAD 2.0 dev, and its speed.
+
+Reading: every question comes with the three passages of its article whose words fit best (BM25), rendered as chat does;
+answerable ones, the same with the passage that answers taken away, and SQuAD 2.0's unanswerable ones. Exact match and
+F1 are SQuAD's own, of the words that an answerer offers as the answer: the starter its span, the extractive generator its
+quotes. Intervals are 95 % bootstraps over questions.
+"""
+
+import re
+import string
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log
+from statistics import mean
+
+import numpy as np
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from agent.generation.answer import answer
+from agent.generation.evidence import Reader
+from agent.generation.phrases import phrase
+from agent.generation.sentences import cut
+from agent.generation.span import WEIGHTS, Found, SpanReader
+from agent.generation.starter import SHOWN, SURE, marked
+from agent.message import History, Intent, Move, Prompt
+from agent.prompt import PERSONA
+from finetune.base.sources import documents, held_out
+from retrieval.encoder import TransformerEncoder
+from retrieval.passage import Passage
+from tests.benchmarks import Report
+from tests.benchmarks.bench_extractive import KINDS, Case, cases
+from tests.benchmarks.ngram import NGrams
+from tests.benchmarks.squad import DATA, Cached, articles
+
+PIECE = 2048  # tokens of text that are read together
+Answer = tuple[str | None, str]  # what is offered as the answer (None: there is none), and the whole reply
+
+
+@dataclass(frozen=True)
+class Outcome:
+    case: Case
+    offered: str | None
+    reply: str
+
+
+def run(quick: bool) -> Report:
+    rows = [*_language(quick), *_reading(quick), *_speed()]
+    return Report(
+        "starter",
+        "is the small model worth its place: language, reading, speed?",
+        rows,
+        (
+            "bits a byte: of held-out text, each document alone; the n-grams are counted on half the starter's text.",
+            f"marked: the starter's words at a probability of {SURE} or more, in bold in the extractive reply.",
+        ),
+    )
+
+
+def _language(quick: bool) -> list[dict[str, str | float]]:
+    """Bits a byte on the held-out articles and chapters."""
+    tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
+    texts: dict[str, list[str]] = {}
+    for name, text in held_out(DATA):
+        texts.setdefault(name, []).append(text)
+    texts = {name: some[: 4 if quick else 40] for name, some in texts.items()}
+    trained = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32).eval()
+    torch.manual_seed(0)
+    untrained = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(WEIGHTS)).float().eval()
+    grams = NGrams(_stream(tokenizer, 40 if quick else 9_000), len(tokenizer))
+    rows: list[dict[str, str | float]] = []
+    for name, measure in (
+        ("starter", lambda ids: _bits(trained, ids)),
+        ("the same shape, untrained", lambda ids: _bits(untrained, ids)),
+        ("n-grams of 3 pieces", lambda ids: grams.bits(ids)),
+    ):
+        found = {}
+        for source, some in texts.items():
+            bits = sum(measure(tokenizer(text)["input_ids"]) for text in some)
+            found[f"bits a byte: {source}"] = bits / sum(len(text.encode()) for text in some)
+        rows.append({"measured": name, **found})
+    return rows
+
+
+def _stream(tokenizer, count: int) -> np.ndarray:
+    """Every second document's pieces until there are `count` documents."""
+    found: list[int] = []
+    for number, (_, text) in enumerate(documents(DATA)):
+        if number // 2 >= count:
+            break
+        if number % 2 == 0:
+            found += [*tokenizer(text)["input_ids"], 0]
+    return np.array(found, dtype=np.int64)
+
+
+@torch.inference_mode()
+def _bits(model, ids: Sequence[int]) -> float:
+    total = 0.0
+    for start in range(0, len(ids), PIECE - 1):
+        piece = torch.tensor([[0, *ids[start : start + PIECE - 1]]])  # after the mark between documents
+        logits = model(piece).logits[0, :-1].float()
+        total += float(torch.nn.functional.cross_entropy(logits, piece[0, 1:], reduction="sum"))
+    return total / log(2)
+
+
+class Answerers:
+    """What is compared on the same prompts."""
+
+    def __init__(self, reader: SpanReader, encoder: Cached) -> None:
+        self._reader, self._quoting = reader, Reader(encoder)
+        self._found: dict[int, Found | None] = {}
+        self._quotes: dict[int, str] = {}
+
+    def found(self, case: Case) -> Found | None:
+        if id(case) not in self._found:
+            self._found[id(case)] = self._reader.read(_prompt(case.question.text, case.passages[:SHOWN]))
+        return self._found[id(case)]
+
+    def quotes(self, case: Case) -> str:
+        if id(case) not in self._quotes:
+            reading = self._quoting.read(case.question.text, case.passages)
+            self._quotes[id(case)] = answer(case.question.text, reading, case.passages)
+        return self._quotes[id(case)]
+
+    def extractive(self, case: Case) -> Answer:
+        text = self.quotes(case)
+        refuses = text.startswith(phrase("answer", "not_held"))
+        return None if refuses else text.removeprefix(phrase("answer", "unsure")).strip(), text
+
+    def extractive_sentence(self, case: Case) -> Answer:
+        """Of its quotes the first sentence."""
+        offered, text = self.extractive(case)
+        return None if offered is None else (cut(offered) or cut(text))[0].text, text
+
+    def starter(self, case: Case) -> Answer:
+        found = self.found(case)
+        return (None, "") if found is None else (found.text, f"{found.text} [{found.passage + 1}]")
+
+    def starter_sure(self, case: Case) -> Answer:
+        found = self.found(case)
+        return (None, "") if found is None or found.probability < SURE else (found.text, found.text)
+
+    def both(self, case: Case) -> Answer:
+        """What the default shows: the quotes, with the starter's words marked in them where it is sure."""
+        found, text = self.found(case), self.quotes(case)
+        offered, _ = self.extractive(case)
+        if found is None or found.probability < SURE:
+            return offered, text
+        shown = marked(text, found)
+        return (found.text if shown != text else offered), shown
+
+
+def _prompt(question: str, passages: tuple[Passage, ...]) -> Prompt:
+    return Prompt(PERSONA, History(), question, Intent.ASK, Move.ANSWER, passages)
+
+
+def _reading(quick: bool) -> list[dict[str, str | float]]:
+    chosen = articles("dev_v2.0")
+    asked = cases(chosen, per_article=max(1, (35 if quick else 350) // len(chosen)))
+    texts = {unit.text for case in asked for passage in case.passages for unit in cut(passage.text)}
+    texts |= {case.question.text for case in asked} | {passage.heading for case in asked for passage in case.passages}
+    answerers = Answerers(SpanReader(), Cached(TransformerEncoder(), sorted(texts)))
+    named: dict[str, Callable[[Case], Answer]] = {
+        "extractive": answerers.extractive,
+        "extractive, first sentence": answerers.extractive_sentence,
+        "starter": answerers.starter,
+        f"starter, sure ({SURE})": answerers.starter_sure,
+        "extractive with the starter's mark": answerers.both,
+    }
+    return [measured(name, [Outcome(case, *answerer(case)) for case in asked]) for name, answerer in named.items()]
+
+
+def measured(name: str, outcomes: Sequence[Outcome]) -> dict[str, str | float]:
+    row: dict[str, str | float] = {"measured": name}
+    answerable = [each for each in outcomes if each.case.kind == KINDS[0]]
+    offered = [each for each in answerable if each.offered is not None]
+    figures = {
+        "exact match": [max(_exact(each.offered, gold) for gold in each.case.question.answers) for each in answerable],
+        "F1": [max(f1(each.offered, gold) for gold in each.case.question.answers) for each in answerable],
+        "F1 where offered": [max(f1(each.offered, gold) for gold in each.case.question.answers) for each in offered],
+        "answer shown": [float(_holds(each)) for each in answerable],
+        "silent: passage absent": [float(each.offered is None) for each in outcomes if each.case.kind == KINDS[1]],
+        "silent: unanswerable": [float(each.offered is None) for each in outcomes if each.case.kind == KINDS[2]],
+    }
+    for what, values in figures.items():
+        low, high = interval(values)
+        row[what] = round(mean(values or [0.0]), 4)
+        row[f"{what}, 95 %"] = f"{low:.3f}-{high:.3f}"
+    grounded = [_grounded(each) for each in outcomes if each.offered is not None]
+    row["grounded share"] = round(mean(grounded or [1.0]), 4)
+    return row
+
+
+def interval(values: Sequence[float], draws: int = 1000) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the mean."""
+    if not values:
+        return 0.0, 0.0
+    rng, array = np.random.default_rng(0), np.array(values)
+    means = array[rng.integers(len(array), size=(draws, len(array)))].mean(axis=1)
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def normalised(text: str) -> list[str]:
+    """SQuAD's: lower case, no punctuation, no articles (Rajpurkar et al. 2016)."""
+    plain = "".join(char for char in text.lower() if char not in string.punctuation)
+    return re.sub(r"\b(?:a|an|the)\b", " ", plain).split()
+
+
+def _exact(offered: str | None, gold: str) -> float:
+    return float(offered is not None and normalised(offered) == normalised(gold))
+
+
+def f1(offered: str | None, gold: str) -> float:
+    said, wanted = normalised(re.sub(r"\[\d+\]", "", offered or "")), normalised(gold)
+    common = sum((Counter(said) & Counter(wanted)).values())
+    return 2 * common / (len(said) + len(wanted)) if common else 0.0
+
+
+def _holds(outcome: Outcome) -> bool:
+    plain = re.sub(r"\s+", " ", outcome.reply.replace("**", ""))
+    return any(re.sub(r"\s+", " ", gold) in plain for gold in outcome.case.question.answers)
+
+
+def _grounded(outcome: Outcome) -> float:
+    """The share of the offered sentences that stand word for word in a passage."""
+    texts = " ".join(re.sub(r"\W+", " ", passage.text).casefold() for passage in outcome.case.passages)
+    said = [unit.text for unit in cut(re.sub(r"\s*\[\d+\]", "", outcome.offered or "").replace("**", ""))]
+    return mean(re.sub(r"\W+", " ", sentence).strip().casefold() in texts for sentence in said) if said else 1.0
+
+
+def _speed() -> list[dict[str, str | float]]:
+    reader = SpanReader()
+    passages = articles("dev_v2.0")[0].passages_for(articles("dev_v2.0")[0].questions[0], SHOWN)
+    prompt = _prompt("Who ruled Normandy?", passages)
+    reader.read(prompt)
+    took = []
+    for _ in range(5):
+        started = time.perf_counter()
+        reader.read(prompt)
+        took.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    said = reader.speak(Prompt(PERSONA, History(), "hello", Intent.SMALL_TALK, Move.CHAT, ()))
+    return [
+        {"measured": f"one answer from {SHOWN} passages", "seconds": min(took)},
+        {"measured": f"one greeting ({len(said.split())} words)", "seconds": time.perf_counter() - started},
+    ]

@@ -1,0 +1,86 @@
+"""Forty fixed messages, answered by the extractive generator, by the starter as it is shipped, and by its bare model.
+
+The documents are the made-up handbook and Atelier's own guide; everything else is as in chat. Nothing is scored: the
+replies stand side by side, to be read.
+"""
+
+from agent.generation.extractive import ExtractiveGenerator
+from agent.generation.local import LocalGenerator
+from agent.generation.span import WEIGHTS
+from agent.generation.starter import StarterGenerator
+from retrieval.encoder import TransformerEncoder
+from tests.benchmarks import Report
+from tests.benchmarks.bench_answers import ask, handbook, opened
+
+MESSAGES = {
+    "support": (
+        "How many days of leave do I have?",
+        "who do I ask for a new laptop?",
+        "When is the office open?",
+        "How do I report that I am sick?",
+        "what's the wifi password",
+        "Can I work from another country?",
+        "How long is the notice period?",
+        "who pays for the train to a customer?",
+        "how do I add documents?",
+        "What does /help do?",
+        "How do I make Atelier forget me?",
+        "Who won the football world cup in 1990?",
+        "What is the CEO's favourite colour?",
+        "where do I find my payslip",
+    ),
+    "ideation": (
+        "Let's brainstorm names for our cat café",
+        "Ideas for a cheap team outing in November",
+        "How could we make our meetings shorter?",
+        "I need a slogan for a bicycle repair shop",
+        "use SCAMPER on our onboarding",
+        "ways to reduce waste in the kitchen",
+        "think of gifts for a colleague who leaves",
+        "help me come up with a podcast topic",
+        "What could we do for our tenth anniversary?",
+        "give me three ideas for a school project on water",
+        "new uses for old newspapers",
+        "How might we win back customers who left?",
+        "something creative for the entrance hall",
+    ),
+    "chat": (
+        "hello",
+        "good morning! how are you?",
+        "who are you?",
+        "are you ChatGPT?",
+        "thanks, that helped a lot",
+        "tell me a joke",
+        "I had a terrible day",
+        "what do you think about Mondays?",
+        "book me a flight to Rome",
+        "what is the weather tomorrow?",
+        "do you have a dog?",
+        "you are wrong",
+        "bye, see you tomorrow",
+    ),
+}
+
+
+def run(quick: bool) -> Report:
+    encoder = TransformerEncoder()
+    generators = {
+        "extractive": ExtractiveGenerator(encoder),
+        "starter": StarterGenerator(encoder),
+        "bare model": LocalGenerator(WEIGHTS),
+    }
+    rows = [
+        {"kind": kind, "message": message}
+        for kind, some in MESSAGES.items()
+        for message in some[: 2 if quick else None]
+    ]
+    for name, generator in generators.items():
+        with opened(encoder, handbook(), generator) as talk:
+            for number, row in enumerate(rows):
+                row[name] = ask(talk, row["message"], number).reply.text
+    return Report(
+        "starter_talk",
+        "what is said to forty fixed messages?",
+        rows,
+        ('The bare model draws at temperature 0.7: what `generator = "local"` with the starter\'s folder gives.',),
+    )
