@@ -4,6 +4,7 @@ transformers masks a packed row's examples from each other, and computes and mas
 a pass. Nothing is masked here, so nothing can leak. On a GPU this is torch's own variable-length flash attention.
 """
 
+import inspect
 from itertools import pairwise
 from typing import Any
 
@@ -90,12 +91,21 @@ def _on_gpu(
 ) -> torch.Tensor:
     from torch.nn.attention.varlen import varlen_attn
 
-    groups = query.shape[1] // key.shape[1]
+    known, groups = inspect.signature(varlen_attn).parameters, query.shape[1] // key.shape[1]
     if groups > 1:  # older torch knows no grouped queries here
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    rows = (tensor[0].transpose(0, 1).contiguous() for tensor in (query, key, value))
-    reach = (window - 1 if window else -1, 0)
-    attended = varlen_attn(*rows, bounds, bounds, longest, longest, scale=scaling, window_size=reach)
+    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
+    if scaling is not None and "scale" not in known:
+        query, scaling = query * (scaling * query.shape[-1] ** 0.5), None
+    rows = [tensor[0].transpose(0, 1).to(dtype).contiguous() for tensor in (query, key, value)]
+    options: dict[str, Any] = {} if scaling is None else {"scale": scaling}
+    if "window_size" in known:
+        options["window_size"] = (window - 1 if window else -1, 0)
+    elif window:
+        raise ValueError("this torch attends to windows only by a mask")
+    else:
+        options["is_causal"] = True
+    attended = varlen_attn(*rows, bounds, bounds, longest, longest, **options)
     assert isinstance(attended, torch.Tensor)
     return attended[None]
 

@@ -314,6 +314,12 @@ def prepared(model: Any, recipe: Recipe) -> Any:
     """The adapted model as the recipe wants it run: activations kept or computed again, layers compiled or not."""
     if recipe.activation_checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if precision_of(recipe) == "bf16":
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        for layer in model.modules():
+            if isinstance(layer, BaseTunerLayer):
+                layer.cast_input_dtype_enabled = False  # autocast casts; peft would cast to float32 and back besides
     if recipe.compile:
         layers = max((m for m in model.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
         for layer in layers:
