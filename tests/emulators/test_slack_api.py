@@ -1,7 +1,6 @@
 """The emulator's Web API through the unmodified AsyncWebClient: messages, streams, files, limits, and faults."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -11,37 +10,10 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.slack_blocks import JSON
+from tests.emulators.slack_library import FEEDBACK, SOURCES, button, refusal, section
 from tests.emulators.slack_person import Person
-from tests.emulators.test_slack_emulator import FEEDBACK, SOURCES, button, refusal, section
 
 KEY = {"event_type": "atelier_reply", "event_payload": {"key": "k1"}}
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[SlackEmulator]:
-    async with SlackEmulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def ann(slack: SlackEmulator) -> Person:
-    return slack.person("U1", "Ann", locale="de-DE")
-
-
-@pytest.fixture
-def general(slack: SlackEmulator, ann: Person) -> str:
-    return slack.channel("C1", "general", members=[ann])
-
-
-@pytest.fixture
-def client(slack: SlackEmulator) -> AsyncWebClient:
-    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
 
 
 async def refused(call: Any) -> str:
@@ -290,3 +262,26 @@ async def test_hooks_see_each_phase_and_can_lose_a_call(
     with pytest.raises(aiohttp.ClientError):
         await client.chat_postMessage(channel=general, text="y")
     assert len(slack.seen(general)) == 1
+
+
+async def test_members_come_and_go_and_the_app_hears_of_it(
+    slack: SlackEmulator, client: AsyncWebClient, general: str, ann: Person
+) -> None:
+    bea = slack.person("U2", "Bea")
+    bea.joins(general)
+    assert "U2" in (await client.conversations_members(channel=general))["members"]
+    bea.leaves(general)
+    assert "U2" not in (await client.conversations_members(channel=general))["members"]
+    ann.removes_bot(general)
+    assert await refused(client.chat_postMessage(channel=general, text="no")) == "not_in_channel"
+    told = [made.payload["event"]["type"] for made in slack.deliveries("events_api")]
+    assert told == ["member_joined_channel", "member_left_channel", "channel_left"]
+
+
+async def test_after_an_uninstallation_the_token_is_good_for_nothing(
+    slack: SlackEmulator, client: AsyncWebClient, ann: Person
+) -> None:
+    ann.uninstalls()
+    assert await refused(client.auth_test()) == "account_inactive"
+    told = [made.payload["event"]["type"] for made in slack.deliveries("events_api")]
+    assert told == ["tokens_revoked", "app_uninstalled"]

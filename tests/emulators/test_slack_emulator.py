@@ -20,57 +20,8 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.slack_blocks import JSON
+from tests.emulators.slack_library import FEEDBACK, SOURCES, button, refusal, section
 from tests.emulators.slack_person import Person
-
-FEEDBACK = {
-    "type": "context_actions",
-    "elements": [
-        {
-            "type": "feedback_buttons",
-            "action_id": "rate",
-            "positive_button": {"text": {"type": "plain_text", "text": "👍"}, "value": "good"},
-            "negative_button": {"text": {"type": "plain_text", "text": "👎"}, "value": "bad"},
-        }
-    ],
-}
-SOURCES = {"type": "context", "elements": [{"type": "mrkdwn", "text": "[1] handbook.md"}]}
-
-
-def button(label: str, action_id: str, **more: str) -> JSON:
-    text = {"type": "plain_text", "text": label}
-    return {"type": "actions", "elements": [{"type": "button", "text": text, "action_id": action_id} | more]}
-
-
-def section(text: str) -> JSON:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": text}}
-
-
-@pytest.fixture(autouse=True)
-def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """slack_sdk sends even 127.0.0.1 through a proxy that the environment names."""
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-async def slack() -> AsyncIterator[SlackEmulator]:
-    async with SlackEmulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture
-def ann(slack: SlackEmulator) -> Person:
-    return slack.person("U1", "Ann", locale="de-DE")
-
-
-@pytest.fixture
-def general(slack: SlackEmulator, ann: Person) -> str:
-    return slack.channel("C1", "general", members=[ann])
-
-
-@pytest.fixture
-def client(slack: SlackEmulator) -> AsyncWebClient:
-    return AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, retry_handlers=[])
 
 
 @pytest.fixture
@@ -87,10 +38,6 @@ async def connected(slack: SlackEmulator, app: AsyncApp) -> AsyncIterator[AsyncS
         yield handler
     finally:
         await handler.close_async()  # type: ignore[no-untyped-call]
-
-
-def refusal(error: pytest.ExceptionInfo[SlackApiError]) -> str:
-    return str(error.value.response["error"])
 
 
 async def test_tokens_are_told_apart(slack: SlackEmulator, client: AsyncWebClient) -> None:

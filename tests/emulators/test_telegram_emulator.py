@@ -1,7 +1,5 @@
 """The Telegram emulator's messages, files and groups, seen by the unmodified python-telegram-bot."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from telegram import (
     Bot,
@@ -15,27 +13,15 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import ReactionEmoji
-from telegram.error import BadRequest, Forbidden
+from telegram.error import BadRequest, ChatMigrated, Forbidden
 
 from tests.emulators.telegram import TelegramEmulator
-from tests.emulators.telegram_library import BUTTONS, connected, drain
+from tests.emulators.telegram_library import BUTTONS, drain
 from tests.emulators.telegram_sending import REACTIONS, plain_emoji
 from tests.emulators.telegram_text import format_text
 from tests.emulators.telegram_values import ApiError
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
-
-
-@pytest.fixture
-async def emulator() -> AsyncIterator[TelegramEmulator]:
-    async with TelegramEmulator() as running:
-        yield running
-
-
-@pytest.fixture
-async def bot(emulator: TelegramEmulator) -> AsyncIterator[Bot]:
-    async with connected(emulator) as ready:
-        yield ready
 
 
 # Messages
@@ -369,3 +355,32 @@ async def test_what_a_bot_asks_about_chats_and_sets_about_itself(emulator: Teleg
     assert await bot.send_chat_action(group.id, "typing")
     with pytest.raises(BadRequest, match=r"(?i)action"):
         await bot.send_chat_action(group.id, "dancing")
+
+
+async def test_a_group_becomes_a_supergroup_under_another_id(emulator: TelegramEmulator, bot: Bot) -> None:
+    ann = emulator.person("Ann")
+    group = emulator.group("Group", [ann], privacy=False, basic=True)
+    await drain(bot)
+    new = group.upgrades()
+    left, begun = await drain(bot)
+    assert (left.message.chat.type, left.message.migrate_to_chat_id) == ("group", new.id)
+    assert (begun.message.chat.type, begun.message.migrate_from_chat_id) == ("supergroup", group.id)
+    with pytest.raises(ChatMigrated) as moved:
+        await bot.send_message(group.id, "late")
+    assert moved.value.new_chat_id == new.id
+    await bot.send_message(new.id, "here")
+    assert [line.text for line in emulator.seen(new)] == ["here"]
+
+
+async def test_an_administrator_hears_of_members(emulator: TelegramEmulator, bot: Bot) -> None:
+    ann, bea = emulator.person("Ann"), emulator.person("Bea")
+    group = emulator.group("Group", [ann])
+    group.promotes_bot()
+    await drain(bot, allowed_updates=["chat_member"])
+    group.adds(bea)
+    group.removes(bea)
+    changes = [update.chat_member for update in await drain(bot, allowed_updates=["chat_member"])]
+    assert [(change.old_chat_member.status, change.new_chat_member.status) for change in changes] == [
+        ("left", "member"),
+        ("member", "left"),
+    ]

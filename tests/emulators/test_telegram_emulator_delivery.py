@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -23,25 +23,6 @@ from tests.emulators.telegram import FloodLimits, Seen, TelegramEmulator
 from tests.emulators.telegram_faults import Flood
 from tests.emulators.telegram_library import BUTTONS, connected, drain
 from tests.emulators.telegram_values import ApiError
-
-
-@pytest.fixture
-async def emulator() -> AsyncIterator[TelegramEmulator]:
-    async with TelegramEmulator() as running:
-        yield running
-
-
-@pytest.fixture
-async def bot(emulator: TelegramEmulator) -> AsyncIterator[Bot]:
-    async with connected(emulator) as ready:
-        yield ready
-
-
-@pytest.fixture(autouse=True)
-def durations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it the library warns whenever it raises RetryAfter, and warnings are errors here."""
-    monkeypatch.setenv("PTB_TIMEDELTA", "true")
-
 
 # Updates
 
