@@ -74,10 +74,11 @@ def chat(arguments: Arguments) -> int:
 def serve(arguments: Arguments) -> int:
     import logging
 
+    from connectors.logs import set_up
     from connectors.serve import serve as serve_doors
 
     settings = load_settings(arguments.settings)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    set_up(settings.log_format)
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
     def reload() -> Settings:

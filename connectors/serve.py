@@ -3,10 +3,8 @@
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, suppress
-from functools import partial
 
 from aiohttp import web
 from sqlalchemy import Engine
@@ -21,14 +19,13 @@ from connectors.desk.changes import Changes
 from connectors.desk.desk import Desk
 from connectors.desk.finetune import KIND, FinetuneOrders
 from connectors.desk.orders import Order, Orders
+from connectors.health import Health
+from connectors.receiving import receive
 from connectors.settings import Settings
 from connectors.tuning import Tuning
-from retrieval.errors import AtelierError, SettingsError
+from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
-
-LONGEST_PAUSE = 60.0  # seconds between tries to reach a platform
-STUCK = 600.0  # seconds without a sign of life of the queue after which /health says so
 
 
 def make_connectors(settings: Settings, engine: Engine) -> dict[str, Connector]:
@@ -147,7 +144,7 @@ async def introduced(connector: Connector) -> str:
 
 async def _work(connectors: Mapping[str, Connector], delivery: Delivery, ending: asyncio.Event) -> None:
     """Receive and answer until `ending`. Raises what else ended it: a door that will not open, a failure of ours."""
-    receiving = [asyncio.create_task(_receive(each, delivery)) for each in connectors.values()]
+    receiving = [asyncio.create_task(receive(each, delivery.acceptor(each.name))) for each in connectors.values()]
     working = asyncio.create_task(delivery.run())
     waiting: asyncio.Task[None] = asyncio.create_task(_set(ending))
     try:
@@ -167,27 +164,10 @@ async def _set(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _receive(connector: Connector, delivery: Delivery) -> None:
-    """Receive for ever; where the platform cannot be reached, try again. Raises Refused when that will not help."""
-    pause = 1.0
-    while True:
-        started = time.monotonic()
-        try:
-            await connector.run(delivery.acceptor(connector.name))
-        except Refused:
-            raise
-        except AtelierError as error:
-            if time.monotonic() - started > LONGEST_PAUSE:
-                pause = 1.0
-            log.warning("%s cannot be reached, next try in %.0f s: %s", connector.name, pause, error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-
 async def _listen(settings: Settings, connectors: Mapping[str, Connector], delivery: Delivery) -> web.AppRunner:
-    """The one HTTP server: webhooks of the platforms, and /health. Raises SettingsError when it cannot listen."""
+    """The one HTTP server: webhooks, /healthz and /metrics. Raises SettingsError when it cannot listen."""
     app = web.Application()
-    app.router.add_get("/health", partial(_health, delivery, tuple(connectors)))
+    app.router.add_routes(Health(delivery, connectors).routes())
     for connector in connectors.values():
         app.router.add_routes(connector.routes(delivery.acceptor(connector.name)))
     runner = web.AppRunner(app, access_log=None, lingering_time=0.1)  # a refused giant does not hold up the end
@@ -201,15 +181,3 @@ async def _listen(settings: Settings, connectors: Mapping[str, Connector], deliv
             f"{settings.listen} cannot be listened on ({error}). Change the setting `listen`."
         ) from error
     return runner
-
-
-async def _health(delivery: Delivery, doors: tuple[str, ...], _request: web.Request) -> web.Response:
-    """For a watchdog: 200 while the queue works, with how much waits; 503 when it stands still or the store fails."""
-    try:
-        counts = await delivery.counts()
-    except AtelierError:  # why stands in the log: this page may be public
-        return web.json_response({"status": "store"}, status=503)
-    still = time.monotonic() - delivery.last_look
-    status = "ok" if still < STUCK else "stuck"
-    body = {"status": status, "doors": doors, "queue": counts}
-    return web.json_response(body, status=200 if status == "ok" else 503)

@@ -130,7 +130,10 @@ class Settings(BaseSettings):
     listen: str = Field(
         "127.0.0.1:8080",
         pattern=r"^[^\s:]+:\d{1,5}$",
-        description="Where `atelier serve` takes webhooks and shows /health: host:port.",
+        description="Where `atelier serve` takes webhooks and shows /healthz and /metrics: host:port.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        "text", description="The log of `atelier serve`: lines for people, or a JSON object a line."
     )
     public_url: str = Field(
         "", description="The https address under which others reach `listen`, for installing in Slack."

@@ -14,6 +14,7 @@ from agent.events import Button, Due, Event, Outgoing
 from agent.message import Place
 from connectors.connector import Accept, Connector, Gone, Received, Refused, Throttled, Unsure
 from connectors.delivery import queue, waiting
+from connectors.delivery.meter import Meter
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.serving import Serving
 from connectors.delivery.writer import Writer
@@ -121,6 +122,7 @@ class Delivery:
         self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
         self._is_crowded = False  # the last look found no less than there was room for: there may be more
         self._told: dict[str, float] = {}
+        self.meter = Meter()
         self.last_look = time.monotonic()
 
     def acceptor(self, platform: str) -> Accept:
@@ -131,6 +133,9 @@ class Delivery:
             told = self._told_lately()
             job = partial(queue.accept, platform=platform, events=events, backlog=backlog, told=told)
             taken = await self._write(job)
+            self.meter.taken.labels(platform).inc(taken.added)
+            self.meter.copies.labels(platform).inc(len(events) - taken.added)
+            self.meter.excess.labels(platform).inc(len(taken.refused))
             self._told |= dict.fromkeys(taken.refused, time.monotonic())
             if taken.added:
                 self._work.set()
@@ -346,6 +351,9 @@ class Delivery:
 
         if await self._write(ending):
             self._work.set()
+        self.meter.ended.labels(claim.platform, "given up" if error else "done").inc()
+        if steps:
+            self.meter.seconds.labels(claim.platform).observe(max(0.0, time.time() - claim.received))
 
     async def _make(self, claim: Claim, stage: Stage) -> list[Part]:
         connector = self._connectors[claim.platform]
@@ -405,6 +413,7 @@ class Delivery:
     async def _failed(self, claim: Claim, stage: Stage, error: Exception) -> None:
         """Try again later, or give up and say so."""
         kind = type(error).__name__
+        self.meter.again.labels(claim.platform, kind).inc()
         try:
             if isinstance(error, Throttled):
                 again = partial(queue.put_back, seconds=error.seconds, error=kind, failed=False)

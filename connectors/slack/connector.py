@@ -7,6 +7,7 @@ that runs before them, and an event is acknowledged by that middleware's answer.
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -75,6 +76,8 @@ class SlackConnector:
         self._sending = Sending(self._call)
         self._reading = reading.Channels(self._call)
         self._memo = reading.Memo(self._call)
+        self._handler: AsyncSocketModeHandler | None = None
+        self._heard = time.time()
         self._shows: set[asyncio.Task[None]] = set()  # modals being opened, Home tabs being put up
 
     async def _identify(self, token: str) -> tuple[str, str]:
@@ -99,13 +102,20 @@ class SlackConnector:
         if not self._app_token:
             await asyncio.Event().wait()  # `routes` receives
         opened = await self._call(self._app_token, "apps.connections.open", {})
-        handler = AsyncSocketModeHandler(self._app(accept), self._app_token, discreet_logger())
+        self._heard = time.time()
+        self._handler = handler = AsyncSocketModeHandler(self._app(accept), self._app_token, discreet_logger())
         handler.client.wss_uri = opened["url"]
         try:
             await handler.client.connect()  # type: ignore[no-untyped-call]  # slack_sdk types few returns
             await asyncio.Event().wait()  # the client watches its connection and renews it
         finally:
+            self._heard, self._handler = time.time() - self.silence(), None
             await _end(handler)
+
+    def silence(self) -> float:
+        """Slack answers a ping every few seconds; by HTTP it calls us."""
+        pong = self._handler.client.last_ping_pong_time if self._handler is not None else None
+        return time.time() - max(self._heard, pong or 0.0) if self._app_token else 0.0
 
     def routes(self, accept: Accept) -> list[web.RouteDef]:
         found: list[web.RouteDef] = []

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,7 @@ from telegram.request import HTTPXRequest
 
 from agent.events import Button, Event, File, Outgoing
 from agent.message import Line, Place
-from connectors.connector import Accept, Gone, Refused, Unsure
+from connectors.connector import Accept, Gone, Refused, Throttled, Unsure
 from connectors.desk.texts import languages, say
 from connectors.telegram import cut, download, events
 from connectors.telegram.events import is_present
@@ -97,6 +98,7 @@ class TelegramConnector:
         )
         self._identity: events.Identity | None = None
         self._pace = Pace()
+        self._heard = time.monotonic()
         self._told: set[str] = set()  # presses that were answered with a word
         self._late: set[str] = set()  # handles of which a preview may still land
         self._previews: dict[str, asyncio.Task[None]] = {}
@@ -132,7 +134,14 @@ class TelegramConnector:
             )
             await asyncio.Event().wait()
         await insist(self._bot.delete_webhook)
-        await poll(self._bot, identity, self._tenant, accept, self._acknowledge)
+        await poll(self._bot, identity, self._tenant, accept, self._acknowledge, self._hear)
+
+    def _hear(self) -> None:
+        self._heard = time.monotonic()
+
+    def silence(self) -> float:
+        """A poll is answered after 25 seconds at the latest; by webhook Telegram calls us."""
+        return 0.0 if self._webhook_url else time.monotonic() - self._heard
 
     async def _learn(self) -> events.Identity:
         me = await self._bot.get_me()
@@ -304,6 +313,10 @@ class TelegramConnector:
     async def _paced(self, chat: str, request: Callable[[], Awaitable[T]]) -> T:
         """Wait for a turn in `chat`, and for a short pause that Telegram asks for."""
         for left in reversed(range(_TRIES)):
+            if (held := self._pace.held(chat)) >= _SHORT_PAUSE:  # the queue waits, and the slot is another's meanwhile
+                raise Throttled("Telegram asked for a pause.", held)
+            if held:
+                await asyncio.sleep(held)
             await self._pace.turn(chat)
             try:
                 return await request()

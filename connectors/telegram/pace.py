@@ -27,6 +27,7 @@ class Pace:
         self._chats: dict[str, AsyncLimiter] = {}
         self._waiting: Counter[str] = Counter()
         self._quiet: dict[str, float] = {}  # until when previews rest, in the loop's time
+        self._held: dict[str, float] = {}  # until when all rests, because Telegram said so
 
     async def turn(self, chat: str) -> None:
         """Wait until a message may go to `chat`."""
@@ -51,8 +52,16 @@ class Pace:
         return True
 
     def hold(self, chat: str, seconds: float) -> None:
-        """No previews in `chat` for `seconds`: Telegram asked for a pause."""
+        """Nothing in `chat` for `seconds`: Telegram asked for a pause."""
         self._rest(chat, seconds)
+        self._held[chat] = asyncio.get_running_loop().time() + seconds
+
+    def held(self, chat: str) -> float:
+        """Seconds until the pause that Telegram asked for in `chat` is over."""
+        left = self._held.get(chat, 0.0) - asyncio.get_running_loop().time()
+        if left <= 0:
+            self._held.pop(chat, None)
+        return max(0.0, left)
 
     def _rest(self, chat: str, seconds: float) -> None:
         until = asyncio.get_running_loop().time() + seconds

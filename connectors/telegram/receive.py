@@ -95,8 +95,13 @@ def _is_private(update: Mapping[str, Any]) -> bool:
     return number is None or number > 0
 
 
-async def poll(bot: Bot, identity: Identity, tenant: str, accept: Accept, pressed: Pressed) -> None:
-    """Receive by long polling until cancelled. The offset advances only when `accept` has returned."""
+async def poll(
+    bot: Bot, identity: Identity, tenant: str, accept: Accept, pressed: Pressed, heard: Callable[[], None]
+) -> None:
+    """Receive by long polling until cancelled. The offset advances only when `accept` has returned.
+
+    heard: called whenever Telegram has answered, whatever it said.
+    """
     offset = 0
     backoff = Backoff()
     while True:
@@ -107,13 +112,16 @@ async def poll(bot: Bot, identity: Identity, tenant: str, accept: Accept, presse
                 {"offset": offset, "timeout": _POLL, "allowed_updates": list(ALLOWED)},
                 read_timeout=_POLL + 10,
             )
+            heard()
             if updates:
                 await accept([received(update, tenant, identity) for update in updates])
             backoff.reset()
         except Conflict:
+            heard()
             log.warning("Another process polls Telegram with this bot's token, or a webhook is set. Run only one.")
             await backoff.wait()
         except RetryAfter as error:
+            heard()
             await asyncio.sleep(seconds_of(error))
         except TelegramError as error:
             log.warning("Updates from Telegram are late: %s", mapped(error))
