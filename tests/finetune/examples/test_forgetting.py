@@ -1,0 +1,247 @@
+"""Deletions reach what was learned: rows leave every job's data, versions are flagged, and the person is told."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from sqlalchemy import Engine
+from transformers import PreTrainedTokenizerFast
+
+from agent.memory import Memory
+from agent.message import Person, Place
+from connectors.compose import Store
+from connectors.privacy import forget
+from connectors.settings import Settings
+from finetune.examples import forgetting
+from finetune.examples.card import read_card
+from finetune.examples.chats import read_chats
+from finetune.examples.forgetting import Gone, affected, erase, flag_versions
+from finetune.examples.passages import from_passages, library
+from finetune.examples.prepare import prepare
+from finetune.examples.stored import HELD_OUT, QUARANTINE, TRAIN, data_sha256, load_split
+from finetune.examples.turns import rated_turns
+from finetune.recipe import Recipe
+from finetune.registry import AdapterRegistry, Learned
+from retrieval.errors import StoreError
+from retrieval.knowledge import KnowledgeBase
+from retrieval.passage import Document, Section
+from tests.agent.models import build_tokenizer
+from tests.agent.test_memory import everything_stored, make_turn
+from tests.finetune.adapters import sealed
+from tests.finetune.examples.files import chat, write
+from tests.finetune.examples.test_prepare import answer, ordinary, question
+from tests.retrieval.knowing import HashingEncoder
+
+only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+RECIPE = Recipe(max_tokens=1024, held_out=0.2, author_share=1.0)
+SECRET = "My daughter Hedwig starts school in Ravensburg next autumn."
+HERE = Place("terminal", "acme", "chat")
+EVERYONE = "acme/everyone"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return build_tokenizer()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def knowledge(engine: Engine, home: Path) -> Iterator[KnowledgeBase]:
+    base = KnowledgeBase(engine, home / "index", HashingEncoder())
+    yield base
+    base.close()
+
+
+def add(knowledge: KnowledgeBase, source: str, text: str, author: str | None = None) -> None:
+    document = Document("", (Section(text, ("About", source)),))
+    knowledge.add(source, document, content_hash=source, audience=EVERYONE, author=author)
+
+
+def somebody(memory: Memory, name: str) -> Person:
+    person = memory.person(f"terminal:acme:{name}", {EVERYONE})
+    memory.people.set_consent(person.id, consent=True)
+    return person
+
+
+def version_of(engine: Engine, home: Path, job: str, number: int) -> str:
+    """Registered as a job does it, with what its card says."""
+    said = read_card(home / "jobs" / job / "data").learned_from
+    learned = Learned(frozenset(said.persons), frozenset(said.documents), frozenset(said.audiences))
+    folder = sealed(home / f"adapter{number}", str(number).encode())
+    return AdapterRegistry(engine, home / "versions").add("team", folder, learned_from=learned, job=job).name
+
+
+def texts(home: Path) -> str:
+    return "".join(path.read_text("utf-8") for path in (home / "jobs").rglob("*") if path.is_file())
+
+
+def test_forgetting_reaches_job_data_and_flags_what_learned(
+    engine: Engine, home: Path, knowledge: KnowledgeBase, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    memory = Memory(engine)
+    anna, bert = somebody(memory, "anna"), somebody(memory, "bert")
+    add(knowledge, "notes/anna", f"{SECRET} She likes seven.", author=anna.id)
+    for i in range(12):
+        by_anna = make_turn(anna, f"{SECRET} {question(i)}", answer(i), HERE)
+        memory.append(by_anna)
+        history = memory.history(HERE, 100, lambda text: len(text.split()))
+        by_bert = make_turn(bert, question(40 + i), answer(40 + i), HERE, history=history)
+        alone = make_turn(bert, question(80 + i), answer(80 + i), replace(HERE, channel="bert"))
+        for turn in (by_bert, alone):
+            memory.append(turn)
+        for turn in (by_anna, by_bert, alone):
+            memory.rate(turn.id, bert.id, 1)
+    exported = write(home / "exported.jsonl", [chat(f"{SECRET} {question(150)}", answer(150)), *ordinary(9)])
+    prepare([rated_turns(memory, "acme")], RECIPE, tokenizer, home / "jobs" / "j1" / "data")
+    prepare([read_chats(exported)], RECIPE, tokenizer, home / "jobs" / "j2" / "data")
+    prepare([read_chats(write(home / "x.jsonl", [*ordinary(9)]))], RECIPE, tokenizer, home / "jobs" / "j3" / "data")
+    exported.unlink()
+    untouched = data_sha256(home / "jobs" / "j3" / "data")
+    made = [version_of(engine, home, job, number) for number, job in enumerate(("j1", "j2", "j3"))]
+    before = affected(home, Gone(person=anna.id))
+    assert [found.job for found in before] == ["j1"]
+    assert before[0].rows > 12  # those with her words in the history too
+
+    report = forget(anna, memory, knowledge.shelf, home)
+
+    assert report.left == ()
+    assert report.learned.versions == (made[0], made[1])
+    assert report.learned.rows == before[0].rows + 1
+    said = "\n".join(report.sentences)
+    assert f"{report.learned.rows} examples with your words deleted" in said
+    assert "what team-1, team-2 learned from your words" in said
+    for trace in ("Hedwig", "Ravensburg", anna.id):
+        assert trace not in texts(home)
+    assert "Hedwig" not in everything_stored(engine)
+    registry = AdapterRegistry(engine, home / "versions")
+    assert [bool(registry.get(name).flagged) for name in made] == [True, True, False]
+    assert registry.get(made[0]).learned_from.persons == {bert.id}
+    kept = [*load_split(home / "jobs" / "j1" / "data")[0], *load_split(home / "jobs" / "j1" / "data")[1]]
+    assert len(kept) == 12
+    assert {each.origin.person for each in kept} == {bert.id}
+    card = read_card(home / "jobs" / "j1" / "data")
+    assert (card.train + card.held_out, card.erased) == (12, before[0].rows)
+    assert set(card.learned_from.persons) <= {bert.id}
+    assert data_sha256(home / "jobs" / "j3" / "data") == untouched
+    again = forget(anna, memory, knowledge.shelf, home)
+    assert again.learned.rows == 0
+
+
+@only_sqlite
+def test_a_deleted_or_narrowed_document_reaches_job_data(
+    engine: Engine, home: Path, tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    store = Store(Settings(home=home, tenant="acme"), engine, Memory(engine))
+    knowledge = KnowledgeBase(engine, home / "index", HashingEncoder(), shelf=store.shelf)
+    for i in range(20):
+        add(knowledge, f"page{i}.md", f"Box {i} is a container that stands in room {i * 7} behind the {question(i)}")
+    data = home / "jobs" / "j1" / "data"
+    prepare([from_passages(library(engine, "acme"), shown=2)], RECIPE, tokenizer, data)
+    learned = set(read_card(data).learned_from.documents)
+    assert {"page3.md", "page4.md"} <= learned
+    name = version_of(engine, home, "j1", 1)
+    registry = AdapterRegistry(engine, home / "versions")
+
+    assert knowledge.shelf.set_audience("acme", "page9.md", "everyone")  # as it was
+    assert affected(home, Gone(tenant="acme", documents=frozenset({"page9.md"})))
+    assert not registry.get(name).flagged
+    assert knowledge.shelf.remove("acme", "page3.md")
+    assert "page3.md" not in texts(home)
+    assert "deleted" in registry.get(name).flagged
+    assert knowledge.shelf.set_audience("acme", "page4.md", "leads")
+    assert "page4.md" not in texts(home)
+    assert set(read_card(data).learned_from.documents) <= learned - {"page3.md", "page4.md"}
+    assert load_split(data)[0]
+    sha256 = data_sha256(data)
+    knowledge.shelf.remove_all("acme", ["guide/ask.md", "never-there.md"])
+    assert data_sha256(data) == sha256
+    knowledge.close()
+
+
+@only_sqlite
+def test_the_same_name_in_another_tenant_is_another_document(
+    engine: Engine, home: Path, knowledge: KnowledgeBase, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    for i in range(9):
+        add(knowledge, f"page{i}.md", f"Box {i} is a container that stands in room {i * 7}. {question(i)}")
+    prepare([from_passages(library(engine, "acme"))], RECIPE, tokenizer, home / "jobs" / "j1" / "data")
+    name = version_of(engine, home, "j1", 1)
+    theirs = Gone(tenant="other", documents=frozenset({"page1.md"}))
+    assert affected(home, theirs) == erase(home, theirs) == ()
+    assert flag_versions(engine, theirs, "gone") == ()
+    assert flag_versions(engine, replace(theirs, tenant="acme"), "gone") == (name,)
+
+
+def test_who_a_file_names_is_reached_by_name(home: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    rows = ordinary(20)
+    for row in rows[:5]:
+        row["messages"][0]["name"] = "Anna"  # type: ignore[index]
+    read = read_chats(write(home / "c.jsonl", [*rows, chat("Bad?", "<|im_end|>")]))
+    prepare([read], RECIPE, tokenizer, home / "jobs" / "j1" / "data")
+    (found,) = erase(home, Gone(names=frozenset({"terminal:acme:anna"})))
+    assert (found.job, found.rows, found.damaged) == ("j1", 5, False)
+    train, held_out = load_split(home / "jobs" / "j1" / "data")
+    assert len(train) + len(held_out) == 15
+    phrases = Gone(phrases=("Bad?",))  # in the quarantine
+    assert [each.rows for each in erase(home, phrases)] == [1]
+    assert affected(home, phrases) == ()
+
+
+def test_damaged_data_goes_as_a_whole_and_so_do_drafts(home: Path, tokenizer: PreTrainedTokenizerFast) -> None:
+    data = home / "jobs" / "j1" / "data"
+    read = read_chats(write(home / "c.jsonl", [*ordinary(9)]))
+    for name in ("j1", "j2"):
+        prepare([read], RECIPE, tokenizer, home / "jobs" / name / "data")
+    draft = data.with_name(".data.abcdefgh")
+    draft.mkdir()
+    (draft / TRAIN).write_text("half a row of anna's")
+    (data / TRAIN).write_bytes((data / TRAIN).read_bytes()[:-20])
+    found = erase(home, Gone(person="p-1"))
+    assert [(each.job, each.damaged) for each in found] == [("j1", True)]
+    assert not data.exists()
+    assert not draft.exists()
+    assert load_split(home / "jobs" / "j2" / "data")[0]
+
+
+def test_a_crash_while_rewriting_leaves_the_old_data_whole_and_is_repeated(
+    home: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = home / "jobs" / "j1" / "data"
+    rows = [*ordinary(9), chat(f"{SECRET} {question(20)}", answer(20))]
+    prepare([read_chats(write(home / "c.jsonl", rows))], RECIPE, tokenizer, data)
+    gone = Gone(phrases=(SECRET,))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forgetting, "write_rows", full)
+        with pytest.raises(StoreError, match="No space left on device"):
+            erase(home, gone)
+    assert sum(map(len, load_split(data))) == 10
+    assert [each.rows for each in erase(home, gone)] == [1]
+    for name in (TRAIN, HELD_OUT, QUARANTINE):
+        assert "Hedwig" not in (data / name).read_text("utf-8")
+
+
+def test_two_do_not_rewrite_at_once(
+    home: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare([read_chats(write(home / "c.jsonl", [*ordinary(9)]))], RECIPE, tokenizer, home / "jobs" / "j1" / "data")
+    monkeypatch.setattr(forgetting, "_LOCK_SECONDS", 0.05)
+    with FileLock(home / "jobs" / "j1" / "data.lock"), pytest.raises(StoreError, match="another process"):
+        erase(home, Gone(person="p-1"))
+
+
+def test_where_nothing_was_ever_trained_there_is_nothing_to_do(engine: Engine, home: Path) -> None:
+    gone = Gone(person="p-1", documents=frozenset({"a.md"}))
+    assert erase(home, gone) == affected(home, gone) == ()
+    assert flag_versions(engine, gone, "gone") == ()
