@@ -1,13 +1,14 @@
 """Payloads as Slack sends them, read."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.events import Deleted, Edited, Post, Press, Reaction
+from agent.events import Arrived, Deleted, Edited, Left, Post, Press, Reaction
 from agent.message import Place
 from connectors.slack import events
 from connectors.slack.receive import received, workspace_of
@@ -59,7 +60,8 @@ def read(body: dict[str, Any]) -> Any:
         },
         {"type": "reaction_added", "user": "UBOT", "reaction": "eyes", "item": {"type": "message"}},
         {"type": "reaction_added", "user": "U1", "reaction": "eyes", "item": {"type": "file", "file": "F1"}},
-        {"type": "member_joined_channel", "user": "U2", "channel": "C1"},
+        {"type": "member_left_channel", "user": "U2", "channel": "C1"},
+        {"type": "tokens_revoked", "tokens": {"oauth": ["U2"], "bot": ["UOTHER"]}},
         {"type": "team_rename", "name": "x"},
     ],
 )
@@ -88,12 +90,39 @@ def test_a_group_message_is_not_direct_and_a_mention_calls() -> None:
 def test_edits_and_deletions_belong_where_the_message_is() -> None:
     changed = {"type": "message", "subtype": "message_changed", "channel": "D1", "channel_type": "im"}
     edited = read(callback({**changed, "message": message(text="new", edited={}), "previous_message": message()}))
-    assert edited == Edited("Ev1", Place("slack", "acme", "D1"), "slack:acme:U1", "1700000000.000100", "new")
+    sent = datetime.fromtimestamp(1700000000.0001, UTC)
+    place = Place("slack", "acme", "D1")
+    assert edited == Edited("Ev1", place, "slack:acme:U1", "1700000000.000100", "new", sent, direct=True, called=True)
     gone = message(thread_ts="1.5")
     deleted = {"type": "message", "subtype": "message_deleted", "channel": "C1", "deleted_ts": gone["ts"]}
     assert read(callback({**deleted, "previous_message": gone})) == Deleted(
         "Ev1", Place("slack", "acme", "C1", "1.5"), gone["ts"]
     )
+
+
+@pytest.mark.parametrize(
+    ("event", "channel"),
+    [
+        ({"type": "channel_left", "channel": "C1"}, "C1"),
+        ({"type": "group_left", "channel": "G1"}, "G1"),
+        ({"type": "member_left_channel", "user": "UBOT", "channel": "C1"}, "C1"),
+        ({"type": "app_uninstalled"}, ""),
+        ({"type": "tokens_revoked", "tokens": {"bot": ["UBOT"]}}, ""),
+    ],
+)
+def test_where_it_may_speak_no_more(event: dict[str, Any], channel: str) -> None:
+    assert read(callback(event)) == Left("Ev1", Place("slack", "acme", channel))
+    taken = received(callback(event), HOME)
+    assert taken is not None
+    assert taken.conversation.startswith("change:")  # it waits for nothing that it makes vain
+
+
+def test_who_comes_into_a_channel() -> None:
+    event = {"type": "member_joined_channel", "user": "U2", "channel": "C1", "team": "T1"}
+    assert read(callback(event)) == Arrived("Ev1", Place("slack", "acme", "C1"), "slack:acme:U2")
+    assert events.changed_channel(callback(event)) == "C1"
+    assert events.changed_channel(callback(event | {"type": "member_left_channel"})) == "C1"
+    assert events.changed_channel(callback(message())) == ""
 
 
 @pytest.mark.parametrize(("name", "emoji"), [("+1::skin-tone-3", "👍"), ("heart", "❤️"), ("our-logo", "our-logo")])
@@ -136,7 +165,8 @@ def test_a_press_of_slacks_feedback_buttons_in_a_direct_message() -> None:
         "message": sent,
         "actions": [action],
     }
-    assert read(body) == Press("12.34.ab", Place("slack", "acme", "D1"), "slack:acme:U1", "b1", "", "1.2")
+    press = Press("12.34.ab", Place("slack", "acme", "D1"), "slack:acme:U1", "b1", "", "1.2", direct=True)
+    assert read(body) == press
     taken = received(body, HOME)
     assert taken is not None
     assert (taken.key, taken.conversation) == ("action:12.34.ab", "press:slack/acme/12.34.ab")

@@ -22,10 +22,14 @@ NEEDS = {
     "chat.stopStream": "chat:write",
     "chat.update": "chat:write",
     "conversations.info": "channels:read groups:read",
+    "conversations.members": "channels:read groups:read",
     "conversations.history": "channels:history groups:history im:history mpim:history",
     "conversations.open": "im:write",
     "conversations.replies": "channels:history groups:history im:history mpim:history",
     "files.info": "files:read",
+    "files.completeUploadExternal": "files:write",
+    "files.getUploadURLExternal": "files:write",
+    "users.info": "users:read",
     "views.open": "",
     "views.publish": "",
 }
@@ -33,13 +37,18 @@ NEEDS = {
 TOLD = {
     "app_home_opened": "",
     "app_mention": "app_mentions:read",
+    "app_uninstalled": "",
+    "channel_left": "channels:read",
+    "group_left": "groups:read",
     "member_joined_channel": "channels:read",
+    "member_left_channel": "channels:read",
     "message.channels": "channels:history",
     "message.groups": "groups:history",
     "message.im": "im:history",
     "message.mpim": "mpim:history",
     "reaction_added": "reactions:read",
     "reaction_removed": "reactions:read",
+    "tokens_revoked": "",
 }
 METHOD = re.compile(r'"((?:apps|assistant|auth|chat|conversations|files|users|views|reactions)(?:\.[a-zA-Z]+)+)"')
 

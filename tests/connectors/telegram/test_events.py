@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.events import Command, Event, Joined, Post
+from agent.events import Command, Event, Joined, Left, Post
 from connectors.telegram.events import Identity, read, wrap
 from connectors.telegram.receive import received
 
@@ -32,7 +32,7 @@ def told(event: Event | None) -> dict[str, Any] | None:
     values = {field.name: getattr(event, field.name) for field in fields(event)}
     kept = {field.name: values[field.name] for field in fields(event) if values[field.name] != field.default}
     for name, value in kept.items():
-        if name == "place":
+        if name in ("place", "to"):
             kept[name] = value.key
         elif isinstance(value, datetime):
             kept[name] = value.isoformat()
@@ -56,7 +56,19 @@ def test_every_kind_of_event_has_a_file() -> None:
     kinds = {
         json.loads(path.read_text("utf-8"))["event"] and json.loads(path.read_text())["event"]["is"] for path in FILES
     }
-    assert kinds == {None, "Post", "Command", "Press", "Reaction", "Edited", "Opened", "Joined"}
+    assert kinds == {
+        None,
+        "Post",
+        "Command",
+        "Press",
+        "Reaction",
+        "Edited",
+        "Opened",
+        "Joined",
+        "Left",
+        "Moved",
+        "Arrived",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -64,8 +76,10 @@ def test_an_event_happens_in_the_conversation_it_was_stored_under(path: Path) ->
     update = json.loads(path.read_text("utf-8"))["update"]
     stored = received(update, "acme", BOT)
     event = read(stored.payload, "acme")
-    if isinstance(event, Post | Command | Joined):
+    if isinstance(event, Post | Command):
         assert stored.conversation == event.place.key
+    if isinstance(event, Joined | Left):
+        assert stored.conversation == f"change:{event.place.key}"  # in order, and before what it makes vain
     if "callback_query" in update:
         assert stored.conversation == "press:4382bfdwdsb323b2d9"
     if "message_reaction" in update:

@@ -1,0 +1,152 @@
+"""What administrators order of fine-tuning in a chat, as far as it needs no training: the loop has a test of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agent.events import Due
+from agent.message import Place
+from connectors.desk.finetune import KIND, MOST_STARTS
+from connectors.desk.finetune_words import Wish, wish_of
+from finetune.job import Order, State, save
+from finetune.jobs import Jobs
+from finetune.recipe import Recipe
+from tests.agent.models import build_model
+from tests.connectors.desk.chats import Chat, SlackChat
+from tests.connectors.desk.doors import TENANT, Doors, Scripted
+from tests.finetune.adapters import sealed
+
+ORDER = Order(name="team", base="/models/small", recipe=Recipe(), tenant=TENANT, rated=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "wish"),
+    [
+        ("run rated", Wish("run", rated=True)),
+        ("run --rated --knowledge", Wish("run", rated=True, knowledge=True)),
+        ("run —rated", Wish("run", rated=True)),  # a phone makes one dash of two
+        ("Run documents recipe small-cpu name ours", Wish("run", "ours", recipe="small-cpu", knowledge=True)),
+        ("list", Wish("list")),
+        ("show 20261126", Wish("show", "20261126")),
+        ("compare team-1 team-2", Wish("compare", "team-1", "team-2")),
+        ("", None),
+        ("dance", None),
+        ("run data /etc/passwd", None),
+        ("run rated base /etc", None),
+        ("run recipe", None),
+        ("list everything", None),
+        ("rollback now please", None),
+    ],
+)
+def test_what_is_written_is_a_wish_or_none(words: str, wish: Wish | None) -> None:
+    assert wish_of(words) == wish
+
+
+async def test_without_a_wish_it_says_how_it_is_used(doors: Doors, chat: Chat) -> None:
+    ann = chat.person("Ann")
+    await doors.open(Scripted(), administrators=(chat.account(ann),))
+    chat.orders(ann, "finetune")
+    await doors.settle()
+    assert f"{chat.begin}finetune run rated" in chat.shown(ann)[-1].text
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("run rated", "There is no language model to fine-tune"),
+        ("run rated recipe /etc/passwd", "There is no language model"),
+        ("show", "There are no fine-tuning jobs yet"),
+        ("list", "There are no jobs yet"),
+        ("promote", "There is no version yet"),
+        ("rollback", "There is nothing to roll back"),
+    ],
+)
+async def test_every_refusal_is_a_sentence_in_the_chats_own_words(
+    doors: Doors, telegram: Chat, words: str, reason: str
+) -> None:
+    ann = telegram.person("Ann")
+    await doors.open(Scripted(), administrators=(telegram.account(ann),))
+    telegram.orders(ann, f"finetune {words}")
+    await doors.settle()
+    shown = telegram.shown(ann)[-1].text
+    assert reason in shown
+    assert "atelier finetune" not in shown
+
+
+async def test_nobody_names_this_machines_files_from_a_chat(
+    doors: Doors, telegram: Chat, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = telegram.person("Ann")
+    monkeypatch.setenv("ATELIER_MODEL", str(build_model(tmp_path / "small", hidden=16, layers=1)))
+    await doors.open(Scripted(), administrators=(telegram.account(ann),))
+    telegram.orders(ann, "finetune run rated recipe ../../etc/passwd")
+    await doors.settle()
+    assert "There is no such recipe. Name one of small-cpu" in telegram.shown(ann)[-1].text
+    assert Jobs(doors.home).known() == []
+
+
+async def test_where_others_read_along_it_asks_for_a_direct_message(doors: Doors, slack: SlackChat) -> None:
+    ann = slack.person("Ann")
+    await doors.open(Scripted(), administrators=(slack.account(ann),))
+    slack.emulator.channel("C77", "shared", members=[ann], shared=True)
+    ann.commands("/atelier", "finetune run rated", "C77")
+    await doors.settle()
+    seen = [line for line in slack.emulator.seen("C77") if line.author == "bot"]
+    assert "People of other companies read along here" in str(seen[-1].blocks)
+    assert seen[-1].ephemeral_for == ann.id
+
+
+async def test_versions_are_promoted_and_rolled_back(doors: Doors, chat: Chat, tmp_path: Path) -> None:
+    ann = chat.person("Ann")
+    await doors.open(Scripted(), administrators=(chat.account(ann),))
+    registry = doors.house.store.registry
+    registry.add("team", sealed(tmp_path / "adapter"), scores={"held_out_loss": 1.5})
+    for words, said in (
+        ("compare team-1", "1.5000"),
+        ("promote team-1", "team-1 is live"),
+        ("rollback", "team-1 is taken back"),
+    ):
+        chat.orders(ann, f"finetune {words}")
+        await doors.settle()
+        assert said in chat.shown(ann)[-1].text
+    assert registry.aliases().live is None
+
+
+async def test_in_german_it_speaks_german(doors: Doors, telegram: Chat) -> None:
+    ann = telegram.person("Ann", language="de")
+    await doors.open(Scripted(), administrators=(telegram.account(ann),))
+    telegram.orders(ann, "finetune")
+    await doors.settle()
+    assert "Trainiere das Modell" in telegram.shown(ann)[-1].text
+
+
+async def test_a_job_that_always_ends_is_given_up_and_said_so(doors: Doors, chat: Chat) -> None:
+    ann = chat.person("Ann")
+    await doors.open(Scripted(), administrators=(chat.account(ann),))
+    chat.says(ann, "Hello")
+    await doors.settle()
+    job = Jobs(doors.home).create(ORDER)
+    save(replace(job, state=State.RUNNING, starts=MOST_STARTS))
+    await doors.delivery.follow(_due(chat, ann, job.id))
+    await doors.settle()
+    (shown,) = [each for each in chat.shown(ann) if "Fine-tuning" in each.text]
+    assert f"Its process was ended {MOST_STARTS} times" in shown.text
+    assert "Go on" in shown.buttons
+    assert Jobs(doors.home).get(job.id).state is State.FAILED
+
+
+async def test_another_machines_job_is_left_to_it(doors: Doors, chat: Chat) -> None:
+    ann = chat.person("Ann")
+    await doors.open(Scripted(), administrators=(chat.account(ann),))
+    made = Jobs(doors.home).create(ORDER)
+    Jobs(doors.home).remove(made.id)
+    await doors.delivery.follow(_due(chat, ann, made.id))
+    await doors.until(lambda: doors.delivery.last_look)
+    assert [each for each in chat.shown(ann) if "Fine-tuning" in each.text] == []
+
+
+def _due(chat: Chat, who: object, job: str) -> Due:
+    channel = who.dm if isinstance(chat, SlackChat) else str(who.id)  # type: ignore[attr-defined]  # each has its own
+    platform, _, user = chat.account(who).partition(":")
+    return Due(f"{KIND}/{job}", Place(chat.name, TENANT, channel), f"{platform}:{TENANT}:{user}", KIND, job)
