@@ -10,6 +10,7 @@ from aiolimiter import AsyncLimiter
 
 PREVIEW_EVERY = {True: 1.1, False: 3.1}  # seconds, in a private chat and in a group
 _BURST = 2  # messages in a row to a private chat
+_PACE = 1.25  # seconds for each: they are counted when they arrive, which is not when they leave
 _FOR_FINALS = {True: 1, False: 6}  # what previews leave of a private chat's burst, and of a group's 20 a minute
 _MOST_CHATS = 4096
 
@@ -71,7 +72,7 @@ class Pace:
         if chat not in self._chats:
             if len(self._chats) >= _MOST_CHATS:
                 self._forget()
-            self._chats[chat] = AsyncLimiter(_BURST, _BURST) if is_private(chat) else AsyncLimiter(20, 60)
+            self._chats[chat] = AsyncLimiter(_BURST, _PACE * _BURST) if is_private(chat) else AsyncLimiter(20, 60)
         return self._chats[chat]
 
     def _forget(self) -> None:
