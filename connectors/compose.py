@@ -187,6 +187,10 @@ def heads_folder(settings: Settings) -> Path:
 def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator:
     """The generator that the settings choose, with the extractive one to fall back on. Raises GeneratorError."""
     extractive = ExtractiveGenerator(encoder)
+    if settings.generator == "starter":
+        from agent.generation.starter import StarterGenerator
+
+        return FallbackGenerator(StarterGenerator(encoder, device=settings.device or None), extractive)
     if settings.generator == "local":
         from agent.generation.local import LocalGenerator
 
@@ -255,6 +259,10 @@ def check_generator(settings: Settings) -> str:
     """What the doctor says of the generator. Raises GeneratorError when it cannot be used."""
     if settings.generator == "extractive":
         return "extractive: no language model, answers are quotes"
+    if settings.generator == "starter":
+        from agent.generation.starter import check_starter
+
+        return check_starter()
     if settings.generator == "remote":
         from agent.generation.remote import check_server
 

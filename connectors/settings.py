@@ -58,11 +58,14 @@ class Settings(BaseSettings):
     encoder: str = Field(
         DEFAULT_ENCODER, min_length=1, description="The model that turns text to vectors: a hub name or a folder."
     )
-    generator: Literal["extractive", "local", "remote"] = Field(
+    generator: Literal["extractive", "starter", "local", "remote"] = Field(
         "extractive",
-        description="Who words the answers: quotes from your documents, a model on this machine, or a server's model.",
+        description="Who words the answers: quotes from your documents; quotes in which a small model of Atelier's own "
+        "marks the answer (starter); a model on this machine (local); or a server's model (remote).",
     )
-    model: str = Field("", description="For generator local: the causal language model, a hub name or a folder.")
+    model: str = Field(
+        "", description="For generator local: the causal language model, a hub name, a folder, or starter."
+    )
     adapters: Annotated[dict[str, Path], NoDecode] = Field(
         {}, description="Fine-tuned adapters by name, each with its folder."
     )

@@ -13,6 +13,7 @@ from typing import Any
 from agent.generation.rendering import PLAIN_STOP, PLAIN_TEMPLATE
 from retrieval.errors import ModelFolderError
 
+STARTER = Path(__file__).parent / "weights"  # the model that comes with Atelier
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _WANTED = ["*.json", "*.jinja", "*.safetensors", "*.txt", "*.model"]
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
@@ -89,7 +90,7 @@ def load_tokenizer(name_or_folder: str | Path) -> Any:
 
 
 def _folder_of(name_or_folder: str | Path, *, download: bool = True) -> Path:
-    folder = Path(name_or_folder).expanduser()
+    folder = STARTER if str(name_or_folder) == "starter" else Path(name_or_folder).expanduser()
     if folder.is_dir():
         return folder
     name = str(name_or_folder)

@@ -11,12 +11,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from agent.generation.loading import load
+from agent.generation.loading import STARTER, load
 from agent.generation.rendering import fitted, messages_of, render
 from agent.message import Prompt
 from retrieval.passage import Passage
 
-WEIGHTS = Path(__file__).parent / "weights"
 REFUSAL = "The passages do not answer that."
 LONGEST = 40  # tokens of an answer
 TRIED = 24  # likeliest tokens among which one that may be said is looked for
@@ -35,7 +34,7 @@ class Found:
 class SpanReader:
     """The starter, or a model trained like it, in memory. One thread reads at a time."""
 
-    def __init__(self, folder: str | Path = WEIGHTS, *, device: str | None = None, dtype: str | None = None) -> None:
+    def __init__(self, folder: str | Path = STARTER, *, device: str | None = None, dtype: str | None = None) -> None:
         """Load the model; this takes about a second. Raises ModelFolderError."""
         loaded = load(folder, device, dtype)
         self._model, self._tokenizer, self._window = loaded.model, loaded.tokenizer, loaded.window

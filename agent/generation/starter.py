@@ -13,7 +13,8 @@ from pathlib import Path
 from agent.conversation import recalls
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits, Piece
-from agent.generation.span import WEIGHTS, Found, SpanReader
+from agent.generation.loading import STARTER, check
+from agent.generation.span import Found, SpanReader
 from agent.message import History, Move, Prompt
 from agent.rewrite import standalone
 from retrieval.encoder import Encoder
@@ -30,7 +31,7 @@ class StarterGenerator:
 
     name = "starter"
 
-    def __init__(self, encoder: Encoder, folder: str | Path = WEIGHTS, *, device: str | None = None) -> None:
+    def __init__(self, encoder: Encoder, folder: str | Path = STARTER, *, device: str | None = None) -> None:
         """Load the model; this takes about a second. Raises ModelFolderError."""
         self._quoting = ExtractiveGenerator(encoder)
         self._reader = SpanReader(folder, device=device)
@@ -51,6 +52,12 @@ class StarterGenerator:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def check_starter() -> str:
+    """What can be said of the starter without loading it: a line for a person. Raises ModelFolderError."""
+    check(STARTER)
+    return "starter: quotes, and a small model of Atelier's own that marks the answer in them"
 
 
 def asked_alone(prompt: Prompt) -> Prompt:

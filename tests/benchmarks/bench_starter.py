@@ -2,8 +2,8 @@
 
 Reading: every question comes with the three passages of its article whose words fit best (BM25), rendered as chat does;
 answerable ones, the same with the passage that answers taken away, and SQuAD 2.0's unanswerable ones. Exact match and
-F1 are SQuAD's own, of the words that an answerer offers as the answer: the starter its span, the extractive generator its
-quotes. Intervals are 95 % bootstraps over questions.
+F1 are SQuAD's own, of the words that an answerer offers as the answer: the starter its span, the extractive generator
+its quotes. Intervals are 95 % bootstraps over questions.
 """
 
 import re
@@ -21,9 +21,10 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from agent.generation.answer import answer
 from agent.generation.evidence import Reader
+from agent.generation.loading import STARTER
 from agent.generation.phrases import phrase
 from agent.generation.sentences import cut
-from agent.generation.span import WEIGHTS, Found, SpanReader
+from agent.generation.span import Found, SpanReader
 from agent.generation.starter import SHOWN, SURE, marked
 from agent.message import History, Intent, Move, Prompt
 from agent.prompt import PERSONA
@@ -61,20 +62,20 @@ def run(quick: bool) -> Report:
 
 def _language(quick: bool) -> list[dict[str, str | float]]:
     """Bits a byte on the held-out articles and chapters."""
-    tokenizer = AutoTokenizer.from_pretrained(WEIGHTS)
+    tokenizer = AutoTokenizer.from_pretrained(STARTER)
     texts: dict[str, list[str]] = {}
     for name, text in held_out(DATA):
         texts.setdefault(name, []).append(text)
     texts = {name: some[: 4 if quick else 40] for name, some in texts.items()}
-    trained = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32).eval()
+    trained = AutoModelForCausalLM.from_pretrained(STARTER, dtype=torch.float32).eval()
     torch.manual_seed(0)
-    untrained = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(WEIGHTS)).float().eval()
+    untrained = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(STARTER)).float().eval()
     grams = NGrams(_stream(tokenizer, 40 if quick else 9_000), len(tokenizer))
     rows: list[dict[str, str | float]] = []
     for name, measure in (
         ("starter", lambda ids: _bits(trained, ids)),
         ("the same shape, untrained", lambda ids: _bits(untrained, ids)),
-        ("n-grams of 3 pieces", lambda ids: grams.bits(ids)),
+        ("n-grams of 3 pieces", grams.bits),
     ):
         found = {}
         for source, some in texts.items():

@@ -5,8 +5,8 @@ replies stand side by side, to be read.
 """
 
 from agent.generation.extractive import ExtractiveGenerator
+from agent.generation.loading import STARTER
 from agent.generation.local import LocalGenerator
-from agent.generation.span import WEIGHTS
 from agent.generation.starter import StarterGenerator
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks import Report
@@ -67,7 +67,7 @@ def run(quick: bool) -> Report:
     generators = {
         "extractive": ExtractiveGenerator(encoder),
         "starter": StarterGenerator(encoder),
-        "bare model": LocalGenerator(WEIGHTS),
+        "bare model": LocalGenerator(STARTER),
     }
     rows = [
         {"kind": kind, "message": message}
