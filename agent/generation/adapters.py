@@ -226,6 +226,7 @@ def inject(model: Any, name: str, files: AdapterFiles) -> None:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are what we want
             warnings.filterwarnings("ignore", "Adapter .* was active")  # as are those of another kind beside it
+            warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")  # of merging, which checks it
             inject_adapter_in_model(files.config, model, name, low_cpu_mem_usage=light)
         result = set_peft_model_state_dict(model, files.tensors, name, low_cpu_mem_usage=light)
         missing = [key for key in result.missing_keys if re.search(rf"\.{name}(\.|$)", key)]

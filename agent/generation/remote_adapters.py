@@ -5,12 +5,14 @@ never run against a real vLLM. The server must be started with `--enable-lora` a
 True, and see the adapter's folder under the same path. It does not tell whether its base model is the adapter's.
 """
 
+import json
 from pathlib import Path
 
 import httpx
 
+from agent.generation.adapters import CONFIG
 from agent.generation.remote import CONNECT, MAX_ERROR, Server
-from retrieval.errors import GeneratorError, ModelFailed
+from retrieval.errors import GeneratorError, ModelFailed, ModelFolderError
 
 LOAD = 120.0  # seconds that a server may take to load an adapter
 
@@ -22,14 +24,20 @@ class RemoteAdapters:
         """url: the API's root, like http://localhost:8000/v1. Raises SettingsError."""
         self._server = Server(url, key)
 
-    def add_adapter(self, name: str, folder: str | Path) -> None:
-        """Let the server load `folder` as the model `name`, unless it lists that. Raises GeneratorError."""
+    def add_adapter(self, name: str, folder: str | Path, *, seen_as: str | Path | None = None) -> None:
+        """Let the server load `folder` as the model `name`, unless it lists that.
+
+        seen_as: the folder's path on the server, where that is another. Raises ModelFolderError for what vLLM does not
+        take (it takes LoRA without DoRA), GeneratorError when the server refuses.
+        """
+        _check_kind(name, Path(folder))
         if name in self.names():
             return
-        status, body = self._post("load_lora_adapter", {"lora_name": name, "lora_path": str(folder)})
+        place = str(seen_as or folder)
+        status, body = self._post("load_lora_adapter", {"lora_name": name, "lora_path": place})
         if status == httpx.codes.NOT_FOUND:
             raise ModelFailed(
-                f"{self._server} loads no adapters at run time, or cannot see {folder}. Start vLLM with --enable-lora "
+                f"{self._server} loads no adapters at run time, or cannot see {place}. Start vLLM with --enable-lora "
                 "and VLLM_ALLOW_RUNTIME_LORA_UPDATING=True, and share that folder with it."
             )
         if status != httpx.codes.OK and name not in self.names():  # another worker may have been quicker
@@ -73,3 +81,18 @@ class RemoteAdapters:
         except httpx.HTTPError as error:
             failure: GeneratorError = self._server.failure(error)
             raise failure from error
+
+
+def _check_kind(name: str, folder: Path) -> None:
+    try:
+        fields = json.loads((folder / CONFIG).read_text())
+        is_plain_lora = fields["peft_type"] == "LORA" and not fields.get("use_dora")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelFolderError(
+            f"{name} has no readable {CONFIG}: a whole model is not loaded beside another."
+        ) from error
+    if not is_plain_lora:
+        raise ModelFolderError(
+            f"{name} is no plain LoRA, and a vLLM server takes nothing else. Export it merged and serve that, or train "
+            "with lora, rslora or adalora."
+        )

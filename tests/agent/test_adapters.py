@@ -176,7 +176,7 @@ async def test_an_unsound_adapter_is_refused_and_changes_nothing(
     assert await reply(generator, prompt(), GREEDY, "broken") == alone(tiny_model, folders["first"], prompt())
 
 
-def tuned(base, folder, method, seed=1):
+def tuned(base, folder, method, seed=1, scale=0.3):
     """An adapter of `method` with random weights, large enough to change what the base says, sealed."""
     model = AutoModelForCausalLM.from_pretrained(base)
     recipe = Recipe(method=method, dropout=0.0, rank=4, bottleneck=8)
@@ -186,7 +186,7 @@ def tuned(base, folder, method, seed=1):
     torch.manual_seed(seed)
     for name, weight in model.named_parameters():
         if weight.requires_grad and "magnitude" not in name:
-            weight.data.add_(torch.randn_like(weight) * (0.3 if method is not Method.FULL else 0.05))
+            weight.data.add_(torch.randn_like(weight) * (scale if method is not Method.FULL else 0.05))
     model.save_pretrained(folder)
     if method is Method.FULL:
         AutoTokenizer.from_pretrained(base).save_pretrained(folder)
