@@ -121,7 +121,9 @@ class TransformerEncoder:
 
     def count_tokens(self, text: str) -> int:
         """Word pieces of `text`, special tokens not counted."""
-        return len(self.pieces(text))
+        if self._cutter is None:
+            return len(self.pieces(text))
+        return len(self._cutter.encode_batch_fast([text], add_special_tokens=False)[0])  # a third faster: no offsets
 
     def pieces(self, text: str) -> list[str]:
         """The word pieces themselves: how well an encoder knows a language shows in how finely it cuts its words."""

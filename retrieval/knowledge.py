@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 from retrieval import store
 from retrieval.audience import check_audience, check_audiences, tenant_of
 from retrieval.database import reading, writing
+from retrieval.deposit import put_all
 from retrieval.encoder import Encoder
 from retrieval.errors import UnreadableFile
 from retrieval.fusion import Fused, Hits, Worded, fuse, learned
@@ -138,7 +139,7 @@ class KnowledgeBase:
         with writing(self._engine) as connection:
             generation = store.bump(connection)
             store.set_encoder(connection, self._encoder.id, only_if_none=True)
-            outcomes = [store.put(connection, generation, each, self._encoder.id, encoded) for each in entries]
+            outcomes = put_all(connection, generation, entries, self._encoder.id, encoded)
         self._changed = True
         return list(zip(entries, outcomes, strict=True))
 
@@ -269,12 +270,15 @@ class KnowledgeBase:
 
 
 def _batches(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    """Entries of about `BATCH` chunks; the first batches are smaller, so that the encoder soon has work."""
     batch: list[Entry] = []
+    chunks, full = 0, BATCH // 8
     for entry in entries:
         batch.append(entry)
-        if sum(len(each.chunks) for each in batch) >= BATCH:
+        chunks += len(entry.chunks)
+        if chunks >= full:
             yield batch
-            batch = []
+            batch, chunks, full = [], 0, min(2 * full, BATCH)
     if batch:
         yield batch
 

@@ -8,7 +8,6 @@ store lacks is stale, never wrong about which text the id meant.
 
 import hashlib
 import secrets
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
@@ -130,83 +129,10 @@ def bump(connection: Connection) -> int:
     return int(connection.execute(changed).scalar_one())
 
 
-# Built once: with thousands of small documents, composing statements would cost as much as running them.
-_FIND_DOCUMENT = sa.select(documents).where(
-    documents.c.tenant == sa.bindparam("tenant"), documents.c.source == sa.bindparam("source")
-)
-_FIND_CONTENT = sa.select(contents.c.id).where(contents.c.key == sa.bindparam("key"))
-_ADD_CONTENT = contents.insert().returning(contents.c.id)
-_TAKE_IDS = (
-    meta.update()
-    .values(next_passage=meta.c.next_passage + sa.bindparam("count", type_=sa.BigInteger))
-    .returning(meta.c.next_passage)
-)
 _ADD_VECTOR = sa.text(
     "INSERT INTO vectors (passage, encoder, vector) SELECT id, :encoder, :vector FROM passages "
     "WHERE id = :id ON CONFLICT DO NOTHING"
 ).bindparams(sa.bindparam("vector", type_=LargeBinary), sa.bindparam("encoder", type_=String))
-
-
-def put(
-    connection: Connection, generation: int, entry: Entry, encoder: str, encoded: Mapping[bytes, Vectors]
-) -> Outcome:
-    """Insert or update one document. `encoded`: a row for every chunk digest the store may not have yet."""
-    old = connection.execute(_FIND_DOCUMENT, {"tenant": entry.tenant, "source": entry.source}).one_or_none()
-    content, shared = _put_content(connection, entry.chunks, encoder, encoded)
-    facts: dict[str, object] = {
-        "content": content,
-        "title": entry.title,
-        "audience": entry.audience,
-        "author": entry.author,
-        "sha256": entry.sha256,
-        "reading": entry.reading,
-        "root": entry.file.root if entry.file else None,
-        "size": entry.file.size if entry.file else None,
-        "mtime": entry.file.mtime if entry.file else None,
-        "generation": generation,
-    }
-    if old is None:
-        row = facts | {"tenant": entry.tenant, "source": entry.source, "added": int(time.time())}
-        connection.execute(documents.insert(), row)
-        return "duplicate" if shared else "added"
-    connection.execute(documents.update().where(documents.c.id == old.id).values(facts))
-    if old.content != content:
-        drop_orphans(connection, [old.content])
-        return "duplicate" if shared else "updated"
-    same = (old.audience, old.author, old.title) == (entry.audience, entry.author, entry.title)
-    return "unchanged" if same else "updated"
-
-
-def _put_content(
-    connection: Connection, chunks: Sequence[Chunk], encoder: str, encoded: Mapping[bytes, Vectors]
-) -> tuple[int, bool]:
-    """The content's id, and whether another document had brought it already."""
-    key = content_key(chunks)
-    known = connection.execute(_FIND_CONTENT, {"key": key}).scalar_one_or_none()
-    if known is not None:
-        return int(known), True
-    content = connection.execute(_ADD_CONTENT, {"key": key}).scalar_one()
-    first = int(connection.execute(_TAKE_IDS, {"count": len(chunks)}).scalar_one()) - len(chunks)
-    digests = [digest(chunk) for chunk in chunks]
-    if chunks:
-        connection.execute(
-            passages.insert(),
-            [
-                {
-                    "id": first + i,
-                    "content": content,
-                    "ordinal": i,
-                    "text": chunk.text,
-                    "heading": " > ".join(chunk.heading),
-                    "page": chunk.page,
-                    "line": chunk.line,
-                    "digest": digests[i],
-                }
-                for i, chunk in enumerate(chunks)
-            ],
-        )
-        put_vectors(connection, range(first, first + len(chunks)), encoder, [encoded[each] for each in digests])
-    return int(content), False
 
 
 def put_vectors(connection: Connection, ids: Iterable[int], encoder: str, rows: Iterable[Vectors]) -> None:
@@ -237,7 +163,7 @@ def delete_documents(connection: Connection, condition: sa.ColumnElement[bool]) 
 def delete_sources(connection: Connection, tenant: str, sources: Sequence[str]) -> tuple[str, ...]:
     """As `delete_documents`, of a tenant's documents by name."""
     gone: list[str] = []
-    for part in _parts(sources):
+    for part in parts(sources):
         gone += delete_documents(connection, (documents.c.tenant == tenant) & documents.c.source.in_(part))
     return tuple(sorted(gone))
 
@@ -251,7 +177,7 @@ def put_files(connection: Connection, tenant: str, files: Mapping[str, File]) ->
 
 def drop_orphans(connection: Connection, candidates: Sequence[int]) -> None:
     """Delete those of the contents that no document has any more, with their passages and vectors."""
-    for part in _parts(candidates):
+    for part in parts(candidates):
         held = sa.exists().where(documents.c.content == contents.c.id)
         connection.execute(contents.delete().where(contents.c.id.in_(part), ~held))
 
@@ -259,7 +185,7 @@ def drop_orphans(connection: Connection, candidates: Sequence[int]) -> None:
 def vectors_by_digest(connection: Connection, digests: Sequence[bytes], encoder: str) -> dict[bytes, Vectors]:
     """The vectors that equal texts already have, by digest."""
     found: dict[bytes, Vectors] = {}
-    for part in _parts(digests):
+    for part in parts(digests):
         query = (
             sa.select(passages.c.digest, vectors.c.vector)
             .join(vectors, (vectors.c.passage == passages.c.id) & (vectors.c.encoder == encoder))
@@ -273,7 +199,7 @@ def vectors_of(connection: Connection, ids: Sequence[int], encoder: str, dim: in
     """Ids and vectors, (n,) and (n, dim), of those passages that have one."""
     found: list[int] = []
     blobs: list[bytes] = []
-    for part in _parts(ids):
+    for part in parts(ids):
         query = sa.select(vectors.c.passage, vectors.c.vector).where(
             vectors.c.passage.in_(part), vectors.c.encoder == encoder
         )
@@ -287,7 +213,7 @@ def vectors_of(connection: Connection, ids: Sequence[int], encoder: str, dim: in
 def texts_of(connection: Connection, ids: Sequence[int]) -> dict[int, str]:
     """The text each passage is encoded and indexed by: its heading path, then its text."""
     found: dict[int, str] = {}
-    for part in _parts(ids):
+    for part in parts(ids):
         query = sa.select(passages.c.id, passages.c.heading, passages.c.text).where(passages.c.id.in_(part))
         found |= {
             row.id: f"{row.heading}\n{row.text}" if row.heading else row.text for row in connection.execute(query)
@@ -320,7 +246,7 @@ def delete_other_vectors(connection: Connection, encoder: str, limit: int) -> in
     """Delete vectors of other encoders, of up to `limit` passages; how many went."""
     others = sa.select(vectors.c.passage).where(vectors.c.encoder != encoder).limit(limit)
     chosen = list(connection.execute(others).scalars())
-    for part in _parts(chosen):
+    for part in parts(chosen):
         connection.execute(vectors.delete().where(vectors.c.passage.in_(part), vectors.c.encoder != encoder))
     return len(chosen)
 
@@ -381,5 +307,5 @@ def readable(engine: Engine, ids: Sequence[int], audiences: frozenset[str]) -> t
         return [], read_meta(connection).generation
 
 
-def _parts(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:
+def parts(values: Sequence[_Value]) -> Iterable[Sequence[_Value]]:
     return (values[start : start + _MANY] for start in range(0, len(values), _MANY))

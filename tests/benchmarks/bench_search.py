@@ -10,6 +10,7 @@ import numpy as np
 
 from retrieval import store
 from retrieval.database import metadata, open_database, writing
+from retrieval.deposit import put
 from retrieval.encoder import DEFAULT, TransformerEncoder
 from retrieval.knowledge import READING, KnowledgeBase
 from retrieval.passage import Chunk, Vectors
@@ -63,9 +64,7 @@ def filled(folder: Path, vectors: Vectors, encoder: TransformerEncoder) -> Knowl
         generation = store.bump(connection)
         store.set_encoder(connection, DEFAULT)
         for entry in entries(len(vectors)):
-            store.put(
-                connection, generation, entry, DEFAULT, {store.digest(chunk): next(rows) for chunk in entry.chunks}
-            )
+            put(connection, generation, entry, DEFAULT, {store.digest(chunk): next(rows) for chunk in entry.chunks})
     base.save()
     return base
 

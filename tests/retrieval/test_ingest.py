@@ -224,7 +224,7 @@ def test_a_small_encoder_call_is_not_made_for_every_small_file(base, tmp_path):
         write(tmp_path / "notes" / f"{i}.txt", f"note number {i} about {i * 7}")
     base._encoder = Counting()
     ingest([tmp_path / "notes"], base, tenant="acme")
-    assert Counting.calls == 2
+    assert Counting.calls == 4  # 32, 64, 128 and the rest: the first ones early, so that the encoder is not idle
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(folder, tmp_path):

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 
 from retrieval import store
 from retrieval.database import reading, writing
+from retrieval.deposit import put as put_one
+from retrieval.deposit import put_all
 from retrieval.passage import Chunk
 from retrieval.roots import Root, label_for, path_of, source_of
 from retrieval.shelf import Shelf, exclusive
@@ -26,7 +28,7 @@ def put(engine, *entries: store.Entry, encoder: str = "e") -> list[str]:
     with writing(engine) as connection:
         store.prepare(connection)
         generation = store.bump(connection)
-        return [store.put(connection, generation, each, encoder, encoded) for each in entries]
+        return put_all(connection, generation, entries, encoder, encoded)
 
 
 def count(engine, table) -> int:
@@ -110,14 +112,45 @@ def test_a_failure_in_mid_batch_leaves_nothing_half(engine):
     put(engine, entry("a.md", "one"))
     with pytest.raises(KeyError):
         with_missing_vector(engine, entry("b.md", "two"), entry("c.md", "three"))
+    with pytest.raises(KeyError), writing(engine) as connection:
+        put_all(connection, store.bump(connection), [entry("b.md", "two")], "e", {})
     assert (count(engine, documents), count(engine, contents), count(engine, passages)) == (1, 1, 1)
+
+
+def test_documents_that_come_together_are_told_apart(engine):
+    """New ones in one go, beside others that share a content with them, replace a document or come twice."""
+    put(engine, entry("old.md", "old"), entry("kept.md", "kept"))
+    outcomes = put(
+        engine,
+        entry("new.md", "fresh"),
+        entry("old.md", "newer"),
+        entry("copy.md", "fresh"),
+        entry("late.md", "old"),  # what `old.md` no longer says
+        entry("kept.md", "kept"),
+        entry("new.md", "fresher"),
+        entry("new.md", "fresh", tenant="rival"),
+    )
+    assert outcomes == ["added", "updated", "duplicate", "added", "unchanged", "updated", "duplicate"]
+    with reading(engine) as connection:
+        said = sa.select(documents.c.tenant, documents.c.source, passages.c.text).join(
+            passages, passages.c.content == documents.c.content
+        )
+        assert set(map(tuple, connection.execute(said))) == {
+            ("acme", "old.md", "newer"),
+            ("acme", "kept.md", "kept"),
+            ("acme", "copy.md", "fresh"),
+            ("acme", "late.md", "old"),
+            ("acme", "new.md", "fresher"),
+            ("rival", "new.md", "fresh"),
+        }
+    assert count(engine, passages) == count(engine, vectors) == 5
 
 
 def with_missing_vector(engine, *entries: store.Entry) -> None:
     encoded = {store.digest(entries[0].chunks[0]): np.ones(2, np.float32)}
     with writing(engine) as connection:
         for each in entries:
-            store.put(connection, store.bump(connection), each, "e", encoded)
+            put_one(connection, store.bump(connection), each, "e", encoded)
 
 
 def test_a_shared_content_is_cited_by_the_document_that_its_reader_may_see(engine):
