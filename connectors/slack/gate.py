@@ -31,6 +31,10 @@ class Gate:
     async def body(self, request: web.Request) -> dict[str, Any]:
         """The payload of a request. Raises 413, 401 or 400."""
         raw = await _read(request)
+        if raw is None:
+            refusal = web.HTTPRequestEntityTooLarge(MOST_BYTES, text="The request is too large.")
+            refusal.force_close()  # the rest of it is not waited for
+            raise refusal
         self._verify(request, raw)
         return shape(raw, request.content_type)
 
@@ -45,21 +49,19 @@ class Gate:
             raise web.HTTPUnauthorized(text="The request is not signed.")
 
 
-async def _read(request: web.Request) -> bytes:
+async def _read(request: web.Request) -> bytes | None:
+    """The body; None as soon as it is too long. Apart from what raises: an exception would hold on to what was read."""
+    if (request.content_length or 0) > MOST_BYTES:
+        return None
     raw = bytearray()
-    if (request.content_length or 0) <= MOST_BYTES:
-        try:
-            async for chunk in request.content.iter_chunked(65_536):
-                raw += chunk
-                if len(raw) > MOST_BYTES:
-                    break
-        except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
-            raise web.HTTPBadRequest(text="The body cannot be read.") from error
-        if len(raw) <= MOST_BYTES:
-            return bytes(raw)
-    refusal = web.HTTPRequestEntityTooLarge(MOST_BYTES, text="The request is too large.")
-    refusal.force_close()  # the rest of it is not waited for
-    raise refusal
+    try:
+        async for chunk in request.content.iter_chunked(65_536):
+            raw += chunk
+            if len(raw) > MOST_BYTES:
+                return None
+    except (web.RequestPayloadError, ClientPayloadError, HttpProcessingError) as error:
+        raise web.HTTPBadRequest(text="The body cannot be read.") from error
+    return bytes(raw)
 
 
 def shape(raw: bytes, content_type: str) -> dict[str, Any]:

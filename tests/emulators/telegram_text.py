@@ -120,7 +120,7 @@ def _trim(text: str, entities: list[Json]) -> tuple[str, list[Json]]:
 
 
 _KNOWN = re.compile(
-    r"(?P<email>\b[\w.+-]+@[\w-]+\.\w{2,}\b)"
+    r"(?P<email>\b[\w.+-]+@(?:\w(?:[\w-]{0,28}\w)?\.){1,6}[A-Za-z]{2,8}\b)"  # tdlib's is_email_address
     # Bare domains become links too, file names with a country's ending among them ("notes.md").
     r"|(?P<url>\bhttps?://[^\s<>]+|\b(?:[\w-]+\.)+(?:com|org|net|io|dev|ai|app|de|eu|me|co|uk|md|py)\b(?:/[^\s<>]*)?)"
     r"|(?P<mention>(?<![\w/@])@[A-Za-z]\w{3,31}\b)"
