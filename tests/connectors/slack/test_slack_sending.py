@@ -49,6 +49,7 @@ async def test_an_answer_streams_into_its_thread(
 ) -> None:
     handle = await connector.open(thread, ANN, "k", Button("stop", "Stop"))
     assert slack.calls("assistant.threads.setStatus")[0].params["status"] == "is thinking…"
+    assert 1 <= len(slack.calls("assistant.threads.setStatus")[0].params["loading_messages"]) <= 10
     await connector.show(thread, handle, "Green")
     await connector.show(thread, handle, "Green tea")
     [seen] = answers(slack, thread)
