@@ -78,7 +78,7 @@ def shipped_scores() -> dict[str, float]:
     """The same of the heads that come with Atelier."""
     from agent.understanding import SHIPPED
 
-    scores = {}
+    scores: dict[str, float] = {}
     for kind in ("intent", "sentiment"):
         card = json.loads((SHIPPED / f"{kind}.json").read_text("utf-8"))
         own = next((each for each in card["figures"] if each["source"] == "atelier"), None)

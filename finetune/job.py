@@ -19,8 +19,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
-from finetune.recipe import Recipe, recipe_of
-from retrieval.errors import FinetuneError, SettingsError
+from finetune.recipe import Method, Recipe
+from retrieval.errors import FinetuneError
 from retrieval.files import write_atomically
 
 JOB, EVENTS, PROGRESS, LOG = "job.json", "events.jsonl", "progress.json", "worker.log"
@@ -175,7 +175,7 @@ def read(folder: Path) -> Job:
     try:
         stored: dict[str, Any] = json.loads((folder / JOB).read_text("utf-8"))
         order, figures = stored.pop("order"), stored.pop("figures")
-        recipe = recipe_of(order.pop("recipe"), f"{folder.name}/{JOB}")
+        recipe = _recipe(order.pop("recipe"))
         order["files"] = tuple(order["files"])
         stored["state"] = State(stored["state"])
         job = Job(
@@ -186,7 +186,7 @@ def read(folder: Path) -> Job:
         )
     except FileNotFoundError as error:
         raise FinetuneError(f"There is no job {folder.name}. `atelier finetune list` shows all.") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SettingsError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FinetuneError(f"{folder / JOB} cannot be read. Remove the folder {folder} and start anew.") from error
     if job.is_over:
         return job
@@ -200,6 +200,12 @@ def read(folder: Path) -> Job:
         has_worker=probe is None,
         progress=_progress(folder),
     )
+
+
+def _recipe(stored: dict[str, Any]) -> Recipe:
+    """It was checked when it was ordered; checking it at each look at a job would take longer than the look."""
+    values = _known(Recipe, stored)
+    return Recipe(**{**values, "method": Method(values["method"]), "targets": tuple(values["targets"])})
 
 
 def _known(kind: Any, stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -254,7 +254,7 @@ def train_job(job: Job, told: Callable[[Progress], None], stopping: Callable[[],
 
 def save_outcome(folder: Path, outcome: Outcome) -> None:
     """Keep how training went, for the report."""
-    kept = {"ended": outcome.ended, "steps": outcome.steps, "best_step": outcome.best_step}
+    kept: dict[str, str | float] = {"ended": outcome.ended, "steps": outcome.steps, "best_step": outcome.best_step}
     losses = {"first_loss": outcome.first_loss, "best_loss": outcome.best_loss}
     kept |= {name: loss for name, loss in losses.items() if not math.isnan(loss)}
     (folder / OUTCOME).write_text(json.dumps(kept, indent=1))

@@ -1,11 +1,11 @@
-"""What administrators order of fine-tuning in a chat, as far as it needs no training: the loop has a test of its own."""
+"""What administrators order of fine-tuning in a chat, where nothing is trained: the loop has a test of its own."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.events import Due
+from agent.events import Command, Due
 from agent.message import Place
 from connectors.desk.finetune import KIND, MOST_STARTS
 from connectors.desk.finetune_words import Wish, wish_of
@@ -15,6 +15,7 @@ from finetune.recipe import Recipe
 from tests.agent.models import build_model
 from tests.connectors.desk.chats import Chat, SlackChat
 from tests.connectors.desk.doors import TENANT, Doors, Scripted
+from tests.connectors.desk.test_finetune_refused import Followed
 from tests.finetune.adapters import sealed
 
 ORDER = Order(name="team", base="/models/small", recipe=Recipe(), tenant=TENANT, rated=True)
@@ -89,12 +90,11 @@ async def test_nobody_names_this_machines_files_from_a_chat(
 async def test_where_others_read_along_it_asks_for_a_direct_message(doors: Doors, slack: SlackChat) -> None:
     ann = slack.person("Ann")
     await doors.open(Scripted(), administrators=(slack.account(ann),))
-    slack.emulator.channel("C77", "shared", members=[ann], shared=True)
-    ann.commands("/atelier", "finetune run rated", "C77")
-    await doors.settle()
-    seen = [line for line in slack.emulator.seen("C77") if line.author == "bot"]
-    assert "People of other companies read along here" in str(seen[-1].blocks)
-    assert seen[-1].ephemeral_for == ann.id
+    here = Place("slack", TENANT, "C77")
+    command = Command("t1", here, f"slack:{TENANT}:{ann.id}", "finetune", "run rated", is_shared=True)
+    (said,) = await doors.delivery._handler(command, Followed("slack"))  # type: ignore[arg-type]  # a stage that is seen
+    assert "People of other companies read along here" in said.text
+    assert said.audience == "one"
 
 
 async def test_versions_are_promoted_and_rolled_back(doors: Doors, chat: Chat, tmp_path: Path) -> None:
