@@ -4,4 +4,7 @@ A check is a module of `CHECKS` with `run(quick) -> Report`. `make battery` runs
 writes `tests/benchmarks/results/battery_<name>.json`. Only the emulators' record judges: what people see in the end.
 """
 
-CHECKS = ("kills", "kills_real", "copies", "late", "trouble", "models", "stops", "workers", "fuzz", "load", "injection")
+CHECKS = (
+    "kills", "kills_real", "copies", "late", "trouble", "models", "stops", "workers", "fuzz", "load", "injection",
+    "swap", "swap_mutations",
+)  # fmt: skip
