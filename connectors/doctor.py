@@ -40,6 +40,7 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
     yield _guarded("encoder", lambda: _encoder(settings))
     yield _guarded("understanding", lambda: _heads(settings))
     yield _guarded("generator", lambda: _generator(settings))
+    yield _guarded("versions", lambda: _versions(settings))
     if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
         yield _guarded("slack", lambda: _door(settings, "slack"))
     if settings.telegram_token.get_secret_value():
@@ -133,6 +134,32 @@ def _generator(settings: Settings) -> str:
     from connectors.compose import check_generator
 
     return check_generator(settings)
+
+
+def _versions(settings: Settings) -> str:
+    from agent.generation.adapters import base_fingerprint
+    from agent.generation.loading import model_folder
+    from connectors.compose import open_store
+    from retrieval.errors import RegistryError
+
+    store = open_store(settings)
+    try:
+        now = store.registry.aliases()
+        named = {"live": now.live, "previous": now.previous, "candidate": now.candidate}
+        serving = {alias: version for alias, version in named.items() if version is not None}
+        if not serving:
+            return "no fine-tuned version is live"
+        shown = ", ".join(f"{alias} {version.name} ({version.method})" for alias, version in serving.items())
+        if settings.generator == "extractive":
+            raise RegistryError(f"{shown}, but there is no language model: set generator to local or remote.")
+        known = base_fingerprint(model_folder(settings.model)) if settings.generator == "local" else ""
+        for version in serving.values():
+            store.registry.fetch(version)
+            if known and version.base_fingerprint != known:
+                raise RegistryError(f"{version.name} was trained on another base model than {settings.model}.")
+    finally:
+        store.close()
+    return f"{shown}, whole"
 
 
 def _door(settings: Settings, name: str) -> str:

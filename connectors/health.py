@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from connectors.connector import Connector
 from connectors.delivery.worker import Delivery
+from finetune.registry_watch import Watch
 from retrieval.errors import AtelierError
 
 STUCK = 600.0  # seconds without a sign of life of the queue, or of a platform, after which something is wrong
@@ -21,6 +22,7 @@ class Health:
 
     delivery: Delivery
     connectors: Mapping[str, Connector]
+    watch: Watch | None = None
 
     def routes(self) -> list[web.RouteDef]:
         pages = {"/healthz": self._health, "/health": self._health, "/metrics": self._metrics}
@@ -41,6 +43,8 @@ class Health:
             status = "ok"
         doors = {name: {"silent": round(seconds, 1)} for name, seconds in silent.items()}
         body = {"status": status, "doors": doors, "queue": counts}
+        if self.watch is not None:  # why a version is not served stands in the log
+            body["version"] = {"live": self.watch.live, "not_served": len(self.watch.problems)}
         return web.json_response(body, status=200 if status == "ok" else 503)
 
     async def _metrics(self, _request: web.Request) -> web.Response:

@@ -127,7 +127,7 @@ async def serve(
                 "Name the people and groups it is for in the setting `allowed`."
             )
         delivery = make_delivery(settings, house, connectors, reload)
-        server = await _listen(settings, connectors, delivery)
+        server = await _listen(settings, connectors, Health(delivery, connectors, house.watch))
         stack.push_async_callback(server.cleanup)
         await _work(connectors, delivery, ending)
 
@@ -164,12 +164,12 @@ async def _set(event: asyncio.Event) -> None:
     await event.wait()
 
 
-async def _listen(settings: Settings, connectors: Mapping[str, Connector], delivery: Delivery) -> web.AppRunner:
+async def _listen(settings: Settings, connectors: Mapping[str, Connector], health: Health) -> web.AppRunner:
     """The one HTTP server: webhooks, /healthz and /metrics. Raises SettingsError when it cannot listen."""
     app = web.Application()
-    app.router.add_routes(Health(delivery, connectors).routes())
+    app.router.add_routes(health.routes())
     for connector in connectors.values():
-        app.router.add_routes(connector.routes(delivery.acceptor(connector.name)))
+        app.router.add_routes(connector.routes(health.delivery.acceptor(connector.name)))
     runner = web.AppRunner(app, access_log=None, lingering_time=0.1)  # a refused giant does not hold up the end
     await runner.setup()
     host, _, port = settings.listen.partition(":")

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,9 +13,13 @@ from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import Engine
 
 from agent.events import Event, Outgoing
+from agent.generation.versions import Versions
 from connectors.delivery.worker import Pace, Stage
 from connectors.health import Health
+from finetune.registry import AdapterRegistry
+from finetune.registry_watch import Watch
 from tests.connectors.delivery.platform import Platform, Power, Process, received
+from tests.finetune.adapters import sealed
 
 
 @dataclass
@@ -97,3 +102,18 @@ async def test_a_store_that_is_away_is_unwell_and_says_no_more(opened: Open, eng
     finally:
         with writing(engine) as connection:
             connection.execute(text("ALTER TABLE elsewhere RENAME TO inbox"))
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_it_says_which_version_answers_and_no_reason_why_one_does_not(engine: Engine, tmp_path: Path) -> None:
+    process = Process(engine, Platform(), Power(), answer, edits_only=False, pace=Pace(attempts=1, poll=0.01))
+    registry = AdapterRegistry(engine, tmp_path / "versions")
+    registry.promote(registry.add("team", sealed(tmp_path / "adapter")).name)
+    watch = Watch(registry, Versions(), None, None, lambda _: None)
+    watch.look()
+    app = web.Application()
+    app.add_routes(Health(process.delivery, {}, watch).routes())
+    async with TestClient(TestServer(app)) as client:
+        body = await (await client.get("/healthz")).json()
+    assert body["version"] == {"live": "", "not_served": 1}
+    assert "language model" not in str(body)
