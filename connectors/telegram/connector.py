@@ -164,7 +164,7 @@ class TelegramConnector:
 
     async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:  # noqa: ARG002 - the seam's
         """Send the placeholder, silently, or begin a draft where an answer is yet to be made. Returns its handle."""
-        if self._drafts and stop is not None and is_private(place.channel):
+        if self._drafts and stop is not None and asker and is_private(place.channel):  # none is told how far a job is
             draft = Opened.draft_for(place.channel, key)
             with suppress(TelegramError):  # a server that is too old for drafts has placeholders
                 await self._draft(draft, place, Rendered("", (), 0))
