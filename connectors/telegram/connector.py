@@ -162,7 +162,7 @@ class TelegramConnector:
         """`outgoing` as messages that fit."""
         return cut.parts(outgoing)
 
-    async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:  # noqa: ARG002 - the seam's
+    async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:
         """Send the placeholder, silently, or begin a draft where an answer is yet to be made. Returns its handle."""
         if self._drafts and stop is not None and asker and is_private(place.channel):  # none is told how far a job is
             draft = Opened.draft_for(place.channel, key)
