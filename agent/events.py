@@ -130,6 +130,7 @@ class Joined:
     place: Place
     account: str
     sees_all: bool = True
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)

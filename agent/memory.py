@@ -172,6 +172,13 @@ class Memory:
             values = {"turn": turn_id, "person": person_id, "rating": rating, "comment": comment}
             connection.execute(feedback.insert().values(values | {"given": datetime.now(UTC)}))
 
+    def withdraw(self, turn_id: str, person_id: str, rating: Literal[1, -1]) -> None:
+        """Take a rating back, where it still is the person's of that reply."""
+        mine = (feedback.c.turn == turn_id) & (feedback.c.person == person_id) & (feedback.c.rating == rating)
+        with writing(self._engine) as connection:
+            lock_memory(connection)
+            connection.execute(feedback.delete().where(mine))
+
     def held(self, person_id: str) -> Held | None:
         """Everything about one person, for an export; None when nobody has that id."""
         with reading(self._engine) as connection:

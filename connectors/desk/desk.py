@@ -48,7 +48,7 @@ EARLIER = 20  # lines of a thread that are read when Atelier is first called int
 RATABLE = 30 * 24 * 60  # minutes that the buttons under an answer work
 LINGER = 2.0  # seconds that a stopped answer has for the piece it is at
 ASKING = {"ideate": Move.IDEATE, "ask": None}  # commands that are messages with a wish
-Heard = TypeVar("Heard", Post, Command, Press, Opened, Edited)
+Heard = TypeVar("Heard", Post, Command, Press, Opened, Edited, Joined)
 GOOD, BAD = frozenset("👍❤💡🎉✅"), frozenset("👎")
 
 
@@ -88,7 +88,7 @@ class Desk:
                 return await asyncio.to_thread(self._open, await self._heard(event))
             case Joined():
                 text = "joined" if event.sees_all else "joined_blind"
-                language = await self._language(event.account, event.place.platform)
+                language = (await self._heard(event)).language
                 return [Outgoing(event.place, say(language, text, rule=f"{prefix(event.place.platform)}rule"))]
             case Edited():
                 changed = await self.changes.edited(await self._heard(event), stage)
@@ -241,10 +241,10 @@ class Desk:
         return Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason"))
 
     def _react(self, event: Reaction, stage: Stage) -> Sequence[Outgoing]:
-        """A reaction on an answer rates it."""
+        """A reaction on an answer rates it, until it is taken back."""
         bare = event.emoji.rstrip("\ufe0f")
         is_allowed = self.access.is_allowed(event.account, event.place)
-        if is_allowed and event.is_added and (bare in GOOD or bare in BAD):
+        if is_allowed and (bare in GOOD or bare in BAD):
             self.orders.rate_message(event, 1 if bare in GOOD else -1, stage)
         return ()
 

@@ -104,8 +104,10 @@ class Orders:
         """A reaction on an answer is a rating; on anything else it is nothing."""
         message = stage.delivery.answered(reaction.place, reaction.message)
         turn = self.memory.turn_for(message) if message else None
-        if turn is not None and turn.message.place.channel == reaction.place.channel:
-            self.memory.rate(turn.id, self.memory.person(reaction.account).id, rating)
+        if turn is None or turn.message.place.channel != reaction.place.channel:
+            return
+        act = self.memory.rate if reaction.is_added else self.memory.withdraw
+        act(turn.id, self.memory.person(reaction.account).id, rating)
 
     def reason(self, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
         """Thanks for the reason of a 👎, where the post is the reply that was asked for; else None."""

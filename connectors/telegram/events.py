@@ -190,7 +190,8 @@ class _Reader:
         if was or not is_now or change.chat.type not in (ChatType.GROUP, ChatType.SUPERGROUP):
             return None
         sees_all = self._bot.sees_all or change.new_chat_member.status == ChatMemberStatus.ADMINISTRATOR
-        return Joined(f"update:{update}", place, self._account(change.from_user.id), sees_all)
+        language = change.from_user.language_code or ""
+        return Joined(f"update:{update}", place, self._account(change.from_user.id), sees_all, language)
 
     def _arrived(self, change: ChatMemberUpdated, update: int) -> Arrived | None:
         """Told only where the bot is an administrator."""

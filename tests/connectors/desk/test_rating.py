@@ -64,6 +64,12 @@ async def test_a_reaction_rates(doors: Doors, chat: Chat) -> None:
     await doors.settle()
     assert ratings(doors, chat.account(ann)) == [(-1, "")]
     assert len(chat.shown(room)) == 1
+    if isinstance(chat, TelegramChat):
+        ann.reacts(answer.ref)
+    else:
+        ann.unreacts(answer.ref, "-1")
+    await doors.settle()
+    assert ratings(doors, chat.account(ann)) == []
 
 
 async def test_a_reaction_in_one_chat_rates_nothing_in_another(doors: Doors, telegram: TelegramChat) -> None:
