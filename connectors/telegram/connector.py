@@ -30,6 +30,7 @@ from connectors.telegram.events import is_present
 from connectors.telegram.failures import mapped, says, seconds_of
 from connectors.telegram.opened import Opened
 from connectors.telegram.pace import Pace, is_private
+from connectors.telegram.presses import Presses
 from connectors.telegram.receive import ALLOWED, Webhook, insist, poll
 from connectors.telegram.render import MOST_UNITS, NOTHING, Rendered, keyboard, render
 from retrieval.errors import SettingsError
@@ -40,8 +41,6 @@ MENU = ("help", "ask", "ideate", "sources", "why", "feedback", "clear", "link", 
 _SHORT_PAUSE = 3.0  # seconds: a wish for less is waited for here
 _TRIES = 3
 _TIMEOUT = 15.0  # seconds
-_TOAST = 3.0  # seconds that a press in a group may wait for a word on the button
-_LONGEST_TOAST = 200  # https://core.telegram.org/bots/api#answercallbackquery
 _LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 _PREVIEW_TIMEOUT = 5.0  # seconds; a final waits for the preview before it
 _NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
@@ -96,10 +95,10 @@ class TelegramConnector:
             get_updates_request=self._requests[0],
             request=self._requests[1],
         )
+        self._presses = Presses(self._bot, self._later)
         self._identity: events.Identity | None = None
         self._pace = Pace()
         self._heard = time.monotonic()
-        self._told: set[str] = set()  # presses that were answered with a word
         self._late: set[str] = set()  # handles of which a preview may still land
         self._previews: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[Any]] = set()
@@ -134,7 +133,7 @@ class TelegramConnector:
             )
             await asyncio.Event().wait()
         await insist(self._bot.delete_webhook)
-        await poll(self._bot, identity, self._tenant, accept, self._acknowledge, self._hear)
+        await poll(self._bot, identity, self._tenant, accept, self._presses.acknowledge, self._hear)
 
     def _hear(self) -> None:
         self._heard = time.monotonic()
@@ -151,7 +150,7 @@ class TelegramConnector:
         """The webhook, at the path of its URL; nothing when polling."""
         if not self._webhook_url:
             return []
-        webhook = Webhook(self._webhook_secret, self._tenant, lambda: self._identity, accept, self._acknowledge)
+        webhook = Webhook(self._webhook_secret, self._tenant, lambda: self._identity, accept, self._presses.acknowledge)
         return [web.post(urlsplit(self._webhook_url).path or "/", webhook.handle)]
 
     def read(self, payload: str) -> Event | None:
@@ -213,7 +212,7 @@ class TelegramConnector:
     async def send(self, part: Outgoing, key: str, handle: str = "") -> str:  # noqa: ARG002 - nothing here carries a key
         """Put `part` in place of the placeholder. Raises Gone where that was deleted."""
         if part.press and not handle:
-            await self._toast(part)
+            await self._presses.toast(part)
             return ""
         rendered, buttons = render(part), keyboard(part.buttons)
         with _mapping():
@@ -367,25 +366,6 @@ class TelegramConnector:
         await asyncio.gather(*tasks, return_exceptions=True)
         for request in self._requests:
             await request.shutdown()
-
-    def _acknowledge(self, press: str, is_private: bool) -> None:  # noqa: FBT001 - one of two facts about a press
-        """End the spinner on a pressed button. In a group that is how one person is told something: it may wait."""
-
-        async def end() -> None:
-            if not is_private:
-                await asyncio.sleep(_TOAST)
-            if press not in self._told:
-                await self._bot.answer_callback_query(press)
-            self._told.discard(press)
-
-        self._later(end)
-
-    async def _toast(self, part: Outgoing) -> None:
-        """A word that only who pressed sees, for a moment; lost where the press is too old."""
-        self._told.add(part.press)
-        text = part.text if len(part.text) <= _LONGEST_TOAST else part.text[: _LONGEST_TOAST - 1] + "…"
-        with suppress(TelegramError):
-            await self._bot.answer_callback_query(part.press, text.replace("`", ""))
 
     def _later(self, request: Callable[[], Awaitable[object]]) -> None:
         """Do something beside it all whose failure nobody misses."""
