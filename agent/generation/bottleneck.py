@@ -4,7 +4,8 @@ Importing this module makes the type BOTTLENECK known to peft. The layer takes `
 several adapters can speak in one batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,6 +129,21 @@ class BottleneckModel(BaseTuner):  # type: ignore[misc] # peft ships no types
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(requires_grad=False)
         self._replace_module(parent, target_name, layer, target)
+
+    @contextmanager
+    def _enable_peft_forward_hooks(self, *_: Any, **kwargs: Any) -> Iterator[None]:
+        """Inside, each layer is told the `adapter_names` that the model was called with."""
+        told = {name: kwargs[name] for name in ("adapter_names",) if kwargs.get(name) is not None}
+        hooks = [
+            layer.register_forward_pre_hook(lambda _, args, kwargs: (args, kwargs | told), with_kwargs=True)
+            for layer in (self.modules() if told else ())
+            if isinstance(layer, BottleneckLayer)
+        ]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
 
 
 register_peft_method(name=NAME.lower(), config_cls=BottleneckConfig, model_cls=BottleneckModel)

@@ -31,6 +31,7 @@ from finetune.training.processes import accelerator_for
 from retrieval.errors import DataRefused, FinetuneError
 
 METHOD_FACT = "method"
+BACKEND = "inductor"  # of torch.compile
 PACE = 20  # steps whose median says how long the others will take
 _UNLIKE = frozenset({"save_seconds", "tracker"})  # settings that may change between a run and its resumption
 
@@ -323,7 +324,7 @@ def prepared(model: Any, recipe: Recipe) -> Any:
     if recipe.compile:
         layers = max((m for m in model.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
         for layer in layers:
-            layer.compile()  # in place: names stay, and each of the like layers is compiled once for all
+            layer.compile(backend=BACKEND)  # in place: names stay, and each of the like layers is compiled once for all
     return model
 
 

@@ -51,9 +51,9 @@ def _draw(pen: ImageDraw.ImageDraw, training: Sequence[Point], held_out: Sequenc
         pen.text(
             (x, BOTTOM + 18), f"{'step ' if share == 0.5 else ''}{round(steps * share)}", INK, small, anchor=anchor
         )
-    pen.line([at(point) for point in training], FAINT, 3)
-    pen.line([at(point) for point in smooth], TRAINING, 6, joint="curve")
-    pen.line([at(point) for point in held_out], HELD_OUT, 6, joint="curve")
+    for line, colour, width in ((training, FAINT, 3), (smooth, TRAINING, 6), (held_out, HELD_OUT, 6)):
+        if len(line) > 1:
+            pen.line([at(point) for point in line], colour, width, joint="curve")
     for x, y in map(at, held_out):
         pen.ellipse([x - 9, y - 9, x + 9, y + 9], HELD_OUT)
     pen.text((LEFT, 28), "Loss per token (lower is better)", INK, large)
