@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 
 UNKNOWN = "unknown"
-_READ = 4_000  # characters
+_READ = 1_500  # characters
 _LEAST = 2  # of a language's words, before it is believed
 
 _SCRIPTS = (

@@ -116,10 +116,16 @@ _SIGNED = re.compile(
     r"\b(?:[Rr]egards|[Bb]est wishes|[Ss]incerely|[Yy]ours truly|[Cc]heers|[Gg]rüßen?|[Gg]ruß|[Cc]ordialement|"
     rf"[Ss]aludos)[,.!]?[ \t]*\n+[ \t]*(?P<value>{_NAME})[ \t]*(?=\n|$)"
 )
-# A text without any of these holds nothing that is looked for by shape.
-_MAY_HOLD = re.compile(
-    r"\d|[@＠]|://|(?i:\bat\s?[\])]|pass|secret|key|token|pwd|kennwort|contraseña|bearer|密码|口令|t\.me)|PRIVATE KEY"
-)
+# Most texts hold none of these, and need not be searched for what begins with them.
+_DIGIT = re.compile(r"\d")
+_PASSWORD_WORDS = (
+    "pass", "pwd", "secret", "key", "token", "kennwort", "contraseña", "bearer", "pin", "密码", "口令",
+)  # fmt: skip
+_NAME_WORDS = (
+    "mr", "ms", "mx", "dr", "prof", "herr", "frau", "mme", "mlle", "sr", "señor", "name", "heiß", "heiss", "llamo",
+    "appelle", "regards", "wishes", "sincerely", "truly", "cheers", "grüß", "gruß", "cordialement", "saludos",
+    "叫", "名",
+)  # fmt: skip
 
 
 class Finder:
@@ -142,18 +148,24 @@ class Finder:
 
     def _candidates(self, text: str) -> Iterator[Found]:
         """Surest first."""
-        if _MAY_HOLD.search(text):
-            yield from _secrets(text)
+        has_digit, lower = _DIGIT.search(text) is not None, text.lower()
+        if has_digit or "://" in text or "PRIVATE KEY" in text:
+            yield from _keys(text)
+        if any(word in lower for word in _PASSWORD_WORDS):
+            yield from _passwords(text)
+        if "@" in text or "＠" in text or "at)" in lower or "at]" in lower or "at )" in lower or "at ]" in lower:
             for match in _EMAIL.finditer(text):
                 yield Found(Kind.EMAIL, *match.span())
+        if has_digit:
             yield from _accounts(text)
             yield from _numbers(text)
-        for shape in (_SLACK_MENTION, _TELEGRAM_LINK):
+        yield from self._names(text, lower)
+
+    def _names(self, text: str, lower: str) -> Iterator[Found]:
+        shapes = [_TELEGRAM_LINK] if "t.me" in text or "tg:" in text else []
+        for shape in [_SLACK_MENTION, *shapes]:
             for match in shape.finditer(text):
                 yield Found(Kind.PERSON, *match.span())
-        yield from self._names(text)
-
-    def _names(self, text: str) -> Iterator[Found]:
         if self._known is not None:
             for match in self._known.finditer(text):
                 yield Found(Kind.PERSON, *match.span())
@@ -163,16 +175,20 @@ class Finder:
                 inside = any(start <= match.start() < end for start, end in code)
                 if not inside and match["name"].lower() not in _NO_HANDLE:
                     yield Found(Kind.PERSON, *match.span())
-        for shape in (_ADDRESSED, _STATED, _STATED_CHINESE, _SIGNED):
-            for match in shape.finditer(text):
-                yield Found(Kind.PERSON, *match.span("value"))
+        if any(word in lower for word in _NAME_WORDS):
+            for shape in (_ADDRESSED, _STATED, _STATED_CHINESE, _SIGNED):
+                for match in shape.finditer(text):
+                    yield Found(Kind.PERSON, *match.span("value"))
 
 
-def _secrets(text: str) -> Iterator[Found]:
+def _keys(text: str) -> Iterator[Found]:
     for match in _KEY_BLOCK.finditer(text):
         yield Found(Kind.SECRET, *match.span())
     for start, end in secret_spans(text):
         yield Found(Kind.SECRET, start, end)
+
+
+def _passwords(text: str) -> Iterator[Found]:
     for match in _PASSWORD.finditer(text):
         value = match["value"].rstrip(".:?)")
         if _is_password(value, stated=bool(match["says"].strip())):

@@ -24,12 +24,19 @@ def asked_and_replied(example: Example) -> tuple[str, str]:
     return asked.strip(), "\n".join(replies)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Kept:
     place: str
     rating: int
     is_held_out: bool
-    reply: Signature
+    replied: str
+    sign: Signature | None = None
+
+    def reply(self) -> Signature:
+        """Of the reply, made when it is first asked for: most prompts are like no other."""
+        if self.sign is None:
+            self.sign = signature(plain(self.replied))
+        return self.sign
 
 
 class Repeats:
@@ -43,15 +50,17 @@ class Repeats:
 
     def refusal(self, example: Example, *, is_held_out: bool) -> tuple[Code, str] | None:
         """Why the example says nothing new, as code and message; None when it was kept."""
-        asked, replied = map(plain, asked_and_replied(example))
-        exact = hashlib.sha256(f"{asked}\0{replied}".encode("utf-8", "replace")).digest()
+        asked, replied = asked_and_replied(example)
+        asked = plain(asked)
+        exact = hashlib.sha256(f"{asked}\0{plain(replied)}".encode("utf-8", "replace")).digest()
         if exact in self._exact:
             return self._same(example, self._kept[self._exact[exact]], is_held_out=is_held_out)
-        sign, reply = signature(asked), signature(replied)
+        sign = signature(asked)
         matches = self._similar.find(sign)
+        new = _Kept(example.origin.place, example.rating, is_held_out, replied)
         for match in matches:
             kept = self._kept[match.key]
-            if match.similarity >= NEAR and similarity(reply, kept.reply) >= NEAR:
+            if match.similarity >= NEAR and similarity(new.reply(), kept.reply()) >= NEAR:
                 if kept.is_held_out and not is_held_out:
                     return Code.OVERLAP, f"It is held out, or nearly so, at {kept.place}."
                 if kept.rating == example.rating:
@@ -59,7 +68,7 @@ class Repeats:
         key = len(self._kept)
         self._exact[exact] = key
         self._similar.add(key, sign)
-        self._kept.append(_Kept(example.origin.place, example.rating, is_held_out, reply))
+        self._kept.append(new)
         self.links += [(match.key, key) for match in matches]
         return None
 

@@ -31,17 +31,17 @@ def plain(text: str) -> str:
 
 def signature(text: str) -> Signature:
     """The MinHash of a `plain` text; equal texts have equal ones, and the share of equal entries estimates Jaccard."""
-    padded = f" {text} "
+    padded = f" {text} ".ljust(_SHINGLE)
     codes = np.frombuffer(padded.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint64)
-    if len(codes) < _SHINGLE:
-        codes = np.pad(codes, (0, _SHINGLE - len(codes)))
-    windows = np.lib.stride_tricks.sliding_window_view(codes, _SHINGLE)
-    shingles = np.unique((windows * _POWERS).sum(axis=1, dtype=np.uint64))
+    count = len(codes) - _SHINGLE + 1
+    hashed = np.zeros(count, dtype=np.uint64)
+    for place, power in enumerate(_POWERS):
+        hashed += codes[place : place + count] * power
+    shingles = np.unique(hashed ^ (hashed >> np.uint64(29)))
     least = np.full(HASHES, np.iinfo(np.uint64).max, dtype=np.uint64)
     for start in range(0, len(shingles), _PIECE):
-        part = shingles[start : start + _PIECE]
-        mixed = (part ^ (part >> np.uint64(29)))[None, :] * _A[:, None] + _B[:, None]
-        mixed ^= mixed >> np.uint64(32)  # the low bits of a product depend on few bits
+        mixed = shingles[None, start : start + _PIECE] * _A[:, None]  # the high bits of a product depend on all bits
+        mixed += _B[:, None]
         least = np.minimum(least, mixed.min(axis=1))
     return least
 
