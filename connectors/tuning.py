@@ -170,10 +170,14 @@ def _has_gpu(device: str) -> bool:
 def figures_said(figures: Figures) -> str:
     """What a job will take, in a sentence or two."""
     left_out = f", {figures.removed:,} left out" if figures.removed else ""
+    takes = (
+        f" In {figures.steps:,} steps: about {duration(figures.seconds)} and {size(figures.memory_bytes)} of memory."
+        if figures.steps
+        else ""
+    )
     return (
         f"{figures.rows:,} rows to learn from, {figures.held_out:,} held out to measure with{left_out}. "
-        f"{figures.tokens:,} tokens, {figures.trained_tokens:,} of them learned, in {figures.steps:,} steps: "
-        f"about {duration(figures.seconds)} and {size(figures.memory_bytes)} of memory."
+        f"{figures.tokens:,} tokens, {figures.trained_tokens:,} of them learned.{takes}"
     )
 
 

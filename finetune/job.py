@@ -78,16 +78,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What training will take, as far as it can be told before: units are in the names."""
+    """What training will take, as far as it can be told before; units are in the names. steps 0: not measured."""
 
     rows: int
     held_out: int
     removed: int
     tokens: int
     trained_tokens: int
-    steps: int
-    seconds: float
-    memory_bytes: int
+    steps: int = 0
+    seconds: float = 0.0
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

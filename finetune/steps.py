@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,25 +96,17 @@ class Steps:
         return from_passages(shelved, persona=persona, shown=order.passages, seed=order.recipe.seed)
 
     def _figures(self, card: DataCard) -> Figures:
-        try:
-            from finetune.training.estimate import estimate
-        except ImportError:
-            return Figures(
-                card.train, card.held_out, card.quarantined, card.tokens.total, card.tokens.trained, 0, 0.0, 0
-            )
+        """What a person has to know before they confirm; who has confirmed already does not wait for its measuring."""
+        order = self.job.order
+        tokens = card.tokens
+        known = Figures(card.train, card.held_out, card.quarantined, tokens.total, tokens.trained)
+        if self.job.is_confirmed or order.recipe.objective != "sft":
+            return known
+        from finetune.training.estimate import estimate
 
-        train, _ = load_split(self.job.folder / jobs.DATA)
-        expected = estimate(self.job.order.base, train, self.job.order.recipe)
-        return Figures(
-            rows=card.train,
-            held_out=card.held_out,
-            removed=card.quarantined,
-            tokens=expected.tokens,
-            trained_tokens=expected.trained_tokens,
-            steps=expected.steps,
-            seconds=expected.seconds,
-            memory_bytes=expected.memory_bytes,
-        )
+        train, held_out = load_split(self.job.folder / jobs.DATA)
+        expected = estimate(order.base, train, order.recipe, held_out)
+        return replace(known, steps=expected.steps, seconds=expected.seconds, memory_bytes=expected.memory_bytes)
 
     def _note(self, problems: tuple[Problem, ...]) -> None:
         refused = [problem for problem in problems if problem.severity is not Severity.NOTE]

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from finetune.job import State
 from finetune.jobs import Jobs
 from retrieval.audience import everyone
 from tests.agent.models import build_model
-from tests.connectors.desk.chats import Chat, Shown
+from tests.connectors.desk.chats import Chat, Shown, SlackChat, TelegramChat
 from tests.connectors.desk.doors import TENANT, Doors
 from tests.finetune.tiny import conversation
 
@@ -82,6 +83,13 @@ def last(chat: Chat, who: object) -> Shown:
     return chat.shown(who)[-1]
 
 
+def pictures(chat: Chat, who: Any) -> int:
+    if isinstance(chat, SlackChat):
+        return sum(bool(line.files) for line in chat.emulator.seen(who.dm))
+    assert isinstance(chat, TelegramChat)
+    return sum(line.file == "photo" and "The loss of loop-1" in line.text for line in chat.emulator.seen(who))
+
+
 @pytest.mark.timeout(400)  # a process that loads torch, perhaps beside other work
 async def test_from_rated_turns_to_an_answer_by_what_they_taught(
     doors: Doors, chat: Chat, base: Path, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
@@ -114,7 +122,7 @@ async def test_from_rated_turns_to_an_answer_by_what_they_taught(
     followed = [each for each in chat.shown(ann) if "Fine-tuning" in each.text]
     assert len(followed) == 1
     assert "loop-1 is trained, and the gate lets it through." in followed[0].text
-    assert any("The loss of loop-1" in each.text for each in chat.shown(ann))
+    assert pictures(chat, ann) == 1
 
     assert doors.house.watch is not None
     assert doors.house.watch.live == ""
