@@ -138,7 +138,7 @@ def adapt(model: Any, recipe: Recipe, steps: int) -> Any:
         return model.requires_grad_(requires_grad=True)
     from peft import get_peft_model
 
-    config = _config(model, recipe, steps)
+    config = peft_config(model, recipe, steps)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)  # peft on transformers 5.23
@@ -150,7 +150,7 @@ def adapt(model: Any, recipe: Recipe, steps: int) -> Any:
     return adapted
 
 
-def _config(model: Any, recipe: Recipe, steps: int) -> Any:
+def peft_config(model: Any, recipe: Recipe, steps: int) -> Any:
     """The recipe in peft's own form."""
     from peft import AdaLoraConfig, IA3Config, LoraConfig
 

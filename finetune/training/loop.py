@@ -135,7 +135,7 @@ class Run:
                 tell(self._evaluate(), 0.0)
             while standing.step < self.steps and not self._given_up():
                 began = time.monotonic()
-                tokens = self._step(standing.step + 1)
+                tokens = self.advance(standing.step + 1)
                 self.paces.append(time.monotonic() - began)
                 held_out = self._evaluate() if standing.step in self.evaluate_at else None
                 tell(held_out, tokens / self.paces[-1])
@@ -183,7 +183,7 @@ class Run:
         if found:
             self.standing, self.best = found
 
-    def _step(self, step: int) -> int:
+    def advance(self, step: int) -> int:
         """One step of the optimizer; the tokens it read. Raises FinetuneError if the loss is no number."""
         recipe, accelerator = self.recipe, self.accelerator
         rank, processes = accelerator.process_index, accelerator.num_processes

@@ -97,13 +97,13 @@ def measured(
     began = time.perf_counter()
     losses = []
     for step in range(1, WARM + 1):
-        run._step(step)
+        run.advance(step)
         losses.append(run.loss)
     _wait(device)
     warm, began = time.perf_counter() - began, time.perf_counter()
     tokens = flops = 0.0
     for step in range(WARM + 1, WARM + TIMED + 1):
-        tokens += run._step(step)
+        tokens += run.advance(step)
         flops += sum(needed_flops(run, batch) for batch in [run.batches[step - 1]])
     _wait(device)
     seconds = time.perf_counter() - began
