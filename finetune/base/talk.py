@@ -56,8 +56,8 @@ _OUT_OF_SCOPE = frozenset(
 
 @cache
 def words() -> dict[str, Any]:
-    """The project's own replies, finetune/data/starter.toml."""
-    return tomllib.loads(files("finetune").joinpath("data", "starter.toml").read_text(encoding="utf-8"))
+    """The project's own replies, which chat holds the starter to: agent/generation/starter.toml."""
+    return tomllib.loads(files("agent.generation").joinpath("starter.toml").read_text(encoding="utf-8"))
 
 
 def own(folder: Path, rng: random.Random) -> Iterator[Tree]:

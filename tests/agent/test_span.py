@@ -62,7 +62,7 @@ def untrained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("untrained")
     save(train([*TEXTS, PERSONA, REFUSAL], 420), folder)
     export(Starter(shape_of("tiny", Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()), 1), folder)
-    return SpanReader(folder, dtype="float32")
+    return SpanReader(folder)
 
 
 def test_even_a_model_that_knows_nothing_invents_nothing(untrained):
