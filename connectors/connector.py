@@ -138,7 +138,7 @@ class Connector(Protocol):
         ...
 
     async def members(self, place: Place) -> frozenset[str]:
-        """The accounts of everybody in the channel of `place`; empty where the platform does not list them all."""
+        """The accounts of all who can read in the channel of `place`; empty where they cannot all be named."""
         ...
 
     def address(self, parameter: str) -> str:

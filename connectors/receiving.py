@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 
-from connectors.connector import Accept, Connector, Refused, Unsure
+from connectors.connector import Accept, Connector, Refused, Throttled, Unsure
 from retrieval.errors import AtelierError
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,9 @@ async def receive(connector: Connector, accept: Accept, silence: float = SILENCE
         except AtelierError as error:
             if time.monotonic() - started > LONGEST_PAUSE:
                 pause = 1.0
-            log.warning("%s cannot be reached, next try in %.0f s: %s", connector.name, pause, error)
-            await asyncio.sleep(pause)
+            asked = error.seconds if isinstance(error, Throttled) else 0.0
+            log.warning("%s cannot be reached, next try in %.0f s: %s", connector.name, max(pause, asked), error)
+            await asyncio.sleep(max(pause, asked))
             pause = min(2 * pause, LONGEST_PAUSE)
 
 

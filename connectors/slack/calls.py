@@ -64,6 +64,7 @@ class Calls:
         self._posts: dict[str, float] = {}  # channel -> when it takes the next message
         self._rooms: dict[tuple[str, str], AsyncLimiter] = {}  # method and token -> room for previews
         self._paused: dict[tuple[str, str], float] = {}
+        self._asked: dict[tuple[str, str, str], float] = {}  # method, token, and channel where it counts -> until when
 
     @property
     def session(self) -> aiohttp.ClientSession:
@@ -98,6 +99,8 @@ class Calls:
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         ends = ends if ends is not None else time.monotonic() + SEND_SECONDS
+        what = (method, token, str(given.get("channel")) if method == "chat.postMessage" else "")
+        await self._rested(what, patience, ends)
         while True:
             try:
                 async with asyncio.timeout(max(0.0, ends - time.monotonic())):
@@ -109,6 +112,8 @@ class Calls:
                     return dict(response.data) if isinstance(response.data, dict) else {}
             except SlackApiError as error:
                 problem = _meaning(method, error)
+                if isinstance(problem, Throttled):
+                    self._asked[what] = time.monotonic() + problem.seconds
             except aiohttp.ClientConnectorError:
                 problem = Throttled("Slack cannot be reached.", RECONNECT)
             except (aiohttp.ClientError, TimeoutError, OSError, ValueError, AttributeError, SlackClientError):
@@ -120,6 +125,17 @@ class Calls:
             if problem.seconds > patience or time.monotonic() + problem.seconds > ends:
                 raise problem
             await asyncio.sleep(problem.seconds)
+
+    async def _rested(self, what: tuple[str, str, str], patience: float, ends: float) -> None:
+        """Wait until a pause that Slack asked for is over. Raises Throttled when that takes too long."""
+        until = self._asked.get(what, 0.0)
+        left = until - time.monotonic()
+        if left <= 0:
+            self._asked.pop(what, None)
+            return
+        if left > patience or until > ends:
+            raise Throttled("Slack asked for a pause.", left)
+        await asyncio.sleep(left)
 
     async def upload(self, address: str, content: bytes, ends: float) -> None:
         """Hand a file over to the address that Slack gave for it. Raises Unsure."""

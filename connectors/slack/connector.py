@@ -279,7 +279,10 @@ class SlackConnector:
 
     async def members(self, place: Place) -> frozenset[str]:
         """Strangers in a shared channel are counted as if they were of the team: then nothing is shared too widely."""
-        return frozenset(f"slack:{place.tenant}:{user}" for user in await self._people(place))
+        with suppress(ConnectorError):
+            if await self._memo.is_closed(await self._workspaces.speaking(place.tenant), place.channel):
+                return frozenset(f"slack:{place.tenant}:{user}" for user in await self._people(place))
+        return frozenset()
 
     async def _people(self, place: Place) -> frozenset[str]:
         with suppress(ConnectorError):

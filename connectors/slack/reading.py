@@ -151,6 +151,15 @@ class Memo:
         self._members: dict[str, tuple[frozenset[str], float]] = {}
         self._languages: dict[str, tuple[str, float]] = {}
 
+    async def is_closed(self, workspace: Workspace, channel: str) -> bool:
+        """Whether nobody but its members can read a channel: all of a workspace can read its public ones."""
+        try:
+            async with asyncio.timeout(ASKING):
+                found = await self._call(workspace.token, "conversations.info", {"channel": channel})
+        except (ConnectorError, TimeoutError):
+            return False
+        return any(found["channel"].get(kind) for kind in ("is_private", "is_im", "is_mpim"))
+
     def changed(self, channel: str) -> None:
         """Somebody came to a channel or left it."""
         self._members.pop(channel, None)

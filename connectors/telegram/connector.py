@@ -110,6 +110,9 @@ class TelegramConnector:
                 me = await self._learn()
             except InvalidToken:
                 raise Refused("Telegram does not accept the bot's token.") from None
+            except RetryAfter as error:
+                self._pace.hold("", seconds_of(error))
+                raise
         way = "by webhook" if self._webhook_url else "by polling"
         if me.sees_all:
             return f"Telegram: @{me.username}, {way}; in groups it sees every message."
@@ -120,6 +123,7 @@ class TelegramConnector:
 
     async def run(self, accept: Accept) -> None:
         """Receive until cancelled."""
+        await asyncio.sleep(self._pace.held(""))
         identity = self._identity = await insist(self._learn)
         with suppress(TelegramError):  # a bot without a menu works
             for language in ("", *languages()):  # each person's app shows its own, or the first

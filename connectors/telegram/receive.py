@@ -153,11 +153,13 @@ class Backoff:
 
 
 async def insist(attempt: Callable[[], Awaitable[Any]]) -> Any:
-    """Try until it works, with growing pauses; what `attempt` returns."""
+    """Try until it works, with growing pauses or those that Telegram asks for; what `attempt` returns."""
     backoff = Backoff()
     while True:
         try:
             return await attempt()
+        except RetryAfter as error:
+            await asyncio.sleep(seconds_of(error))
         except TelegramError as error:
             log.warning("Telegram did not let us begin; trying again. %s", mapped(error))
             await backoff.wait()

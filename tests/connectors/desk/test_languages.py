@@ -90,6 +90,7 @@ async def test_in_a_telegram_group_a_personal_answer_comes_in_private(doors: Doo
     assert told.text.startswith("That is for you alone")
     assert "https://t.me/atelier_bot?start=hello" in told.text
     ann.starts("hello")
+    await doors.settle()
     telegram.orders(ann, "why", room)
     await doors.settle()
     assert len(telegram.shown(room)) == before + 1

@@ -105,8 +105,11 @@ async def test_a_channels_documents_go_with_its_members(doors: Doors, slack: Sla
     hr = slack.emulator.channel("C90", "hr", members=[ann, bob], private=True)
     await doors.open(members=(f"hr=slack:{hr}",))
     doors.add("salaries.md", SECRET, "hr")
-    narrow, wide = slack.room(ann, bob), slack.room(ann, bob, eve)
-    for who, where, may_read in ((ann, ann, True), (eve, eve, False), (ann, narrow, True), (ann, wide, False)):
+    narrow = Room(slack.emulator.channel("C91", "narrow", members=[ann, bob], private=True))
+    wide = Room(slack.emulator.channel("C92", "wide", members=[ann, bob, eve], private=True))
+    public = slack.room(ann, bob)  # whoever is in the workspace can read it
+    asked = ((ann, ann, True), (eve, eve, False), (ann, narrow, True), (ann, wide, False), (ann, public, False))
+    for who, where, may_read in asked:
         slack.says(who, QUESTION, where if isinstance(where, Room) else None, called=isinstance(where, Room))
         await doors.settle()
         assert any(CANARY in shown.text for shown in slack.shown(where)) is may_read
