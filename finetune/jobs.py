@@ -51,7 +51,8 @@ class Jobs:
         if key and (same := next((job for job in self.known() if job.key == key), None)):
             return same
         now = datetime.now(UTC)
-        identity = f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        moment = now.microsecond // 1000 * 64 + secrets.randbelow(64)  # ids are in the order of time
+        identity = f"{now:%Y%m%d-%H%M%S}-{moment:04x}"
         folder = self.root / identity
         job = Job(identity, folder, order, State.VALIDATING, now.isoformat(timespec="seconds"), confirmed, key)
         try:
