@@ -10,7 +10,7 @@ from aiolimiter import AsyncLimiter
 
 PREVIEW_EVERY = {True: 1.1, False: 3.1}  # seconds, in a private chat and in a group
 _BURST = 2  # messages in a row to a private chat
-_PACE = 1.25  # seconds for each: they are counted when they arrive, which is not when they leave
+_PACE = 1.15  # seconds for each: they are counted when they arrive, which is not when they leave
 _FOR_FINALS = {True: 1, False: 6}  # what previews leave of a private chat's burst, and of a group's 20 a minute
 _MOST_CHATS = 4096
 
