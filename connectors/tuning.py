@@ -25,7 +25,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _BAR = 12  # characters
 NO_MODEL = (
     "There is no language model to fine-tune: Atelier answers with quotes from your documents. Set `generator` to "
-    '"local" and `model` to a model in atelier.toml, or name one with --base.'
+    '"local" and `model` to a model in atelier.toml ("starter" is the one that comes along), or name one with --base.'
 )
 REMOTE = (
     "Your model answers on a server, and training needs its weights here. Name the model's folder or hub name with "
@@ -144,8 +144,13 @@ class Tuning:
 
     def serves(self, version: Version) -> str:
         """A word of warning where this house's model is not the one that the version was trained on; else empty."""
-        if self.settings.generator != "local" or version.kind != "adapter":
+        if self.settings.generator == "remote" or version.kind != "adapter":
             return ""
+        if self.settings.generator != "local":
+            return (
+                f'Answers are quotes here (generator = "{self.settings.generator}"), so {version.name} is not heard '
+                'until generator = "local" and `model` is the model that it was trained on.'
+            )
         from agent.generation.adapters import base_fingerprint
         from finetune.steps import folder_of
 
