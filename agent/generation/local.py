@@ -7,7 +7,7 @@ read once. torch and transformers are imported when a generator is built, not wi
 import asyncio
 import secrets
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import ExitStack, aclosing, suppress
 from pathlib import Path
 from time import monotonic
@@ -253,14 +253,16 @@ class LocalGenerator:
         async with aclosing(self._texts(ids, adapter, limits, room)) as texts:
             return "".join([text async for text in texts])
 
-    def token_losses(self, messages: Sequence[ChatMessage], adapter: str | None) -> list[float]:
-        """How surprised the model is by each token of the last message's reply, in nats, speaking as `adapter`.
+    def token_losses(
+        self, messages: Sequence[ChatMessage], adapter: str | None, *, untrained: Collection[int] = ()
+    ) -> list[float]:
+        """How surprised the model is by each token that training would learn, in nats, speaking as `adapter`.
 
-        Only what training learns counts (`render_training`). Blocks; replies in flight wait meanwhile.
+        untrained: as in `render_training`. Blocks; replies in flight wait meanwhile.
         """
         import torch
 
-        ids, mask = render_training(messages, self._loaded.tokenizer)
+        ids, mask = render_training(messages, self._loaded.tokenizer, untrained=untrained)
         model, voice = self._voice(adapter)
         rows = [i for i in range(1, len(ids)) if mask[i]]
         with self._lock, self._paused(), torch.inference_mode(), adapters.speaking_as(voice):

@@ -119,9 +119,8 @@ def gate(
                 f"There are {len(chosen)} held-out examples to judge by, and at least 2 are needed. Give more data, or "
                 "set a larger `held_out` in the recipe."
             )
-        whole = [list(example.messages) for example in chosen]
-        measures = [_losses(speakers, whole, seed, progress)]
-        asked = [whole[i] for i in sorted(rng.permutation(len(whole))[:MOST_REPLIES])]
+        measures = [_losses(speakers, chosen, seed, progress)]
+        asked = [chosen[i].messages for i in sorted(rng.permutation(len(chosen))[:MOST_REPLIES])]
         measures.append(_similarity(speakers, asked, reply, encoder, seed, progress))
         grounded, outcomes = _grounded(speakers, cases, reply, seed, progress)
         measures.append(grounded)
@@ -149,12 +148,10 @@ def verdict_of(
     return Verdict(not failed, reasons, tuple(measures), against, outcomes)
 
 
-def _losses(
-    speakers: Speakers, conversations: Sequence[Sequence[ChatMessage]], seed: int, progress: Progress
-) -> Measure:
-    told = _counter("held-out loss", 2 * len(conversations), progress)
-    candidate = speakers.losses(CANDIDATE, conversations, told)
-    live = speakers.losses(LIVE, conversations, told)
+def _losses(speakers: Speakers, examples: Sequence[Example], seed: int, progress: Progress) -> Measure:
+    told = _counter("held-out loss", 2 * len(examples), progress)
+    candidate = speakers.losses(CANDIDATE, examples, told)
+    live = speakers.losses(LIVE, examples, told)
     return _measure(LOSS, [_bounded(each) for each in candidate], [_bounded(each) for each in live], seed)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from agent.generation.generator import Limits
 from agent.generation.local import LocalGenerator
 from agent.generation.rendering import ChatMessage
+from finetune.example import Example
 from retrieval.errors import ModelFailed
 
 CANDIDATE, LIVE = "candidate", "live"
@@ -30,12 +31,12 @@ class Speakers:
             raise
         self._names = {CANDIDATE: CANDIDATE, LIVE: LIVE if live is not None else None}
 
-    def losses(self, who: str, conversations: Sequence[Sequence[ChatMessage]], told: Told) -> list[float]:
-        """Mean loss of each conversation's learned tokens, in nats."""
+    def losses(self, who: str, examples: Sequence[Example], told: Told) -> list[float]:
+        """Mean loss of each example's learned tokens, in nats."""
         found = []
-        for messages in conversations:
-            each = self._generator.token_losses(messages, self._names[who])
-            found.append(sum(each) / len(each))
+        for example in examples:
+            each = self._generator.token_losses(example.messages, self._names[who], untrained=example.untrained)
+            found.append(sum(each) / max(1, len(each)))
             told(1)
         return found
 

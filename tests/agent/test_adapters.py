@@ -250,6 +250,10 @@ def test_losses_are_those_of_the_adapters_own_model(generator, tiny_model, tmp_p
     losses = generator.token_losses(messages, name)
     assert len(losses) == sum(mask)
     assert sum(losses) / len(losses) == pytest.approx(expected, abs=1e-5)
+    longer = [*messages, ChatMessage("user", "And then?"), ChatMessage("assistant", "None.")]
+    last = generator.token_losses(longer, name, untrained={1})
+    assert last == generator.token_losses(longer, name)[-len(last) :], "what is context only is not counted"
+    assert len(last) < len(losses)
 
 
 def sealed(source, target, **facts):
