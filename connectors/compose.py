@@ -39,6 +39,7 @@ from retrieval.shelf import Shelf
 from retrieval.store import read_meta
 
 Notice = Callable[[str], None]
+SPOKEN_NAMES = {"extractive": "quotes", "starter": "quotes and a small model of its own"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ class House:
         """The start-up line: who answers, from how much."""
         count = len(self.knowledge.shelf.documents(self.store.settings.tenant))
         documents = f"{count} document{'' if count == 1 else 's'}"
-        return f"Atelier answers with {self.generator.name} from {documents}. /help shows what it can do."
+        who = SPOKEN_NAMES.get(self.generator.name, self.generator.name)
+        return f"Atelier answers with {who} from {documents}. /help shows what it can do."
 
     async def close(self) -> None:
         self.stop.set()

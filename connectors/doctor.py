@@ -150,7 +150,7 @@ def _versions(settings: Settings) -> str:
         if not serving:
             return "no fine-tuned version is live"
         shown = ", ".join(f"{alias} {version.name} ({version.method})" for alias, version in serving.items())
-        if settings.generator == "extractive":
+        if settings.generator in ("extractive", "starter"):
             raise RegistryError(f"{shown}, but there is no language model: set generator to local or remote.")
         known = base_fingerprint(model_folder(settings.model)) if settings.generator == "local" else ""
         for version in serving.values():

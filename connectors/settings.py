@@ -59,9 +59,9 @@ class Settings(BaseSettings):
         DEFAULT_ENCODER, min_length=1, description="The model that turns text to vectors: a hub name or a folder."
     )
     generator: Literal["extractive", "starter", "local", "remote"] = Field(
-        "extractive",
-        description="Who words the answers: quotes from your documents; quotes in which a small model of Atelier's own "
-        "marks the answer (starter); a model on this machine (local); or a server's model (remote).",
+        "starter",
+        description="Who words the answers: quotes from your documents (extractive); the same with Atelier's own small "
+        "model, which marks answers and makes small talk (starter); a model on this machine; or a server's model.",
     )
     model: str = Field(
         "", description="For generator local: the causal language model, a hub name, a folder, or starter."

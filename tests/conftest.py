@@ -9,6 +9,8 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Threads that wait for work burn the cores that other tests need: 40 times the processor time on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+# Doors, stores and commands are tested with replies that take no model; the starter has tests of its own.
+os.environ.setdefault("ATELIER_GENERATOR", "extractive")
 
 import pytest
 from sqlalchemy import Engine

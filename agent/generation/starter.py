@@ -95,7 +95,7 @@ def _concerns(prompt: Prompt) -> bool:
 def check_starter() -> str:
     """What can be said of the starter without loading it: a line for a person. Raises ModelFolderError."""
     check(STARTER)
-    return "starter: quotes, and a small model of Atelier's own that marks the answer in them"
+    return "starter: quotes, and a small model of Atelier's own that marks answers and makes small talk"
 
 
 @cache

@@ -39,7 +39,7 @@ def test_without_anything_the_defaults_work(alone: Path) -> None:
     settings = load_settings()
     assert settings.home == alone / "user/.atelier"
     assert settings.store_url == f"sqlite:///{alone}/user/.atelier/store.db"
-    assert settings.generator == "extractive"
+    assert settings.generator == "starter"
     assert settings.audiences == ("local/everyone",)
 
 
@@ -105,7 +105,7 @@ def test_lists_and_tables_in_the_environment(alone: Path, monkeypatch: pytest.Mo
         ("passages = 2.5", ["cannot be 2.5", "a whole number"]),
         ("passages = true", ["cannot be True", "a whole number"]),
         ("persona = 7", ['"persona"', "Allowed: text."]),
-        ('generator = "gpt"', ["cannot be gpt", '"extractive" or "local" or "remote"']),
+        ('generator = "gpt"', ["cannot be gpt", '"extractive" or "starter" or "local" or "remote"']),
         ('device = "gpu"', ["cannot be gpu", "cpu, cuda, cuda:1 or mps"]),
         ('tenant = "a b"', ['"tenant"', "holds a space"]),
         ('audiences = ["other/hr"]', ["belongs to another tenant"]),
