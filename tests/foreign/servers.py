@@ -19,6 +19,7 @@ from agent.memory import Rating
 from connectors.compose import House, open_house
 from connectors.connector import Connector
 from connectors.delivery.worker import Delivery
+from connectors.health import Health
 from connectors.serve import _listen, _work, make_connectors, make_delivery
 from connectors.settings import Settings
 from retrieval.files import sha256_of
@@ -123,7 +124,7 @@ async def serving(furnished: Path, home: Path, **given: object) -> AsyncIterator
     house = await asyncio.to_thread(open_house, settings, lambda _: None)
     connectors = make_connectors(settings, house.store.engine)
     delivery = make_delivery(settings, house, connectors)
-    server = await _listen(settings, connectors, delivery)
+    server = await _listen(settings, connectors, Health(delivery, connectors, house.watch))
     ending = asyncio.Event()
     work = asyncio.create_task(_work(connectors, delivery, ending))
     try:
