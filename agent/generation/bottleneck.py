@@ -94,9 +94,11 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc] # peft s
     def _through(self, name: str, hidden: torch.Tensor) -> torch.Tensor:
         if name == NO_ADAPTER or name not in self.bottleneck_down:
             return hidden
-        down, up = self.bottleneck_down[name], self.bottleneck_up[name]
+        down: Any = self.bottleneck_down[name]
+        up: Any = self.bottleneck_up[name]
         inside = down(self._cast_input_dtype(hidden, down.weight.dtype))
-        return hidden + up(functional.gelu(inside)).to(hidden.dtype)
+        change: torch.Tensor = up(functional.gelu(inside))
+        return hidden + change.to(hidden.dtype)
 
     def merge(self, *, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         del safe_merge, adapter_names

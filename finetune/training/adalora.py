@@ -15,11 +15,12 @@ _AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # peft's names for a weight's
 def penalty(model: Any) -> torch.Tensor:
     """How far the singular vectors are from orthogonal, weighted as peft does."""
     terms = []
-    for name, weight in model.named_parameters():
+    for name, vectors in model.named_parameters():
         if "lora_A" in name or "lora_B" in name:
-            product = weight @ weight.T if "lora_A" in name else weight.T @ weight
-            terms.append(torch.linalg.norm(product - torch.eye(len(product), device=weight.device)))
-    return torch.stack(terms).mean() * model.peft_config[NAME].orth_reg_weight
+            product = vectors @ vectors.T if "lora_A" in name else vectors.T @ vectors
+            terms.append(torch.linalg.norm(product - torch.eye(len(product), device=vectors.device)))
+    weight: float = model.peft_config[NAME].orth_reg_weight
+    return torch.stack(terms).mean() * weight
 
 
 def kept_tensors(model: Any) -> dict[str, torch.Tensor]:

@@ -46,7 +46,7 @@ def attend_each(
     return _one_by_one(query, key, value, cu_seq_lens_q, dropout, scaling, sliding_window), None
 
 
-@torch.compiler.disable  # its loop is over data
+@torch.compiler.disable  # type: ignore[untyped-decorator] # its loop is over data; torch leaves it untyped
 def _one_by_one(
     query: torch.Tensor,
     key: torch.Tensor,
@@ -97,7 +97,7 @@ def _on_gpu(
     dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else query.dtype
     if scaling is not None and "scale" not in known:
         query, scaling = query * (scaling * query.shape[-1] ** 0.5), None
-    rows = [tensor[0].transpose(0, 1).to(dtype).contiguous() for tensor in (query, key, value)]
+    q, k, v = (tensor[0].transpose(0, 1).to(dtype).contiguous() for tensor in (query, key, value))
     options: dict[str, Any] = {} if scaling is None else {"scale": scaling}
     if "window_size" in known:
         options["window_size"] = (window - 1 if window else -1, 0)
@@ -105,7 +105,7 @@ def _on_gpu(
         raise ValueError("this torch attends to windows only by a mask")
     else:
         options["is_causal"] = True
-    attended = varlen_attn(*rows, bounds, bounds, longest, longest, **options)
+    attended = varlen_attn(q, k, v, bounds, bounds, longest, longest, **options)
     assert isinstance(attended, torch.Tensor)
     return attended[None]
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -314,7 +315,9 @@ class Run:
 def prepared(model: Any, recipe: Recipe) -> Any:
     """The adapted model as the recipe wants it run: activations kept or computed again, layers compiled or not."""
     if recipe.activation_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # the other name for it is only in transformers 5.23
+            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if precision_of(recipe) == "bf16":
         from peft.tuners.tuners_utils import BaseTunerLayer
 
