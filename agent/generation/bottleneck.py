@@ -52,6 +52,12 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc] # peft s
     """h + up(gelu(down(h))) for h, the output of the base layer. `up` begins as zero, so that nothing changes."""
 
     adapter_layer_names = ("bottleneck_down", "bottleneck_up")
+    # Of peft's base class, which has no types: a module's unknown attributes would else be taken for tensors.
+    get_base_layer: Any
+    set_adapter: Any
+    active_adapters: Any
+    _cast_input_dtype: Any
+    _move_adapter_to_device_of_base_layer: Any
 
     def __init__(self, base_layer: nn.Module, adapter_name: str, config: BottleneckConfig) -> None:
         super().__init__()

@@ -6,5 +6,5 @@ writes `tests/benchmarks/results/battery_<name>.json`. Only the emulators' recor
 
 CHECKS = (
     "kills", "kills_real", "copies", "late", "trouble", "models", "stops", "workers", "fuzz", "load", "injection",
-    "swap", "swap_mutations",
+    "swap", "swap_mutations", "kills_training",
 )  # fmt: skip

@@ -39,4 +39,5 @@ def examples(count: int, seed: int = 0) -> tuple[Example, ...]:
 
 
 def weights_of(folder: Path) -> bytes:
-    return (folder / "adapter_model.safetensors").read_bytes()
+    (path,) = folder.glob("*.safetensors")
+    return path.read_bytes()

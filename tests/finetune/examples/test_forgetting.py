@@ -14,10 +14,10 @@ from agent.message import Person, Place
 from connectors.compose import Store
 from connectors.privacy import forget
 from connectors.settings import Settings
-from finetune.examples import forgetting
+from finetune.examples import forgetting, stored
 from finetune.examples.card import read_card
 from finetune.examples.chats import read_chats
-from finetune.examples.forgetting import Gone, affected, erase, flag_versions
+from finetune.examples.forgetting import Gone, affected, erase, flag_versions, purge
 from finetune.examples.passages import from_passages, library
 from finetune.examples.prepare import prepare
 from finetune.examples.stored import HELD_OUT, QUARANTINE, TRAIN, data_sha256, load_split
@@ -236,9 +236,37 @@ def test_two_do_not_rewrite_at_once(
     home: Path, tokenizer: PreTrainedTokenizerFast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prepare([read_chats(write(home / "c.jsonl", [*ordinary(9)]))], RECIPE, tokenizer, home / "jobs" / "j1" / "data")
-    monkeypatch.setattr(forgetting, "_LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(stored, "LOCK_SECONDS", 0.05)
     with FileLock(home / "jobs" / "j1" / "data.lock"), pytest.raises(StoreError, match="another process"):
         erase(home, Gone(person="p-1"))
+
+
+@only_sqlite
+def test_what_was_deleted_while_data_was_prepared_is_not_kept(
+    engine: Engine, home: Path, knowledge: KnowledgeBase, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    memory = Memory(engine)
+    anna, bert = somebody(memory, "anna"), somebody(memory, "bert")
+    for i in range(8):
+        add(knowledge, f"page{i}.md", f"Box {i} is a container that stands in room {i * 7}. {question(i)}")
+        for person in (anna, bert):
+            turn = make_turn(
+                person, question(100 + i), f"{answer(i)} So says {person.id[-4:]}.", replace(HERE, thread=f"{i}")
+            )
+            memory.append(turn)
+            memory.rate(turn.id, person.id, 1)
+    reads = [rated_turns(memory, "acme"), from_passages(library(engine, "acme"), shown=1, refusals=0)]
+    knowledge.shelf.remove("acme", "page3.md")
+    memory.people.set_consent(anna.id, consent=False)
+    data = home / "jobs" / "j1" / "data"
+    prepare(reads, RECIPE, tokenizer, data)
+    assert anna.id in texts(home)
+    assert purge(engine, data, "acme") >= 8
+    kept = [*load_split(data)[0], *load_split(data)[1]]
+    assert {each.origin.person for each in kept} == {bert.id, ""}
+    assert anna.id not in texts(home)
+    assert "page3.md" not in texts(home)
+    assert purge(engine, data, "acme") == 0
 
 
 def test_where_nothing_was_ever_trained_there_is_nothing_to_do(engine: Engine, home: Path) -> None:
