@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,11 @@ class Work:
 def build(data: Path, tokenizer: Path, out: Path, *, processes: int = 1, seed: int = 0, share: float = 1.0) -> None:
     """Write every source's arrays into `out`, with a marker `<name>.done` for each stage. share: of the variants."""
     out.mkdir(parents=True, exist_ok=True)
-    common = {"data": data, "tokenizer": tokenizer, "out": out, "seed": seed}
-    language = [Work("language", 0, part, processes, **common) for part in range(processes)]
-    held = [Work(name, 0, 0, 1, **common) for name in ("held_language", "held_read")]
+    of = partial(Work, data=data, tokenizer=tokenizer, out=out, seed=seed)
+    language = [of("language", 0, part, processes) for part in range(processes)]
+    held = [of(name, 0, 0, 1) for name in ("held_language", "held_read")]
     chats = [
-        Work(source, variant, part, PARTS.get(source, 1), **common)
+        of(source, variant, part, PARTS.get(source, 1))
         for variant in range(max(VARIANTS.values()))
         for source, variants in VARIANTS.items()
         if variant < max(1, round(variants * share))

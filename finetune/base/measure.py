@@ -56,12 +56,12 @@ def held_reading(model: Starter, work: Path, dtype: torch.dtype, rows: int = ROW
                 tokens = said[row] & (seen[row] == branch)
                 right[bytes(ids[row][tokens][:3].tobytes()) in refusal].append(bool(hits[row][tokens].all()))
     return {
-        "answers right": float(np.mean(right[False] or [0.0])),
-        "refusals right": float(np.mean(right[True] or [0.0])),
+        "answers right": float(np.mean(right[False] or [False])),
+        "refusals right": float(np.mean(right[True] or [False])),
     }
 
 
-def _refusals(arrays: dict[str, np.ndarray]) -> set[bytes]:  # type: ignore[type-arg] # int16
+def _refusals(arrays: dict[str, np.ndarray]) -> set[bytes]:
     """The first three tokens that begin a reply most often: the refusal's."""
     counts: dict[bytes, int] = {}
     for ids, kinds in zip(arrays["ids"][:, :], arrays["kinds"], strict=True):

@@ -81,8 +81,9 @@ class _Attention(nn.Module):
         else:
             from torch.nn.attention.flex_attention import flex_attention
 
-            mixed = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)  # type: ignore[assignment] # one tensor, as no second result is asked for
-        return self.o_proj(mixed.transpose(1, 2).reshape(rows, length, -1))
+            mixed = flex_attention(q, k, v, block_mask=mask, enable_gqa=True)
+        out: Tensor = self.o_proj(mixed.transpose(1, 2).reshape(rows, length, -1))
+        return out
 
 
 class _Inner(nn.Module):
@@ -93,7 +94,8 @@ class _Inner(nn.Module):
         self.down_proj = _Linear(shape.inner, shape.width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
+        out: Tensor = self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
+        return out
 
 
 class _Layer(nn.Module):
@@ -104,7 +106,8 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, turn: tuple[Tensor, Tensor], mask: Any) -> Tensor:
         x = x + self.self_attn(self.input_layernorm(x), turn, mask)
-        return x + self.mlp(self.post_attention_layernorm(x))
+        out: Tensor = x + self.mlp(self.post_attention_layernorm(x))
+        return out
 
 
 class _Body(nn.Module):

@@ -27,7 +27,7 @@ def orthogonalised(x: Tensor) -> Tensor:
 
 class Muon:
     def __init__(self, weights: Sequence[nn.Parameter], decay: float) -> None:
-        by_shape: dict[torch.Size, list[nn.Parameter]] = {}
+        by_shape: dict[torch.Size, list[Tensor]] = {}
         for weight in weights:
             by_shape.setdefault(weight.shape, []).append(weight)
         self._groups = list(by_shape.values())

@@ -126,7 +126,7 @@ def train(
         for at in range(0, plan.rows, plan.micro):
             part = Batch(*(getattr(batch, name)[at : at + plan.micro] for name in Batch.__slots__))
             loss = loss_of(part, table) / whole
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call] # torch leaves it without types
             totals += torch.stack((loss.detach(), loss.new_ones(()) * (at == 0)))
         optimizer.step(rate(progress, run.step))
         run.step += 1
@@ -182,7 +182,7 @@ def _working_loss(
             began = time.monotonic()
             loss_of = _loss(model, dtype, dense=dense, compiled=compiled)
             for _ in range(2):
-                loss_of(nothing, torch.ones(6, device="cuda")).backward()
+                loss_of(nothing, torch.ones(6, device="cuda")).backward()  # type: ignore[no-untyped-call] # as above
             torch.cuda.synchronize()
         except Exception as error:  # noqa: BLE001 - compilers and drivers raise of every kind
             say(f"attention dense={dense} compiled={compiled} fails: {type(error).__name__}: {str(error)[:2000]}")
