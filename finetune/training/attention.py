@@ -140,8 +140,7 @@ def part_packed(model: Any, autocast: Any) -> None:
 
 def parts(model: Any) -> bool:
     """Whether part_packed chose this attention for the model, so that it wants to be told where examples begin."""
-    inner = getattr(model, "module", model)  # of torch's DistributedDataParallel
-    return bool(inner.config._attn_implementation == NAME)  # noqa: SLF001 - as above
+    return bool(model.config._attn_implementation == NAME)  # noqa: SLF001 - as above
 
 
 def bounds_of(lengths: list[int], device: Any) -> dict[str, Any]:

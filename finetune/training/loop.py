@@ -25,7 +25,8 @@ from finetune.training.attention import part_packed
 from finetune.training.base import load_base, precision_of
 from finetune.training.batches import Batch, Encoded, count_steps, encode, moved, packed_batch, padded_batch, plan
 from finetune.training.checkpoints import Standing, trained_weights
-from finetune.training.losses import example_losses, reduced, token_losses
+from finetune.training.head import choose_head
+from finetune.training.losses import Learner, example_losses, reduced
 from finetune.training.metrics import Metrics, check_tracker
 from finetune.training.outcome import Outcome, Progress
 from finetune.training.processes import accelerator_for
@@ -99,6 +100,7 @@ class Run:
         self.batches = plan(learned, recipe)
         self.steps = count_steps(self.batches, recipe)
         self.precision = precision_of(recipe)
+        choose_head(loaded.model, reduced(accelerator.device, self.precision))
         if recipe.packing:
             part_packed(loaded.model, reduced(accelerator.device, self.precision))
         self.model = prepared(adapt(loaded.model, recipe, self.steps), recipe)
@@ -106,7 +108,9 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
-        self.wrapped = accelerator.prepare(self.model)  # torch's DistributedDataParallel where there are several
+        self.learner = accelerator.prepare(
+            Learner(self.model)
+        )  # torch's DistributedDataParallel where there are several
         self.standing, self.best = Standing(), dict[str, torch.Tensor]()
         self.facts: dict[str, object] = {}
         self.key = ""
@@ -202,9 +206,9 @@ class Run:
         for number, batch in enumerate(mine, 1):
             last = number == len(mine)
             tensors = self._tensors(batch)
-            with nullcontext() if last else accelerator.no_sync(self.wrapped):
+            with nullcontext() if last else accelerator.no_sync(self.learner):
                 with reduced(accelerator.device, self.precision):
-                    loss = token_losses(self.wrapped, tensors).sum() / counted
+                    loss = self.learner(tensors).sum() / counted
                 total += loss.detach()
                 if last and recipe.method is Method.ADALORA:
                     loss = loss + adalora.penalty(self.model) / processes

@@ -13,6 +13,7 @@ from finetune.example import Example
 from finetune.recipe import Recipe
 from finetune.training.attention import bounds_of, parts
 from finetune.training.batches import IGNORED, Batch, Encoded, encode_one, in_order, moved, packed_batch, padded_batch
+from finetune.training.head import head_losses
 
 
 def token_losses(model: Any, batch: Batch) -> torch.Tensor:
@@ -23,6 +24,12 @@ def token_losses(model: Any, batch: Batch) -> torch.Tensor:
     inputs = dict(batch.inputs)
     if batch.lengths and parts(model):
         inputs |= bounds_of(list(batch.lengths), batch.keep.device)
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if getattr(inner, "atelier_head", False):  # as choose_head found
+        states = inner.base_model(**inputs, use_cache=False)[0][:, batch.keep]
+        return head_losses(states.flatten(0, 1), inner.get_output_embeddings(), batch.targets.flatten()).view_as(
+            batch.targets
+        )
     if keeps_logits(model):
         logits = model(**inputs, use_cache=False, logits_to_keep=batch.keep).logits
     else:
@@ -32,10 +39,20 @@ def token_losses(model: Any, batch: Batch) -> torch.Tensor:
     ).view_as(batch.targets)
 
 
+class Learner(torch.nn.Module):
+    """A model whose forward pass is its losses: what torch's DistributedDataParallel wants to be called."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        return token_losses(self.model, batch)
+
+
 def keeps_logits(model: Any) -> bool:
     """Whether its forward pass can be told for which positions logits are wanted."""
-    inner = getattr(model, "module", model)  # of torch's DistributedDataParallel
-    inner = inner.get_base_model() if hasattr(inner, "get_base_model") else inner
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return "logits_to_keep" in inspect.signature(inner.forward).parameters
 
 

@@ -1,6 +1,7 @@
 """Small models, examples and recipes to train in tests."""
 
 import random
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +37,12 @@ def examples(count: int, seed: int = 0) -> tuple[Example, ...]:
         messages = (ChatMessage("user", question), ChatMessage("assistant", ANSWERS[thing]))
         made.append(Example(messages, Origin(f"made:{number}")))
     return tuple(made)
+
+
+def unlike(example: Example) -> Example:
+    """The same question with an answer of other letters: the better the rest is learned, the unlikelier it becomes."""
+    asked, _ = example.messages
+    return replace(example, messages=(asked, ChatMessage("assistant", "会议🙂在星期一")))
 
 
 def weights_of(folder: Path) -> bytes:

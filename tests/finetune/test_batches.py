@@ -27,6 +27,7 @@ from transformers import (
 from agent.generation.rendering import ChatMessage
 from finetune.example import Example, Origin
 from finetune.recipe import Recipe
+from finetune.training import head
 from finetune.training.attention import part_packed, parts
 from finetune.training.batches import Encoded, count_steps, encode, in_order, packed_batch, padded_batch, plan
 from finetune.training.losses import example_losses, held_out_loss, token_losses
@@ -223,3 +224,38 @@ def test_the_held_out_loss_is_that_of_the_model_alone(tmp_path, packing):
         with torch.no_grad():
             expected = float(model.eval()(input_ids=torch.tensor([ids]), labels=labels).loss)
         assert loss == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("piece", [300 * 7, 1 << 24], ids=["in pieces", "at once"])
+@pytest.mark.parametrize("trained", [False, True], ids=["frozen head", "trained head"])
+def test_losses_without_all_logits_are_the_losses_and_so_are_gradients(model, monkeypatch, piece, trained):
+    monkeypatch.setattr(head, "PIECE", piece)
+    body = next(weight for name, weight in model.named_parameters() if "attn" in name and weight.dim() == 2)
+    output = model.get_output_embeddings().weight
+    output.requires_grad_(trained)
+    batch = padded_batch(documents(*LENGTHS), 0)
+    weights = torch.rand(batch.targets.shape, generator=torch.Generator().manual_seed(2))
+
+    def taken():
+        model.zero_grad()
+        losses = token_losses(model, batch)
+        (losses * weights).sum().backward()
+        return losses.detach(), body.grad.clone(), output.grad.clone() if trained else torch.zeros(1)
+
+    try:
+        plain = taken()
+        head.choose_head(model, AUTO)
+        assert model.atelier_head
+        for pieced, whole in zip(taken(), plain, strict=True):
+            torch.testing.assert_close(pieced, whole, atol=1e-5, rtol=1e-4)
+    finally:
+        model.atelier_head = False
+        model.requires_grad_(True)
+        model.zero_grad()
+
+
+def test_a_model_that_caps_its_logits_keeps_its_own_way():
+    torch.manual_seed(0)
+    capped = Gemma3ForCausalLM(Gemma3TextConfig(**SIZES, final_logit_softcapping=0.01))
+    head.choose_head(capped, AUTO)
+    assert not capped.atelier_head

@@ -15,7 +15,7 @@ from finetune.training.metrics import read_metrics
 from retrieval.errors import FinetuneError
 from retrieval.files import read_manifest
 from tests.agent.models import build_model
-from tests.finetune.learning import RECIPE, examples, weights_of
+from tests.finetune.learning import RECIPE, examples, unlike, weights_of
 
 LEARNED, MEASURED = examples(40), examples(8, seed=1)
 
@@ -113,20 +113,21 @@ def test_a_full_disk_leaves_the_older_checkpoint(base, tmp_path, monkeypatch):
 
 
 def test_patience_counts_on_after_a_resumption(base, tmp_path):
-    recipe = replace(RECIPE, learning_rate=3.0, evaluations=12, max_steps=12, patience=2, warmup=0.0)
-    whole = train(base, LEARNED, MEASURED, recipe, tmp_path / "whole")
+    others = [unlike(one) for one in MEASURED]
+    recipe = replace(RECIPE, learning_rate=0.05, evaluations=12, max_steps=12, patience=2, warmup=0.0)
+    whole = train(base, LEARNED, others, recipe, tmp_path / "whole")
     assert whole.ended == "early"
     assert whole.steps == whole.best_step + 2 < 12
-    train(base, LEARNED, MEASURED, recipe, tmp_path / "parted", stop=stopped_at(whole.steps - 1))
-    assert train(base, LEARNED, MEASURED, recipe, tmp_path / "parted").steps == whole.steps
+    train(base, LEARNED, others, recipe, tmp_path / "parted", stop=stopped_at(whole.steps - 1))
+    assert train(base, LEARNED, others, recipe, tmp_path / "parted").steps == whole.steps
     assert weights_of(tmp_path / "parted" / "adapter") == weights_of(whole.adapter)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_with_advice(base, tmp_path, monkeypatch):
     from finetune.training import loop
 
-    losses = loop.token_losses
-    monkeypatch.setattr(loop, "token_losses", lambda *arguments: losses(*arguments) * torch.nan)
+    losses = loop.Learner.forward
+    monkeypatch.setattr(loop.Learner, "forward", lambda *arguments: losses(*arguments) * torch.nan)
     with pytest.raises(FinetuneError, match=r"step 1\. Lower the learning_rate"):
         train(base, LEARNED, MEASURED, RECIPE, tmp_path)
     assert not (tmp_path / "adapter").exists()

@@ -23,7 +23,7 @@ from finetune.training.picture import FILE, draw_losses, ticks
 from retrieval.errors import DataRefused, FinetuneError
 from retrieval.files import read_manifest
 from tests.agent.models import build_model
-from tests.finetune.learning import RECIPE, examples, weights_of
+from tests.finetune.learning import RECIPE, examples, unlike, weights_of
 from tests.finetune.together import recipe_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")  # peft on transformers 5.23
@@ -60,16 +60,14 @@ def test_each_method_learns_and_what_it_leaves_behind_says_so(base, tmp_path, me
 
 
 def test_the_best_weights_are_kept_not_the_last(base, tmp_path):
-    unlike = [
-        replace(one, messages=(one.messages[0], replace(one.messages[1], content="会议🙂在星期一"))) for one in MEASURED
-    ]
+    others = [unlike(one) for one in MEASURED]
     recipe = replace(RECIPE, max_steps=10, evaluations=10, patience=3, learning_rate=0.05, warmup=0.0)
-    outcome = loop.train(base, LEARNED, unlike, recipe, tmp_path)
+    outcome = loop.train(base, LEARNED, others, recipe, tmp_path)
     assert outcome.ended == "early"
     assert outcome.steps == outcome.best_step + 3
     served = load(base, "cpu", "float32")
     model = PeftModel.from_pretrained(served.model, outcome.adapter).eval()
-    losses = held_out_loss(model, served.tokenizer, unlike, recipe)
+    losses = held_out_loss(model, served.tokenizer, others, recipe)
     assert sum(losses) / len(losses) == pytest.approx(outcome.best_loss, abs=0.01)
 
 
