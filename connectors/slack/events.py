@@ -141,7 +141,7 @@ class _Reader:
             inviter = optional(event.get("inviter"))
             return Joined(happened, self.place(identity(event["channel"])), self.account(inviter) if inviter else "")
         is_our_leaving = kind == "member_left_channel" and user == self.bot["user"]
-        if is_our_leaving or kind in {"channel_left", "group_left", "channel_deleted", "group_deleted"}:
+        if is_our_leaving or kind in {"channel_left", "group_left"}:
             return Left(happened, self.place(identity(event["channel"])))
         return Left(happened, self.place("")) if uninstalls(self.body, self.bot["user"]) else None
 
