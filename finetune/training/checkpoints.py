@@ -80,7 +80,7 @@ def restore(
             continue
         if facts["key"] != key:
             continue
-        tensors = load_file(path / STATE, device=str(device))
+        tensors = {name: tensor.to(device) for name, tensor in load_file(path / STATE).items()}
         part = {kind: _part(tensors, kind) for kind in ("weight", "best", "optimizer", "adalora")}
         with torch.no_grad():
             for name, weight in trained_weights(model).items():
