@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from agent.events import Command, Due
 from agent.message import Place
@@ -13,7 +15,7 @@ from finetune.job import Order, State, save
 from finetune.jobs import Jobs
 from finetune.recipe import Recipe
 from tests.agent.models import build_model
-from tests.connectors.desk.chats import Chat, SlackChat
+from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
 from tests.connectors.desk.doors import TENANT, Doors, Scripted
 from tests.connectors.desk.test_finetune_refused import Followed
 from tests.finetune.adapters import sealed
@@ -134,6 +136,38 @@ async def test_a_job_that_always_ends_is_given_up_and_said_so(doors: Doors, chat
     assert f"Its process was ended {MOST_STARTS} times" in shown.text
     assert "Go on" in shown.buttons
     assert Jobs(doors.home).get(job.id).state is State.FAILED
+
+
+async def test_how_a_job_ended_is_said_with_a_picture_and_what_can_be_done(
+    doors: Doors, chat: Chat, tmp_path: Path
+) -> None:
+    ann = chat.person("Ann")
+    await doors.open(Scripted(), administrators=(chat.account(ann),))
+    chat.says(ann, "Hello")
+    await doors.settle()
+    job = Jobs(doors.home).create(ORDER)
+    version = doors.house.store.registry.add("team", sealed(tmp_path / "adapter"), job=job.id)
+    Image.new("RGB", (60, 40)).save(job.folder / "loss.png")
+    save(replace(job, state=State.SUCCEEDED, version=version.name, starts=1))
+    for _ in range(2):  # as after a crash: it is one event
+        await doors.delivery.follow(_due(chat, ann, job.id))
+    await doors.settle()
+    (shown,) = [each for each in chat.shown(ann) if "Fine-tuning" in each.text]
+    assert "team-1 is trained, and the gate lets it through." in shown.text
+    assert shown.buttons == ("Make team-1 live",)
+    assert pictures(chat, ann) == 1
+    chat.presses(ann, shown, "Make team-1 live")
+    await doors.settle()
+    live = doors.house.store.registry.aliases().live
+    assert live is not None
+    assert live.name == "team-1"
+
+
+def pictures(chat: Chat, who: Any) -> int:
+    if isinstance(chat, SlackChat):
+        return sum(bool(line.files) for line in chat.emulator.seen(who.dm))
+    assert isinstance(chat, TelegramChat)
+    return sum(line.file == "photo" and "The loss of team-1" in line.text for line in chat.emulator.seen(who))
 
 
 async def test_another_machines_job_is_left_to_it(doors: Doors, chat: Chat) -> None:

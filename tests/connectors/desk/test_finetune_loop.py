@@ -92,8 +92,9 @@ def pictures(chat: Chat, who: Any) -> int:
 
 @pytest.mark.timeout(400)  # a process that loads torch, perhaps beside other work
 async def test_from_rated_turns_to_an_answer_by_what_they_taught(
-    doors: Doors, chat: Chat, base: Path, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    doors: Doors, telegram: TelegramChat, base: Path, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    chat: Chat = telegram
     ann, bob = chat.person("Ann"), chat.person("Bob")
     (doors.home / "recipes").mkdir()
     (doors.home / "recipes" / "quick.toml").write_text(QUICK)
