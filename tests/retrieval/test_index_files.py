@@ -5,7 +5,6 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from retrieval.errors import IndexCorrupt, StoreError
 from retrieval.files import MANIFEST
 from retrieval.index import VectorIndex
 from retrieval.passage import Vectors
+from tests.retrieval.damage import MUTATORS
 
 DIM = 24
 NEVER = 10**9
@@ -71,53 +71,6 @@ def test_loading_maps_the_vectors_read_only(tmp_path: Path) -> None:
     vectors = VectorIndex.load(tmp_path / "index")._segments.snapshot().base
     assert not vectors.flags.writeable
     assert not vectors.flags.owndata
-
-
-def flip(path: Path, random: np.random.Generator) -> None:
-    content = bytearray(path.read_bytes())
-    content[int(random.integers(len(content)))] ^= 1 << int(random.integers(8))
-    path.write_bytes(content)
-
-
-def cut(path: Path, random: np.random.Generator) -> None:
-    path.write_bytes(path.read_bytes()[: int(random.integers(path.stat().st_size))])
-
-
-def lengthen(path: Path, random: np.random.Generator) -> None:
-    path.write_bytes(path.read_bytes() + random.bytes(int(random.integers(1, 9))))
-
-
-def delete(path: Path, random: np.random.Generator) -> None:
-    path.unlink()
-
-
-def join(path: Path, random: np.random.Generator) -> None:
-    path.with_name(f"stray{random.integers(1000)}").write_bytes(b"x")
-
-
-def swap_halves(path: Path, random: np.random.Generator) -> None:
-    content = path.read_bytes()
-    half = len(content) // 2
-    path.write_bytes(content[half:] + content[:half])
-
-
-def to_folder(path: Path, random: np.random.Generator) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-MUTATORS: list[Callable[[Path, np.random.Generator], None]] = [
-    flip,
-    flip,
-    flip,
-    flip,
-    cut,
-    lengthen,
-    delete,
-    join,
-    swap_halves,
-    to_folder,
-]
 
 
 def test_every_mutation_of_the_saved_files_is_detected(tmp_path: Path) -> None:
