@@ -61,7 +61,7 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         team_rows(written(tmp_path / "empty.jsonl"))
 
 
-def test_what_a_message_is_about_is_said_where_it_is_sure(encoder: TransformerEncoder, tmp_path: Path) -> None:
+def test_what_a_message_is_about_is_said(encoder: TransformerEncoder, tmp_path: Path) -> None:
     rows = [Row(text, "billing", OWN) for text in BILLING] + [Row(text, "travel", OWN) for text in TRAVEL]
     report, tensors, card = _train("topic", encoder, None, 0, lambda _: None, rows)
     assert card["labels"] == ["billing", "travel"]
@@ -76,8 +76,6 @@ def test_what_a_message_is_about_is_said_where_it_is_sure(encoder: TransformerEn
 
     write_folder_atomically(tmp_path / "heads", fill, {"encoder": encoder.id})
     understander = Understander(encoder, tmp_path / "heads")
-    about = [understander.understand(text).reasons[2:] for text in ("you charged me two times", "xqzt wvbn")]
-    assert about[0]
-    assert about[0][0].startswith("is about billing")
-    assert about[1] == ()
+    (about,) = understander.understand("you charged me two times").reasons[2:]
+    assert about.startswith("is about billing")
     assert Understander(encoder).understand("you charged me two times").reasons[2:] == ()
