@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 
 from aiohttp import web
@@ -26,6 +27,8 @@ from connectors.tuning import Tuning
 from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
+
+THREADS = 32  # most of them wait for the disk together: asyncio's own few would wait for each other
 
 
 def make_connectors(settings: Settings, engine: Engine) -> dict[str, Connector]:
@@ -110,6 +113,7 @@ async def serve(
 ) -> None:
     """Serve until the process is asked to end (SIGTERM, SIGINT). Raises AtelierError when it cannot begin."""
     ending = asyncio.Event()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="desk"))
     for each in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows has no signal handlers in its loop
             asyncio.get_running_loop().add_signal_handler(each, ending.set)

@@ -52,7 +52,10 @@ def open_database(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise SettingsError(f"The setting `store` names {parsed.drivername}; Atelier knows sqlite and postgresql.")
-    engine = create_engine(parsed, pool_pre_ping=parsed.drivername != "sqlite")
+    is_sqlite = parsed.drivername == "sqlite"
+    # a connection for each thread that waits for a commit; a PostgreSQL server has a hundred for all processes
+    spare = {"max_overflow": 60} if is_sqlite and parsed.database not in (None, "", ":memory:") else {}
+    engine = create_engine(parsed, pool_pre_ping=not is_sqlite, **spare)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)

@@ -21,6 +21,7 @@ import aiohttp
 import numpy as np
 import psutil  # type: ignore[import-untyped]  # it ships none
 
+from connectors.delivery.worker import TOLD
 from tests.battery.inside import SECRET, SECRET_HEADER, SLACK_PATH, TELEGRAM_PATH
 from tests.battery.process import free_port
 from tests.battery.server import Server, served
@@ -254,7 +255,8 @@ async def twelve(seconds: float) -> list[dict[str, Cell]]:
             missing = await sender.answered(keys, PATIENCE)
             watching.cancel()
             deepest, _ = await asyncio.gather(watching, asyncio.sleep(0))
-            waits = [wait for chat in range(200) for wait in _refused(town, chat, keys)]
+            told = [_refused(town, chat, keys) for chat in range(200)]
+            waits = [wait for own, _ in told for wait in own]
             sent = [town.sent[key] for key in keys]
     return [
         {
@@ -266,7 +268,8 @@ async def twelve(seconds: float) -> list[dict[str, Cell]]:
             "ack p99, ms": p([each.ack for each in sent], 99),
             "answered": len(sent) - missing,
             "refused in words": len(waits),
-            "neither yet": missing - len(waits),
+            "by a word of that minute": sum(covered for _, covered in told),
+            "neither yet": missing - len(waits) - sum(covered for _, covered in told),
             "refusal p50, ms": p(waits, 50),
             "refusal p99, ms": p(waits, 99),
             "most waiting": deepest,
@@ -286,12 +289,19 @@ async def _deepest(sender: Sender) -> int:
     return most
 
 
-def _refused(town: Town, chat: int, keys: Sequence[str]) -> list[float]:
-    """Seconds until a chat's refusals came, each for the earliest message that got no answer."""
+def _refused(town: Town, chat: int, keys: Sequence[str]) -> tuple[list[float], int]:
+    """Seconds until a chat's refusals came, each after the message that called for it; how many more they cover."""
     who = town.chats[chat][1]
-    told = town.refusals.get(str(who.get("id", who.get("channel"))), [])
-    own = [town.sent[key] for key in keys if key.startswith(f"q{chat}x")]
-    return [at - each.at for at, each in zip(told, (one for one in own if not one.answered), strict=False)]
+    told = list(town.refusals.get(str(who.get("id", who.get("channel"))), []))
+    unanswered = [town.sent[key].at for key in keys if key.startswith(f"q{chat}x") and not town.sent[key].answered]
+    waits, covered, since = [], 0, -TOLD
+    for at in sorted(unanswered):
+        if at < since + TOLD:
+            covered += 1
+        elif told:
+            since = told.pop(0)
+            waits.append(since - at)
+    return waits, covered
 
 
 async def thirteen(seconds: float) -> list[dict[str, Cell]]:
