@@ -28,6 +28,7 @@ PHRASE = 48  # characters of a message that are looked for afterwards
 LEAST = 16  # UTF-8 bytes below which a phrase is nobody's own
 MOST = 200  # phrases looked for in files, of the latest messages
 FEW = 20  # in PostgreSQL, where each costs a scan of every table
+FORGOTTEN = "Somebody whose words it learned from was forgotten."
 _PIECE = 8 << 20  # bytes of a file read at a time
 _WEIGHTS = {".safetensors", ".bin"}  # large, and no text
 _TEXTS = (String, CleanText, Json)
@@ -148,21 +149,22 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
         waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)
     phrases = phrases_of(turn.message.text for turn in reversed(held.turns)) if held else []
-    learned = _unlearn(memory.engine, home, held.person if held else person, phrases)
+    gone = _gone(memory.engine, held.person if held else person, phrases)
+    learned = unlearn(memory.engine, home, gone, FORGOTTEN)
     sources = shelf.remove_author(person.id)
     forgotten = memory.forget(person.id, sources)
+    learned += unlearn(memory.engine, home, gone, FORGOTTEN)  # what was being prepared meanwhile
     postgresql = memory.engine.dialect.name == "postgresql"
     phrases = [person.id, *phrases[: FEW if postgresql else MOST]] if held else []
     left = (*_left_in_store(memory.engine, phrases), *_left_in_files(memory.engine, home, phrases))
     return ForgetReport(forgotten, sources, len(phrases), left, postgresql, waiting, learned)
 
 
-def _unlearn(engine: Engine, home: Path, person: Person, phrases: Iterable[str]) -> Unlearned:
-    """Before the documents and the id are gone, by which fine-tuning knows them."""
+def _gone(engine: Engine, person: Person, phrases: Iterable[str]) -> Gone:
+    """What fine-tuning knows of a person, while the store still knows it."""
     with reading(engine) as connection:
         written = connection.execute(sa.select(documents.c.source).where(documents.c.author == person.id)).scalars()
-        gone = Gone(person.id, frozenset(person.accounts), tuple(phrases), documents=frozenset(written))
-    return unlearn(engine, home, gone, "Somebody whose words it learned from was forgotten.")
+        return Gone(person.id, frozenset(person.accounts), tuple(phrases), documents=frozenset(written))
 
 
 def drop_waiting(engine: Engine, person: Person) -> int:

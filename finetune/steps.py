@@ -23,6 +23,7 @@ from finetune import job as jobs
 from finetune import report
 from finetune.examples.card import DataCard, read_card
 from finetune.examples.chats import read_chats
+from finetune.examples.forgetting import purge
 from finetune.examples.passages import from_passages, library
 from finetune.examples.prepare import prepare
 from finetune.examples.problems import Problem, Read, Severity
@@ -66,10 +67,19 @@ class Steps:
         self._go_on()
         data = self.job.folder / jobs.DATA
         found = prepare(reads, recipe, tokenizer, data, names=names, progress=lambda *_: self._go_on())
+        self._purge(data)
         self.problems = found.problems
         self._note(found.problems)
         self._go_on()
-        return self._figures(found.card)
+        return self._figures(read_card(data))
+
+    def _purge(self, data: Path) -> None:
+        """Drop what was deleted while the data was read and sealed."""
+        engine = open_database(self.store)
+        try:
+            purge(engine, data, self.job.order.tenant)
+        finally:
+            engine.dispose()
 
     def _read(self) -> tuple[list[Read], frozenset[str]]:
         """What the sources give, and the accounts that are to be replaced in it."""

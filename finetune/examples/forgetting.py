@@ -6,27 +6,26 @@ flagged, so that an administrator trains anew or removes it.
 """
 
 import shutil
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from filelock import FileLock
 from sqlalchemy import Engine
 
+from agent.memory_tables import persons
 from agent.policy import GUIDE
 from finetune.examples.card import DataCard, Learned, read_card
 from finetune.examples.chats import author_key
-from finetune.examples.stored import CARD, CARD_TEXT, HELD_OUT, QUARANTINE, TRAIN, read_rows, write_rows
+from finetune.examples.stored import CARD, CARD_TEXT, HELD_OUT, QUARANTINE, TRAIN, read_rows, rewriting, write_rows
 from finetune.registry_tables import versions
-from retrieval.audience import tenant_of
-from retrieval.database import writing
+from retrieval.audience import check_tenant, tenant_of
+from retrieval.database import reading, writing
 from retrieval.errors import DataRefused, StoreError
 from retrieval.files import read_manifest, recover_folder, write_folder_atomically
+from retrieval.tables import documents
 
-_LOCK_SECONDS = 60.0
 _FILES = (TRAIN, HELD_OUT, QUARANTINE)
 
 
@@ -47,8 +46,8 @@ class Gone:
     def reaches(self, row: dict[str, Any]) -> bool:
         """Whether a row of a job's data holds any of it."""
         origin = row.get("origin", {})
-        persons = {origin.get("person"), *origin.get("others", ())} - {"", None}
-        if persons & self._ids():
+        people = {origin.get("person"), *origin.get("others", ())} - {"", None}
+        if people & self._ids():
             return True
         if self.documents & set(origin.get("documents", ())) and self._is_of_tenant(origin.get("audiences", ())):
             return True
@@ -57,11 +56,11 @@ class Gone:
         text = row.get("excerpt", "") + "\n".join(message["content"] for message in row.get("messages", ()))
         return any(phrase in text for phrase in self.phrases)
 
-    def reaches_version(self, persons: Sequence[str], documents: Sequence[str], audiences: Sequence[str]) -> bool:
+    def reaches_version(self, people: Sequence[str], sources: Sequence[str], audiences: Sequence[str]) -> bool:
         """Whether a version learned from any of it, by what the registry says of it."""
-        if self._ids() & set(persons):
+        if self._ids() & set(people):
             return True
-        return bool(self.documents & set(documents)) and self._is_of_tenant(audiences)
+        return bool(self.documents & set(sources)) and self._is_of_tenant(audiences)
 
     def _ids(self) -> set[str]:
         parts = {part for name in self.names for part in (name, name.rsplit(":", 1)[-1])}
@@ -92,7 +91,7 @@ def erase(home: Path, gone: Gone) -> tuple[Affected, ...]:
     """
     found: list[Affected] = []
     for folder in _data_folders(home):
-        with _alone(folder):
+        with rewriting(folder):
             _drop_drafts(folder)
             reached = _look(folder, gone)
             if reached is None:
@@ -131,23 +130,34 @@ def flag_versions(engine: Engine, gone: Gone, why: str, jobs: Collection[str] = 
     return tuple(named)
 
 
+def purge(engine: Engine, folder: Path, tenant: str) -> int:
+    """Delete from fresh data what was deleted from the store while it was prepared; how many rows went.
+
+    Data is read before it is sealed, and whoever forgets in between finds nothing sealed yet. Raises StoreError.
+    """
+    with rewriting(folder):
+        origins = [row["origin"] for name in _FILES for row in read_rows(folder / name) if "origin" in row]
+        people = {each for origin in origins for each in (origin["person"], *origin["others"]) if each.startswith("p-")}
+        sources = {each for origin in origins for each in origin["documents"] if not each.startswith(GUIDE)}
+        with reading(engine) as connection:
+            agreed = connection.execute(sa.select(persons.c.id).where(persons.c.consent)).scalars()
+            people -= set(agreed)
+            there = sa.select(documents.c.source).where(documents.c.tenant == check_tenant(tenant))
+            sources -= set(connection.execute(there).scalars())
+        before = read_card(folder).erased
+        for gone in (*map(Gone, sorted(people)), Gone(tenant=tenant, documents=frozenset(sources))):
+            if gone.person or gone.documents:
+                _rewrite(folder, gone)
+        return read_card(folder).erased - before
+
+
 def _data_folders(home: Path) -> list[Path]:
     jobs = home / "jobs"
     return sorted(folder / "data" for folder in jobs.iterdir() if folder.is_dir()) if jobs.is_dir() else []
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time rewrites a job's data."""
-    try:
-        with FileLock(folder.with_name("data.lock"), timeout=_LOCK_SECONDS):
-            yield
-    except TimeoutError as error:
-        raise StoreError(f"{folder} is being rewritten by another process. Try again in a minute.") from error
-
-
 def _drop_drafts(folder: Path) -> None:
-    """What a crash left of a rewriting holds rows too; no other process writes here now."""
+    """What a crash left of a rewriting holds rows too; who writes holds the lock."""
     recover_folder(folder)
     for draft in folder.parent.glob(f".{folder.name}.*"):
         shutil.rmtree(draft, ignore_errors=True)
@@ -208,6 +218,9 @@ class Unlearned:
 
     rows: int = 0
     versions: tuple[str, ...] = ()
+
+    def __add__(self, other: "Unlearned") -> "Unlearned":
+        return Unlearned(self.rows + other.rows, tuple(dict.fromkeys(self.versions + other.versions)))
 
 
 def unlearn(engine: Engine, home: Path, gone: Gone, why: str) -> Unlearned:

@@ -20,7 +20,17 @@ from finetune.examples.redaction import Redactor
 from finetune.examples.repeats import Repeats, asked_and_replied
 from finetune.examples.shares import above_share
 from finetune.examples.splitting import split
-from finetune.examples.stored import CARD, CARD_TEXT, HELD_OUT, QUARANTINE, TRAIN, origin_row, row_of, write_rows
+from finetune.examples.stored import (
+    CARD,
+    CARD_TEXT,
+    HELD_OUT,
+    QUARANTINE,
+    TRAIN,
+    origin_row,
+    rewriting,
+    row_of,
+    write_rows,
+)
 from finetune.recipe import Recipe
 from retrieval.errors import DataRefused
 from retrieval.files import write_folder_atomically
@@ -77,7 +87,8 @@ def prepare(
         (fresh / CARD_TEXT).write_text(card.text(), encoding="utf-8")
 
     try:
-        write_folder_atomically(folder, fill, {"train": card.train, "held_out": card.held_out})
+        with rewriting(folder):
+            write_folder_atomically(folder, fill, {"train": card.train, "held_out": card.held_out})
     except OSError as error:
         raise DataRefused(f"The data cannot be written to {folder} ({error.strerror}). Free some space.") from error
     _refuse_too_little(parted, recipe, rows.problems)

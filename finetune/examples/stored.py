@@ -5,16 +5,20 @@ Each line of the first two is chat JSONL in OpenAI's form, with `origin` and `ra
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from agent.generation.rendering import ChatMessage
 from finetune.example import Example, Origin
-from retrieval.errors import DataRefused
+from retrieval.errors import DataRefused, StoreError
 from retrieval.files import read_manifest, recover_folder, sha256_of
 
 TRAIN, HELD_OUT, QUARANTINE = "train.jsonl", "held_out.jsonl", "quarantine.jsonl"
 CARD, CARD_TEXT = "card.json", "card.md"
+LOCK_SECONDS = 60.0
 
 
 def row_of(example: Example) -> dict[str, object]:
@@ -67,6 +71,17 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     with path.open("rb") as file:
         for line in file:
             yield json.loads(line)
+
+
+@contextmanager
+def rewriting(folder: Path) -> Iterator[None]:
+    """One process at a time writes a job's data. Raises StoreError when another takes too long."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name("data.lock"), timeout=LOCK_SECONDS):
+            yield
+    except TimeoutError as error:
+        raise StoreError(f"{folder} is being rewritten by another process. Try again in a minute.") from error
 
 
 def load_split(folder: Path) -> tuple[list[Example], list[Example]]:
