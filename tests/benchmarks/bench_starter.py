@@ -144,10 +144,10 @@ class Answerers:
         return (None, "") if found is None or found.probability < SURE else (found.text, found.text)
 
     def both(self, case: Case) -> Answer:
-        """What the default shows: the quotes, with the starter's words marked in them where it is sure."""
+        """What the default shows: the quotes, with the starter's words marked in them where both are sure."""
         found, text = self.found(case), self.quotes(case)
         offered, _ = self.extractive(case)
-        if found is None or found.probability < SURE:
+        if found is None or found.probability < SURE or text.startswith(phrase("answer", "unsure")):
             return offered, text
         shown = marked(text, found)
         return (found.text if shown != text else offered), shown
@@ -168,9 +168,22 @@ def _reading(quick: bool) -> list[dict[str, str | float]]:
         "extractive, first sentence": answerers.extractive_sentence,
         "starter": answerers.starter,
         f"starter, sure ({SURE})": answerers.starter_sure,
-        "extractive with the starter's mark": answerers.both,
+        "extractive with the starter's mark (the default)": answerers.both,
     }
-    return [measured(name, [Outcome(case, *answerer(case)) for case in asked]) for name, answerer in named.items()]
+    rows = [measured(name, [Outcome(case, *answerer(case)) for case in asked]) for name, answerer in named.items()]
+    return [*rows, _marks([Outcome(case, *answerers.both(case)) for case in asked])]
+
+
+def _marks(outcomes: Sequence[Outcome]) -> dict[str, str | float]:
+    """How often the default marks something, by kind of question, and how often that is right."""
+    row: dict[str, str | float] = {"measured": "the marks"}
+    for kind in KINDS:
+        some = [each for each in outcomes if each.case.kind == kind]
+        row[f"marked: {kind}"] = round(mean("**" in each.reply for each in some), 4)
+    given = [each for each in outcomes if each.case.kind == KINDS[0] and "**" in each.reply]
+    right = [float(max(f1(each.offered, gold) for gold in each.case.question.answers) >= 0.5) for each in given]
+    low, high = interval(right)
+    return {**row, "marks right": round(mean(right or [0.0]), 4), "marks right, 95 %": f"{low:.3f}-{high:.3f}"}
 
 
 def measured(name: str, outcomes: Sequence[Outcome]) -> dict[str, str | float]:
