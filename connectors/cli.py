@@ -103,6 +103,14 @@ def _finetune(tune: argparse.ArgumentParser) -> None:
     compare.add_argument("version", nargs="?", metavar="VERSION", help="the latest")
     compare.add_argument("other", nargs="?", metavar="OTHER", help="the live one")
 
+    export = part("export", "write a version merged into its model, as a model folder that any program can load")
+    export.add_argument("folder", metavar="FOLDER", help="a new one")
+    export.add_argument("version", nargs="?", metavar="VERSION", help="the latest")
+    export.add_argument("--base", metavar="MODEL", help="the model that it was trained on (the setting `model`)")
+    push = part("push", "load a version into the vLLM server that the settings name")
+    push.add_argument("version", nargs="?", metavar="VERSION", help="the latest")
+    push.add_argument("--seen-as", metavar="PATH", help="where the server sees the version's folder")
+
     heads = parts.add_parser("heads", help="train the heads that understand messages, also on labels of your own")
     heads.add_argument("--rows", metavar="FILE.jsonl", help='your own, one a line: {"text": "…", "label": "…"}')
     heads.add_argument("--promote", action="store_true", help="make them live unless they are worse")

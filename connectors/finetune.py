@@ -30,7 +30,7 @@ from connectors.tuning import (
 from finetune import job as jobs
 from finetune.job import Job, State
 from finetune.registry import Kind
-from retrieval.errors import FinetuneError
+from retrieval.errors import FinetuneError, SettingsError
 
 Arguments = argparse.Namespace
 LOOK = 0.2  # seconds between looks at a job that is followed
@@ -284,6 +284,30 @@ def _compare(tuning: Tuning, arguments: Arguments) -> int:
     return 0
 
 
+def _export(tuning: Tuning, arguments: Arguments) -> int:
+    from finetune.registry_export import export_merged
+
+    version, base = tuning.version(arguments.version or ""), arguments.base or tuning.settings.model
+    if not base:
+        raise SettingsError("Name the model that the version was trained on with --base.")
+    folder = export_merged(tuning.registry, version.name, base, Path(arguments.folder).expanduser().absolute())
+    shown = {"version": version.name, "folder": str(folder)}
+    _say_or_print(arguments, shown, f"{folder} is a model that speaks as {version.name}.")
+    return 0
+
+
+def _push(tuning: Tuning, arguments: Arguments) -> int:
+    from finetune.registry_export import push_vllm
+
+    settings, version = tuning.settings, tuning.version(arguments.version or "")
+    if not settings.remote_url:
+        raise SettingsError("No server is named. Set `remote_url` to the vLLM server's address, ending in /v1.")
+    key = settings.remote_key.get_secret_value() or None
+    name = push_vllm(tuning.registry, version.name, settings.remote_url, key, seen_as=arguments.seen_as)
+    _say_or_print(arguments, {"version": name}, f"The server knows {name} as a model of that name.")
+    return 0
+
+
 def _serving(tuning: Tuning, kind: Kind = "adapter") -> dict[str, Any]:
     serving = tuning.registry.aliases(kind)
     names = {alias: getattr(serving, alias) for alias in ("live", "previous", "candidate")}
@@ -328,4 +352,6 @@ PARTS: dict[str, Callable[[Tuning, Arguments], int]] = {
     "promote": _promote,
     "rollback": _rollback,
     "compare": _compare,
+    "export": _export,
+    "push": _push,
 }

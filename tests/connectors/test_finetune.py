@@ -97,6 +97,8 @@ def test_with_a_model_on_a_server_it_asks_for_the_weights(atelier: Atelier, monk
         (["promote", "team-7"], "There is no version team-7"),
         (["rollback"], "There is nothing to roll back"),
         (["compare"], "There is no version yet"),
+        (["export", "merged"], "There is no version yet"),
+        (["push"], "There is no version yet"),
     ],
     ids=lambda value: "-".join(map(str, value[:4])) if isinstance(value, list) else "",
 )
@@ -183,6 +185,12 @@ def test_a_version_can_be_tried_on_a_share_first(atelier: Atelier, tmp_path: Pat
     assert "team-2 answers 10% of conversations and C1 on trial" in out
     shown = json.loads(atelier("promote", "team-2", "--share", "0.2", "--json")[1])
     assert shown == {"live": "team-1", "previous": None, "candidate": "team-2", "share": 0.2, "channels": []}
+
+
+def test_a_version_leaves_the_house_only_with_a_model_and_a_server(atelier: Atelier, tmp_path: Path) -> None:
+    registered(tmp_path, 1)
+    assert "--base" in atelier("export", tmp_path / "merged")[2]
+    assert "remote_url" in atelier("push")[2]
 
 
 def test_a_flagged_version_is_promoted_only_on_purpose(atelier: Atelier, tmp_path: Path) -> None:
