@@ -216,9 +216,9 @@ def run(quick: bool) -> Report:
     made_up = "The shared data is not here: the vectors are made up, and recall says little about real text."
     bare = (
         "x bare: against the same FAISS structure searched for 10 candidates without exact rerank. One query uses one "
-        "thread, 64 use all cores. x FAISS's own: against its SQ8, or IVF of SQ8, which a user would take and which finds "
-        "fewer of the nearest; the goal of 1.1 is read as against these. MB: in memory; float32 vectors are mapped from "
-        "the disk. Allowed: ms and recall."
+        "thread, 64 use all cores. x FAISS's own: against its SQ8, or IVF of SQ8, which a user would take and which "
+        "finds fewer of the nearest; the goal of 1.1 is read as against these. MB: in memory; float32 vectors are "
+        "mapped from the disk. Allowed: ms and recall."
     )
     return Report(
         "index",
