@@ -5,6 +5,7 @@ import json
 import math
 import time
 import warnings
+from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -35,7 +36,7 @@ from retrieval.errors import DataRefused, FinetuneError
 METHOD_FACT = "method"
 BACKEND = "inductor"  # of torch.compile
 PACE = 20  # steps whose median says how long the others will take
-_UNLIKE = frozenset({"save_seconds", "tracker"})  # settings that may change between a run and its resumption
+_MAY_CHANGE = frozenset({"save_seconds", "tracker"})  # settings that may change between a run and its resumption
 
 
 def train(
@@ -108,9 +109,7 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
-        self.learner = accelerator.prepare(
-            Learner(self.model)
-        )  # torch's DistributedDataParallel where there are several
+        self.learner = accelerator.prepare(Learner(self.model))  # with several processes they average its gradients
         self.standing, self.best = Standing(), dict[str, torch.Tensor]()
         self.facts: dict[str, object] = {}
         self.key = ""
@@ -167,10 +166,8 @@ class Run:
                 BASE_FACT: base_fingerprint(self.loaded.folder),
                 TEMPLATE_FACT: template_fingerprint(self.loaded.tokenizer.chat_template),
                 METHOD_FACT: self.recipe.method.value,
-                "recipe": {name: value for name, value in asdict(self.recipe).items() if name not in _UNLIKE},
-                "data": _digest(
-                    [(list(one.ids), list(one.mask)) for one in (*self.learned, None, *self.measured) if one]
-                ),
+                "recipe": {name: value for name, value in asdict(self.recipe).items() if name not in _MAY_CHANGE},
+                "data": _digest_of(self.learned, self.measured),
             }
             told = [json.loads(json.dumps(facts))]
             (self.folder / "checkpoints").mkdir(parents=True, exist_ok=True)
@@ -187,6 +184,8 @@ class Run:
         )
         if found:
             self.standing, self.best = found
+            if self.standing.best_step == self.standing.step:  # a checkpoint holds them once
+                self._keep_best()
 
     def advance(self, step: int) -> int:
         """One step of the optimizer; the tokens it read. Raises FinetuneError if the loss is no number."""
@@ -255,11 +254,14 @@ class Run:
             standing.first_loss = held_out
         elif held_out < standing.best_loss:
             standing.best_loss, standing.best_step, standing.without_gain = held_out, standing.step, 0
-            self.best = {name: weight.detach().clone() for name, weight in trained_weights(self.model).items()}
+            self._keep_best()
         else:
             standing.without_gain += 1
         self.evaluation_seconds = time.monotonic() - began
         return held_out
+
+    def _keep_best(self) -> None:
+        self.best = {name: weight.detach().clone() for name, weight in trained_weights(self.model).items()}
 
     def _given_up(self) -> bool:
         return 0 < self.recipe.patience <= self.standing.without_gain
@@ -337,3 +339,13 @@ def prepared(model: Any, recipe: Recipe) -> Any:
 
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _digest_of(*parts: Sequence[Encoded]) -> str:
+    """SHA-256 of the token ids and masks of each part's examples."""
+    digest = hashlib.sha256()
+    for examples in parts:
+        digest.update(b"part")
+        for one in examples:
+            digest.update(array("q", [len(one.ids), *one.ids]).tobytes() + bytes(one.mask))
+    return digest.hexdigest()
