@@ -14,7 +14,8 @@ from agent.buttons import Buttons
 from agent.channels import ChannelRules
 from connectors.compose import House, Notice
 from connectors.connector import Connector, ConnectorError, Refused
-from connectors.delivery.worker import Delivery, Pace
+from connectors.delivery.stage import Pace
+from connectors.delivery.worker import Delivery
 from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
 from connectors.desk.desk import Desk

@@ -15,7 +15,7 @@ from agent.events import Arrived, Button, Deleted, Edited, Left, Moved, Outgoing
 from agent.memory import Memory
 from agent.moving import move
 from connectors.delivery.queue import name_of
-from connectors.delivery.worker import Stage
+from connectors.delivery.stage import Stage
 from connectors.desk.access import Access, own_audience
 from connectors.desk.texts import prefix, say
 from retrieval.shelf import Shelf

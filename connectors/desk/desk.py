@@ -34,7 +34,7 @@ from agent.message import Line, Message, Move, Turn
 from connectors.compose import House
 from connectors.connector import Connector, Refused
 from connectors.delivery.queue import name_of
-from connectors.delivery.worker import Stage
+from connectors.delivery.stage import Stage
 from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
 from connectors.desk.conversations import is_known

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from agent.buttons import Buttons, Meaning
 from agent.events import Button, Command, Due, Event, Outgoing, Picture, Press
 from connectors.connector import Refused, Throttled
-from connectors.delivery.worker import Stage
+from connectors.delivery.stage import Stage
 from connectors.desk.finetune_words import Wish, wish_of
 from connectors.desk.texts import prefix, say
 from connectors.tuning import (

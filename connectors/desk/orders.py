@@ -16,7 +16,7 @@ from agent.message import Turn
 from agent.people import LinkRefused
 from connectors.compose import House
 from connectors.connector import Connector
-from connectors.delivery.worker import Stage
+from connectors.delivery.stage import Stage
 from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn, meant
 from connectors.desk.texts import prefix, say, translated

@@ -37,7 +37,7 @@ def run(quick: bool) -> Report:
         (
             f"The remote generator over an OpenAI-like server, deadline {DEADLINE:g} s, the echo to fall back on; "
             f"{people} people "
-            "on Telegram write at once, {2 if quick else 6} times. by deadline: answers whose last edit came "
+            f"on Telegram write at once, {2 if quick else 6} times. by deadline: answers whose last edit came "
             "within the deadline and 2 s of the "
             "placeholder."
         ),

@@ -17,7 +17,7 @@ import connectors.serve
 import connectors.slack.connector
 import connectors.telegram.connector
 import retrieval.index  # noqa: F401 - loaded before the fork
-from connectors.delivery.worker import Pace
+from connectors.delivery.stage import Pace
 from connectors.settings import load_settings
 from tests.battery.house import open_house
 

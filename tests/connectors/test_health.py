@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from agent.events import Event, Outgoing
 from agent.generation.versions import Versions
-from connectors.delivery.worker import Pace, Stage
+from connectors.delivery.stage import Pace, Stage
 from connectors.health import Health
 from finetune.registry import AdapterRegistry
 from finetune.registry_watch import Watch

@@ -11,7 +11,8 @@ from sqlalchemy import Engine
 from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
 from connectors.connector import Accept, Received
-from connectors.delivery.worker import Delivery, Handler, Pace
+from connectors.delivery.stage import Pace
+from connectors.delivery.worker import Delivery, Handler
 
 QUICK = Pace(slots=4, lease=0.06, poll=0.01, drain=0.2)
 

@@ -15,8 +15,8 @@ from agent.events import Event, Outgoing
 from agent.message import Place
 from connectors.connector import Refused, Throttled, Unsure
 from connectors.delivery import queue
+from connectors.delivery.stage import Pace, Stage
 from connectors.delivery.tables import inbox
-from connectors.delivery.worker import Pace, Stage
 from connectors.migrations import migrate
 from retrieval.database import open_database, reading, writing
 from tests.connectors.delivery.platform import QUICK, Killed, Platform, Power, Process, received

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from agent.events import Event, Outgoing
-from connectors.delivery.worker import Stage
+from connectors.delivery.stage import Stage
 from tests.connectors.desk.chats import Chat
 from tests.connectors.desk.doors import Doors, Scripted
 

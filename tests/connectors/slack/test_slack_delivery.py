@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine
 
 from agent.events import Event, Outgoing, Post
-from connectors.delivery.worker import Delivery, Pace, Stage
+from connectors.delivery.stage import Pace, Stage
+from connectors.delivery.worker import Delivery
 from connectors.slack import sending
 from connectors.slack.connector import SlackConnector
 from retrieval.database import metadata, open_database
