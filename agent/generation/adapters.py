@@ -219,16 +219,18 @@ def attach(model: Any, name: str, files: AdapterFiles) -> None:
 def inject(model: Any, name: str, files: AdapterFiles) -> None:
     """Add an adapter's layers and weights, in place, as peft does. Raises ModelFolderError, the model as it was."""
     from peft import inject_adapter_in_model, set_peft_model_state_dict
+    from peft.tuners.tuners_utils import cast_adapter_dtype
 
     _check_shapes(model, files)
-    light = files.is_shared  # a DoRA reads the base weights while it is made
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # several adapters are what we want
             warnings.filterwarnings("ignore", "Adapter .* was active")  # as are those of another kind beside it
             warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True`")  # of merging, which checks it
-            inject_adapter_in_model(files.config, model, name, low_cpu_mem_usage=light)
-        result = set_peft_model_state_dict(model, files.tensors, name, low_cpu_mem_usage=light)
+            # not with low_cpu_mem_usage: for a moment it makes the weights of all threads' new layers empty
+            inject_adapter_in_model(files.config, model, name)
+        cast_adapter_dtype(model, name)  # float32 beside a bfloat16 base, as in a PeftModel
+        result = set_peft_model_state_dict(model, files.tensors, name)
         missing = [key for key in result.missing_keys if re.search(rf"\.{name}(\.|$)", key)]
         if missing or result.unexpected_keys:
             raise ModelFolderError(  # noqa: TRY301 - undone like peft's own

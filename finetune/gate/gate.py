@@ -3,11 +3,12 @@
 A measure passes when the worse end of its 95% interval stays within a margin (a test of non-inferiority): a difference
 that chance explains does not fail it, and neither does doubt hide a loss. Margins and why they are what they are:
 
-- held-out loss: 0.02 nats a token, 2% of perplexity. Two trainings on the same data that differ in nothing but their
-  seed differ by less (`bench_serving`, measured), so a better data set or recipe shows and noise does not fail.
-- answer similarity: 0.05 of cosine. It is coarse: replies that people call equal lie about so far apart.
-- grounded or silent: 0.10 of the suite's 72 questions. With fewer questions to differ on, a smaller margin would refuse
-  versions that are equal.
+- held-out loss: 0.02 nats a token, which is 2% of perplexity: less than a reader notices, and about what the interval
+  of a few hundred paired rows can tell from nothing.
+- answer similarity: 0.05 of cosine, a twentieth of the scale. It is coarse: a reply that says the same in other words
+  loses more than that.
+- grounded or silent: 0.10 of the suite's 72 questions, seven of them. Where chance decides a twentieth of the answers, a
+  version that is as good is hardly ever refused (`bench_gate`, measured); a smaller margin would refuse many.
 """
 
 import math

@@ -49,6 +49,16 @@ def empty(generator):
         generator.remove_adapter(name)
 
 
+def token_losses(base, messages, model=None):
+    """The loss of each learned token by a model of its own."""
+    ids, mask = render_training(messages, AutoTokenizer.from_pretrained(base))
+    model = (model or AutoModelForCausalLM.from_pretrained(base)).eval()
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([ids])).logits[0, :-1]
+    losses = torch.nn.functional.cross_entropy(logits, torch.tensor(ids[1:]), reduction="none")
+    return [float(loss) for loss, learned in zip(losses, mask[1:], strict=True) if learned]
+
+
 def alone(base, folder, asked):
     """What peft's own model of the adapter says."""
     if (folder / "config.json").exists():
@@ -89,6 +99,10 @@ async def test_adapters_come_and_go_while_others_speak(generator, tiny_model, fo
         await asyncio.to_thread(generator.remove_adapter, name)
         assert (await asyncio.gather(*talk))[:4] == [base, first, base, first]
     assert generator.adapters == {"first"}
+    messages = [ChatMessage("user", "How many days?"), ChatMessage("assistant", "Thirty days a year.")]
+    assert generator.token_losses(messages, None) == pytest.approx(token_losses(tiny_model, messages), abs=1e-5), (
+        "engines that ran at once have left nothing behind in the model they share"
+    )
     with pytest.raises(ModelFailed, match="second-0"):
         await reply(generator, asked, GREEDY, "second-0")
 
@@ -244,12 +258,8 @@ def test_losses_are_those_of_the_adapters_own_model(generator, tiny_model, tmp_p
         name, folder = method.value, tuned(tiny_model, tmp_path / "it", method)
         generator.add_adapter(name, folder)
         model = PeftModel.from_pretrained(model, folder)
-    ids, mask = render_training(messages, AutoTokenizer.from_pretrained(tiny_model))
-    labels = torch.tensor([[id_ if learned else -100 for id_, learned in zip(ids, mask, strict=True)]])
-    expected = float(model.eval()(input_ids=torch.tensor([ids]), labels=labels).loss.detach())
     losses = generator.token_losses(messages, name)
-    assert len(losses) == sum(mask)
-    assert sum(losses) / len(losses) == pytest.approx(expected, abs=1e-5)
+    assert losses == pytest.approx(token_losses(tiny_model, messages, model), abs=1e-5)
     longer = [*messages, ChatMessage("user", "And then?"), ChatMessage("assistant", "None.")]
     last = generator.token_losses(longer, name, untrained={1})
     assert last == generator.token_losses(longer, name)[-len(last) :], "what is context only is not counted"
@@ -280,3 +290,15 @@ def test_a_sealed_adapter_must_be_whole_and_of_this_base(tiny_model, folders, tm
         weights.write_bytes(changed)
         with pytest.raises(ModelFolderError, match="changed or damaged"):
             read_adapter(good, tiny_model, TEMPLATE)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU here")
+async def test_every_method_is_served_on_a_gpu(tiny_model, tmp_path):
+    built = LocalGenerator(tiny_model, device="cuda", dtype="float32", cache_bytes=1 << 21)
+    base = await reply(built, prompt())
+    for method in METHODS:
+        await asyncio.to_thread(built.add_adapter, method.value, tuned(tiny_model, tmp_path / method.value, method))
+        assert await reply(built, prompt(), GREEDY, method.value) != base
+    assert await reply(built, prompt()) == base
+    await built.close()

@@ -1,4 +1,4 @@
-"""The gate's proof: ten times a better adapter must pass and a damaged one must not; and what its margins rest on.
+"""The gate's proof: ten times a better adapter must pass, and ten times a damaged one must not.
 
 SQuAD 2.0 is asked too where the public data lies (ATELIER_DATA): the same judge, other people's questions.
 """
@@ -7,7 +7,6 @@ import random
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import torch
 from agent.generation.extractive import ExtractiveGenerator
 from agent.message import History, Intent, Move
 from agent.prompt import PERSONA, compose
-from finetune.gate.gate import GROUNDED, LOSS, MARGINS, SIMILARITY, Verdict, gate
+from finetune.gate.gate import GROUNDED, MARGINS, Verdict, gate
 from finetune.gate.grounded import RIGHT, Case, Kind, outcome, suite
 from finetune.gate.intervals import difference
 from retrieval.encoder import TransformerEncoder
@@ -28,8 +27,9 @@ from tests.finetune.school import damaged, lessons, noise, school
 
 SEEDS = range(10)
 STEPS = {"novice": 3, "pupil": 45}
-REPLY = 16  # tokens: what these models learn to say is shorter
-HELD_OUT = 24
+REPLY = 12  # tokens: what these models learn to say is shorter
+HELD_OUT = 16
+CASES = suite()[::2]  # all three kinds alike
 Weights = dict[str, torch.Tensor]
 
 
@@ -79,15 +79,6 @@ DAMAGE: Mapping[str, Callable[[Weights], None]] = {
 }
 
 
-@dataclass(frozen=True)
-class Proof:
-    """What one seed gave. rows: better and damaged. twin: differences of two pupils that differ in their seed alone."""
-
-    rows: Sequence[Mapping[str, Cell]]
-    twin: Mapping[str, float]
-    is_twin_accepted: bool
-
-
 def row(seed: int, what: str, verdict: Verdict, wanted: str) -> dict[str, Cell]:
     """One verdict as a row: differences with the ends of their intervals."""
     cells: dict[str, Cell] = {"what": f"seed {seed}: {what}", "wanted": wanted}
@@ -98,30 +89,27 @@ def row(seed: int, what: str, verdict: Verdict, wanted: str) -> dict[str, Cell]:
     return cells
 
 
-def proof(seed: int, encoder: TransformerEncoder, *, quick: bool) -> Proof:
-    """Better against novice, damaged against better; and a second pupil who differs in nothing but the seed."""
+def proof(seed: int, encoder: TransformerEncoder, *, quick: bool) -> list[dict[str, Cell]]:
+    """The better adapter against the novice, and the damaged one against the better."""
     steps = {name: max(2, number // 4) if quick else number for name, number in STEPS.items()}
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft 0.21 on transformers 5.23
         folder = Path(name)
         base = build_model(folder / "base", seed=seed)
         novice, pupil = (school(base, folder / each, seed, number) for each, number in steps.items())
-        twin = school(base, folder / "twin", seed + 1000, steps["pupil"])
         how = list(DAMAGE)[seed % len(DAMAGE)]
         broken = damaged(pupil, folder / "damaged", DAMAGE[how])
         held_out = lessons(5000 + seed, 8 if quick else HELD_OUT)
         judge = partial(
             gate, base, held_out=held_out, encoder=encoder, device="cpu", reply=REPLY, seed=seed, against="it"
         )
-        cases = suite()[:12] if quick else suite()
+        cases = CASES[:6] if quick else CASES
         better = judge(pupil, live=novice, cases=cases)
         worse = judge(broken, live=pupil, cases=cases)
-        same = judge(twin, live=pupil, cases=cases[:24])
-    rows = [
+    return [
         row(seed, f"{steps['pupil']} steps against {steps['novice']}", better, "accepted"),
         row(seed, f"damaged: {how}", worse, "rejected"),
     ]
-    return Proof(rows, {each.name: each.difference.mean for each in same.measures}, same.accepted)
 
 
 def squad(encoder: TransformerEncoder, per_article: int) -> list[dict[str, Cell]]:
@@ -158,25 +146,19 @@ def run(quick: bool) -> Report:
     return report(proofs, encoder, quick=quick)
 
 
-def report(proofs: Sequence[Proof], encoder: TransformerEncoder, *, quick: bool) -> Report:
-    """All seeds together, what the margins rest on, and SQuAD where it lies."""
-    rows = [each for one in proofs for each in one.rows]
+def report(proofs: Sequence[Sequence[Mapping[str, Cell]]], encoder: TransformerEncoder, *, quick: bool) -> Report:
+    """All seeds together, how often the suite's margin errs, and SQuAD where it lies."""
+    rows: list[Mapping[str, Cell]] = [each for one in proofs for each in one]
     for wanted in ("accepted", "rejected"):
         asked = [each for each in rows if each["wanted"] == wanted]
         hits = sum(each["gate"] == wanted for each in asked)
         rows.append({"what": f"all that should be {wanted}", "wanted": "", "figure": f"{hits} of {len(asked)} are"})
-    for name in (LOSS, SIMILARITY, GROUNDED):
-        seen = [one.twin[name] for one in proofs]
-        figure = f"{np.abs(seen).max():.3f} at most, {np.std(seen):.3f} of spread, margin {MARGINS[name]:g}"
-        rows.append({"what": f"twins of unlike seed: {name}", "figure": figure})
-    twins = sum(one.is_twin_accepted for one in proofs)
-    rows.append({"what": "twins of unlike seed", "figure": f"{twins} of {len(proofs)} accepted"})
     rows.append(equal_versions())
     if (DATA / "squad").exists():
         rows += squad(encoder, 1 if quick else 8)
     notes = (
         "Models of two layers with random weights, taught for seconds by LoRA through the project's own training loop.",
-        "The damaged ones are sealed again, so that only measuring can tell.",
+        f"The damaged ones are sealed again, so that only measuring can tell. {len(CASES)} of the suite's questions.",
         "Differences are candidate minus live with their 95% intervals; the loss is better when it falls.",
         "Small models that repeat taught sentences: the proof is of the gate, not of what such a model is good for.",
     )
