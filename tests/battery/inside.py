@@ -17,6 +17,7 @@ from connectors import serve
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.delivery.worker import Delivery
+from connectors.health import Health
 from connectors.receiving import receive
 from connectors.settings import Settings
 from tests.emulators.slack import SlackEmulator
@@ -109,7 +110,7 @@ async def doors(settings: Settings, house: House) -> AsyncIterator[Doors]:
         return await handler(event, stage)
 
     delivery._handler = counted
-    server = await serve._listen(settings, connectors, delivery)
+    server = await serve._listen(settings, connectors, Health(delivery, connectors, house.watch))
     opened.tasks += [asyncio.create_task(receive(each, delivery.acceptor(each.name))) for each in connectors.values()]
     opened.tasks.append(asyncio.create_task(delivery.run()))
     try:
