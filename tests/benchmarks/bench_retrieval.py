@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.encoder import TransformerEncoder
-from retrieval.fusion import Hits, Worded, fuse, learned
+from retrieval.fusion import Fused, Hits, Worded, fuse, learned
 from retrieval.language import spoken
 from retrieval.overlap import measure as overlap
 from retrieval.passage import Vectors
@@ -23,6 +23,7 @@ from tests.benchmarks import Cell, Report
 DATA = Path(os.environ.get("ATELIER_DATA") or Path(__file__).parents[3] / "shared" / "data")
 ARM = 100  # candidates an arm
 REMOVED = 0.25  # share of questions that nothing answers, for the refusal figures
+RELEVANCE, LOOKED_AT = 0.7, 12  # of MMR: the weight of relevance, and as many as a search for five looks at
 RRF = 60  # Cormack, Clarke & Buettcher 2009
 
 Encode = Callable[[Sequence[str]], Vectors]
@@ -48,6 +49,9 @@ def run(quick: bool) -> Report:
         "half: a random half of the question's words is asked. The fusion was trained on none of these sets.",
         f"ECE, AUROC: of the probability it states, when {REMOVED:.0%} of the questions lose their passages:",
         "its calibration error, and how well it tells answerable questions from the others.",
+        "MMR is measured and not used. On 300 questions over 450 passages of SQuAD recall@3 / @5 were .937 / .967",
+        "without it, .933 / .967 at 0.9, .920 / .940 at 0.7; on the FAQ's 244 paraphrases .771 / .844, .779 / .844 and",
+        ".738 / .812. What a search does, dropping only what says the same, has .937 / .967 and .775 / .836.",
     ]
     for loaded in (_squad, _faq, _chinese):
         try:
@@ -79,6 +83,7 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
             "min-max 0.5": fuse(words, vectors).ids,
             "RRF": _rrf(words.hits, vectors),
             "learned fusion": merged.ids,
+            f"and MMR {RELEVANCE}": _diverse(merged, passages),
         }
         for method, ids in orders.items():
             ranks.setdefault(method, []).append(_rank(ids, gold))
@@ -179,6 +184,19 @@ def _rrf(words: Hits, vectors: Hits) -> NDArray[np.int64]:
     for hits in (words, vectors):
         scores[np.searchsorted(ids, hits.ids)] += 1 / (RRF + 1 + np.arange(len(hits.ids)))
     return ids[np.lexsort((ids, -scores))]
+
+
+def _diverse(fused: Fused, passages: Vectors) -> NDArray[np.int64]:
+    """The first dozen in the order of MMR (Carbonell & Goldstein 1998): the chance that one answers, less likeness."""
+    left = list(range(min(LOOKED_AT, len(fused.ids))))
+    vectors, order = passages[fused.ids[left]], []
+    likeness = np.zeros(len(left))
+    while left:
+        place = max(left, key=lambda i: RELEVANCE * fused.scores[i] - (1 - RELEVANCE) * likeness[i])
+        left.remove(place)
+        order.append(place)
+        likeness = np.maximum(likeness, vectors @ vectors[place])
+    return np.concatenate((fused.ids[order], fused.ids[len(order) :])).astype(np.int64)
 
 
 def _rank(ids: NDArray[np.int64], gold: frozenset[int]) -> int:
