@@ -7,8 +7,8 @@ that chance explains does not fail it, and neither does doubt hide a loss. Margi
   of a few hundred paired rows can tell from nothing.
 - answer similarity: 0.05 of cosine, a twentieth of the scale. It is coarse: a reply that says the same in other words
   loses more than that.
-- grounded or silent: 0.10 of the suite's 72 questions, seven. Where chance decides a twentieth of the answers, a version
-  that is as good is hardly ever refused (`bench_gate`, measured); a smaller margin would refuse many.
+- grounded or silent: 0.10 of the suite's 72 questions, seven. Where chance decides a twentieth of the answers, one in a
+  hundred versions that are as good is refused (`bench_gate`, measured); a smaller margin would refuse many.
 """
 
 import math
