@@ -20,9 +20,13 @@ ORDER = Order(
     name="team", base="/models/small", recipe=Recipe(method=Method.DORA, rank=4), files=("/data/chats.jsonl",)
 )
 FIGURES = Figures(90, 10, 3, 9_000, 3_000, 40, 12.5, 700_000_000)
-HOLD = (
-    "import sys, time; from finetune.job import lock_of; from pathlib import Path; print(lock_of(Path(sys.argv[1])));"
-)
+HOLD = """
+import sys, time
+from pathlib import Path
+from finetune.job import lock_of
+print(lock_of(Path(sys.argv[1])), flush=True)
+time.sleep(600)
+"""
 
 
 @pytest.fixture
