@@ -3,8 +3,7 @@
 Matrices of one shape are stepped together.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -78,9 +77,17 @@ class Optimizer:
         for weight in self._weights:
             weight.grad = None
 
-    def state(self) -> dict[str, Any]:
-        return {"muon": self._muon.state(), "adam": self._adam.state_dict()}
+    def state(self) -> dict[str, Tensor]:
+        """All that steps depend on, by name."""
+        momenta = {f"muon.{number}": each for number, each in enumerate(self._muon.state())}
+        adam: dict[int, dict[str, Tensor]] = self._adam.state_dict()["state"]
+        return momenta | {f"adam.{i}.{name}": each for i, kept in adam.items() for name, each in kept.items()}
 
-    def load(self, state: dict[str, Any]) -> None:
-        self._muon.load(state["muon"])
-        self._adam.load_state_dict(state["adam"])
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        self._muon.load([state[f"muon.{number}"] for number in range(len(self._muon.state()))])
+        adam = self._adam.state_dict()
+        for key, each in state.items():
+            kind, number, *name = key.split(".")
+            if kind == "adam":
+                adam["state"].setdefault(int(number), {})[name[0]] = each
+        self._adam.load_state_dict(adam)

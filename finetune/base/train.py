@@ -7,12 +7,14 @@ seed, and a stopped one goes on where its last checkpoint was.
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from finetune.base.feed import Batch, Feed
@@ -221,30 +223,28 @@ def _loss(model: Starter, dtype: torch.dtype, *, dense: bool, compiled: bool) ->
 
 
 def _keep(path: Path, model: Starter, optimizer: Optimizer, feed: Feed, run: _Run, plan: Plan) -> None:
-    state = {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state(),
-        "read": feed.read,
-        "step": run.step,
-        "total": run.total,
-        "seconds": run.seconds,
-        "curves": run.curves,
-        "preset": plan.preset,
-        "seed": plan.seed,
-    }
+    tensors = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    tensors |= {f"optimizer.{name}": each for name, each in optimizer.state().items()}
+    facts = {"preset": plan.preset, "seed": plan.seed, "read": feed.read, **asdict(run)}
     partial = path.with_suffix(".tmp")
-    torch.save(state, partial)
+    save_file({name: each.contiguous() for name, each in tensors.items()}, partial, {"facts": json.dumps(facts)})
     partial.replace(path)
 
 
 def _resume(path: Path, model: Starter, optimizer: Optimizer, feed: Feed, run: _Run, plan: Plan) -> None:
-    state: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    if (state["preset"], state["seed"]) != (plan.preset, plan.seed):
-        raise ValueError(f"{path} is of another run ({state['preset']}, seed {state['seed']}): name another folder.")
-    model.load_state_dict(state["model"])
-    optimizer.load(state["optimizer"])
-    feed.read.update(state["read"])
-    run.step, run.total, run.seconds, run.curves = state["step"], state["total"], state["seconds"], state["curves"]
+    with safe_open(path, "pt") as file:
+        facts: dict[str, Any] = json.loads(file.metadata()["facts"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+    if (facts["preset"], facts["seed"]) != (plan.preset, plan.seed):
+        raise ValueError(f"{path} is of another run ({facts['preset']}, seed {facts['seed']}): name another folder.")
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}}
+    for name, each in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = each
+    model.load_state_dict(parts["model"])
+    optimizer.load(parts["optimizer"])
+    feed.read.update(facts["read"])
+    run.step, run.total, run.seconds, run.curves = (facts[name] for name in ("step", "total", "seconds", "curves"))
 
 
 def _write(path: Path, data: bytes) -> None:
