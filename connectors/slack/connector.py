@@ -188,7 +188,14 @@ class SlackConnector:
 
     def _beside(self, work: Coroutine[Any, Any, None]) -> None:
         """Something that only shows: the acknowledgement does not wait for it, and nothing is lost when it fails."""
-        task = asyncio.create_task(work)
+
+        async def attempted() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - whatever a strange payload makes the library raise
+                log.warning("Something could not be shown in Slack (%s).", type(error).__name__)
+
+        task = asyncio.create_task(attempted())
         self._shows.add(task)
         task.add_done_callback(self._shows.discard)
 
