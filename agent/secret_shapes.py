@@ -31,9 +31,11 @@ _NAMED = re.compile(r"(?i)(\b(?:aws_)?secret_access_key[\"']?\s*[=:]\s*[\"']?)[A
 def secret_spans(text: str) -> list[tuple[int, int]]:
     """Where in `text` each key-shaped stretch begins and ends; they may overlap."""
     named = [(found.end(1), found.end()) for found in _NAMED.finditer(text)]
-    return [found.span() for found in _SECRET.finditer(text)] + named + [
-        found.span(2) for found in _PASSWORD_IN_URL.finditer(text)
-    ]
+    return (
+        [found.span() for found in _SECRET.finditer(text)]
+        + named
+        + [found.span(2) for found in _PASSWORD_IN_URL.finditer(text)]
+    )
 
 
 def mask_secrets(line: str) -> str:

@@ -99,7 +99,7 @@ def fetch(engine: Engine, statement: Callable[[int], sa.Select[Any]], values: Se
             try:
                 cursor = connection.cursor()
                 cursor.execute(text, given)
-                rows: list[Any] = cursor.fetchall()
+                rows = list(cursor.fetchall())
                 cursor.close()
             finally:
                 connection.close()  # back to the pool, which ends what transaction the driver began

@@ -1,7 +1,7 @@
 """What a query's words do inside candidate passages: the evidence the fusion weighs, beside the arms' scores."""
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,8 +40,8 @@ class Overlap:
 
     def followed_by(self, other: Self) -> Self:
         """The same query's overlap with other candidates, after these."""
-        rows = (np.concatenate((getattr(self, name), getattr(other, name))) for name in _ROWS)
-        return replace(self, **dict(zip(_ROWS, rows, strict=True)))
+        rows: dict[str, Any] = {name: np.concatenate((getattr(self, name), getattr(other, name))) for name in _ROWS}
+        return replace(self, **rows)
 
 
 _ROWS = tuple(each.name for each in fields(Overlap) if each.name not in ("count", "mass", "unknown"))

@@ -60,7 +60,8 @@ class Snapshot:
 
     def idf(self, terms: NDArray[np.int64]) -> NDArray[np.float64]:
         # ln(1 + (N - df + .5) / (df + .5)), put shorter.
-        return float(np.log(self.size + 1)) - np.log(self.df[terms] + 0.5)
+        parted: NDArray[np.float64] = float(np.log(self.size + 1)) - np.log(self.df[terms] + 0.5)
+        return parted
 
 
 @dataclass(frozen=True, slots=True)
