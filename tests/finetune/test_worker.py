@@ -22,7 +22,7 @@ from retrieval.files import read_manifest
 from tests.agent.models import build_model
 from tests.finetune.tiny import RECIPE, chats, order_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+pytestmark = pytest.mark.timeout(400)  # most train and are judged, perhaps beside other work
 PATIENCE = 120.0  # seconds, on a machine that does other things too
 
 
@@ -161,7 +161,6 @@ def test_a_full_disk_ends_the_job_with_a_sentence_and_harms_nothing(
 
 
 @pytest.mark.usefixtures("signals")
-@pytest.mark.timeout(400)  # processes that load torch, perhaps beside other work
 def test_killed_in_every_state_it_goes_on_and_ends_as_if_nothing_had_been(
     jobs: Jobs, base: Path, store: str, registry: AdapterRegistry, tmp_path: Path
 ) -> None:
@@ -183,7 +182,6 @@ def test_killed_in_every_state_it_goes_on_and_ends_as_if_nothing_had_been(
     assert len(registry.versions()) == 1
 
 
-@pytest.mark.timeout(400)  # three processes that load torch, perhaps beside other work
 def test_asked_to_end_it_keeps_a_checkpoint_and_the_job_can_go_on(
     jobs: Jobs, base: Path, store: str, registry: AdapterRegistry, tmp_path: Path
 ) -> None:
