@@ -96,6 +96,7 @@ class TurnCopy(TypedDict):
     reply: str
     notice: str
     generator: str
+    adapter: str | None  # the version that spoke
 
 
 class RatingCopy(TypedDict):
@@ -254,6 +255,7 @@ def _turn_copy(turn: Turn) -> TurnCopy:
         reply=turn.reply.text,
         notice=turn.reply.notice,
         generator=turn.reply.generator,
+        adapter=turn.adapter,
     )
 
 

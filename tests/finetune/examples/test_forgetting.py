@@ -249,10 +249,8 @@ def test_what_was_deleted_while_data_was_prepared_is_not_kept(
     anna, bert = somebody(memory, "anna"), somebody(memory, "bert")
     for i in range(8):
         add(knowledge, f"page{i}.md", f"Box {i} is a container that stands in room {i * 7}. {question(i)}")
-        for person in (anna, bert):
-            turn = make_turn(
-                person, question(100 + i), f"{answer(i)} So says {person.id[-4:]}.", replace(HERE, thread=f"{i}")
-            )
+        for person, number in ((anna, 100 + i), (bert, 200 + i)):  # nothing nearly alike, of which one would go
+            turn = make_turn(person, question(number), answer(number), replace(HERE, thread=f"{number}"))
             memory.append(turn)
             memory.rate(turn.id, person.id, 1)
     reads = [rated_turns(memory, "acme"), from_passages(library(engine, "acme"), shown=1, refusals=0)]
