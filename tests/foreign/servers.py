@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 HOST = "127.0.0.1"
 TENANT = "acme"
-PATIENCE = 60.0  # seconds for a process to listen, for an answer to be seen
+PATIENCE = 20.0  # seconds for a process to listen, for an answer to be seen
 PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}  # the emulators' clients would send even 127.0.0.1 through them
 
 
