@@ -14,8 +14,9 @@ EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 chat: $(VENV)/.ready
 	$(BIN)/atelier chat
 
+# Several workers, each with one thread for arithmetic: the tests wait for servers and processes more than they compute.
 test: $(VENV)/.ready-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
