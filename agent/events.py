@@ -191,10 +191,11 @@ class Button:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture to show: a PNG, and in words what is on it."""
+    """A picture to show: a PNG, and in words what is on it. name: of any other file, handed over and not shown."""
 
     content: bytes = field(repr=False)
     text: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,8 @@ class Outgoing:
     to: the account it is meant for, where a platform needs to know. audience: `all` in the place, or `one`: only `to`
     sees it, where the platform can do that. suggestions: questions a person may send with one touch. press: the press
     it answers, where a platform can show a word on the button. instead: what is said where this one is refused.
-    pictures: each becomes a message of its own, after the text.
+    pictures: each becomes a message of its own, after the text. renews: the handle of an earlier message of ours that
+    becomes this one; where it is gone, nothing is shown.
     """
 
     place: Place
@@ -218,3 +220,4 @@ class Outgoing:
     press: str = ""
     instead: "Outgoing | None" = None
     pictures: tuple[Picture, ...] = ()
+    renews: str = ""

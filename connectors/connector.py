@@ -11,7 +11,7 @@ from typing import Protocol
 
 from aiohttp.web import RouteDef
 
-from agent.events import Button, Event, File, Outgoing
+from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
 from retrieval.errors import AtelierError
 
@@ -52,13 +52,14 @@ class Received:
 
     tenant: whose workspace. key: the same for every copy the platform sends of one event, unique within platform and
     tenant. conversation: events of one are handled in the order in which they were accepted; others in parallel.
-    payload: JSON text, all that `Connector.read` needs.
+    payload: JSON text, all that `Connector.read` needs. wait: seconds before which it is not handled.
     """
 
     tenant: str
     key: str
     conversation: str
     payload: str
+    wait: float = 0.0
 
 
 Accept = Callable[[Sequence[Received]], Awaitable[None]]
@@ -143,6 +144,18 @@ class Connector(Protocol):
 
     def address(self, parameter: str) -> str:
         """A link that opens the conversation with Atelier and hands `parameter` over; empty where there is none."""
+        ...
+
+    def under(self, place: Place, handle: str) -> Place:
+        """Where the replies to an opened message stand: its thread, where it begins one. Pure."""
+        ...
+
+    async def aside(self, account: str, place: Place) -> Place:
+        """The direct conversation with somebody of `place`. Whether they can be written to there, `send` shows."""
+        ...
+
+    async def said(self, place: Place, message: str) -> Post | None:
+        """What a person wrote in the channel of `place`, by its id; None where it cannot be looked up."""
         ...
 
     async def fetch(self, file: File, to: Path) -> None:

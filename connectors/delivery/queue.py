@@ -117,7 +117,7 @@ def accept(
             "received": now,
             "state": "done" if is_covered else "new",
             "is_excess": is_excess,
-            "due": now,
+            "due": now + max(0.0, event.wait),
             "lease": 0.0,
             "fence": 0,
             "attempts": 0,
@@ -201,7 +201,7 @@ def put(connection: Connection, claim: Claim, bodies: Sequence[Outgoing], handle
     """Commit the answer, its parts in order; the first goes into the opened message `handle`. Raises LeaseLost."""
     _change(connection, claim, received=time.time())  # what was made for hours is not too old to be sent
     made = [
-        Part(f"{claim.key}-{number}", body, "ready", 0.0, handle if number == 0 else "")
+        Part(f"{claim.key}-{number}", body, "ready", 0.0, body.renews or (handle if number == 0 else ""))
         for number, body in enumerate(bodies)
     ]
     for number, part in enumerate(made):
@@ -324,7 +324,8 @@ def _outgoing(fields: dict[str, Any]) -> Outgoing:
     fields["buttons"] = tuple(Button(**each) for each in fields["buttons"])
     fields["suggestions"] = tuple(fields["suggestions"])
     fields["pictures"] = tuple(
-        Picture(base64.b64decode(each["content"]), each["text"]) for each in fields.get("pictures", ())
+        Picture(base64.b64decode(each["content"]), each["text"], each.get("name", ""))
+        for each in fields.get("pictures", ())
     )
     if fields.get("instead"):
         fields["instead"] = _outgoing(fields["instead"])

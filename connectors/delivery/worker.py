@@ -95,10 +95,13 @@ class Delivery:
         event = Received(place.tenant, queue.UNPROMPTED + key, place.key, queue.write_outgoing(outgoing))
         await self.acceptor(place.platform)([event])
 
-    async def follow(self, due: Due) -> None:
-        """Hand an event of our own to the handler, once for each id, beside all conversations."""
+    async def follow(self, due: Due, *, wait: float = 0.0, lane: str = "") -> None:
+        """Hand an event of our own to the handler, once for each id, beside all conversations.
+
+        wait: seconds until then, also over a restart. lane: those of one lane come one after the other.
+        """
         key = f"due:{due.id}"
-        event = Received(due.place.tenant, key, f"due/{due.place.tenant}/{due.id}", queue.write_due(due))
+        event = Received(due.place.tenant, key, f"due/{due.place.tenant}/{lane or due.id}", queue.write_due(due), wait)
         await self.acceptor(due.place.platform)([event])
 
     async def stop(self, event: int) -> bool:
@@ -305,11 +308,15 @@ class Delivery:
         return await self._put(claim, stage, await self._handler(event, stage)) if event is not None else []
 
     async def _put(self, claim: Claim, stage: Stage, answer: Sequence[Outgoing]) -> list[Part]:
-        bodies = [part for outgoing in answer for part in self._connectors[claim.platform].parts(outgoing)]
+        bodies = [part for outgoing in answer for part in self._parts(claim.platform, outgoing)]
         if not bodies:
             return []
         stage.since = time.time()
         return await self._write(partial(queue.put, claim=claim, bodies=bodies, handle=stage.handle))
+
+    def _parts(self, platform: str, outgoing: Outgoing) -> list[Outgoing]:
+        first, *more = self._connectors[platform].parts(outgoing)
+        return [first, *(replace(each, renews="") for each in more)]
 
     async def _send(self, claim: Claim, part: Part) -> Step:
         """Put one part up. Returns what is to be committed of it."""
@@ -327,6 +334,8 @@ class Delivery:
                 await self._write(partial(queue.mark_sending, claim=claim, part=part))
             message = await connector.send(part.body, part.key, handle)
         except Gone:  # somebody deleted the message that was opened: another is opened, and committed, first
+            if part.body.renews:
+                return partial(queue.undeliverable, claim=claim, part=part)
             await self._write(partial(queue.part_opened, claim=claim, part=part, handle=""))
             return await self._send(claim, replace(part, handle="", state="ready"))
         except Refused as error:

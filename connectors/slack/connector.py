@@ -23,7 +23,7 @@ from slack_bolt.middleware.async_middleware import AsyncMiddleware
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from agent.events import Button, Event, File, Outgoing
+from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
 from connectors.connector import Accept, ConnectorError
 from connectors.slack import events, forms, home, oauth, reading, receive, render
@@ -232,15 +232,10 @@ class SlackConnector:
                 return await self._sending.finish(workspace, part, handle)
             return await self._sending.post(workspace, part, key)
         except Refusal as error:
-            if handle or not part.to or error.code not in OUTSIDE:
+            if handle or not part.to or error.code not in OUTSIDE:  # a command may be given where Atelier is not
                 raise
-            aside = await self._aside(workspace, part)
+            aside = replace(part, place=await self.aside(part.to, part.place))
             return await (self._sending.picture if part.pictures else self._sending.post)(workspace, aside, key)
-
-    async def _aside(self, workspace: Workspace, part: Outgoing) -> Outgoing:
-        """The same to the person directly: a command may be given in a channel that Atelier is not in."""
-        opened = await self._call(workspace.token, "conversations.open", {"users": _account(part.to)[1]})
-        return replace(part, place=replace(part.place, channel=opened["channel"]["id"], thread=""))
 
     async def _suggest(self, workspace: Workspace, part: Outgoing) -> None:
         """https://docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts: thread_ts would undo it."""
@@ -298,6 +293,20 @@ class SlackConnector:
 
     def address(self, parameter: str) -> str:  # noqa: ARG002 - the seam's: Slack's links hand nothing over
         return ""
+
+    def under(self, place: Place, handle: str) -> Place:
+        is_thread = bool(place.thread) or place.channel.startswith("D")
+        return place if is_thread else replace(place, thread=handle.partition(":")[2])
+
+    async def aside(self, account: str, place: Place) -> Place:
+        workspace = await self._workspaces.speaking(place.tenant)
+        opened = await self._call(workspace.token, "conversations.open", {"users": _account(account)[1]})
+        return Place(self.name, place.tenant, opened["channel"]["id"])
+
+    async def said(self, place: Place, message: str) -> Post | None:
+        with suppress(ConnectorError):
+            return await reading.said(self._call, await self._workspaces.speaking(place.tenant), place, message)
+        return None
 
     async def fetch(self, file: File, to: Path) -> None:
         workspace = await self._workspaces.speaking(json.loads(file.locator)[0])

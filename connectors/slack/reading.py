@@ -6,13 +6,15 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 
-from agent.events import File
+from agent.events import File, Post
 from agent.message import Line, Place
 from connectors.connector import ConnectorError, Refused, Unsure
 from connectors.slack.calls import Calls
@@ -62,7 +64,7 @@ async def find(call: Calls, workspace: Workspace, place: Place, mark: dict[str, 
         if metadata.get("event_type") == EVENT and mark.items() <= (metadata.get("event_payload") or {}).items():
             return str(message["ts"])
         names = [file.get("name") for file in message.get("files") or ()]
-        if message.get("user") == workspace.bot and f"{mark.get('key')}.png" in names:
+        if message.get("user") == workspace.bot and any(str(mark.get("key")) in str(name) for name in names):
             return str(message["ts"])
     return None
 
@@ -78,6 +80,23 @@ async def earlier(call: Calls, workspace: Workspace, place: Place, before: str, 
         if text and not (ours and text == "…"):
             kept.append(Line("assistant" if ours else "user", text))
     return list(kept) if place.thread else list(reversed(kept))
+
+
+async def said(call: Calls, workspace: Workspace, place: Place, message: str) -> Post | None:
+    """One message of a person's, be it in a thread or not."""
+    async for each in lines(call, workspace, replace(place, thread=message)):
+        if str(each["ts"]) != message:
+            continue
+        team = each.get("user_team") or each.get("team") or workspace.id
+        is_theirs = each.get("user") and each.get("user") != workspace.bot and not each.get("bot_id")
+        if not is_theirs or (each.get("subtype") or "") not in KEPT_SUBTYPES:
+            return None
+        tenant = place.tenant if team == workspace.id else team
+        where = replace(place, thread=str(each.get("thread_ts") or message))
+        text = plain(str(each.get("text") or ""), workspace.bot)
+        account = f"slack:{tenant}:{each['user']}"
+        return Post(message, where, account, text, datetime.fromtimestamp(float(message), UTC))
+    return None
 
 
 async def fetch(call: Calls, workspace: Workspace, file: File, to: Path) -> None:

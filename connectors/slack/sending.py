@@ -199,10 +199,14 @@ class Sending:
         """
         ends = time.monotonic() + SEND_SECONDS
         (picture,) = part.pictures
-        given = {"filename": f"{key}.png", "length": len(picture.content), "alt_txt": picture.text[:1000]}
+        named = f"{key}.png"
+        if picture.name:
+            stem, dot, ending = picture.name.rpartition(".")
+            named = f"{stem}-{key}{dot}{ending}"
+        given = {"filename": named, "length": len(picture.content), "alt_txt": picture.text[:1000]}
         place = await self._call(workspace.token, "files.getUploadURLExternal", given, ends=ends)
         await self._call.upload(str(place["upload_url"]), picture.content, ends)
-        file = {"id": place["file_id"], "title": render.fallback(part)}
+        file = {"id": place["file_id"], "title": picture.name or render.fallback(part)}
         shared = {"files": [file], "channel_id": part.place.channel, "thread_ts": part.place.thread or None}
         await self._call(workspace.token, "files.completeUploadExternal", shared, ends=ends)
         return str(place["file_id"])

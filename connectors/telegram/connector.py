@@ -16,12 +16,12 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from telegram import Bot, InlineKeyboardMarkup, InputMediaPhoto, LinkPreviewOptions, Message
+from telegram import Bot, InlineKeyboardMarkup, InputMediaDocument, InputMediaPhoto, LinkPreviewOptions, Message
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, InvalidToken, RetryAfter, TelegramError
 from telegram.request import HTTPXRequest
 
-from agent.events import Button, Event, File, Outgoing
+from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
 from connectors.connector import Accept, Gone, Refused, Throttled, Unsure
 from connectors.desk.texts import languages, say
@@ -252,9 +252,12 @@ class TelegramConnector:
             await self._edit(opened, rendered, buttons)
             return
         (picture,) = part.pictures
-        shown = InputMediaPhoto(
-            picture.content, rendered.text, caption_entities=rendered.entities, filename="picture.png"
-        )
+        said, formats = rendered.text, rendered.entities
+        shown: InputMediaDocument | InputMediaPhoto
+        if picture.name:
+            shown = InputMediaDocument(picture.content, said, caption_entities=formats, filename=picture.name)
+        else:
+            shown = InputMediaPhoto(picture.content, said, caption_entities=formats, filename="picture.png")
         try:
             await self._bot.edit_message_media(shown, opened.chat, opened.message, reply_markup=buttons)
         except BadRequest as error:
@@ -356,6 +359,18 @@ class TelegramConnector:
     def address(self, parameter: str) -> str:
         """https://core.telegram.org/bots/features#deep-linking."""
         return f"https://t.me/{self._identity.username}?start={parameter}" if self._identity else ""
+
+    def under(self, place: Place, handle: str) -> Place:  # noqa: ARG002 - the seam's
+        """A message begins no place of its own here."""
+        return place
+
+    async def aside(self, account: str, place: Place) -> Place:
+        """A private chat's id is the person's. The bot may write there once they have opened it."""
+        return Place(place.platform, place.tenant, account.rpartition(":")[2])
+
+    async def said(self, place: Place, message: str) -> Post | None:  # noqa: ARG002 - the seam's
+        """A bot cannot look messages up."""
+        return None
 
     async def fetch(self, file: File, to: Path) -> None:
         """Write the file to `to`. Raises Refused when it is gone or larger than 20 MB."""

@@ -61,16 +61,17 @@ def edit_message_text(world: World, params: Params) -> Json:
 
 
 def edit_message_media(world: World, params: Params) -> Json:
-    """https://core.telegram.org/bots/api#editmessagemedia: a photo, or one in place of a text."""
+    """https://core.telegram.org/bots/api#editmessagemedia: a photo or a document, or one in place of a text."""
     chat, message = _editable(world, params)
     media = Params(params.mapping("media"), params.files)
-    if media.text("type") != "photo":
-        raise bad_request("can't parse InputMedia: only photos are known here")
+    kind = media.text("type")
+    if kind not in {"photo", "document"}:
+        raise bad_request("can't parse InputMedia: only photos and documents are known here")
     caption = format_text(media.text("caption"), media.text("parse_mode"), media.parsed("caption_entities"))
     if utf16(caption.text) > MOST_CAPTION:
         raise bad_request("message caption is too long")
     given = media.file("media")
-    stored = _store(world, "photo", given) if isinstance(given, Upload) else world.files.get(given)
+    stored = _store(world, kind, given) if isinstance(given, Upload) else world.files.get(given)
     if stored is None:
         raise bad_request("wrong file identifier/HTTP URL specified")
     content = Content(caption.text, caption.entities, _markup(params), stored, dropped=caption.dropped)
