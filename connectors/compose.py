@@ -17,6 +17,7 @@ from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.fallback import FallbackGenerator
 from agent.generation.generator import Generator, Limits
 from agent.generation.versions import Carrier, Versions
+from agent.ideation import tables as _ideation  # noqa: F401 - the store has these tables too
 from agent.memory import Memory
 from agent.message import Person, Place
 from agent.prompt import PERSONA

@@ -22,6 +22,7 @@ from tests.postgres import PostgresServer, find_binaries, postgres_server
 for room in (
     "retrieval.tables",
     "agent.memory",
+    "agent.ideation.tables",
     "connectors.delivery.tables",
     "connectors.slack.tables",
     "finetune.registry_tables",

@@ -1,60 +1,38 @@
 """Ways to think a topic through: each technique is data, and choosing one is a pure function of the conversation."""
 
 import re
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
+from agent.ideation.technique import Deal, Stage, Technique, parse, put_in
 from agent.message import Line
+from retrieval.errors import SettingsError
 
-
-@dataclass(frozen=True, slots=True)
-class Technique:
-    """A facilitation technique.
-
-    suits: words of topics it is tried on first. rounds: what is asked, one a turn, with {topic}. stimulus: documents
-    may spark it.
-    """
-
-    id: str
-    title: str
-    names: tuple[str, ...]
-    when: str
-    suits: frozenset[str]
-    source: str
-    rounds: tuple[str, ...]
-    stimulus: bool
-
-    def ask(self, number: int, topic: str) -> str:
-        """The words of round `number` (from 0) about `topic`."""
-        start = topic[:1].upper() + topic[1:]
-        return self.rounds[number].replace("{topic_start}", start).replace("{topic}", topic)
+__all__ = ["Deal", "Stage", "Technique", "choose", "named", "put_in", "techniques", "used", "with_own"]
 
 
 @cache
 def techniques() -> tuple[Technique, ...]:
     """All techniques, in the order in which they are offered."""
-    data = tomllib.loads((files("agent.ideation") / "techniques.toml").read_text("utf-8"))
-    return tuple(
-        Technique(
-            id=entry["id"],
-            title=entry["title"],
-            names=tuple(entry["names"]),
-            when=entry["when"],
-            suits=frozenset(entry["suits"]),
-            source=entry["source"],
-            rounds=tuple(entry["rounds"]),
-            stimulus=entry["stimulus"],
-        )
-        for entry in data["technique"]
-    )
+    return parse((files("agent.ideation") / "techniques.toml").read_text("utf-8"), "techniques.toml")
 
 
-def named(text: str) -> Technique | None:
+def with_own(file: Path) -> tuple[Technique, ...]:
+    """All techniques and a team's own, which come first and replace those of the same id. Raises SettingsError."""
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"The techniques in {file} cannot be read: {error}.") from error
+    own = parse(text, str(file))
+    replaced = {each.id for each in own}
+    return (*own, *(each for each in techniques() if each.id not in replaced))
+
+
+def named(text: str, among: Sequence[Technique] | None = None) -> Technique | None:
     """The technique a message names, if it names one."""
-    for technique in techniques():
+    for technique in techniques() if among is None else among:
         names = "|".join(re.escape(name) for name in sorted(technique.names, key=len, reverse=True))
         if re.search(rf"(?<!\w)(?:{names})(?!\w)", text, re.IGNORECASE):
             return technique

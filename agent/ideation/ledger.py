@@ -1,0 +1,245 @@
+"""The acts of sessions in the store: appended once each, numbered within their session, read again into a board."""
+
+import hashlib
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from agent.erasure import lock_memory
+from agent.ideation.acts import Act, Event, PlaceJoined, from_json, name_of, to_json
+from agent.ideation.board import Board, Session
+from agent.ideation.fold import fold
+from agent.ideation.refusals import refuse
+from agent.ideation.tables import events, session_places, sessions
+from agent.memory_tables import insert_new, put
+from agent.message import Person, Place
+from agent.people import LETTERS, id_today
+from retrieval.database import reading, writing
+from retrieval.errors import StoreError
+
+_CACHED = 64  # sessions whose acts are kept in memory
+CODE = 6  # 24 ** 6, about 2 * 10 ** 8 codes, for the sessions of one tenant
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """An act that is to be appended. key: its own, where one chat event leads to several acts."""
+
+    act: Act
+    subject: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who does something, and the names that ideas and actions get, which are never used twice.
+
+    who: the person's id today, or empty for the machine and for timers, who may do what the facilitator may.
+    """
+
+    who: str
+    is_administrator: bool
+    taken: int
+
+    def name(self, place: int = 0) -> str:
+        return str(self.taken + 1 + place)
+
+    def facilitates(self, board: Board) -> bool:
+        return self.is_administrator or self.who in ("", board.session.facilitator) or not board.session.facilitator
+
+
+Row = sa.Row[Any]
+Decide = Callable[[Board, Acting], Sequence[New]]  # looks at the board, then refuses or says what happens
+
+
+class Ledger:
+    """Acts in the store. Thread-safe, and safe beside other processes. Every method raises StoreError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._lock = threading.Lock()
+        self._read: OrderedDict[str, tuple[int, tuple[Event, ...]]] = OrderedDict()  # erased, acts
+
+    def open(
+        self, key: str, person: Person | None, place: Place, acts: Sequence[Act], at: datetime
+    ) -> tuple[str, bool]:
+        """Begin a session; its id and whether it is new. The same key opens no second one.
+
+        Raises SessionRefused when the place has an open one already.
+        """
+        session = f"s-{digest(f'{place.tenant}/{key}')[:24]}"
+        with writing(self.engine) as connection:
+            lock_memory(connection)
+            who = _known(connection, person)
+            if connection.execute(sa.select(sessions.c.id).where(sessions.c.id == session)).first() is not None:
+                return session, False
+            if _open_at(connection, place) is not None:
+                refuse("runs_already")
+            code = "".join(secrets.choice(LETTERS) for _ in range(CODE))
+            row = {"id": session, "tenant": place.tenant, "code": code, "opened": at, "events": len(acts)}
+            connection.execute(sessions.insert().values(row | {"ideas": 0, "erased": 0, "is_open": True}))
+            put(connection, session_places, {"place": place.key, "session": session})
+            for number, act in enumerate(acts, 1):
+                _insert(connection, session, Event(number, digest(f"{key}/{number}"), who, "", at, act))
+        return session, True
+
+    def append(self, session: str, key: str, person: Person | None, at: datetime, decide: Decide) -> tuple[Board, bool]:
+        """Let `decide` say what happens, and keep it; the board after it, and whether anything happened.
+
+        An act with this key was kept already: nothing happens, and `decide` is not asked. Sessions are locked one by
+        one meanwhile, so what `decide` saw still holds. Raises SessionRefused when there is no such session.
+        """
+        with writing(self.engine) as connection:
+            lock_memory(connection)
+            who = _known(connection, person)
+            row = connection.execute(sa.select(sessions).where(sessions.c.id == session).with_for_update()).first()
+            if row is None:
+                refuse("no_session")
+            board, known = self._board(connection, row)
+            if any(each.key == digest(key) for each in known):
+                return board, False
+            made = decide(board, Acting(who, person is not None and person.administrator, row.ideas))
+            happened = [
+                Event(
+                    row.events + i,
+                    digest(each.key or (key if i == 1 else f"{key}/{i}")),
+                    who,
+                    each.subject,
+                    at,
+                    each.act,
+                )
+                for i, each in enumerate(made, 1)
+            ]
+            for event in happened:
+                _insert(connection, session, event)
+                if isinstance(event.act, PlaceJoined):
+                    if _open_at(connection, event.act.place) not in (None, session):
+                        refuse("runs_already")
+                    put(connection, session_places, {"place": event.act.place.key, "session": session})
+            after = fold(_start(row), (*known, *happened))
+            _forget_places(connection, session, board, after)
+            counted = {"events": row.events + len(happened), "ideas": row.ideas + _names(happened)}
+            counted["is_open"] = not after.session.is_closed
+            connection.execute(sessions.update().where(sessions.c.id == session).values(counted))
+        return after, bool(happened)
+
+    def board(self, session: str) -> Board | None:
+        with reading(self.engine) as connection:
+            row = connection.execute(sa.select(sessions).where(sessions.c.id == session)).first()
+            if row is None:
+                return None
+            board, known = self._board(connection, row)
+        self._remember(row, known)
+        return board
+
+    def events(self, session: str) -> tuple[Event, ...]:
+        """Everything that happened, in order."""
+        with reading(self.engine) as connection:
+            row = connection.execute(sa.select(sessions).where(sessions.c.id == session)).first()
+            return () if row is None else self._board(connection, row)[1]
+
+    def at(self, place: Place) -> str | None:
+        """The open session of a place."""
+        with reading(self.engine) as connection:
+            return _open_at(connection, place)
+
+    def by_code(self, code: str, tenant: str) -> str | None:
+        """The open session that a code stands for, however it was typed."""
+        typed = "".join(each for each in code.upper() if each.isalnum())
+        mine = (sessions.c.code == typed) & (sessions.c.tenant == tenant) & sessions.c.is_open
+        with reading(self.engine) as connection:
+            return connection.execute(sa.select(sessions.c.id).where(mine)).scalar_one_or_none()
+
+    def all(self, tenant: str, *, open_only: bool = False) -> tuple[str, ...]:
+        """The sessions of a tenant, the oldest first."""
+        query = sa.select(sessions.c.id).where(sessions.c.tenant == tenant).order_by(sessions.c.opened, sessions.c.id)
+        with reading(self.engine) as connection:
+            return tuple(connection.execute(query.where(sessions.c.is_open) if open_only else query).scalars())
+
+    def of_person(self, person: str) -> tuple[str, ...]:
+        """The sessions in which a person did something."""
+        query = sa.select(events.c.session).where(events.c.person == person).distinct().order_by(events.c.session)
+        with reading(self.engine) as connection:
+            return tuple(connection.execute(query).scalars())
+
+    def _board(self, connection: Connection, row: Row) -> tuple[Board, tuple[Event, ...]]:
+        known = self._events(connection, row)
+        return fold(_start(row), known), known
+
+    def _events(self, connection: Connection, row: Row) -> tuple[Event, ...]:
+        """All acts of a session: those in memory, unless people were forgotten or linked since, and what is newer."""
+        with self._lock:
+            erased, known = self._read.get(row.id, (row.erased, ()))
+        if erased != row.erased:
+            known = ()
+        query = sa.select(events).where(events.c.session == row.id).order_by(events.c.number)
+        if known:
+            query = query.where(events.c.number > known[-1].number)
+        return (*known, *(event for each in connection.execute(query) if (event := _event(each)) is not None))
+
+    def _remember(self, row: Row, known: tuple[Event, ...]) -> None:
+        """Keep acts in memory; only such as are committed, which those that a writer sees need not be."""
+        with self._lock:
+            self._read[row.id] = (row.erased, known)
+            self._read.move_to_end(row.id)
+            while len(self._read) > _CACHED:
+                self._read.popitem(last=False)
+
+
+def digest(key: str) -> str:
+    return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
+
+
+def _known(connection: Connection, person: Person | None) -> str:
+    if person is None:
+        return ""
+    who = id_today(connection, person)
+    if who is None:
+        raise StoreError("What was known about you was deleted, so this was not kept. Write again to begin anew.")
+    return who
+
+
+def _start(row: Row) -> Session:
+    return Session(str(row.id), str(row.tenant), str(row.code))
+
+
+def _event(row: Row) -> Event | None:
+    act = from_json(row.kind, row.body)
+    return None if act is None else Event(row.number, row.key, row.person, row.subject, row.at, act)
+
+
+def _insert(connection: Connection, session: str, event: Event) -> None:
+    row = {"session": session, "number": event.number, "key": event.key, "kind": name_of(event.act)}
+    row |= {"person": event.person, "subject": event.subject, "at": event.at, "body": to_json(event.act)}
+    if not insert_new(connection, events, row):
+        raise StoreError("Two acts of a session came with one key, so the second was not kept. Try again.")
+
+
+def _open_at(connection: Connection, place: Place) -> str | None:
+    joined = sa.select(session_places.c.session).join(sessions, sessions.c.id == session_places.c.session)
+    here = (session_places.c.place == place.key) & sessions.c.is_open
+    return connection.execute(joined.where(here)).scalar_one_or_none()
+
+
+def _forget_places(connection: Connection, session: str, before: Board, after: Board) -> None:
+    gone = [each.key for each in before.session.places if each not in after.session.places]
+    here = (session_places.c.session == session) & session_places.c.place.in_(gone)
+    if gone:
+        connection.execute(session_places.delete().where(here))
+
+
+def _names(happened: list[Event]) -> int:
+    """How many names of ideas and actions these acts took."""
+    count = 0
+    for each in happened:
+        act = each.act
+        named = getattr(act, "ideas", ()) if name_of(act) == "Divided" else ()
+        count += len(named) if named else name_of(act) in ("Added", "Merged", "ActionTaken")
+    return count
