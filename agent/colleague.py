@@ -36,6 +36,7 @@ MEANT = 0.6  # how sure it must be that words which do not name Atelier ask for 
 _TO_ANOTHER = re.compile(r"\s*(<@|@\w)")  # begins by naming somebody else
 ASKED_FOR = "You asked for it."
 STOPPED = "Stopped before the end."
+DESK = "desk"  # worded what no generator did
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +90,15 @@ class Colleague:
         *,
         earlier: Sequence[Line] = (),
         is_resumed: bool = False,
+        escalated: Callable[[Understanding], str] | None = None,
     ) -> AsyncGenerator[Piece | Turn, None]:
         """Stream the reply to `message` as clean pieces, then its Turn, which is in memory by then.
 
         A piece that `replaces` starts the reply over. wanted: the person's explicit wish (`/ideate`), which the policy
         does not overrule. earlier: what was written in the place before Atelier came to it. Closing the iterator early
         stops the generator and keeps what was said; so does cancelling the task, unless the message will be answered
-        anew (`is_resumed`). Raises MessageRefused, StoreError or GeneratorError; then nothing is remembered.
+        anew (`is_resumed`). escalated: what is said where a person is wanted; without it the generator words that.
+        Raises MessageRefused, StoreError or GeneratorError; then nothing is remembered.
         """
         text = check_message(message.text)
         turn_id, manner = new_turn_id(), self._manner
@@ -123,7 +126,9 @@ class Colleague:
 
         try:
             # closed at once when the reply is: an abandoned stream would keep the model busy
-            async with aclosing(self._generator.stream(prompt, version, manner.limits)) as pieces:
+            said = escalated(known.understanding) if escalated and known.decision.move is Move.ESCALATE else ""
+            stream = _spoken(said) if said else self._generator.stream(prompt, version, manner.limits)
+            async with aclosing(stream) as pieces:
                 async for piece in pieces:
                     for shown in draft.take(piece):
                         yield shown
@@ -139,6 +144,20 @@ class Colleague:
         done = turn(draft.notice)
         await asyncio.to_thread(self._memory.append, done)
         yield done
+
+    def understand(self, text: str) -> Understanding:
+        """What one message says by itself. Blocks: an encoder pass."""
+        return self._understander.understand(text)
+
+    async def wants_ideas(self, text: str, place: Place) -> bool:
+        """Whether words that call Atelier plainly ask to think up ideas, where no thinking together is under way."""
+        return await asyncio.to_thread(self._wants_ideas, text, place)
+
+    def _wants_ideas(self, text: str, place: Place) -> bool:
+        if not text.strip() or running(self._memory.lines(place, SESSION)) is not None:
+            return False
+        understanding = self.understand(text)
+        return understanding.intent is Intent.IDEATE and understanding.confidence >= MEANT
 
     async def is_meant(self, text: str, place: Place) -> bool:
         """Whether words in a conversation that Atelier follows, and that do not name it, are for it.
@@ -205,6 +224,11 @@ def within(lines: Sequence[Line], budget: int, count_tokens: Callable[[str], int
             break
         kept.insert(0, line)
     return tuple(kept)
+
+
+async def _spoken(text: str) -> AsyncGenerator[Piece, None]:
+    """Words that no generator was asked for."""
+    yield Piece(text, by=DESK)
 
 
 def _best(passages: Sequence[Passage]) -> float:

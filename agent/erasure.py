@@ -24,6 +24,7 @@ from agent.memory_tables import (
     wrong_codes,
 )
 from agent.summary import CUT, clip, quoted, sentences
+from agent.support import persons as support
 
 REMOVED = "[removed]"
 TELLING = 18  # UTF-8 bytes from which a sentence is somebody's own: "Thank you!" is everyone's
@@ -39,7 +40,7 @@ class Forgotten:
 
     turns: their messages, each with the reply to it. summaries: dropped, and made afresh from what remains. ratings:
     given by them, or to replies they got. cleaned: other people's turns whose context or reply held their words.
-    quoting: messages in which other people quote them, left as they are.
+    quoting: messages in which other people quote them, left as they are. cases: of theirs, emptied of every word.
     """
 
     accounts: int = 0
@@ -48,6 +49,7 @@ class Forgotten:
     ratings: int = 0
     cleaned: int = 0
     quoting: int = 0
+    cases: int = 0
 
 
 class _Words:
@@ -132,9 +134,10 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     buttons.drop(connection, buttons.about(connection, lambda each: each.names(names) or theirs.are_in(each, left)))
     named = sa.select(accounts.c.account).where(accounts.c.person == person)
     connection.execute(wrong_codes.delete().where(wrong_codes.c.account.in_(named)))
+    cases = support.erase(connection, person, connection.execute(named).scalars().all())
     known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
     connection.execute(persons.delete().where(persons.c.id == person))
-    return Forgotten(known, gone, dropped, ratings, cleaned, quoting)
+    return Forgotten(known, gone, dropped, ratings, cleaned, quoting, cases)
 
 
 def take_back(connection: Connection, turn: str) -> bool:

@@ -25,6 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 import agent.memory_tables  # noqa: F401 - it has tables
+import agent.support.tables  # noqa: F401
 import finetune.registry_tables  # noqa: F401
 import retrieval.tables  # noqa: F401
 from connectors.delivery.serving import LOCK

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -15,6 +15,8 @@ from agent.events import Event
 from agent.memory import Memory
 from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
+from agent.support.audit import Audit
+from agent.support.cases import Case, Cases, Entry
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
 from finetune.examples.forgetting import Gone, Unlearned, unlearn
@@ -67,6 +69,7 @@ class ForgetReport:
             "documents": len(self.documents),
             "accounts": reached.accounts,
             "waiting": self.waiting,
+            "cases": reached.cases,
             "learned": self.learned.rows,
         }
         sentences = [say(language, f"forget_{what}", count=count) for what, count in counted.items() if count]
@@ -124,6 +127,25 @@ class ButtonCopy(TypedDict):
     place: str
 
 
+class CaseCopy(TypedDict):
+    case: int
+    as_asker: bool
+    opened: str
+    closed: str | None
+    state: str
+    reason: str
+    place: str  # empty where somebody else asked
+    rating: int | None
+    said_and_done: list[list[str]]  # by this person: when, what, the words
+
+
+class ActCopy(TypedDict):
+    at: str
+    verb: str
+    object: str
+    outcome: str
+
+
 class PersonCopy(TypedDict):
     """Everything held about one person. Times are ISO 8601 in UTC."""
 
@@ -138,6 +160,8 @@ class PersonCopy(TypedDict):
     ratings: list[RatingCopy]
     documents: list[DocumentCopy]
     buttons: list[ButtonCopy]
+    cases: list[CaseCopy]
+    acts: list[ActCopy]
 
 
 def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: int | None = None) -> ForgetReport:
@@ -149,7 +173,8 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     if waiting is None:
         waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)
-    phrases = phrases_of(turn.message.text for turn in reversed(held.turns)) if held else []
+    said = [line.text for _, lines in Cases(memory.engine).of(person.id) for line in lines]
+    phrases = phrases_of([*(turn.message.text for turn in reversed(held.turns)), *said]) if held else []
     gone = _gone(memory.engine, held.person if held else person, phrases)
     learned = unlearn(memory.engine, home, gone, FORGOTTEN)
     sources = shelf.remove_author(person.id)
@@ -217,6 +242,11 @@ def copy_of(person: Person, memory: Memory) -> PersonCopy:
         ],
         documents=_documents_of(memory.engine, person),
         buttons=[ButtonCopy(kind=each.kind, value=each.value, place=each.place.key) for each in held.buttons],
+        cases=[_case_copy(case, lines, person.id) for case, lines in Cases(memory.engine).of(person.id)],
+        acts=[
+            ActCopy(at=each.at.isoformat(), verb=each.verb, object=each.object, outcome=each.outcome)
+            for each in Audit(memory.engine).of(person.id)
+        ],
     )
 
 
@@ -256,6 +286,21 @@ def _turn_copy(turn: Turn) -> TurnCopy:
         notice=turn.reply.notice,
         generator=turn.reply.generator,
         adapter=turn.adapter,
+    )
+
+
+def _case_copy(case: Case, lines: Sequence[Entry], person: str) -> CaseCopy:
+    is_theirs = case.asker == person
+    return CaseCopy(
+        case=case.number,
+        as_asker=is_theirs,
+        opened=case.opened.isoformat(),
+        closed=case.closed.isoformat() if case.closed else None,
+        state=case.state,
+        reason=case.reason,
+        place=case.place.key if is_theirs else "",
+        rating=case.rating if is_theirs else None,
+        said_and_done=[[each.at.isoformat(), each.kind, each.text] for each in lines],
     )
 
 

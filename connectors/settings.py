@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from connectors.support_settings import Support, SupportSetting
 from retrieval.audience import audience_of, check_tenant, everyone
 from retrieval.encoder import DEFAULT as DEFAULT_ENCODER
 from retrieval.errors import SettingsError
@@ -156,6 +157,9 @@ class Settings(BaseSettings):
     )
     answers_at_once: int = Field(32, ge=1, le=1000, description="Answers made side by side in one process.")
     backlog: int = Field(1000, ge=1, le=1_000_000, description="Waiting messages from which more are refused.")
+    support: SupportSetting = Field(
+        Support(), description="Which people take questions over, and when; README, “Support”, shows the section."
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -332,6 +336,8 @@ def allowed(field: FieldInfo) -> str:
         return "text"
     if field.annotation == tuple[str, ...]:
         return "a list of texts"
+    if field.annotation is Support:
+        return "a table"
     if field.annotation == dict[str, Path]:
         return "a table of names and folders"
     return " or ".join(f'"{value}"' for value in field.annotation.__args__)  # type: ignore[union-attr] # a Literal

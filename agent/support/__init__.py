@@ -1,0 +1,1 @@
+"""Support: when a question goes to a person, to whom, and what becomes of it."""

@@ -1,0 +1,47 @@
+"""What becomes of a person's part in cases and in the audit log: forgotten, merged, moved with a channel."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from agent.message import Place
+from agent.support.tables import audit, case_lines, cases
+
+
+def erase(connection: Connection, person: str, accounts: Sequence[str]) -> int:
+    """Take a person out of all cases, their own ones with every word in them; how many were theirs.
+
+    What is left of such a case is that there was one: its reason, its times and its rating. Call inside a write
+    transaction that holds memory's lock exclusively, before the person is deleted.
+    """
+    own = sa.select(cases.c.number).where(cases.c.asker == person)
+    connection.execute(case_lines.update().where(case_lines.c.number.in_(own)).values(text="", shown=""))
+    connection.execute(case_lines.update().where(case_lines.c.author == person).values(text="", author=None))
+    bare = {"asker": None, "asker_account": "", "platform": "", "channel": "", "thread": "", "turn": "", "language": ""}
+    over = {"state": "withdrawn", "closed": datetime.now(UTC)}
+    live = (cases.c.asker == person) & cases.c.state.in_(("open", "claimed"))
+    connection.execute(cases.update().where(live).values(over))
+    gone = connection.execute(cases.update().where(cases.c.asker == person).values(bare)).rowcount
+    connection.execute(audit.update().where(audit.c.actor == person).values(actor=None, account="", object=""))
+    owned = (cases.c.owner == person) | cases.c.owner_account.in_(list(accounts))
+    waiting = owned & (cases.c.state == "claimed")
+    connection.execute(cases.update().where(waiting).values(state="open"))  # somebody else takes it
+    connection.execute(cases.update().where(owned).values(owner=None, owner_account=""))
+    return gone
+
+
+def merge(connection: Connection, gone: str, into: str) -> None:
+    """What was the person `gone`'s is the person `into`'s. Needs memory's lock, exclusively."""
+    for column in (cases.c.asker, cases.c.owner, case_lines.c.author, audit.c.actor):
+        connection.execute(sa.update(column.table).where(column == gone).values({column.name: into}))
+
+
+def move(connection: Connection, old: Place, new: Place) -> None:
+    """The channel of `old` goes on as the channel of `new`, for askers and desks."""
+    asked = (cases.c.platform == old.platform) & (cases.c.tenant == old.tenant) & (cases.c.channel == old.channel)
+    connection.execute(cases.update().where(asked).values(channel=new.channel))
+    desk = (cases.c.desk_platform == old.platform) & (cases.c.desk_tenant == old.tenant)
+    desk &= cases.c.desk_channel == old.channel
+    connection.execute(cases.update().where(desk).values(desk_channel=new.channel))

@@ -1,0 +1,142 @@
+"""The setting `support`: the desks that take up cases, and what sends a case there."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, InstanceOf
+from pydantic_settings import NoDecode
+
+from agent.support.desks import Desk, Hours
+from agent.support.triggers import Reason
+
+_KEYS = ("desks", "agents", "topics", "ask_first", "remind", "language", "rating")
+_HOOK = ("webhook", "webhook_secret", "webhook_private")
+_DESK = ("to", "topics", "platforms", "hours", "zone")
+_PLATFORMS = ("slack", "telegram")
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """desks: in the order in which they are chosen; without any nothing is handed over.
+
+    agents: who may take cases up (`slack:U0123ABCD`, for one desk `slack:U0123ABCD@slack:C0456EFGH`); empty: whoever is
+    in the desk's channel. topics: what goes to a person at once. ask_first: reasons for which the asker is asked
+    whether they want a person. remind: minutes after which an open case is named again, 0: never. language: the desks'.
+    rating: whether the asker is asked how it went.
+    """
+
+    desks: tuple[Desk, ...] = ()
+    agents: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    ask_first: frozenset[Reason] = frozenset()
+    remind: int = 30
+    language: str = "en"
+    rating: bool = True
+    webhook: str = ""
+    webhook_secret: str = field(default="", repr=False)
+    webhook_private: bool = False
+
+    def __str__(self) -> str:
+        """The default as a settings file writes it."""
+        return "{}"
+
+    @classmethod
+    def of(cls, value: object) -> "Support":
+        """From a settings file's table, or from its JSON in the environment. Raises ValueError with what is wrong."""
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                raise ValueError('It is no JSON. Write it like {"desks": [{"to": "slack:C0123ABCD"}]}.') from None
+        given = _table(value, "support", (*_KEYS, *_HOOK))
+        desks = given.get("desks", ())
+        if not isinstance(desks, Sequence) or isinstance(desks, str):
+            raise ValueError("`desks` is a list of tables: write [[support.desks]] above each.")  # noqa: TRY004 - pydantic collects ValueErrors
+        known = [reason.value for reason in Reason]
+        ask_first = _texts(given, "ask_first")
+        if unknown := set(ask_first) - set(known):
+            raise ValueError(f"`ask_first` holds {unknown.pop()!r}; it can hold {', '.join(known)}.")
+        made = cls(
+            desks=tuple(_desk(each) for each in desks),
+            agents=_accounts(_texts(given, "agents")),
+            topics=_texts(given, "topics"),
+            ask_first=frozenset(map(Reason, ask_first)),
+            remind=_whole(given.get("remind", 30)),
+            language=_text(given, "language", "en"),
+            rating=_flag(given, "rating", default=True),
+            webhook=_text(given, "webhook"),
+            webhook_secret=_text(given, "webhook_secret"),
+            webhook_private=_flag(given, "webhook_private", default=False),
+        )
+        if made.webhook and (
+            urlsplit(made.webhook).scheme not in ("http", "https") or not urlsplit(made.webhook).hostname
+        ):
+            raise ValueError("`webhook` is no web address. Write it like https://example.com/cases.")
+        return made
+
+
+SupportSetting = Annotated[InstanceOf[Support], NoDecode, BeforeValidator(Support.of)]
+
+
+def _desk(value: object) -> Desk:
+    given = _table(value, "a desk", _DESK)
+    to, platforms = _text(given, "to"), _texts(given, "platforms")
+    platform, _, channel = to.partition(":")
+    if platform not in _PLATFORMS or not channel:
+        raise ValueError(
+            f"A desk's `to` is {to!r}. Write a channel, group or account: slack:C0123ABCD or telegram:-1001234."
+        )
+    if unknown := set(platforms) - set(_PLATFORMS):
+        raise ValueError(f"A desk's `platforms` holds {unknown.pop()!r}; it can hold slack and telegram.")
+    hours = Hours.of(_text(given, "hours"), _text(given, "zone", "UTC"))
+    return Desk(to, _texts(given, "topics"), platforms, hours)
+
+
+def _accounts(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        for part in entry.split("@"):
+            if part.partition(":")[0] not in _PLATFORMS or not part.partition(":")[2]:
+                raise ValueError(
+                    f"`agents` holds {entry!r}. Write slack:U0123ABCD, or slack:U0123ABCD@slack:C0456EFGH."
+                )
+    return entries
+
+
+def _table(value: object, what: str, keys: Sequence[str]) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError(f"{what} is a table.")  # noqa: TRY004 - pydantic collects ValueErrors
+    if unknown := [key for key in value if key not in keys]:
+        raise ValueError(f"There is no {unknown[0]!r} in {what}; there are {', '.join(keys)}.")
+    return value
+
+
+def _text(given: Mapping[str, Any], name: str, default: str = "") -> str:
+    value = given.get(name, default)
+    if not isinstance(value, str):
+        raise ValueError(f"`{name}` is a text.")  # noqa: TRY004 - as above
+    return value.strip()
+
+
+def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = given.get(name, ())
+    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"`{name}` is a list of texts.")
+    return tuple(each.strip() for each in value if each.strip())
+
+
+def _flag(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    value = given.get(name, default)
+    if not isinstance(value, bool):
+        raise ValueError(f"`{name}` is true or false.")  # noqa: TRY004 - as above
+    return value
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100_000:
+        raise ValueError("`remind` is a whole number of minutes from 0 (never) up to 100000.")
+    return value
