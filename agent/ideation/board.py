@@ -118,6 +118,7 @@ class Session:
     topic: str = ""
     asked: str = ""  # the question as it was opened with
     phase: Phase = Phase.REFRAME
+    phase_began: datetime | None = None
     ends: datetime | None = None
     rules: Rules = field(default_factory=Rules)
     facilitator: str = ""

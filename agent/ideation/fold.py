@@ -205,6 +205,7 @@ def _moved(session: Session, event: Event) -> Session:
                 rules=rules,
                 facilitator=event.person,
                 opened=event.at,
+                phase_began=event.at,
                 places=(place,),
                 phase=rules.phases[0] if rules.phases else Phase.COLLECT,
             )
@@ -226,7 +227,7 @@ def _moved(session: Session, event: Event) -> Session:
         case acts.Chosen(topic):
             return replace(session, topic=topic)
         case acts.Moved(phase, ends):
-            moved = replace(session, phase=phase, ends=ends)
+            moved = replace(session, phase=phase, ends=ends, phase_began=event.at)
             return moved if phase is Phase.COLLECT else replace(moved, technique="", stage_ends=None)
         case acts.Prolonged(ends):
             return replace(session, stage_ends=ends) if session.technique else replace(session, ends=ends)
