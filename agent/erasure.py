@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from agent import buttons
+from agent.ideation import persons as ideation
 from agent.memory_tables import (
     StoredHistory,
     StoredLine,
@@ -41,6 +42,7 @@ class Forgotten:
     turns: their messages, each with the reply to it. summaries: dropped, and made afresh from what remains. ratings:
     given by them, or to replies they got. cleaned: other people's turns whose context or reply held their words.
     quoting: messages in which other people quote them, left as they are. cases: of theirs, emptied of every word.
+    ideas: theirs in sessions, with remarks and votes.
     """
 
     accounts: int = 0
@@ -50,6 +52,7 @@ class Forgotten:
     cleaned: int = 0
     quoting: int = 0
     cases: int = 0
+    ideas: int = 0
 
 
 class _Words:
@@ -134,10 +137,11 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     buttons.drop(connection, buttons.about(connection, lambda each: each.names(names) or theirs.are_in(each, left)))
     named = sa.select(accounts.c.account).where(accounts.c.person == person)
     connection.execute(wrong_codes.delete().where(wrong_codes.c.account.in_(named)))
+    erased = ideation.erase(connection, person, sources, lambda texts: _Words(texts).cut_from)
     cases = support.erase(connection, person, connection.execute(named).scalars().all())
     known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
     connection.execute(persons.delete().where(persons.c.id == person))
-    return Forgotten(known, gone, dropped, ratings, cleaned, quoting, cases)
+    return Forgotten(known, gone, dropped, ratings, cleaned, quoting, cases, erased.ideas + erased.votes)
 
 
 def take_back(connection: Connection, turn: str) -> bool:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
+from agent.ideation import persons as ideation
 from agent.memory_tables import accounts, feedback, insert_new, link_codes, persons, put, turns, wrong_codes
 from agent.message import Person
 from agent.support import persons as support
@@ -214,6 +215,7 @@ def _merge(connection: Connection, gone: str, into: str) -> None:
     for column in (turns.c.author, feedback.c.person, accounts.c.person):
         connection.execute(sa.update(column.table).where(column == gone).values({column.name: into}))
     support.merge(connection, gone, into)
+    ideation.merge(connection, gone, into)
     if connection.execute(sa.select(documents.c.id).where(documents.c.author == gone).limit(1)).first() is not None:
         bump(connection)  # orders this among the knowledge base's other writers
         connection.execute(documents.update().where(documents.c.author == gone).values(author=into))

@@ -24,7 +24,8 @@ from typing import BinaryIO, TypedDict
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
-import agent.memory_tables  # noqa: F401 - it has tables
+import agent.ideation.tables
+import agent.memory_tables
 import agent.support.tables  # noqa: F401
 import finetune.registry_tables  # noqa: F401
 import retrieval.tables  # noqa: F401

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, String, Text
 
 from agent.erasure import Forgotten
 from agent.events import Event
+from agent.ideation.persons import of as acts_in_sessions
 from agent.memory import Memory
 from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
@@ -70,6 +71,7 @@ class ForgetReport:
             "accounts": reached.accounts,
             "waiting": self.waiting,
             "cases": reached.cases,
+            "ideas": reached.ideas,
             "learned": self.learned.rows,
         }
         sentences = [say(language, f"forget_{what}", count=count) for what, count in counted.items() if count]
@@ -146,6 +148,16 @@ class ActCopy(TypedDict):
     outcome: str
 
 
+class SessionActCopy(TypedDict):
+    """Something done in an ideation session. about: numbers of ideas."""
+
+    session: str
+    at: str
+    what: str
+    words: str
+    about: list[str]
+
+
 class PersonCopy(TypedDict):
     """Everything held about one person. Times are ISO 8601 in UTC."""
 
@@ -162,6 +174,7 @@ class PersonCopy(TypedDict):
     buttons: list[ButtonCopy]
     cases: list[CaseCopy]
     acts: list[ActCopy]
+    sessions: list[SessionActCopy]
 
 
 def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: int | None = None) -> ForgetReport:
@@ -174,6 +187,7 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
         waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)
     said = [line.text for _, lines in Cases(memory.engine).of(person.id) for line in lines]
+    said += [each.words for each in acts_in_sessions(memory.engine, person.id)]
     phrases = phrases_of([*(turn.message.text for turn in reversed(held.turns)), *said]) if held else []
     gone = _gone(memory.engine, held.person if held else person, phrases)
     learned = unlearn(memory.engine, home, gone, FORGOTTEN)
@@ -246,6 +260,12 @@ def copy_of(person: Person, memory: Memory) -> PersonCopy:
         acts=[
             ActCopy(at=each.at.isoformat(), verb=each.verb, object=each.object, outcome=each.outcome)
             for each in Audit(memory.engine).of(person.id)
+        ],
+        sessions=[
+            SessionActCopy(
+                session=each.session, at=each.at.isoformat(), what=each.what, words=each.words, about=list(each.about)
+            )
+            for each in acts_in_sessions(memory.engine, person.id)
         ],
     )
 

@@ -164,7 +164,7 @@ def as_json(record: Record) -> str:
                 "decided": each.id in board.decided,
             }
         )
-    value = {
+    value: dict[str, object] = {
         "topic": now.topic,
         "asked": now.asked,
         "opened": now.opened.isoformat() if now.opened else None,

@@ -144,14 +144,14 @@ def _heated(board: Board, lately: Sequence[Heard], limits: Limits) -> Nudge | No
 
 
 def _off_topic(lately: Sequence[Heard], topic: Vector | None, vectors: Vectors | None, limits: Limits) -> Nudge | None:
-    seen = [each for each in lately if each.vector is not None]
+    seen = [each.vector for each in lately if each.vector is not None]
     if topic is None or len(seen) < 4:
         return None
     anchors = topic[None, :] if vectors is None or not len(vectors) else np.vstack([topic[None, :], vectors])
-    away = [each for each in seen if float((anchors @ each.vector).max()) < limits.away]
-    if len(away) < max(4, len(seen) * 2 / 3) or seen[-1] not in away:
+    is_away = [float((anchors @ vector).max()) < limits.away for vector in seen]
+    if sum(is_away) < max(4, len(seen) * 2 / 3) or not is_away[-1]:
         return None
-    reason = f"{len(away)} of the last {len(seen)} lines have to do neither with the topic nor with an idea."
+    reason = f"{sum(is_away)} of the last {len(seen)} lines have to do neither with the topic nor with an idea."
     text = (
         "We have drifted off. If it matters, I can keep it for later; otherwise: what has it to do with our question?"
     )

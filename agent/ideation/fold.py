@@ -89,7 +89,8 @@ class _Folding:
                 )
             case acts.Merged(idea, text, parents):
                 known = [self.ideas[each] for each in parents if each in self.ideas]
-                joined = _joined(replace(given, id=idea, text=text, parents=parents), known)
+                words = text or (known[0].text if known else "")
+                joined = _joined(replace(given, id=idea, text=words, parents=parents), known)
                 self.ideas |= {each.id: replace(each, state="merged", into=(idea,)) for each in known}
                 self.ideas[idea] = joined
             case acts.Divided(idea, ids, texts):

@@ -86,7 +86,7 @@ def grouped(ids: Sequence[str], texts: Sequence[str], vectors: Vectors) -> tuple
         members = np.nonzero(labels == group)[0]
         typical = vectors[members] @ vectors[members].mean(axis=0)
         order = members[np.argsort(-typical, kind="stable")]
-        found.append(Group(named[group], tuple(ids[i] for i in order)))
+        found.append(Group(named[group], tuple(ids[i] for i in order.tolist())))
     return tuple(sorted(found, key=lambda each: -len(each.ideas)))
 
 
@@ -124,7 +124,7 @@ def silhouette(distance: Array, labels: Labels) -> float:
 def nearest_group(vector: Array, vectors: Vectors, labels: Labels) -> int:
     """The group that a new idea falls into: of its five nearest, the one that most are in."""
     near = np.argsort(-(vectors @ vector), kind="stable")[:5]
-    return Counter(labels[near].tolist()).most_common(1)[0][0]
+    return int(Counter(labels[near].tolist()).most_common(1)[0][0])
 
 
 def _linkage(distance: Array) -> list[tuple[int, int, float]]:
@@ -217,7 +217,7 @@ def _renumbered(labels: Labels) -> Labels:
 
 def _labels(texts: Sequence[str], labels: Labels) -> list[str]:
     """The telling words of each group: frequent in it, rare in the others; of a single idea, its beginning."""
-    groups = [[texts[i] for i in np.nonzero(labels == group)[0]] for group in range(int(labels.max()) + 1)]
+    groups = [[texts[i] for i in np.nonzero(labels == group)[0].tolist()] for group in range(int(labels.max()) + 1)]
     counts = [Counter(word for text in group for word in _content(text)) for group in groups]
     total = Counter[str]()
     for count in counts:

@@ -73,7 +73,8 @@ def _flat(rows: Points) -> Points:
     if flat.shape[1] < 2:
         flat = np.hstack([flat, np.zeros((len(rows), 2 - flat.shape[1]))])
     largest = np.abs(flat).argmax(axis=0)
-    return flat * np.where(flat[largest, [0, 1]] < 0, -1.0, 1.0)
+    result: Points = flat * np.where(flat[largest, [0, 1]] < 0, -1.0, 1.0)
+    return result
 
 
 def apart(points: Points, radius: Points, rounds: int = _PUSHES) -> Points:

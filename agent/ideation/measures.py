@@ -5,7 +5,6 @@ pairwise distance, and the Vendi score (Friedman & Dieng 2023): the number of tr
 varied as these. Vectors are unit rows, so distances are 1 - cosine, from 0 (the same) to 1 (nothing in common).
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -83,15 +82,16 @@ def novelty(vectors: Vectors, known: Vectors) -> Vectors:
 
 def shares(ideas: Sequence[Idea]) -> tuple[dict[str, float], float]:
     """Which part of the ideas is whose, and which is the machine's; together 1, or nothing without ideas."""
-    parts: Counter[str] = Counter()
+    parts: dict[str, float] = {}
     machine = 0.0
     for each in ideas:
         own = each.share if each.authors else 1.0
         machine += own
         for author in each.authors:
-            parts[author] += (1 - own) / len(each.authors)
+            parts[author] = parts.get(author, 0.0) + (1 - own) / len(each.authors)
     count = len(ideas) or 1
-    return {person: part / count for person, part in parts.most_common()}, machine / count
+    order = sorted(parts.items(), key=lambda each: -each[1])
+    return {person: part / count for person, part in order}, machine / count
 
 
 def gini(given: Sequence[float]) -> float:

@@ -109,11 +109,9 @@ def _ballots(board: Board, ideas: Sequence[str], people: Sequence[str]) -> Array
 def _resampled(ballots: Array, chance: np.random.Generator, ballot: Ballot) -> tuple[Array, Array, Array, Array]:
     def summed(drawn: Array) -> Array:
         """(..., ideas) of ballots (..., people, ideas)."""
-        if ballot is Ballot.DOTS:
-            return drawn.sum(axis=-2)
         known = ~np.isnan(drawn)
-        count = known.sum(axis=-2)
-        return np.divide(np.nansum(drawn, axis=-2), count, out=np.zeros(count.shape), where=count > 0)
+        total: Array = np.where(known, drawn, 0).sum(axis=-2)
+        return total if ballot is Ballot.DOTS else total / np.maximum(known.sum(axis=-2), 1)
 
     people = len(ballots)
     again = summed(ballots[chance.integers(people, size=(RESAMPLES, people))])

@@ -1,63 +1,13 @@
 """A session as people hold it: phases, places, ballots; each chat event counts once, and the board is what happened."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from sqlalchemy import Engine
 
-from agent.ideation.acts import Ballot, Criterion, Phase, RemarkKind, Rules
+from agent.ideation.acts import Ballot, Criterion, Phase, RemarkKind
 from agent.ideation.board import Board
 from agent.ideation.refusals import SessionRefused
 from agent.ideation.sessions import Sessions
-from agent.memory import Memory
-from agent.message import Person, Place
-
-SLACK = Place("slack", "acme", "C1", "170.1")
-TELEGRAM = Place("telegram", "acme", "-100")
-START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, minutes: float) -> None:
-        self.now += timedelta(minutes=minutes)
-
-
-class Room:
-    """A store with people in it; every act gets a key of its own unless a test names one."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.clock, self.memory = Clock(), Memory(engine)
-        self.sessions = Sessions(engine, now=self.clock)
-        self.keys = iter(range(10_000))
-
-    def person(self, name: str) -> Person:
-        return self.memory.person(f"slack:acme:{name}")
-
-    def key(self) -> str:
-        return f"event-{next(self.keys)}"
-
-    def open(self, topic: str = "a warmer welcome", **rules: object) -> str:
-        done = self.sessions.open(SLACK, self.person("ann"), topic, key=self.key(), rules=Rules(**rules))  # type: ignore[arg-type]  # by name
-        return done.board.session.id
-
-    def add(self, session: str, name: str, text: str) -> str:
-        done = self.sessions.add(session, self.person(name), text, key=self.key())
-        assert done.idea is not None
-        return done.idea.id
-
-    def move(self, session: str, phase: Phase) -> Board:
-        return self.sessions.course.move(session, self.person("ann"), phase, key=self.key()).board
-
-
-@pytest.fixture
-def room(engine: Engine) -> Room:
-    return Room(engine)
+from tests.agent.ideation.rooms import SLACK, TELEGRAM, Room
 
 
 def refused(reason: str):
@@ -214,7 +164,7 @@ def test_only_who_facilitates_moves_and_a_schedule_does_too(room: Room) -> None:
     room.clock.forward(10)
     assert room.sessions.course.tick(session).board.session.phase is Phase.VOTE
     assert not room.sessions.course.tick(session).is_new
-    room.add_member = room.sessions.enter(session, room.person("bob"), key=room.key())
+    room.sessions.enter(session, room.person("bob"), key=room.key())
     room.sessions.course.hand_over(session, room.person("ann"), room.person("bob"), key=room.key())
     assert room.sessions.course.close(session, room.person("bob"), key=room.key()).board.session.is_closed
 

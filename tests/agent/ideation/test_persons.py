@@ -1,0 +1,84 @@
+"""What a session holds of one person: they get a copy of it, and it is gone when they are forgotten."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from agent.ideation.acts import Phase, RemarkKind
+from agent.ideation.persons import of
+from agent.ideation.tables import events
+from agent.moving import move
+from connectors.privacy import copy_of, forget
+from retrieval.database import reading
+from retrieval.shelf import Shelf
+from tests.agent.ideation.rooms import SLACK, Room
+
+
+def stored(engine: Engine) -> str:
+    with reading(engine) as connection:
+        return json.dumps([row.body for row in connection.execute(sa.select(events))])
+
+
+def test_a_forgotten_person_leaves_no_word_and_no_vote_and_the_session_goes_on(
+    room: Room, engine: Engine, tmp_path: Path
+) -> None:
+    session = room.open("a welcome that nobody forgets so soon")
+    secret = "Grandmother Agatha's ginger cookies at the desk"
+    hers = room.add(session, "eve", secret)
+    tea = room.add(session, "bob", "Tea with the founder")
+    merged = room.sessions.merge(session, room.person("ann"), [hers, tea], key=room.key()).idea
+    assert merged is not None
+    assert merged.text == secret
+    room.move(session, Phase.DISCUSS)
+    room.sessions.remark(
+        session, room.person("eve"), merged.id, RemarkKind.GOOD, "Agatha would love it", key=room.key()
+    )
+    room.move(session, Phase.VOTE)
+    room.sessions.outcome.dot(session, room.person("eve"), merged.id, 2, key=room.key())
+    room.sessions.outcome.dot(session, room.person("bob"), merged.id, 1, key=room.key())
+    eve = room.person("eve")
+    copied = copy_of(eve, room.memory)["sessions"]
+    assert secret in [each["words"] for each in copied]
+    assert "Dotted" in [each["what"] for each in copied]
+
+    report = forget(eve, room.memory, Shelf(engine, tmp_path / "index"), tmp_path, waiting=0)
+    assert report.left == ()
+    assert report.forgotten.ideas == 3
+    assert any("votes in sessions" in each for each in report.sentences)
+    assert "Agatha" not in stored(engine)
+    assert eve.id not in stored(engine)
+    assert of(engine, eve.id) == ()
+    board = room.sessions.board(session)  # the room had this board in memory before
+    assert [(each.text, each.authors) for each in board.open] == [("[removed]", (room.person("bob").id,))]
+    assert [each.value for each in board.votes] == [1]
+    assert board.remarks == ()
+
+
+def test_a_session_of_one_person_goes_with_them_and_one_of_several_stays_open(
+    room: Room, engine: Engine, tmp_path: Path
+) -> None:
+    session = room.open("ann's own wish for a shorter day")
+    room.add(session, "bob", "Start later")
+    ann = room.person("ann")
+    forget(ann, room.memory, Shelf(engine, tmp_path / "index"), tmp_path, waiting=0)
+    board = room.sessions.board(session)
+    assert (board.session.topic, board.session.facilitator) == ("[removed]", "")
+    assert room.sessions.course.move(session, room.person("bob"), key=room.key()).is_new  # anyone may, now
+    bob = room.person("bob")
+    forget(bob, room.memory, Shelf(engine, tmp_path / "index"), tmp_path, waiting=0)
+    assert room.sessions.at(SLACK) is None
+    assert stored(engine) == "[]"
+
+
+def test_a_channel_that_moves_takes_its_session_along(room: Room, engine: Engine) -> None:
+    session = room.open()
+    room.add(session, "bob", "Tea")
+    new = replace(SLACK, channel="C2")
+    move(engine, replace(SLACK, thread=""), replace(new, thread=""))
+    found = room.sessions.at(new)
+    assert found is not None
+    assert (found.session.id, found.session.places) == (session, (new,))
+    assert room.sessions.at(SLACK) is None
