@@ -42,6 +42,19 @@ _REJECTS = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+# "are you stupid?" has the form of a question and asks nothing
+_SCOLDS = re.compile(
+    r"""^\W*(?:(?:no+|oh|wow|omg|wtf|hey|but|and|ok(?:ay)?|man|dude|seriously|atelier|mann|sag\s+mal)\b[\s,.!:?–-]*)*
+    (?:
+      (?:are\s+you|you(?:['’]?re|\s+are)?|u\s+r|r\s+u)\s+
+      (?:(?:so|really|just|completely|totally|such|that|fucking|a|an)\s+)*
+      (?:stupid|dumb|idiot|moron|useless|crazy|mad|insane|drunk|blind|deaf|serious|joking|kidding(?:\s+me)?)
+      (?:\s+or\s+(?:what|something))?
+      |(?:bist\s+du|du\s+bist)\s+(?:(?:so|echt|wirklich|einfach|total|ein|eigentlich)\s+)*
+      (?:blöd|dumm|doof|bescheuert|nutzlos|idiot|blind|taub)
+    )[\s!?.]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _ASKS_OF_US = (
     r"(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?(?:tell\s+me\s+|remind\s+me\s+(?:of\s+)?)?"
     r"|(?:tell|remind)\s+me\s+)?"
@@ -74,6 +87,8 @@ _PROPOSES = re.compile(
 
 def rejects(text: str) -> bool:
     """Whether a message says that what it answers to was wrong: "no, that's wrong", "that isn't what I asked"."""
+    if _SCOLDS.match(text):
+        return True
     return _REJECTS.match(text) is not None and not looks_like_question(_REJECTS.sub("", text, count=1))
 
 

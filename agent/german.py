@@ -59,8 +59,11 @@ _ERRAND = (
 _RULES = (
     (Intent.HUMAN, rf"\b(?:mit|zu|von|an)\s+(?:ein(?:em|en|er)\s+)?(?:\w+\s+)?{_PERSON}"),
     (Intent.HUMAN, r"\bverbind\w*\s+(?:sie\s+)?mich\b|\b(?:echten?r?|richtigen?r?)\s+(?:mensch(?:en)?|person)\b"),
-    (Intent.HELP, r"^\W*(?:bitte\s+)?hilfe\W*$|\bwas\s+(?:alles\s+)?kannst\s+du\b(?!\s+(?:mir|uns)\s+(?:über|zu|von))"),
-    (Intent.HELP, r"\b(?:wobei|womit|wie)\s+kannst\s+du\s+(?:mir|uns)\s+helfen\b|\bwie\s+funktionierst\s+du\b"),
+    (
+        Intent.HELP,
+        r"^\W*(?:bitte\s+)?hilfe\W*$|\bwas\s+(?:alles\s+)?kann?s?t\s+du\b(?!\s+(?:mir|uns)\s+(?:über|zu|von))",
+    ),
+    (Intent.HELP, r"\b(?:wobei|womit|wie)\s+kann?s?t\s+du\s+(?:mir|uns)\s+helfen\b|\bwie\s+funktionierst\s+du\b"),
     (Intent.IDEATE, r"\bbrainstorm\w*|\bideen?\b(?=.*\b(?:für|zu[mr]?|sammeln|finden|brauchen?|überlegen|wie)\b)"),
     (
         Intent.IDEATE,

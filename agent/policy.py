@@ -16,7 +16,8 @@
       help, small talk                   CHAT
       human                              ESCALATE
       complaint                          ANSWER if it asks, ESCALATE if clearly negative (60%), else CAPTURE
-      out of scope, 70% and more         CHAT       an honest no (85% where it is put as a question)
+      out of scope, 70% and more         CHAT       an honest no (85% where it is put as a question), unless it asks
+                                                    what the asker may or must do ("can I bring …?")
     anything in doubt                    ANSWER     to search in vain costs little; to miss a question costs trust
 
 After the search, what may be small talk or a call for help and what no passage answers becomes CHAT (`reconsider`).
@@ -38,6 +39,7 @@ from retrieval.passage import Passage
 CERTAIN_ERRAND = 0.70  # a wrong refusal loses an answerable question, so refusing takes more than SURE
 CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?"
 INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
+CALL = 0.7  # and less often like a call for a person or for help
 HELD = 0.5  # the probability from which a passage is believed to answer
 PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" and not "which files can you read?"
 GUIDE = "guide/"  # where the sources of Atelier's own documentation begin
@@ -45,7 +47,20 @@ GUIDE_ODDS = 0.2  # of a guide passage among the team's: "how do I update my add
 STRONG_MOOD = 0.60  # a complaint this clearly negative goes to a person
 
 _OUR_NAME = re.compile(r"\batelier\b", re.IGNORECASE)
-_INTERRUPTS = frozenset({Intent.HUMAN, Intent.HELP, Intent.SMALL_TALK, Intent.COMPLAINT})
+# "can I bring my cat?" is about what people may do; "can you bring me a coffee?" is an errand
+_ASKS_LEAVE = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|hi|hey|hello|atelier)\b[\s,!.:]*)*"
+    r"(?:(?:can|could|may|might|should|must|shall|do|are|am|is)\s+(?:i|we|one|people|employees|visitors|guests|anyone|everybody)"
+    r"|(?:is\s+it|am\s+i|are\s+we)\s+(?:ok(?:ay)?|allowed)|(?:kann|könn(?:en|te|ten)|darf|dürf(?:en|te|ten)|muss|müssen|soll|sollen)"
+    r"\s+(?:ich|wir|man|jemand))\b",
+    re.IGNORECASE,
+)
+_INTERRUPTS = {
+    Intent.HUMAN: CALL,
+    Intent.HELP: CALL,
+    Intent.SMALL_TALK: INTERRUPTION,
+    Intent.COMPLAINT: INTERRUPTION,
+}
 _PLAIN = {
     Intent.ASK: (Move.ANSWER, "This is a question, so I search the documents."),
     Intent.IDEATE: (Move.IDEATE, "This asks for ideas, so I help to think."),
@@ -84,7 +99,7 @@ def decide(
         return Decision(Move.IDEATE, "A technique is named, so we use it.")
     if recalls(text) is not None:
         return Decision(Move.CHAT, "This asks what was said before, so I look into our conversation.")
-    if thinking and (proposes(text) or not (confidence >= INTERRUPTION and intent in _INTERRUPTS)):
+    if thinking and (proposes(text) or confidence < _INTERRUPTS.get(intent, 2.0)):
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
     if replied and rejects(text):
         return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")
@@ -95,6 +110,8 @@ def decide(
     if intent is Intent.COMPLAINT:
         return _answer_complaint(understanding, asks=asks)
     if intent is Intent.OUT_OF_SCOPE:
+        if _ASKS_LEAVE.match(text):
+            return Decision(Move.ANSWER, "This asks what one may do, so I search the documents.")
         if confidence >= (CERTAIN_ERRAND_ASKED if asks else CERTAIN_ERRAND):
             return Decision(Move.CHAT, "This is an errand that I cannot run from a chat, so I say so.")
         return Decision(Move.ANSWER, f"This may be an errand ({confidence:.0%}); the documents may still know.")

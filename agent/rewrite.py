@@ -27,6 +27,7 @@ _FUNCTION_WORDS = frozenset(
     """.split()
 )
 _PREPOSITIONS = frozenset("about after at before by during for from in into of on to under with without within".split())
+_DETERMINERS = frozenset("the my our your".split())
 _ENDS_PHRASE = "|".join(sorted(_PREPOSITIONS | {"and", "or", "is", "are", "when", "if"}))
 # "and for Germany?", "what about the second floor?", "or with a discount?"
 _CONTINUES = re.compile(
@@ -34,6 +35,9 @@ _CONTINUES = re.compile(
     r"(?P<rest>.+?)[\s?.!]*$",
     re.IGNORECASE | re.DOTALL,
 )
+# "what about sick leave?": another thing of the same kind, asked the same way
+_ANOTHER = re.compile(r"\b(?:what|how)\s+about\b", re.IGNORECASE)
+_KIND = re.compile(r"\b(?:how\s+(?:much|many)|which|of|for|about|my|our)\s+(?=\w)", re.IGNORECASE)
 _POINTS_BACK = re.compile(
     r"\b(?:its?|they|them|their|theirs|he|she|him|his|hers?|those|these|(?:the\s+)?(?:former|latter)|there"
     r"|the\s+(?:first|second|third|last|other|next|same)(?:\s+ones?)?|(?:that|this)(?=\s*(?:$|[?.!,]"
@@ -75,7 +79,7 @@ def _complete(message: str, topic: str) -> str:
     own = content_words(message)
     words = _WORD.findall(message)
     if (found := _CONTINUES.match(message.strip())) is not None and len(own) <= 4 and not _has_clause(found["rest"]):
-        return _replace_slot(topic, found["rest"])
+        return _replace_slot(topic, found["rest"], is_another=_ANOTHER.search(message) is not None)
     asks_us = re.search(r"\byour?\b", message, re.IGNORECASE) and not _points_back(message)  # "who are you?"
     if not own and len(words) <= 8 and not asks_us:  # "why?", "how long?", "can you explain that?"
         return f"{' '.join(content_words(topic)) or topic} {message}"
@@ -111,12 +115,16 @@ def _points_back(message: str) -> bool:
     return bool(_POINTS_BACK.search(_IS_IT.sub(" ", _EMPTY_IT.sub(" ", message))))
 
 
-def _replace_slot(topic: str, rest: str) -> str:
-    """`topic` with the phrase that `rest` stands in for replaced: where it can, the one after the same preposition."""
+def _replace_slot(topic: str, rest: str, *, is_another: bool) -> str:
+    """`topic` with the phrase that `rest` stands in for replaced: where it can, the one after the same small word.
+
+    is_another: `rest` is asked about as the topic was ("what about …"); else it may only add to it.
+    """
     words = rest.split()
-    if words and words[0].casefold() in _PREPOSITIONS:
+    first = words[0].casefold() if words else ""
+    if first in _PREPOSITIONS or (is_another and first in _DETERMINERS):
         slot = re.compile(
-            rf"\b{re.escape(words[0])}\s+(?:(?:the|a|an|my|our|your)\s+)?[^\s?.!,]+"
+            rf"\b{re.escape(first)}\s+(?:(?:the|a|an|my|our|your)\s+)?[^\s?.!,]+"
             rf"(?:\s+(?!(?:{_ENDS_PHRASE})\b)[^\s?.!,]+)*",
             re.IGNORECASE,
         )
@@ -124,9 +132,24 @@ def _replace_slot(topic: str, rest: str) -> str:
         if found:
             return topic[: found[-1].start()] + rest + topic[found[-1].end() :]
     name = _last_name(topic)
-    if name is not None and words and words[0].casefold() not in _PREPOSITIONS:
+    if name is not None and words and first not in _PREPOSITIONS:
         return topic.replace(name, rest)
+    if is_another and first not in _PREPOSITIONS and (span := _kind(topic)) is not None:
+        return topic[: span[0]] + rest + topic[span[1] :]
     return f"{topic.rstrip(' ?.!')} {rest}"
+
+
+def _kind(topic: str) -> tuple[int, int] | None:
+    """Where the thing stands that a question counts, chooses or names: "vacation" in "how many days of vacation"."""
+    for opening in reversed(list(_KIND.finditer(topic))):
+        start = end = opening.end()
+        for word in _WORD.finditer(topic, start):
+            if word[0].casefold() in _FUNCTION_WORDS or topic[end : word.start()].strip():
+                break
+            end = word.end()
+        if end > start:
+            return start, end
+    return None
 
 
 def _last_name(topic: str) -> str | None:

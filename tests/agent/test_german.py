@@ -39,7 +39,7 @@ WANTED: dict[Intent, Sequence[str]] = {
         "Ich suche einen Namen für unser neues Werkzeug",
     ),
     Intent.SMALL_TALK: ("Danke, das war alles", "Guten Abend", "Wie geht es dir?", "Alles klar, danke"),
-    Intent.HELP: ("Was kannst du?", "Hilfe", "Womit kannst du uns helfen?"),
+    Intent.HELP: ("Was kannst du?", "was kanst du alles", "Hilfe", "Womit kannst du uns helfen?"),
     Intent.HUMAN: ("Ich möchte mit einem Menschen sprechen", "Bitte verbinden Sie mich mit einer Mitarbeiterin"),
     Intent.FEEDBACK: ("Die Antwort war richtig gut", "Die Quelle hat mir geholfen"),
     Intent.COMPLAINT: ("Das stimmt nicht", "Die Antwort ist leider veraltet", "Du hast mich falsch verstanden"),

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.german import CONFIDENCE
 from agent.message import Intent, Move, Sentiment, Understanding
 from agent.policy import CERTAIN_ERRAND, HELD, concerns_us, decide, ours_back, reconsider
 from agent.surface import looks_like_question, says_nothing
@@ -49,6 +50,26 @@ def test_a_doubtful_errand_is_searched_rather_than_refused() -> None:
     assert decide(understood(Intent.OUT_OF_SCOPE, CERTAIN_ERRAND - 0.01), text=text).move is Move.ANSWER
 
 
+@pytest.mark.parametrize(
+    "text", ["can I bring my cat", "are we allowed to book a taxi?", "Kann ich meine Katze mitbringen?"]
+)
+def test_what_people_may_do_is_searched_and_never_taken_for_an_errand(text: str) -> None:
+    assert decide(understood(Intent.OUT_OF_SCOPE, 0.99), text=text).move is Move.ANSWER
+
+
+def test_you_are_asked_is_an_errand_still() -> None:
+    assert decide(understood(Intent.OUT_OF_SCOPE, 0.99), text="can you book a taxi?").move is Move.CHAT
+
+
+@pytest.mark.parametrize(
+    "text", ["are you stupid", "Are you kidding me?!", "you're so dumb", "Bist du blöd?", "oh man, you are useless"]
+)
+def test_who_scolds_is_not_answered_from_the_documents(text: str) -> None:
+    asked = understood(Intent.ASK, 0.9)
+    assert decide(asked, text=text, replied=True).move is Move.CAPTURE
+    assert decide(asked, text="are you serious about the deadline?", replied=True).move is Move.ANSWER
+
+
 def test_doubtful_small_talk_is_searched_and_answered_only_when_something_is_found() -> None:
     it = understood(Intent.SMALL_TALK, 0.3)
     decision = decide(it, text="Ines Aguilar")
@@ -68,6 +89,8 @@ def test_what_adds_to_a_technique_stays_in_it_unless_it_surely_is_something_else
     assert decide(understood(Intent.SMALL_TALK, 0.6), text="Bean There", thinking=True).move is Move.IDEATE
     assert decide(understood(Intent.SMALL_TALK, 0.95), text="thanks!", thinking=True).move is Move.CHAT
     assert decide(understood(Intent.HUMAN, 0.95), text="a person please", thinking=True).move is Move.ESCALATE
+    german = understood(Intent.HUMAN, CONFIDENCE)
+    assert decide(german, text="lass mich mit einem Menschen reden", thinking=True).move is Move.ESCALATE
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ def after(*said: str) -> History:
         ("Who founded New York?", "what about Los Angeles?", "Who founded Los Angeles?"),
         ("Can I pay with a credit card?", "or with PayPal?", "Can I pay with PayPal?"),
         ("How much leave do I get?", "and in the first year?", "How much leave do I get in the first year"),
+        ("How much leave do I get?", "and part time?", "How much leave do I get part time"),
+        ("how much holiday do i get?", "what about sick leave", "how much sick leave do i get?"),
+        ("how many days of vacation do i have?", "what about overtime?", "how many days of overtime do i have?"),
+        ("how much is the lumen mini", "what about the pro?", "how much is the pro"),
+        ("can I bring my dog?", "how about my cat?", "can I bring my cat?"),
         ("德国的增值税是多少?", "那法国呢?", "德国的增值税是多少? 法国"),
     ],
 )
