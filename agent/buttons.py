@@ -7,7 +7,8 @@ import hashlib
 import re
 import secrets
 import string
-from collections.abc import Callable, Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +22,7 @@ from retrieval.database import reading, writing
 ALPHABET = string.ascii_letters + string.digits
 LENGTH = 12  # 62 ** 12, about 3 * 10 ** 21 ids
 _MANY = 500  # rows in one statement
+_PRUNED_EVERY = 60.0  # seconds, where buttons are kept along with other things
 _BUTTON = re.compile(f"[A-Za-z0-9]{{{LENGTH}}}")
 _NAMES = re.compile("p-[0-9a-f]{16}|[0-9a-f]{26}")  # the ids of persons and of turns
 
@@ -53,6 +55,7 @@ class Buttons:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._pruned = float("-inf")
 
     def make(self, kind: str, value: str, place: Place, minutes: int, *, key: str = "") -> str:
         """The id of a button that works for `minutes`.
@@ -67,6 +70,10 @@ class Buttons:
         ids = [id_for(f"{key}/{number}") if key else _new_id() for number in range(len(meanings))]
         return self._make(dict(zip(ids, meanings, strict=True)), minutes)
 
+    def make_keyed(self, meanings: Mapping[str, Meaning], minutes: int) -> tuple[str, ...]:
+        """The ids of several buttons by their keys, in order, in one transaction."""
+        return self._make({id_for(key): meaning for key, meaning in meanings.items()}, minutes)
+
     def look_up(self, button: str) -> Meaning | None:
         """What a button stands for; None when nothing, or not any more."""
         if not _BUTTON.fullmatch(button):  # a client can send anything, also what no database takes
@@ -76,16 +83,23 @@ class Buttons:
             row = connection.execute(query).one_or_none()
         return None if row is None else _meaning(row)
 
+    def keeping(self, meanings: Mapping[str, Meaning], minutes: int) -> Callable[[Connection], None]:
+        """What stores the buttons of these ids (`id_for`) in somebody else's transaction, which may be repeated."""
+
+        def keep(connection: Connection) -> None:
+            now = datetime.now(UTC)
+            if (clock := time.monotonic()) > self._pruned + _PRUNED_EVERY:
+                self._pruned = clock
+                _prune(connection, now)
+            _store(connection, meanings, now + timedelta(minutes=minutes))
+
+        return keep
+
     def _make(self, made: dict[str, Meaning], minutes: int) -> tuple[str, ...]:
         now = datetime.now(UTC)
         with writing(self._engine) as connection:
             _prune(connection, now)
-            for button in sorted(made):  # one order for all, so that two who renew the same ones cannot deadlock
-                meaning = made[button]
-                place = meaning.place
-                row = {"id": button, "kind": meaning.kind, "value": meaning.value, "platform": place.platform}
-                row |= {"tenant": place.tenant, "channel": place.channel, "thread": place.thread}
-                put(connection, buttons, row | {"expires": now + timedelta(minutes=minutes)})
+            _store(connection, made, now + timedelta(minutes=minutes))
         return tuple(made)
 
 
@@ -107,6 +121,15 @@ def _new_id() -> str:
 
 def _meaning(row: sa.Row[*tuple[object, ...]]) -> Meaning:
     return Meaning(row.kind, row.value, Place(row.platform, row.tenant, row.channel, row.thread))
+
+
+def _store(connection: Connection, made: Mapping[str, Meaning], expires: datetime) -> None:
+    for button in sorted(made):  # one order for all, so that two who renew the same ones cannot deadlock
+        meaning = made[button]
+        place = meaning.place
+        row = {"id": button, "kind": meaning.kind, "value": meaning.value, "platform": place.platform}
+        row |= {"tenant": place.tenant, "channel": place.channel, "thread": place.thread}
+        put(connection, buttons, row | {"expires": expires})
 
 
 def _prune(connection: Connection, now: datetime) -> None:

@@ -9,7 +9,6 @@ import re
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -208,11 +207,12 @@ class Colleague:
     def _search(self, message: Message, query: str, embedding: NDArray[np.float32], *, about_us: bool) -> list[Passage]:
         """The passages that the prompt gets; Atelier's own guide stands back unless the message is `about_us`."""
         count = self._manner.passages
-        search = partial(self._knowledge.search, query, message.audiences, embedding=embedding)
-        found = search(k=count)
-        if about_us or not any(map(is_ours, found)):
-            return found
-        return ours_back(search(k=3 * count))[:count]
+
+        def deeper(found: Sequence[Passage]) -> int:
+            return count if about_us or not any(map(is_ours, found)) else 3 * count
+
+        found = self._knowledge.search(query, message.audiences, count, embedding=embedding, deeper=deeper)
+        return found if about_us or not any(map(is_ours, found)) else ours_back(found)[:count]
 
 
 def within(lines: Sequence[Line], budget: int, count_tokens: Callable[[str], int]) -> tuple[Line, ...]:

@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypedDict
 
 import numpy as np
@@ -209,17 +210,23 @@ buttons = Table(
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row, unless one with its key (primary or unique) is there; whether it was inserted."""
-    insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table).values(row)
-    inserted = insert.on_conflict_do_nothing().returning(*table.primary_key)  # psycopg counts no rows here
-    return connection.execute(inserted).first() is not None
+    return connection.execute(_insert(connection.dialect.name, table, None), row).first() is not None
 
 
 def put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
     """Insert a row, or give the one with its primary key these values."""
-    insert = (postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert)(table).values(row)
+    connection.execute(_insert(connection.dialect.name, table, tuple(row)), row)
+
+
+@lru_cache(maxsize=64)  # to build a statement takes longer than SQLite takes to run it
+def _insert(dialect: str, table: Table, changed: tuple[str, ...] | None) -> sa.Insert:
+    """changed: the columns that a row with the same primary key takes over; None: it stays, and nothing comes back."""
+    insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    if changed is None:
+        return insert.on_conflict_do_nothing().returning(*table.primary_key)  # psycopg counts no rows here
     key = [column.name for column in table.primary_key]
-    changed = {name: insert.excluded[name] for name in row if name not in key}
-    connection.execute(insert.on_conflict_do_update(index_elements=key, set_=changed))
+    taken = {name: insert.excluded[name] for name in changed if name not in key}
+    return insert.on_conflict_do_update(index_elements=key, set_=taken)
 
 
 class StoredLine(TypedDict):

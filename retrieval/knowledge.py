@@ -159,30 +159,43 @@ class KnowledgeBase:
     # Search
 
     def search(
-        self, query: str, audiences: frozenset[str], k: int = 5, *, embedding: Vectors | None = None
+        self,
+        query: str,
+        audiences: frozenset[str],
+        k: int = 5,
+        *,
+        embedding: Vectors | None = None,
+        deeper: Callable[[Sequence[Passage]], int] | None = None,
     ) -> list[Passage]:
         """Up to `k` passages, best first, that a holder of `audiences` (`tenant/name`) may read at this moment.
 
-        embedding: of `query` by this knowledge base's encoder, (dim,), where it was made already. Raises SettingsError
-        for an impossible audience, StoreError.
+        embedding: of `query` by this knowledge base's encoder, (dim,), where it was made already. deeper: is shown what
+        was found and says how many are wanted after all; what was ranked is not ranked again for that. Raises
+        SettingsError for an impossible audience, StoreError.
         """
         held = check_audiences(audiences)
         if k < 1 or not held or not query.strip():
             return []
         state, width, depth = self._live.state, ARM, _SPARE * k + 2
         refreshes = 0
+        fused, is_all = self._rank(state, query, held, width, embedding)
         while True:
-            fused, is_all = self._rank(state, query, held, width, embedding)
             wanted = fused.ids[:depth].tolist()
             hits, generation = store.readable(self._engine, wanted, held)
             if generation != state.catalog.generation and refreshes < _REFRESHES:
                 state, refreshes = self._live.refresh(), refreshes + 1
+                fused, is_all = self._rank(state, query, held, width, embedding)
                 continue
             found = _scored(select(hits, _vectors(state, hits), k), fused, wanted)
             if len(found) == k or (is_all and depth >= len(fused.ids)) or depth >= _WIDEST:
-                return found
-            depth *= 4
-            width = max(width, depth)
+                if deeper is None or (more := deeper(found)) <= k:
+                    return found
+                k, deeper, depth = more, None, max(depth, _SPARE * more + 2)
+            else:
+                depth *= 4
+            if depth > width:
+                width = depth
+                fused, is_all = self._rank(state, query, held, width, embedding)
 
     def _rank(
         self, state: State, query: str, held: frozenset[str], width: int, embedding: Vectors | None

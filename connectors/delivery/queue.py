@@ -4,25 +4,23 @@ inbox   new -> claimed -> done | dead        a claim whose lease ran out may be 
 outbox  ready -> sending -> sent | dead      `sending` is only needed where a repeated send would show twice
 """
 
-import base64
-import json
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
-from agent.events import Button, Due, Outgoing, Picture
-from agent.message import Place, Source
+from agent.events import Outgoing
+from agent.message import Place
 from connectors.connector import Received
 from connectors.delivery.tables import OPEN, inbox, outbox
+from connectors.delivery.wire import read_outgoing, write_outgoing
 from retrieval.errors import StoreError
 
-DUE = '{"due": '  # begins the payload of an event of Atelier's own; no connector writes such a one
 MESSAGE = "message:"  # begins the keys of what people write, on every platform
 UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
 OURS = (UNPROMPTED, "due:")  # never too much: nobody else will say it again
@@ -41,7 +39,10 @@ class LeaseLost(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One event, ours until the lease runs out. key: what its answer's messages are marked with."""
+    """One event, ours until the lease runs out. key: what its answer's messages are marked with.
+
+    has_more: something of its conversation waits behind it.
+    """
 
     id: int
     fence: int
@@ -55,6 +56,7 @@ class Claim:
     attempts: int
     handle: str
     is_stopped: bool
+    has_more: bool
 
     @property
     def key(self) -> str:
@@ -78,9 +80,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """added: how many new events are to be handled. refused: conversations that will be told that there is too much."""
+    """added: new events to be handled. refused: conversations that will be told that there is too much."""
 
-    added: int
+    added: frozenset[int]
     refused: tuple[str, ...]
 
 
@@ -96,7 +98,7 @@ def accept(
     if connection.dialect.name == "postgresql":  # else a later id could be seen, and claimed, before an earlier one
         connection.execute(_IN_TURN)
     waiting, refusing = connection.execute(_COUNT_OPEN).one()
-    now, added, refused = time.time(), 0, list[str]()
+    now, added, refused = time.time(), set[int](), list[str]()
     for event in events:
         prefix = UNPROMPTED if event.key.startswith(UNPROMPTED) else ""
         key = prefix + _digest(platform, event.tenant, event.key)
@@ -125,13 +127,14 @@ def accept(
             "is_stopped": False,
             "error": "",
         }
-        if connection.execute(_INSERT[connection.dialect.name], row).first() is None or is_covered:
+        number = connection.execute(_INSERT[connection.dialect.name], row).scalar()
+        if number is None or is_covered:
             continue
-        added += 1
+        added.add(number)
         waiting, refusing = waiting + (not is_excess), refusing + is_excess
         if is_excess and is_post:
             refused.append(event.conversation)
-    return Taken(added, tuple(refused))
+    return Taken(frozenset(added), tuple(refused))
 
 
 def _count(connection: Connection, conversation: str) -> int:
@@ -167,6 +170,7 @@ def claim(connection: Connection, platforms: Sequence[str], lease: float, limit:
             row.attempts,
             row.handle,
             row.is_stopped,
+            row.has_more,
         )
         for row in found
     ]
@@ -204,10 +208,20 @@ def put(connection: Connection, claim: Claim, bodies: Sequence[Outgoing], handle
         Part(f"{claim.key}-{number}", body, "ready", 0.0, body.renews or (handle if number == 0 else ""))
         for number, body in enumerate(bodies)
     ]
-    for number, part in enumerate(made):
-        row = {"key": part.key, "inbox": claim.id, "part": number, "body": write_outgoing(part.body)}
-        row |= {"state": part.state, "since": 0.0, "handle": part.handle, "message": ""}
-        connection.execute(outbox.insert().values(row))
+    rows = [
+        {
+            "key": part.key,
+            "inbox": claim.id,
+            "part": number,
+            "body": write_outgoing(part.body),
+            "state": part.state,
+            "since": 0.0,
+            "handle": part.handle,
+            "message": "",
+        }
+        for number, part in enumerate(made)
+    ]
+    connection.execute(_PUT, rows)
     return made
 
 
@@ -255,7 +269,6 @@ def finish(connection: Connection, claim: Claim, *, error: str = "") -> bool:
     state = "dead" if error else "done"
     _change(connection, claim, state=state, payload="", conversation="", handle="", error=error)
     connection.execute(_LEFT, {"row": claim.id})
-    connection.execute(_NO_HANDLES, {"row": claim.id})
     return connection.execute(_MORE, {"here": claim.conversation}).first() is not None
 
 
@@ -309,38 +322,6 @@ def counts(connection: Connection) -> dict[str, int]:
     return {row.state: row.events for row in connection.execute(query)}
 
 
-def write_outgoing(outgoing: Outgoing) -> str:
-    """JSON in ASCII: a NUL or half a character in a text is escaped and survives every database."""
-    return json.dumps(asdict(outgoing), default=lambda content: base64.b64encode(content).decode())
-
-
-def read_outgoing(text: str) -> Outgoing:
-    return _outgoing(json.loads(text))
-
-
-def _outgoing(fields: dict[str, Any]) -> Outgoing:
-    fields["place"] = Place(**fields["place"])
-    fields["sources"] = tuple(Source(**each) for each in fields["sources"])
-    fields["buttons"] = tuple(Button(**each) for each in fields["buttons"])
-    fields["suggestions"] = tuple(fields["suggestions"])
-    fields["pictures"] = tuple(
-        Picture(base64.b64decode(each["content"]), each["text"], each.get("name", ""))
-        for each in fields.get("pictures", ())
-    )
-    if fields.get("instead"):
-        fields["instead"] = _outgoing(fields["instead"])
-    return Outgoing(**fields)
-
-
-def write_due(due: Due) -> str:
-    return json.dumps({"due": asdict(due)})
-
-
-def read_due(payload: str) -> Due:
-    fields: dict[str, Any] = json.loads(payload)["due"]
-    return Due(**{**fields, "place": Place(**fields["place"])})
-
-
 def name_of(place: Place, message: str) -> str:
     """How `Stage.message` names the event in which somebody wrote `message`, the platform's id in that channel."""
     key = _digest(place.platform, place.tenant, f"message:{place.channel}:{message}")
@@ -349,17 +330,24 @@ def name_of(place: Place, message: str) -> str:
 
 def _change(connection: Connection, claim: Claim, **values: object) -> None:
     """Write to the claimed row, or fail when the claim is not ours any more."""
-    ours = {"row": claim.id, "held": claim.fence}
-    changed = _OURS.values(values) if values else _STILL_OURS
-    if not connection.execute(changed, ours).rowcount:
+    given = {"row": claim.id, "held": claim.fence} | {f"new_{name}": value for name, value in values.items()}
+    if not connection.execute(_changing(tuple(values)), given).rowcount:
         raise LeaseLost("Another worker goes on with this event.")
+
+
+@lru_cache(maxsize=16)  # to build a statement takes longer than SQLite takes to run it
+def _changing(names: tuple[str, ...]) -> sa.Update:
+    """An update of these columns of a claimed row; without any it only asks whether the claim is still ours."""
+    ours = (inbox.c.id == sa.bindparam("row"), inbox.c.fence == sa.bindparam("held"), inbox.c.state == "claimed")
+    values = {name: sa.bindparam(f"new_{name}", type_=inbox.c[name].type) for name in names}
+    return inbox.update().where(*ours).values(values or {"fence": sa.bindparam("held")})
 
 
 def _digest(platform: str, tenant: str, key: str) -> str:
     return sha256(f"{platform}/{tenant}/{key}".encode()).hexdigest()[:40]
 
 
-# Built once: to build a statement takes longer than SQLite takes to run it.
+# Built once, for the same reason.
 _IN_TURN = sa.select(sa.func.pg_advisory_xact_lock(_ACCEPTING))
 _COUNT_OPEN = sa.select(sa.func.count().filter(~inbox.c.is_excess), sa.func.count().filter(inbox.c.is_excess)).where(
     OPEN
@@ -375,31 +363,34 @@ _FIRST = ~sa.exists().where(
     _earlier.c.id < inbox.c.id,
     _earlier.c.state.in_(("new", "claimed")),
 )
+_later = inbox.alias()
+_HAS_MORE = sa.exists().where(
+    _later.c.conversation == inbox.c.conversation,
+    _later.c.id > inbox.c.id,
+    _later.c.state.in_(("new", "claimed")),
+)
 _FREE = sa.or_(inbox.c.state == "new", inbox.c.lease < sa.bindparam("now"))
 _READY = (
-    sa.select(inbox)
+    sa.select(inbox, _HAS_MORE.label("has_more"))
     .where(OPEN, _FREE, inbox.c.due <= sa.bindparam("now"), _FIRST)
     .where(inbox.c.platform.in_(sa.bindparam("platforms", expanding=True)), inbox.c.is_excess == sa.bindparam("lane"))
     .order_by(inbox.c.id)
     .limit(sa.bindparam("room"))
-    .with_for_update(skip_locked=True)  # in SQLite a writer is alone anyway
+    .with_for_update(skip_locked=True, of=inbox)  # in SQLite a writer is alone anyway
 )
 _TAKE = (
     inbox.update()
     .where(inbox.c.id == sa.bindparam("row"))
     .values(state="claimed", lease=sa.bindparam("until"), fence=sa.bindparam("next"))
 )
-_OURS = inbox.update().where(
-    inbox.c.id == sa.bindparam("row"), inbox.c.fence == sa.bindparam("held"), inbox.c.state == "claimed"
-)
-_STILL_OURS = _OURS.values(fence=sa.bindparam("held"))
 _MORE = sa.select(inbox.c.id).where(OPEN, inbox.c.conversation == sa.bindparam("here")).limit(1)
+_PUT = outbox.insert()
+_UNSENT = outbox.c.state.in_(("ready", "sending"))
 _LEFT = (
     outbox.update()
-    .where(outbox.c.inbox == sa.bindparam("row"), outbox.c.state.in_(("ready", "sending")))
-    .values(state="dead", body="")
+    .where(outbox.c.inbox == sa.bindparam("row"), sa.or_(_UNSENT, outbox.c.handle != ""))
+    .values(state=sa.case((_UNSENT, "dead"), else_=outbox.c.state), body="", handle="")
 )
-_NO_HANDLES = outbox.update().where(outbox.c.inbox == sa.bindparam("row"), outbox.c.handle != "").values(handle="")
 _SENT = (
     outbox.update()
     .where(outbox.c.key == sa.bindparam("which"))

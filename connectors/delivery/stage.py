@@ -1,15 +1,18 @@
 """Where one answer is made, and how much is made at once."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
 
 from agent.events import Button, Event
 from connectors.connector import Connector
 from connectors.delivery import queue
 from connectors.delivery.queue import Claim
-from connectors.delivery.writer import Writer
+from connectors.delivery.wire import DUE, read_due
+from connectors.delivery.writer import Step, Writer
 
 if TYPE_CHECKING:
     from connectors.delivery.worker import Delivery
@@ -49,22 +52,35 @@ class Stage:
         self.platform = claim.platform
         self.message = f"{claim.platform}/{claim.tenant}/{claim.event_key}"  # unique over all platforms
         self.is_excess = claim.is_excess
+        self.is_first = claim.fence == 1  # nobody began to answer it before
+        self.has_more = claim.has_more  # waited behind it in its conversation when it was claimed
         self.is_making = not claim.is_excess  # holds a slot
         self.is_waiting = False  # for something outside this process: a process that ends does not wait for it
         self.since = claim.received
         self.stopped = asyncio.Event()
         self.handle = claim.handle
+        self.along: list[Step] = []  # what is committed together with the answer, or not at all
         self.is_ours = True  # until the lease is lost, or may be
         self._claim = claim
         self._connector = connector
         self._write = write
 
-    async def open(self, event: Event, stop: Button | None = None) -> None:
-        """Show that an answer is on its way. Once an event, also after a crash. Raises as Connector.open."""
-        if not self.handle:
-            account = getattr(event, "account", "")
-            self.handle = await self._connector.open(event.place, account, self.key, stop)
-            await self._write(partial(queue.opened, claim=self._claim, handle=self.handle))
+    async def open(self, event: Event, stop: Button | None = None, *, along: Sequence[Step] = ()) -> None:
+        """Show that an answer is on its way. Once an event, also after a crash. Raises as Connector.open.
+
+        along: what is committed together with that.
+        """
+        if self.handle:
+            return
+        handle = await self._connector.open(event.place, getattr(event, "account", ""), self.key, stop)
+        self.handle = handle
+
+        def opened(connection: Connection) -> None:
+            queue.opened(connection, self._claim, handle)
+            for step in along:
+                step(connection)
+
+        await self._write(opened)
 
     async def show(self, event: Event, text: str, button: Button | None = None) -> None:
         """Preview the answer so far. Not once another worker may have put its final text there.
@@ -77,3 +93,13 @@ class Stage:
     def wait(self, *, waiting: bool = True) -> None:
         """What comes now takes hours and is done elsewhere: it holds no slot, and another process may go on with it."""
         self.is_making, self.is_waiting = False, waiting
+
+
+def read(connector: Connector, payload: str) -> Event | None:
+    """What a stored payload says, of a platform's or of our own; None where it says nothing. Raises Poison."""
+    try:
+        if payload.startswith(DUE):
+            return read_due(payload)
+        return connector.read(payload)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise Poison("The payload is broken.") from error

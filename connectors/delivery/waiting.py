@@ -7,8 +7,8 @@ from sqlalchemy import Connection
 
 from agent.events import Outgoing
 from agent.message import Place
-from connectors.delivery.queue import read_outgoing
 from connectors.delivery.tables import OPEN, inbox, outbox
+from connectors.delivery.wire import read_outgoing
 
 _PENDING = ("ready", "sending")
 _EMPTY = {"state": "done", "payload": "", "conversation": "", "handle": ""}

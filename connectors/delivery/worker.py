@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -12,27 +12,25 @@ from sqlalchemy import Connection, Engine
 
 from agent.events import Due, Event, Outgoing
 from agent.message import Place
-from connectors.connector import Accept, Connector, Gone, Received, Refused, Throttled, Unsure
-from connectors.delivery import queue, waiting
+from connectors.connector import Accept, Connector, Received, Refused, Unsure
+from connectors.delivery import failing, queue, waiting
 from connectors.delivery.meter import Meter
 from connectors.delivery.queue import Claim, LeaseLost, Part
+from connectors.delivery.sending import send
 from connectors.delivery.serving import Serving
-from connectors.delivery.stage import USUAL, Pace, Poison, Stage
-from connectors.delivery.writer import Writer
+from connectors.delivery.stage import USUAL, Pace, Poison, Stage, read
+from connectors.delivery.wire import read_outgoing, write_due, write_outgoing
+from connectors.delivery.writer import Step, Writer
 from retrieval.database import reading
 from retrieval.errors import AtelierError
 
 log = logging.getLogger(__name__)
 
-OLDEST = 3600.0  # seconds after which an event is given up that the platform will not let us answer
-WORST_PAUSE = 60.0  # seconds between tries while a platform is down
 TOLD = 60.0  # seconds that a conversation's refusal is good for, while there is too much
 LANDED = 10.0  # seconds after which what a killed process sent last has arrived or never will
 EXCESS_SLOTS = 8  # refusals written side by side
 WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
 
-
-Step = Callable[[Connection], object]
 Handler = Callable[[Event, Stage], Awaitable[Sequence[Outgoing]]]
 Apology = Callable[[Event], Outgoing]
 
@@ -60,6 +58,10 @@ class Delivery:
         self._write = Writer(engine)
         self._work = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
+        self._is_working = False  # between the beginning of `run` and its end
+        self._taking: set[asyncio.Task[None]] = set()
+        self._promised = 0  # slots that are kept for claims on their way
+        self._has_excess = True  # perhaps: refusals wait
         self._is_crowded = False  # the last look found no less than there was room for: there may be more
         self._told: dict[str, float] = {}
         self.meter = Meter()
@@ -67,20 +69,47 @@ class Delivery:
 
     def acceptor(self, platform: str) -> Accept:
         """What a connector's `run` calls with what it receives: returns when that is safe in the store."""
-        backlog = self._pace.backlog
+        return partial(self._accept, platform)
 
-        async def accept(events: Sequence[Received]) -> None:
-            told = self._told_lately()
-            job = partial(queue.accept, platform=platform, events=events, backlog=backlog, told=told)
-            taken = await self._write(job)
-            self.meter.taken.labels(platform).inc(taken.added)
-            self.meter.copies.labels(platform).inc(len(events) - taken.added)
-            self.meter.excess.labels(platform).inc(len(taken.refused))
-            self._told |= dict.fromkeys(taken.refused, time.monotonic())
-            if taken.added:
-                self._work.set()
+    async def _accept(self, platform: str, events: Sequence[Received], along: Sequence[Step] = ()) -> None:
+        """Whoever waits for it may be cancelled: what it has claimed is begun all the same."""
+        taking = asyncio.create_task(self._take_in(platform, events, along))
+        self._taking.add(taking)
+        taking.add_done_callback(self._taking.discard)
+        await asyncio.shield(taking)
 
-        return accept
+    async def _take_in(self, platform: str, events: Sequence[Received], along: Sequence[Step]) -> None:
+        """Events are taken in and, where there is room, claimed by one commit: each costs a wait for the disk."""
+        told, backlog, platforms = self._told_lately(), self._pace.backlog, tuple(self._connectors)
+        room = max(0, min(len(events), self._room())) if self._is_working else 0
+
+        def taking(connection: Connection) -> tuple[queue.Taken, list[Claim]]:
+            taken = queue.accept(connection, platform, events, backlog, told)
+            for step in along:
+                step(connection)
+            is_idle = not (taken.added and room)
+            return taken, [] if is_idle else queue.claim(connection, platforms, self._pace.lease, room)
+
+        with self._promising(room):
+            taken, claims = await self._write(taking)
+            for claim in claims:
+                self._start(claim)
+        self.meter.taken.labels(platform).inc(len(taken.added))
+        self.meter.copies.labels(platform).inc(len(events) - len(taken.added))
+        self.meter.excess.labels(platform).inc(len(taken.refused))
+        self._told |= dict.fromkeys(taken.refused, time.monotonic())
+        self._has_excess |= bool(taken.refused)
+        if taken.added - {claim.id for claim in claims}:
+            self._work.set()
+
+    @contextmanager
+    def _promising(self, slots: int) -> Iterator[None]:
+        """Nobody else claims for these slots meanwhile."""
+        self._promised += slots
+        try:
+            yield
+        finally:
+            self._promised -= slots
 
     def _told_lately(self) -> Collection[str]:
         """Conversations that were told in this minute that there is too much. In memory: a restart forgives."""
@@ -89,11 +118,14 @@ class Delivery:
             self._told = {each: at for each, at in self._told.items() if at > since}
         return self._told.keys()
 
-    async def post(self, key: str, outgoing: Outgoing) -> None:
-        """Say something unprompted, once for each `key`, after what is already under way in its place."""
+    async def post(self, key: str, outgoing: Outgoing, along: Sequence[Step] = ()) -> None:
+        """Say something unprompted, once for each `key`, after what is already under way in its place.
+
+        along: what is committed together with that, each time.
+        """
         place = outgoing.place
-        event = Received(place.tenant, queue.UNPROMPTED + key, place.key, queue.write_outgoing(outgoing))
-        await self.acceptor(place.platform)([event])
+        event = Received(place.tenant, queue.UNPROMPTED + key, place.key, write_outgoing(outgoing))
+        await self._accept(place.platform, [event], along)
 
     async def follow(self, due: Due, *, wait: float = 0.0, lane: str = "") -> None:
         """Hand an event of our own to the handler, once for each id, beside all conversations.
@@ -101,7 +133,7 @@ class Delivery:
         wait: seconds until then, also over a restart. lane: those of one lane come one after the other.
         """
         key = f"due:{due.id}"
-        event = Received(due.place.tenant, key, f"due/{due.place.tenant}/{lane or due.id}", queue.write_due(due), wait)
+        event = Received(due.place.tenant, key, f"due/{due.place.tenant}/{lane or due.id}", write_due(due), wait)
         await self.acceptor(due.place.platform)([event])
 
     async def stop(self, event: int) -> bool:
@@ -146,7 +178,7 @@ class Delivery:
 
     def _readable(self, platform: str, payload: str) -> Event | None:
         try:
-            return _read(self._connectors[platform], payload)
+            return read(self._connectors[platform], payload)
         except Poison:
             return None
 
@@ -169,11 +201,14 @@ class Delivery:
             await self._work_on()
 
     async def _work_on(self) -> None:
-        pruned = 0.0
+        pruned = looked = 0.0
+        self._is_working = True
         try:
             while True:
                 self._work.clear()
                 try:
+                    if time.monotonic() > looked + self._pace.poll:  # other processes take excess in too
+                        self._has_excess, looked = True, time.monotonic()
                     await self._claim()
                     self.last_look = time.monotonic()
                     if time.monotonic() > pruned + 3600:
@@ -186,9 +221,11 @@ class Delivery:
                     async with asyncio.timeout(self._pace.poll):  # Python 3.11's wait_for can swallow a cancellation
                         await self._work.wait()
         finally:
+            self._is_working = False
             await self._drain()
 
     async def _drain(self) -> None:
+        await asyncio.gather(*self._taking, return_exceptions=True)
         tasks = [task for task, _ in self._running.values()]
         for task, stage in self._running.values():
             if stage.is_waiting:
@@ -200,19 +237,25 @@ class Delivery:
             await asyncio.gather(*late, return_exceptions=True)
         await asyncio.to_thread(self._write.close)
 
-    async def _claim(self) -> None:
+    def _room(self) -> int:
+        """How many more answers may be made at once."""
         stages = [stage for _, stage in self._running.values()]
-        excess = sum(stage.is_excess for stage in stages)
-        waiting = WAITING * self._pace.slots - len(stages) + excess
-        free = min(self._pace.slots - sum(stage.is_making for stage in stages), waiting)
-        job = partial(queue.claim, platforms=tuple(self._connectors), lease=self._pace.lease)
+        waiting = WAITING * self._pace.slots - sum(not stage.is_excess for stage in stages)
+        return min(self._pace.slots - sum(stage.is_making for stage in stages), waiting) - self._promised
+
+    async def _claim(self) -> None:
+        free = self._room()
+        excess = EXCESS_SLOTS - sum(stage.is_excess for _, stage in self._running.values()) if self._has_excess else 0
         self._is_crowded = True
-        if free > 0 or excess < EXCESS_SLOTS:
-            claims = await self._write(partial(job, limit=free, excess=EXCESS_SLOTS - excess))
+        if free > 0 or excess > 0:
+            job = partial(queue.claim, platforms=tuple(self._connectors), lease=self._pace.lease)
+            with self._promising(max(0, free)):
+                claims = await self._write(partial(job, limit=free, excess=excess))
+                for claim in claims:
+                    self._start(claim)
             refused = sum(claim.is_excess for claim in claims)
-            self._is_crowded = len(claims) - refused >= free or refused >= EXCESS_SLOTS - excess
-            for claim in claims:
-                self._start(claim)
+            self._has_excess = self._has_excess and refused >= excess
+            self._is_crowded = len(claims) - refused >= free or self._has_excess
 
     def _start(self, claim: Claim) -> None:
         if claim.id in self._running:  # our own claim ran out (the machine slept): what it does is void
@@ -281,7 +324,7 @@ class Delivery:
         for part in parts:
             for step in steps:
                 await self._write(step)
-            steps = [await self._send(claim, part)]
+            steps = [await send(self._connectors[claim.platform], self._write, claim, part)]
         await self._end(claim, *steps)
 
     async def _end(self, claim: Claim, *steps: Step, error: str = "") -> None:
@@ -303,8 +346,8 @@ class Delivery:
         if claim.is_stopped:
             stage.stopped.set()
         if claim.is_unprompted:
-            return await self._put(claim, stage, [queue.read_outgoing(claim.payload)])
-        event = _read(connector, claim.payload)
+            return await self._put(claim, stage, [read_outgoing(claim.payload)])
+        event = read(connector, claim.payload)
         return await self._put(claim, stage, await self._handler(event, stage)) if event is not None else []
 
     async def _put(self, claim: Claim, stage: Stage, answer: Sequence[Outgoing]) -> list[Part]:
@@ -312,72 +355,28 @@ class Delivery:
         if not bodies:
             return []
         stage.since = time.time()
-        return await self._write(partial(queue.put, claim=claim, bodies=bodies, handle=stage.handle))
+
+        def putting(connection: Connection) -> list[Part]:
+            for step in stage.along:
+                step(connection)
+            return queue.put(connection, claim, bodies, stage.handle)
+
+        return await self._write(putting)
 
     def _parts(self, platform: str, outgoing: Outgoing) -> list[Outgoing]:
         first, *more = self._connectors[platform].parts(outgoing)
         return [first, *(replace(each, renews="") for each in more)]
-
-    async def _send(self, claim: Claim, part: Part) -> Step:
-        """Put one part up. Returns what is to be committed of it."""
-        connector = self._connectors[claim.platform]
-        handle = part.handle
-        try:
-            if not handle and connector.edits_only and not part.body.press:  # a word on a button has no message
-                handle = await connector.open(part.body.place, part.body.to, part.key)
-                await self._write(partial(queue.part_opened, claim=claim, part=part, handle=handle))
-            if not handle:
-                if part.state == "sending":
-                    message = await self._arrived(connector, part)
-                    if message is not None:
-                        return partial(queue.sent, claim=claim, part=part, message=message)
-                await self._write(partial(queue.mark_sending, claim=claim, part=part))
-            message = await connector.send(part.body, part.key, handle)
-        except Gone:  # somebody deleted the message that was opened: another is opened, and committed, first
-            if part.body.renews:
-                return partial(queue.undeliverable, claim=claim, part=part)
-            await self._write(partial(queue.part_opened, claim=claim, part=part, handle=""))
-            return await self._send(claim, replace(part, handle="", state="ready"))
-        except Refused as error:
-            if (instead := part.body.instead) is not None:
-                await self._write(partial(queue.redirected, claim=claim, part=part, body=instead))
-                return await self._send(claim, replace(part, body=instead, handle="", state="ready"))
-            log.warning("An answer on %s could not be delivered: %s", claim.platform, error)
-            return partial(queue.undeliverable, claim=claim, part=part)
-        except Throttled:
-            await self._write(partial(queue.mark_ready, claim=claim, part=part))
-            raise
-        return partial(queue.sent, claim=claim, part=part, message=message)
-
-    async def _arrived(self, connector: Connector, part: Part) -> str | None:
-        """The message of a send with an unknown outcome, if it arrived."""
-        await asyncio.sleep(max(0.0, part.since + connector.grace - time.time()))
-        if part.body.audience == "one":  # nobody can look it up; a word in passing is better lost than said twice
-            return part.key
-        try:
-            return await connector.find(part.body.place, part.key)
-        except Refused:
-            return None  # it may have gone another way, to the person directly: rather twice than never
 
     async def _failed(self, claim: Claim, stage: Stage, error: Exception) -> None:
         """Try again later, or give up and say so."""
         kind = type(error).__name__
         self.meter.again.labels(claim.platform, kind).inc()
         try:
-            if isinstance(error, Throttled):
-                again = partial(queue.put_back, seconds=error.seconds, error=kind, failed=False)
-                await self._write(partial(again, claim=claim))
-            elif isinstance(error, Unsure) and time.time() < stage.since + OLDEST:
-                pause = min(WORST_PAUSE, 2.0 ** min(claim.attempts, 6))
-                again = partial(queue.put_back, seconds=pause, error=kind, failed=True)
-                await self._write(partial(again, claim=claim))
+            if (again := failing.again(claim, stage, error, self._pace.attempts)) is not None:
+                await self._write(again)
             elif isinstance(error, Refused | Unsure):
                 log.warning("An event on %s could not be answered: %s", claim.platform, error)
                 await self._end(claim, error=kind)
-            elif claim.attempts + 1 < self._pace.attempts and not isinstance(error, Poison):
-                log.warning("An answer failed (%s) and is tried again.", kind)
-                again = partial(queue.put_back, seconds=2.0**claim.attempts, error=kind, failed=True)
-                await self._write(partial(again, claim=claim))
             else:
                 await self._give_up(claim, stage, error)
         except LeaseLost:
@@ -386,25 +385,13 @@ class Delivery:
             log.warning("The queue waits for the store: %s", fault)
 
     async def _give_up(self, claim: Claim, stage: Stage, error: Exception) -> None:
-        where = error.__traceback__
-        while where is not None and where.tb_next is not None:
-            where = where.tb_next
-        place = f"{where.tb_frame.f_code.co_filename}:{where.tb_lineno}" if where else "unknown"
-        log.error("Event %d on %s is given up: %s at %s.", claim.id, claim.platform, type(error).__name__, place)
+        kind, place = type(error).__name__, failing.place_of(error)
+        log.error("Event %d on %s is given up: %s at %s.", claim.id, claim.platform, kind, place)
         try:
-            event = _read(self._connectors[claim.platform], claim.payload)
+            event = read(self._connectors[claim.platform], claim.payload)
             if event is not None and stage.handle and not await self._write(partial(queue.is_made, claim=claim)):
                 for part in await self._put(claim, stage, [self._apology(event)]):  # a person sees "…"
-                    await self._write(await self._send(claim, part))
+                    await self._write(await send(self._connectors[claim.platform], self._write, claim, part))
         except (Poison, AtelierError) as fault:
             log.warning("Nobody could be told: %s.", type(fault).__name__)
-        await self._end(claim, error=type(error).__name__)
-
-
-def _read(connector: Connector, payload: str) -> Event | None:
-    try:
-        if payload.startswith(queue.DUE):
-            return queue.read_due(payload)
-        return connector.read(payload)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-        raise Poison("The payload is broken.") from error
+        await self._end(claim, error=kind)

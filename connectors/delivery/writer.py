@@ -17,6 +17,7 @@ from retrieval.database import writing
 
 T = TypeVar("T")
 Job = Callable[[Connection], T]
+Step = Job[object]
 
 
 @dataclass(frozen=True, slots=True)

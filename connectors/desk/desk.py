@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -46,6 +46,8 @@ from retrieval.errors import MessageRefused
 
 EARLIER = 20  # lines of a thread that are read when Atelier is first called into it
 RATABLE = 30 * 24 * 60  # minutes that the buttons under an answer work
+STOPPABLE = 60  # minutes that the button to stop an answer works
+MOST_ASKED = 10_000  # persons of whom this is remembered here
 LINGER = 2.0  # seconds that a stopped answer has for the piece it is at
 ASKING = {"ideate": Move.IDEATE, "ask": None}  # commands that are messages with a wish
 Heard = TypeVar("Heard", Post, Command, Press, Opened, Edited, Joined)
@@ -66,6 +68,7 @@ class Desk:
     orders: Orders
     changes: Changes
     due: Callable[[Due, Stage], Awaitable[Sequence[Outgoing]]]
+    asked: set[str] = field(default_factory=set)  # persons who have been asked for consent, which is for good
 
     @property
     def memory(self) -> Memory:
@@ -130,17 +133,19 @@ class Desk:
         return Outgoing(event.place, say(getattr(event, "language", ""), "apology"), to=getattr(event, "account", ""))
 
     async def _post(self, post: Post, stage: Stage) -> Sequence[Outgoing]:
-        rule = await asyncio.to_thread(self.rules.rule, post.place)
-        followed = bool(post.place.thread) and await asyncio.to_thread(self.rules.is_followed, post.place)
+        rule, followed = Rule.THREAD, False
+        if not post.direct:  # else nobody but Atelier reads along, and no rule counts
+            rule = await asyncio.to_thread(self.rules.rule, post.place)
+            followed = bool(post.place.thread) and await asyncio.to_thread(self.rules.is_followed, post.place)
         addressed, _ = is_addressed(post, rule, followed)
         if not addressed:
             return ()
-        if not stage.handle and (now := await self.changes.latest(post, stage)) != post:  # nothing is shown of it yet
-            if now is None:
+        if stage.has_more and not stage.handle:  # nothing is shown of it yet
+            if (now := await self.changes.latest(post, stage)) is None:
                 return ()
             post = now
         post = await self._heard(post)
-        if (thanks := await asyncio.to_thread(self.orders.reason, post, stage)) is not None:
+        if post.replies_to and (thanks := await asyncio.to_thread(self.orders.reason, post, stage)) is not None:
             return thanks
         if not (post.text.strip() or post.files):
             return [Outgoing(post.place, say(post.language, "called", p=prefix(post.place.platform)), to=post.account)]
@@ -172,7 +177,7 @@ class Desk:
             return [Outgoing(post.place, said, notice=" ".join(notes), to=post.account)]
         if isinstance(made, Turn):
             await self._ask_consent(post, author.id, stage)
-            return await asyncio.to_thread(self._shown, post, made, notes)
+            return [self._shown(post, made, notes, stage)]
         notice = " ".join([*notes, translated(post.language, STOPPED) if made else ""]).strip()
         return [Outgoing(post.place, made or say(post.language, "stopped"), notice=notice, to=post.account)]
 
@@ -191,53 +196,60 @@ class Desk:
         return say(post.language, "busy") if stage.is_excess else None
 
     async def _begin(self, post: Post, stage: Stage) -> None:
-        """Show that an answer is on its way, with a button to stop it, which is stored meanwhile."""
-        if stage.handle:
-            return
-        key, make = f"stop/{stage.key}", self.buttons.make
-        making = asyncio.create_task(asyncio.to_thread(make, "stop", str(stage.event), post.place, 60, key=key))
-        try:
-            await stage.open(post, Button(id_for(key), say(post.language, "stop")))
-        finally:
-            await making
+        """Show that an answer is on its way, with a button to stop it, which is stored together with that."""
+        button = id_for(f"stop/{stage.key}")
+        keep = self.buttons.keeping({button: Meaning("stop", str(stage.event), post.place)}, STOPPABLE)
+        await stage.open(post, Button(button, say(post.language, "stop")), along=[keep])
 
     async def _made(self, post: Post, message: Message, stage: Stage, wanted: Move | None) -> Turn | str:
         """The turn, perhaps from before a crash; where it was stopped and is not remembered, what was shown of it."""
-        turn = await asyncio.to_thread(self.memory.turn_for, message.id)
-        if turn is not None:
+        if not stage.is_first and (turn := await asyncio.to_thread(self.memory.turn_for, message.id)) is not None:
             return turn
         earlier: Sequence[Line] = ()
         if post.place.thread and not await asyncio.to_thread(self.memory.turns, post.place, 1):
             earlier = await self.connectors[post.place.platform].earlier(post.place, post.id, EARLIER)
-        text = ""
+        said = _Said()
         async with aclosing(self.house.colleague.reply(message, wanted, earlier=earlier, is_resumed=True)) as replies:
-            while (event := await _next(replies, stage.stopped)) is not None:
-                if isinstance(event, Turn):
-                    return event
-                text = event.text if event.replaces else text + event.text
-                await stage.show(post, text)
-        return await asyncio.to_thread(self.memory.turn_for, message.id) or text
+            making = asyncio.create_task(said.hear(replies, post, stage))
+            stopping = asyncio.create_task(stage.stopped.wait())
+            try:
+                await asyncio.wait({making, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not making.done():  # a reply is remembered only when it is closed between two pieces
+                    await asyncio.wait({making}, timeout=LINGER)
+                if making.done() and (turn := making.result()) is not None:
+                    return turn
+            finally:
+                making.cancel()
+                stopping.cancel()
+                await asyncio.gather(making, stopping, return_exceptions=True)  # only then can the reply be closed
+        return await asyncio.to_thread(self.memory.turn_for, message.id) or said.text
 
-    def _shown(self, post: Post, turn: Turn, notes: Sequence[str]) -> list[Outgoing]:
+    def _shown(self, post: Post, turn: Turn, notes: Sequence[str], stage: Stage) -> Outgoing:
         """The answer with its buttons."""
         reply = turn.reply
-        buttons = self._thumbs(post, turn)
+        buttons = self._thumbs(post, turn, stage)
         notice = " ".join([*notes, translated(post.language, reply.notice)]).strip()
-        return [Outgoing(post.place, reply.text or "…", reply.sources, notice, buttons=buttons, to=post.account)]
+        return Outgoing(post.place, reply.text or "…", reply.sources, notice, buttons=buttons, to=post.account)
 
     async def _ask_consent(self, post: Post, person: str, stage: Stage) -> None:
         """After the first answer in private, once: the question has a key of its own in the queue, however often it is
         put there, and counts as asked only when it is safe there.
         """  # noqa: D205 - one sentence
-        if not post.direct or await asyncio.to_thread(self.memory.people.is_consent_asked, person):
+        if not post.direct or person in self.asked:
             return
-        question = await asyncio.to_thread(self.orders.consent_question, post, person)
-        await stage.delivery.post(f"consent/{person}", question)
-        await asyncio.to_thread(self.memory.people.mark_consent_asked, person)
+        if not await asyncio.to_thread(self.memory.people.is_consent_asked, person):
+            question, keep = self.orders.consent_question(post, person)
+            await stage.delivery.post(f"consent/{person}", question, along=[keep])
+            await asyncio.to_thread(self.memory.people.mark_consent_asked, person)
+        if len(self.asked) >= MOST_ASKED:
+            self.asked.clear()
+        self.asked.add(person)
 
-    def _thumbs(self, post: Post, turn: Turn) -> tuple[Button, ...]:
-        meanings = [Meaning(kind, f"{turn.id} {post.language}", post.place) for kind in ("good", "bad")]
-        good, bad = self.buttons.make_many(meanings, RATABLE, key=f"rate/{turn.id}")
+    def _thumbs(self, post: Post, turn: Turn, stage: Stage) -> tuple[Button, ...]:
+        good, bad = (id_for(f"rate/{turn.id}/{number}") for number in range(2))
+        value = f"{turn.id} {post.language}"
+        meanings = {good: Meaning("good", value, post.place), bad: Meaning("bad", value, post.place)}
+        stage.along.append(self.buttons.keeping(meanings, RATABLE))
         return Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason"))
 
     def _react(self, event: Reaction, stage: Stage) -> Sequence[Outgoing]:
@@ -271,23 +283,22 @@ class Desk:
         return [Outgoing(event.place, welcome, buttons=buttons, to=event.account)]
 
 
-async def _next(replies: AsyncGenerator[Piece | Turn, None], stopped: asyncio.Event) -> Piece | Turn | None:
-    """The next of `replies`; None once it is stopped. A turn that is complete goes before being stopped."""
-    coming = asyncio.ensure_future(anext(replies))
-    stopping = asyncio.create_task(stopped.wait())
-    try:
-        await asyncio.wait({coming, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not coming.done():  # a reply is remembered only when it is closed between two pieces
-            await asyncio.wait({coming}, timeout=LINGER)
-        if not coming.done():
-            return None
-        event = coming.result()
-        return event if isinstance(event, Turn) or not stopped.is_set() else None
-    finally:
-        stopping.cancel()
-        if not coming.done():
-            coming.cancel()
-            await asyncio.wait({coming})
+@dataclass(slots=True)
+class _Said:
+    """What has been shown of a reply so far."""
+
+    text: str = ""
+
+    async def hear(self, replies: AsyncGenerator[Piece | Turn, None], post: Post, stage: Stage) -> Turn | None:
+        """Show the pieces until the turn, which is returned; None once it is stopped."""
+        async for event in replies:
+            if isinstance(event, Turn):
+                return event
+            if stage.stopped.is_set():
+                break
+            self.text = event.text if event.replaces else self.text + event.text
+            await stage.show(post, self.text)
+        return None
 
 
 def _as_post(command: Command) -> Post:

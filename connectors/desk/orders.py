@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from sqlalchemy import Connection
+
 from agent.buttons import Buttons, Meaning, id_for
 from agent.channels import ChannelRules, Rule
 from agent.events import Button, Command, Opened, Outgoing, Post, Press, Reaction
@@ -126,19 +128,13 @@ class Orders:
             return [Outgoing(post.place, self._say(post, "forgotten_answer"), to=post.account)]
         return [Outgoing(post.place, self._say(post, "thanks_reason"), to=post.account)]
 
-    def consent_question(self, post: Post, person: str) -> Outgoing:
-        """Asked again after a crash, it is the same question with the same buttons."""
-        pairs = [("yes", say(post.language, "yes")), ("no", say(post.language, "no"))]
-        buttons = tuple(
-            Button(
-                self.buttons.make(
-                    "consent", f"{value} {post.language}", post.place, CONSENT_MINUTES, key=f"consent/{person}/{value}"
-                ),
-                label,
-            )
-            for value, label in pairs
-        )
-        return Outgoing(post.place, self._say(post, "consent_question"), buttons=buttons, to=post.account)
+    def consent_question(self, post: Post, person: str) -> tuple[Outgoing, Callable[[Connection], None]]:
+        """The question, and what stores its buttons. After a crash it is the same, with the same buttons."""
+        ids = {value: id_for(f"consent/{person}/{value}") for value in ("yes", "no")}
+        meanings = {made: Meaning("consent", f"{value} {post.language}", post.place) for value, made in ids.items()}
+        buttons = tuple(Button(made, say(post.language, value)) for value, made in ids.items())
+        question = Outgoing(post.place, self._say(post, "consent_question"), buttons=buttons, to=post.account)
+        return question, self.buttons.keeping(meanings, CONSENT_MINUTES)
 
     def linked(self, event: Opened | Command, code: str) -> str:
         """Join the account to whoever asked for `code`; what is said of it."""

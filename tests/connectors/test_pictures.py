@@ -8,7 +8,7 @@ import pytest
 from agent.events import Outgoing, Picture
 from agent.message import Place
 from connectors.connector import Unsure
-from connectors.delivery.queue import read_outgoing, write_outgoing
+from connectors.delivery.wire import read_outgoing, write_outgoing
 from connectors.slack.connector import SlackConnector
 from connectors.telegram.connector import TelegramConnector
 from tests.emulators.slack import SlackEmulator
