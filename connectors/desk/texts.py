@@ -5,11 +5,16 @@ from functools import cache
 from pathlib import Path
 
 FALLBACK = "en"
+FILES = ("texts.toml", "ideation.toml")
 
 
 @cache
 def _texts() -> dict[str, dict[str, str]]:
-    return tomllib.loads(Path(__file__).with_name("texts.toml").read_text("utf-8"))
+    joined: dict[str, dict[str, str]] = {}
+    for name in FILES:
+        for language, said in tomllib.loads(Path(__file__).with_name(name).read_text("utf-8")).items():
+            joined.setdefault(language, {}).update(said)
+    return joined
 
 
 @cache

@@ -37,7 +37,7 @@ from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-MENU = ("help", "ask", "ideate", "sources", "why", "feedback", "clear", "link", "consent", "forget", "stop")
+MENU = ("help", "ask", "ideate", "idea", "sources", "why", "feedback", "clear", "link", "consent", "forget", "stop")
 _SHORT_PAUSE = 3.0  # seconds: a wish for less is waited for here
 _TRIES = 3
 _TIMEOUT = 15.0  # seconds

@@ -2,24 +2,29 @@
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from agent.generation.generator import Generator, Limits, Piece
 from agent.memory import Held
 from agent.message import Prompt
 from connectors import compose
 from connectors.compose import House, open_house
+from connectors.delivery.tables import inbox
 from connectors.serve import make_connectors, make_delivery
 from connectors.settings import Settings
+from retrieval.database import reading
 from retrieval.encoder import TransformerEncoder
 from retrieval.files import sha256_of
 from retrieval.loading import load
 from tests.connectors.desk.chats import SlackChat, TelegramChat
 
 PATIENCE = 20.0  # seconds for all that is under way to end
+SOON = 1.0  # seconds in which a timer of our own is waited for
 TENANT = "acme"
 
 
@@ -121,12 +126,19 @@ class Doors:
         await self.open()
 
     async def settle(self) -> None:
-        """Until everything that people did has arrived and been dealt with."""
+        """Until everything that people did has arrived and been dealt with, and what is due soon of our own."""
         for _ in range(2):
             await self.until(lambda: self._slack.is_quiet() and self._telegram.is_quiet())
             async with asyncio.timeout(PATIENCE):
-                while (counts := await self.delivery.counts()).get("new") or counts.get("claimed"):  # noqa: ASYNC110 - it is in the store
+                while await asyncio.to_thread(self._waits):  # noqa: ASYNC110 - it is in the store
                     await asyncio.sleep(0.01)
+
+    def _waits(self) -> bool:
+        """Whether anything is open but timers that run out later."""
+        soon = inbox.c.due < time.time() + SOON
+        query = sa.select(inbox.c.id).where(inbox.c.state.in_(("new", "claimed")), soon)
+        with reading(self.house.store.engine) as connection:
+            return connection.execute(query.limit(1)).first() is not None
 
     async def settle_but(self, held: int) -> None:
         """Until everything is dealt with but `held` events that a generator keeps waiting."""

@@ -1,0 +1,175 @@
+"""What the machine gives when it is asked: sharper questions, sparks, ways wider and deeper, things that may help.
+
+Everything works without a language model: questions, and sentences of the team's own documents. With one, "wider" also
+puts an idea on the board, marked as the machine's, and never one that repeats what is there.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from agent.events import Command, Outgoing, Post, Press
+from agent.generation.generator import Generator, Limits
+from agent.guard import clean
+from agent.ideation.aim import first_new
+from agent.ideation.board import Board
+from agent.ideation.reframe import reframings
+from agent.ideation.refusals import SessionRefused
+from agent.ideation.stimuli import Stimuli, Stimulus, deeper
+from agent.ideation.technique import Technique
+from agent.ideation.techniques import named
+from agent.ideation.turns import empty_cells, named_cell
+from agent.message import History, Intent, Move, Person, Place, Prompt
+from agent.policy import is_ours
+from agent.prompt import PERSONA
+from connectors.delivery.stage import Stage
+from connectors.desk import ideation_board as boards
+from connectors.desk.access import own_audience
+from connectors.desk.ideation_stand import Stand
+from connectors.desk.ideation_words import Wish
+from connectors.desk.texts import prefix, say
+from retrieval.audience import everyone
+from retrieval.errors import GeneratorError
+from retrieval.passage import Passage
+
+FOUND = 6  # passages that are looked at
+SECONDS = 20.0  # that a model has to offer something
+THINKS = frozenset({"local", "remote"})  # generators that word something of their own
+_ASK = (
+    "Give one new idea for: {topic}\nIt must have to do with this: {spark}\nOne sentence, concrete, no explanation. "
+    "Not like any of these:\n{ideas}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    stand: Stand
+
+    @property
+    def generator(self) -> Generator | None:
+        """The language model, where there is one that can word ideas."""
+        settings = self.stand.house.store.settings
+        return self.stand.house.generator if settings.generator in THINKS else None
+
+    async def questions(self, topic: str) -> tuple[str, ...]:
+        """Three sharper versions of a question."""
+        found = await reframings(topic, self.generator, seconds=SECONDS)
+        return tuple(clean(each) for each in found)
+
+    def technique(self, name: str) -> Technique | None:
+        """The technique that somebody names, however it is written."""
+        known = self.stand.sessions.techniques
+        return named(name, known) or next((each for each in known if each.id == name.strip().casefold()), None)
+
+    def search(self, board: Board, query: str) -> Sequence[Passage]:
+        """What everybody in all of the session's places may read."""
+        held = [self._readable(board, place) for place in board.session.places]
+        audiences = frozenset.intersection(*held) if held else frozenset()
+        if not audiences:
+            return ()
+        found = self.stand.house.knowledge.search(query, audiences, FOUND)
+        return [each for each in found if not is_ours(each)]
+
+    def _readable(self, board: Board, place: Place) -> frozenset[str]:
+        """Not the team's documents, where other companies read along."""
+        own = frozenset({own_audience(place)})
+        return own if self.stand.is_noted(board, "shared") else own | {everyone(place.tenant)}
+
+    def stimuli(self) -> Stimuli:
+        return Stimuli(self.stand.vectors.encoder, self.search)
+
+    async def __call__(
+        self, board: Board, wish: Wish, event: Command | Press | Post, stage: Stage
+    ) -> Sequence[Outgoing]:
+        """Raises AtelierError, and SessionRefused."""
+        language = board.session.rules.language
+        if wish.verb == "deeper":
+            ideas = [each for each in board.open if not board.is_hidden(each)]
+            idea = board.idea(wish.numbers[0]) if wish.numbers else ideas[-1] if ideas else None
+            if idea is None or idea not in ideas:
+                return [Outgoing(event.place, self._say(event, "ideation_no_deeper"), to=event.account)]
+            question = await asyncio.to_thread(deeper, board, replace(idea, text=boards.line(idea.text, 120)))
+            text = say(language, "ideation_deeper", idea=idea.id, question=question)
+            return [Outgoing(event.place, text, to=event.account)]
+        vectors = await asyncio.to_thread(self.stand.vectors, board.open)
+        drawn = await asyncio.to_thread(self.stimuli().wider, board, vectors)
+        name = "wider" if wish.verb == "wider" else "spark"
+        done = await asyncio.to_thread(
+            self.stand.sessions.course.spark, board.session.id, drawn.text, drawn.source, key=stage.key
+        )
+        await self.stand.changed(done.board, stage.delivery)
+        if wish.verb == "wider" and (said := await self._idea(done.board, drawn, stage)) is not None:
+            return [Outgoing(event.place, said, to=event.account)]
+        text = say(language, f"ideation_{name}", text=self._asked(board, drawn))
+        if drawn.source:
+            text += "\n" + say(language, "ideation_from", source=boards.line(drawn.source))
+        return [Outgoing(event.place, text, to=event.account)]
+
+    async def pushed(self, board: Board, key: str) -> str:
+        """Something to push against, where nobody has been yet."""
+        vectors = await asyncio.to_thread(self.stand.vectors, board.open)
+        drawn = await asyncio.to_thread(self.stimuli().wider, board, vectors)
+        spark = self.stand.sessions.course.spark
+        await asyncio.to_thread(spark, board.session.id, drawn.text, drawn.source, key=f"pushed/{key}")
+        return self._asked(board, drawn)
+
+    def _asked(self, board: Board, drawn: Stimulus) -> str:
+        """What is asked with a stimulus."""
+        cells = {named_cell(board, each) for each in empty_cells(board)}
+        name = "cell" if drawn.text in cells else "far"
+        return say(board.session.rules.language, f"ideation_{name}", text=boards.line(drawn.text, 220))
+
+    async def _idea(self, board: Board, drawn: Stimulus, stage: Stage) -> str | None:
+        """An idea of the machine's own on the board, and what is said of it; None where it has no new one."""
+        generator = self.generator
+        if generator is None:
+            return None
+        ideas = "\n".join(f"- {each.text}" for each in board.open[-12:]) or "-"
+        words = _ASK.format(topic=board.session.topic, spark=drawn.text, ideas=ideas)
+        prompt = Prompt(PERSONA, History(), words, Intent.IDEATE, Move.IDEATE)
+        said = ""
+        try:
+            async for piece in generator.stream(prompt, None, Limits(max_tokens=80, deadline=SECONDS)):
+                said = piece.text if piece.replaces else said + piece.text
+        except GeneratorError:
+            return None
+        text = " ".join(clean(said).split())[:300].strip(" -*•\"'")
+        if len(text.split()) < 3:
+            return None
+        known = await asyncio.to_thread(self.stand.vectors, board.open)
+        made = await asyncio.to_thread(self.stand.vectors.texts, [text])
+        if first_new(made, known) is None:
+            return None
+        sources = (drawn.source,) if drawn.source else ()
+        try:
+            done = await asyncio.to_thread(
+                self.stand.sessions.add, board.session.id, None, text, key=f"{stage.key}/machine", sources=sources
+            )
+        except SessionRefused:
+            return None
+        await self.stand.changed(done.board, stage.delivery)
+        number = done.idea.id if done.idea else ""
+        language = board.session.rules.language
+        return say(language, "ideation_wider_idea", idea=number, text=boards.line(text, 300))
+
+    def recommended(self, board: Board, person: Person, event: Command | Press | Post) -> str:
+        """Passages and earlier ideas near to what somebody wrote and chose here, each with its reason."""
+        mine = [each for each in board.open if person.id in each.authors]
+        chosen = {each.idea for each in board.votes if each.person == person.id}
+        mine += [each for each in board.open if each.id in chosen and each not in mine]
+        if not mine:
+            return self._say(event, "ideation_no_recommendation")
+        lines: list[str] = []
+        for idea in mine[-3:]:
+            for passage in self.search(board, idea.text)[:2]:
+                told = f"• {boards.line(passage.text, 140)} ({boards.line(passage.source, 60)})"
+                why = self._say(event, "ideation_near", idea=idea.id, text=boards.line(idea.text, 60))
+                if told not in "\n".join(lines):
+                    lines.append(f"{told}\n  {why}")
+        if not lines:
+            return self._say(event, "ideation_no_recommendation")
+        head = self._say(event, "ideation_recommended", topic=boards.line(board.session.topic))
+        return "\n".join([head, *lines[:5]])
+
+    def _say(self, event: Command | Press | Post, name: str, /, **values: object) -> str:
+        return say(event.language, name, p=prefix(event.place.platform), **values)

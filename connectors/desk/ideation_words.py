@@ -1,0 +1,123 @@
+"""What somebody wrote behind `/ideate`, as a wish; and which ideas a message holds. Pure."""
+
+import re
+from dataclasses import dataclass, field
+
+from agent.generation.facilitate import contributes
+from agent.ideation.acts import Phase
+
+FORMATS = ("md", "csv", "json", "html", "png")
+_ALONE = {  # words that are a wish when nothing follows
+    "board": "board", "next": "next", "map": "map", "figures": "figures", "close": "close", "spark": "spark",
+    "wider": "wider", "deeper": "deeper", "help": "help", "lead": "lead", "leave": "leave", "export": "export",
+    "results": "results", "techniques": "techniques", "recommend": "recommend", "merge": "merge", "write": "write",
+    "reveal": "phase", "vote": "phase", "collect": "phase", "discuss": "phase", "decide": "phase",
+    "enrich": "phase", "reframe": "phase", "ideas": "board",
+}  # fmt: skip
+_NUMBERED = frozenset({"edit", "withdraw", "tag", "split", "good", "problem", "better", "deeper", "done", "score"})
+_SEVERAL = frozenset({"merge", "vote", "decide"})  # numbers, then perhaps words
+_WORDED = frozenset({"idea", "action", "technique", "use", "question"})
+_OPTIONS = frozenset({"blind", "anyone", "quiet", "pairs", "private"})
+_NUMBER = re.compile(r"#?(\d{1,5})[.,:]?")
+_BULLET = re.compile(r"^\s*(?:[-*•–+]|\(?\d{1,2}[.)])\s+")
+_TO_ANOTHER = re.compile(r"\s*(<@|@\w)")
+_CHATTER = frozenset(
+    "ok okay yes yep yeah no nope lol haha hehe thanks thx thank cool nice great super wow hi hello hey bye done sure "
+    "ja nein doch danke toll gut hallo moin tschüss genau stimmt klar".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """numbers: of ideas, as people write them. text: what follows them. options: how a session is to be held."""
+
+    verb: str
+    numbers: tuple[str, ...] = ()
+    text: str = ""
+    options: dict[str, str] = field(default_factory=dict)
+
+
+def wish_of(text: str, *, is_running: bool) -> Wish | None:
+    """What is wanted; None where it reads as a topic. is_running: a session runs here, so it may be about that."""
+    first, _, rest = " ".join(text.split()).partition(" ")
+    word, rest = first.lower().lstrip("-–—"), rest.strip()
+    if not word:
+        return Wish("board" if is_running else "help")
+    if not rest and word in _ALONE:
+        return Wish(_ALONE[word], text=word)
+    if word in ("new", "session") and rest:
+        return _opening(rest)
+    if word == "join" and re.fullmatch(r"[A-Za-z0-9 -]{4,12}", rest):
+        return Wish("join", text=rest)
+    if word == "export" and rest.lower() in FORMATS:
+        return Wish("export", text=rest.lower())
+    if word == "phase" and rest.lower() in set(Phase):
+        return Wish("phase", text=rest.lower())
+    numbers, words = _numbers(rest)
+    if word in ("more", "minutes") and numbers and not words:
+        return Wish("more", numbers)
+    if numbers and (word in _SEVERAL or word in _NUMBERED):
+        return Wish(word, numbers if word in _SEVERAL else numbers[:1], _after(rest, numbers, word))
+    if is_running and word in _WORDED:
+        return Wish("technique" if word == "use" else word, text=_behind(text, first))
+    return None
+
+
+def _opening(rest: str) -> Wish:
+    """`new blind dots 5 minutes 10 how might we …`: how it is to be held stands in front of the topic."""
+    options: dict[str, str] = {}
+    words = rest.split()
+    while words:
+        word = words[0].lower().lstrip("-–—").rstrip(",")
+        if word in _OPTIONS:
+            options[word] = "yes"
+            words = words[1:]
+        elif word in ("dots", "minutes") and len(words) > 1 and words[1].isdigit():
+            options[word] = words[1]
+            words = words[2:]
+        else:
+            break
+    return Wish("new", text=" ".join(words), options=options)
+
+
+def _numbers(rest: str) -> tuple[tuple[str, ...], str]:
+    """The numbers that stand in front, and the words behind them."""
+    found: list[str] = []
+    words = re.split(r"[\s+]+", rest)
+    while words and (number := _NUMBER.fullmatch(words[0])) is not None:
+        found.append(number[1])
+        words = words[1:]
+        while len(words) > 1 and words[0].lower() in ("and", "und", "&", "with", "mit", ","):
+            words = words[1:]
+    return tuple(dict.fromkeys(found)), " ".join(words)
+
+
+def _after(rest: str, numbers: tuple[str, ...], word: str) -> str:
+    """The words behind the numbers, with their line ends lost but nothing else; of a single number the first only."""
+    if word in _SEVERAL:
+        return _numbers(rest)[1].lstrip(":").strip()
+    return re.sub(r"^#?\d+[.,:]?\s*", "", rest, count=1) if numbers else rest
+
+
+def _behind(text: str, first: str) -> str:
+    return text.strip().removeprefix(first).strip()
+
+
+def ideas_in(text: str, *, questions: bool = False) -> tuple[str, ...]:
+    """The ideas that a message holds: one, or one a line where it is a list; none in chatter, questions and talk to
+    somebody. questions: they are what is wanted now.
+    """  # noqa: D205 - one sentence
+    if _TO_ANOTHER.match(text):
+        return ()
+    lines = [line for line in text.splitlines() if line.strip()]
+    is_list = len(lines) >= 2 and any(map(_BULLET.match, lines))
+    listed = [_BULLET.sub("", line).strip() for line in lines if not line.rstrip().endswith(":")]  # no heading
+    found = listed if is_list else [" ".join(text.split())]
+    return tuple(each for each in found if _is_one(each, questions=questions))
+
+
+def _is_one(text: str, *, questions: bool) -> bool:
+    words = re.findall(r"\w+", text.casefold())
+    if not words or all(word in _CHATTER or word.isdigit() for word in words):
+        return False
+    return questions or contributes(text)
