@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from agent.generation.evidence import Reading, Scored
-from agent.generation.phrases import phrase
+from agent.generation.phrases import LANGUAGES, phrase
 from agent.generation.sentences import Kind, Unit
 from retrieval.passage import Passage
 from retrieval.tokens import is_unspaced
@@ -22,6 +22,7 @@ UNSURE = 0.15  # from here on it is given as the nearest find
 NEAR = 0.4  # the search's probability that it answers
 ALIKE = 0.35  # and its cosine with the question
 BY_WORDS = 0.7  # the probability where vectors did not vote
+RELATED = 0.3  # the cosine below which a passage is not even named: it would be noise
 SECTION = 0.5  # from here on a section by its heading is preferred to a sentence up to CLOSE likelier
 CLOSE = 0.25
 LONGEST = 800  # characters quoted, as far as whole blocks allow
@@ -63,6 +64,12 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
 
 
+def refuses(reply: str) -> bool:
+    """Whether a reply of ours says that the documents do not hold the answer."""
+    own = (phrase("answer", name, language=language) for name in ("nothing", "not_held") for language in LANGUAGES)
+    return reply.startswith(tuple(own))
+
+
 def _nearest(passages: Sequence[Passage]) -> int | None:
     """The place of the likeliest passage, if it is near the question at all."""
     place, passage = max(enumerate(passages), key=lambda pair: pair[1].score)
@@ -74,7 +81,10 @@ def _nearest(passages: Sequence[Passage]) -> int | None:
 def _not_held(passages: Sequence[Passage], language: str) -> str:
     named: dict[str, str] = {}
     for number, passage in enumerate(passages, 1):
-        named.setdefault(passage.heading or passage.source, f"- {passage.heading or passage.source} [{number}]")
+        if passage.score >= BY_WORDS if passage.similarity is None else passage.similarity >= RELATED:
+            named.setdefault(passage.heading or passage.source, f"- {passage.heading or passage.source} [{number}]")
+    if not named:
+        return phrase("answer", "nothing", language=language)
     listed = "\n".join(list(named.values())[:NEAREST])
     said, end = (phrase("answer", name, language=language) for name in ("not_held", "not_held_end"))
     return f"{said}\n\n{listed}\n\n{end}"

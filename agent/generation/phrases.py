@@ -31,6 +31,7 @@ _SMALL_TALK = {
 
 
 TRANSLATED = frozenset({"de"})
+LANGUAGES = ("", *sorted(TRANSLATED))  # of the phrases; "" is English
 
 
 @cache

@@ -8,7 +8,7 @@ quoting generator's words stand as they were.
 import asyncio
 import re
 import tomllib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
@@ -17,13 +17,14 @@ from pathlib import Path
 from threading import Lock
 
 from agent.conversation import recalls
+from agent.generation.answer import refuses
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits, Piece
 from agent.generation.loading import STARTER, check
 from agent.generation.phrases import phrase
 from agent.generation.span import Found, SpanReader
 from agent.message import History, Intent, Move, Prompt
-from agent.rewrite import standalone
+from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
 
 PATIENCE = 5.0  # seconds that a message waits for the model to be loaded
@@ -33,6 +34,7 @@ SURE = 0.6
 SHOWN = 3  # passages that the model reads: the first hold the answer nearly always, and reading takes time
 LONGEST_MARK = 80  # characters: more is no answer to mark, but a quote
 _WORD = re.compile(r"\S+\s*|\s+")
+_CITATION = re.compile(r"\[(\d+)\]")
 _MARKED_UP = re.compile(r"\*\*|__|`|\||https?://|~~")  # emphasis within these would break or mislead
 
 
@@ -69,10 +71,13 @@ class StarterGenerator:
             if prompt.move is Move.CHAT:
                 said = reader.speak(lately(prompt))
                 return said if said in taught() else quotes
-            if quotes.startswith((phrase("answer", "unsure"), phrase("answer", "not_held"))):
+            if refuses(quotes) or quotes.startswith(phrase("answer", "unsure")):
                 return quotes  # a mark would look sure
-            found = reader.read(asked_alone(prompt))
-            return quotes if found is None or found.probability < SURE else marked(quotes, found)
+            asked = asked_alone(prompt)
+            found = reader.read(asked)
+            if found is None or found.probability < SURE or not adds(found.text, asked.message):
+                return quotes
+            return marked(quotes, found)
         except TimeoutError:
             return quotes
         finally:
@@ -117,17 +122,34 @@ def asked_alone(prompt: Prompt) -> Prompt:
     return replace(prompt, message=question, history=History(), passages=prompt.passages[:SHOWN])
 
 
+def adds(found: str, question: str) -> bool:
+    """Whether words answer anything: "the", and words of the question itself, do not."""
+    said = {word.casefold() for word in content_words(question)}
+    return any(word.casefold() not in said for word in content_words(found))
+
+
 def marked(quotes: str, found: Found) -> str:
-    """The quotes with the found words in bold where they stand in them; unchanged where they do not."""
+    """The quotes with the found words in bold where they stand in those of their passage; else unchanged."""
     if len(found.text) > LONGEST_MARK or _MARKED_UP.search(found.text):
         return quotes
     pattern = re.compile(rf"(?<!\w){re.escape(found.text)}(?!\w)")
     lines = quotes.split("\n")
+    cited = _cited(lines)
     is_code = False
     for number, line in enumerate(lines):
         is_code ^= line.lstrip().startswith(("```", "~~~"))
-        if is_code or _MARKED_UP.search(line) or not pattern.search(line):
+        if is_code or cited[number] != found.passage + 1 or _MARKED_UP.search(line) or not pattern.search(line):
             continue
         lines[number] = pattern.sub(lambda words: f"**{words[0]}**", line, count=1)
         break
     return "\n".join(lines)
+
+
+def _cited(lines: Sequence[str]) -> list[int]:
+    """The number of the passage that each line is quoted from: its citation stands in it or in a later line."""
+    numbers: list[int] = []
+    number = 0
+    for line in reversed(lines):
+        number = int(marks[-1]) if (marks := _CITATION.findall(line)) else number
+        numbers.append(number)
+    return numbers[::-1]

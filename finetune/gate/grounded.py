@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
-from agent.generation.phrases import phrase
+from agent.generation.answer import refuses
 from agent.generation.rendering import ChatMessage, messages_of
 from agent.message import History, Intent, Move
 from agent.prompt import PERSONA, compose
@@ -118,8 +118,7 @@ def outcome(case: Case, reply: str) -> Outcome:
 def is_refusal(text: str) -> bool:
     """Whether a reply says openly that it does not know, in English or German."""
     plain = " ".join(text.split())
-    own = (phrase("answer", name, language=language) for name in ("nothing", "not_held") for language in ("", "de"))
-    return any(plain.startswith(each) for each in own) or _REFUSAL.search(plain) is not None
+    return refuses(plain) or _REFUSAL.search(plain) is not None
 
 
 def _says(text: str, any_of: Sequence[str]) -> bool:

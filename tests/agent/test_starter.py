@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits
 from agent.generation.span import REFUSAL, Found
-from agent.generation.starter import StarterGenerator, marked
+from agent.generation.starter import StarterGenerator, adds, marked
 from agent.message import History, Intent, Line, Move, Prompt
 from agent.prompt import PERSONA
 from finetune.base.export import export
@@ -37,10 +37,18 @@ def found(text: str) -> Found:
         ("| ten | [1]", "ten", "| ten | [1]"),
         ("The answer is missing.", "nine", "The answer is missing."),
         ("a*b [1]", "a*b", "**a*b** [1]"),
+        ("At ten. [2]\n\nIt opens\nat ten. [1]", "ten", "At ten. [2]\n\nIt opens\nat **ten**. [1]"),  # its own passage
     ],
 )
 def test_the_answer_is_marked_once_where_it_stands_and_nothing_else_changes(quotes, text, shown):
     assert marked(quotes, found(text)) == shown
+
+
+def test_words_that_say_nothing_new_are_no_answer():
+    assert not adds("The", "whats the wifi called?")
+    assert not adds("the wifi", "whats the wifi called?")
+    assert adds("5", "how many floors are there?")
+    assert adds("lumen-staff", "whats the wifi called?")
 
 
 @pytest.fixture(scope="module")

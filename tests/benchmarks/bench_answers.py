@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.colleague import Colleague, Manner
+from agent.generation.answer import refuses
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Generator, Limits
 from agent.generation.phrases import phrase
@@ -84,7 +85,7 @@ def kind_of(turn: Turn) -> str:
     if turn.decision.move is not Move.ANSWER:
         return "other"
     text = turn.reply.text
-    if text.startswith((phrase("answer", "not_held"), phrase("answer", "nothing"))):
+    if refuses(text):
         return "refused"
     return "hedged" if text.startswith(phrase("answer", "unsure")) else "sure"
 

@@ -14,7 +14,7 @@ from statistics import mean, median
 
 import numpy as np
 
-from agent.generation.answer import answer, sentences_around
+from agent.generation.answer import answer, refuses, sentences_around
 from agent.generation.evidence import Reader
 from agent.generation.phrases import phrase
 from agent.generation.sentences import cut
@@ -57,7 +57,7 @@ class Answerers:
 
     def atelier(self, question: str, passages: tuple[Passage, ...]) -> str | None:
         text = answer(question, self._reader.read(question, passages), passages)
-        return None if text.startswith(phrase("answer", "not_held")) else text
+        return None if refuses(text) else text
 
     def always(self, question: str, passages: tuple[Passage, ...]) -> str:
         reading = self._reader.read(question, passages)

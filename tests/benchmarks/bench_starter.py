@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from agent.generation.answer import answer
+from agent.generation.answer import answer, refuses
 from agent.generation.evidence import Reader
 from agent.generation.loading import STARTER
 from agent.generation.phrases import phrase
@@ -127,8 +127,7 @@ class Answerers:
 
     def extractive(self, case: Case) -> Answer:
         text = self.quotes(case)
-        refuses = text.startswith(phrase("answer", "not_held"))
-        return None if refuses else text.removeprefix(phrase("answer", "unsure")).strip(), text
+        return None if refuses(text) else text.removeprefix(phrase("answer", "unsure")).strip(), text
 
     def extractive_sentence(self, case: Case) -> Answer:
         """Of its quotes the first sentence."""
