@@ -23,11 +23,14 @@ from retrieval.errors import AtelierError
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
+    from connectors.terminal_session import TerminalSessions
+
 PROMPT = "you › "
 EARLIER = 200  # messages of earlier sessions that the arrow keys bring back
 HELP = """\
 Ask a question, or write what you think about; Enter sends it.
   /ideate TOPIC   think a topic through with a technique
+  /ideate new TOPIC   the same as a session with a board, votes and a record; /ideate help says how
   /sources        the passages behind the last answer, in full
   /why            how your last message was understood and what was decided
   /clear          start afresh: forget this conversation
@@ -74,6 +77,7 @@ class Terminal:
         self._wrap = Wrap(shutil.get_terminal_size().columns if self._styled else 0)
         self._last: Turn | None = None
         self._answering: asyncio.Future[None] | None = None
+        self._sessions: TerminalSessions | None = None
 
     @property
     def _out(self) -> TextIO:
@@ -92,6 +96,8 @@ class Terminal:
                         break  # nothing can be answered; said once, below
                     self._say(str(error))  # about this message only: the conversation goes on
         finally:
+            if self._sessions is not None:
+                self._sessions.close()
             await (await self._loading).close()
 
     async def _typed(self) -> AsyncIterator[str]:
@@ -140,8 +146,13 @@ class Terminal:
             return True
         if command in {"/quit", "/exit"}:
             return False
+        if command in {"/ideate", "/idea"} and await (await self._session()).command(command[1:], rest.strip()):
+            return True
         if command == "/ideate" and rest.strip():
             await self._answer(line, Move.IDEATE)
+        elif command[1:].isdecimal() and command[0] == "/":
+            if not await (await self._session()).press(int(command[1:])):
+                self._say(f"There is no button {command}.")
         elif command in {"/help", "/ideate"}:
             self._say(HELP)
         elif command == "/sources":
@@ -162,9 +173,18 @@ class Terminal:
             self._say("\n".join(report.sentences))
         elif command.startswith("/") and "/" not in command[1:]:
             self._say(f"There is no command {command}. /help shows them all.")
-        else:
+        elif not await (await self._session()).line(line):
             await self._answer(line, None)
         return True
+
+    async def _session(self) -> "TerminalSessions":
+        """What a session at this terminal is held with; its timers go on from where they were."""
+        from connectors.terminal_session import TerminalSessions
+
+        if self._sessions is None:
+            self._sessions = TerminalSessions(await asyncio.shield(self._loading), self._say)
+            await self._sessions.resume()
+        return self._sessions
 
     async def _answer(self, text: str, wanted: Move | None) -> None:
         """Stream one reply; Ctrl-C stops it, or the waiting for it, and keeps the program."""

@@ -15,6 +15,7 @@ from agent.ideation.turns import Task
 from agent.visible import visible
 from connectors.desk.texts import prefix, say
 
+ALONE = "terminal"  # where nobody else can come in
 BAR = 8  # characters of the timer
 WIDTH = 160  # characters of an idea in a list
 ROOM = 2_400  # characters for the ideas: the whole must fit into one message
@@ -207,11 +208,11 @@ def _count(board: Board, sight: Sight) -> str:
     if hidden:
         until = Phase.REVEAL if Phase.REVEAL in now.rules.phases else now.next_phase
         said.append(say(language, "ideation_hidden", count=hidden, phase=phase_name(language, until)))
+    voters = len({each.person for each in board.votes})
     if now.phase is Phase.VOTE:
-        voters = len({each.person for each in board.votes})
         name = "voted" if voters else "nobody_voted"
         said.append(say(language, f"ideation_{name}", people=counted(language, "people", voters)))
-    elif now.phase in (Phase.ENRICH, Phase.DECIDE) and is_close(sight.standing):
+    elif now.phase in (Phase.ENRICH, Phase.DECIDE) and is_close(sight.standing) and voters > 2:
         said.append(say(language, "ideation_close_call"))
     return " · ".join(said)
 
@@ -250,7 +251,7 @@ def _foot(board: Board, sight: Sight) -> str:
         said.append(say(language, "ideation_private_link", link=sight.link))
     if len(now.places) > 1:
         said.append(say(language, "ideation_places", count=len(now.places)))
-    if now.phase in (Phase.REFRAME, Phase.COLLECT):
+    if now.phase in (Phase.REFRAME, Phase.COLLECT) and sight.platform != ALONE:
         said.append(say(language, "ideation_join", code=now.code, p=prefix(sight.platform)))
     return "\n".join(said)
 
@@ -277,12 +278,14 @@ def controls(board: Board, sight: Sight) -> tuple[Control, ...]:
     match now.phase:
         case Phase.REFRAME:
             found = [Control(f"choose {n}", str(n)) for n in range(1, len(board.reframings) + 1)]
-            return (*found, button(f"phase {sight.following}", "keep"), button("enter", "enter"))
+            joining = [] if sight.platform == ALONE else [button("enter", "enter")]
+            return (*found, button(f"phase {sight.following}", "keep"), *joining)
         case Phase.COLLECT:
             if now.rules.blind or (sight.task is not None and sight.task.private):
                 found.append(button("write", "write"))
-            found.append(button("add", "add", "ideation_f_add"))
-            found += [] if now.technique else [button("enter", "enter")]
+            if sight.platform != ALONE:
+                found.append(button("add", "add", "ideation_f_add"))
+                found += [] if now.technique else [button("enter", "enter")]
             if now.rules.machine != "never":
                 found += [button("spark", "spark"), button("wider", "wider"), button("deeper", "deeper")]
         case Phase.MERGE:

@@ -112,7 +112,7 @@ def ideas_in(text: str, *, questions: bool = False) -> tuple[str, ...]:
     lines = [line for line in text.splitlines() if line.strip()]
     is_list = len(lines) >= 2 and any(map(_BULLET.match, lines))
     listed = [_BULLET.sub("", line).strip() for line in lines if not line.rstrip().endswith(":")]  # no heading
-    found = listed if is_list else [" ".join(text.split())]
+    found = listed if is_list else [_BULLET.sub("", " ".join(text.split()))]
     return tuple(each for each in found if _is_one(each, questions=questions))
 
 
