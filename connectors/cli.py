@@ -59,6 +59,17 @@ def parser() -> argparse.ArgumentParser:
     restore.add_argument("file")
     restore.add_argument("folder", nargs="?", help="the home folder to create (~/.atelier)")
 
+    handed = command("cases", "see the cases that people were asked to take up")
+    acts = handed.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listed = acts.add_parser("list", help="list the open cases with age and owner")
+    listed.add_argument("--all", action="store_true", help="those that are over too")
+    listed.add_argument("--json", action="store_true", help="print JSON for scripts")
+    acts.add_parser("show", help="show one case with what was said").add_argument("number", type=int, metavar="NUMBER")
+    exported = acts.add_parser("export", help="write all cases, without anybody's words, as CSV")
+    exported.add_argument("--csv", metavar="FILE", help="where to (standard output)")
+    log = command("audit", "list what administrators and agents of support did, and what was refused", json=True)
+    log.add_argument("--last", type=int, default=100, metavar="N", help="how many of the latest (100)")
+
     _finetune(command("finetune", "train the model on what the team liked, and decide what answers"))
 
     command("doctor", "check that everything is in order and say what to do where it is not", json=True)

@@ -19,6 +19,7 @@ from uuid import uuid4
 from agent.message import Message, Place, Turn
 from connectors import backup as archive
 from connectors import privacy
+from connectors.cases import noted
 from connectors.compose import House, open_house, open_knowledge, open_store, user_name
 from connectors.settings import FILE, Settings, default_home, documented_toml, find_settings_file, load_settings
 from retrieval.errors import SettingsError, StoreError
@@ -200,6 +201,7 @@ def knowledge(arguments: Arguments) -> int:
         if arguments.action == "audience":
             if not shelf.set_audience(tenant, arguments.source, arguments.audience):
                 raise SettingsError(_no_document(arguments.source, known))
+            noted(store, "knowledge audience", f"{arguments.source} {arguments.audience}")
             print(f"{arguments.source} may now be read by {arguments.audience}.")
             return 0
         for source in arguments.sources:
@@ -208,6 +210,7 @@ def knowledge(arguments: Arguments) -> int:
                 raise SettingsError(_no_document(source, known))
             for each in chosen:
                 shelf.remove(tenant, each)
+                noted(store, "knowledge remove", each)
                 print(f"{each} is removed.")
     finally:
         store.close()
@@ -242,6 +245,7 @@ def backup(arguments: Arguments) -> int:
     store = open_store(load_settings(arguments.settings))
     try:
         report = archive.backup(store.settings.home, store.engine, Path(arguments.file).expanduser())
+        noted(store, "backup", Path(arguments.file).name)
         print("\n".join(report.sentences))
     finally:
         store.close()
@@ -258,6 +262,18 @@ def finetune(arguments: Arguments) -> int:
     from connectors.finetune import finetune as carry_out
 
     return carry_out(arguments)
+
+
+def cases(arguments: Arguments) -> int:
+    from connectors.cases import cases as shown
+
+    return shown(arguments)
+
+
+def audit(arguments: Arguments) -> int:
+    from connectors.cases import audit as shown
+
+    return shown(arguments)
 
 
 def doctor(arguments: Arguments) -> int:

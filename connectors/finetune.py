@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from connectors.cases import noted
 from connectors.compose import open_store
 from connectors.finetune_parts import LEARN_BY_THEMSELVES
 from connectors.settings import load_settings
@@ -34,6 +35,7 @@ from retrieval.errors import FinetuneError, SettingsError
 
 Arguments = argparse.Namespace
 LOOK = 0.2  # seconds between looks at a job that is followed
+ACTS = frozenset({"run", "cancel", "resume", "promote", "rollback", "export", "push"})  # they change or give out
 SHOWN = 20  # problems of the data that are printed; the card holds all
 
 
@@ -44,7 +46,11 @@ def finetune(arguments: Arguments) -> int:
         return LEARN_BY_THEMSELVES[arguments.part](settings, arguments)
     store = open_store(settings)
     try:
-        return PARTS[arguments.part](Tuning.of(settings, store.engine), arguments)
+        status = PARTS[arguments.part](Tuning.of(settings, store.engine), arguments)
+        if arguments.part in ACTS and not getattr(arguments, "dry_run", False):
+            about = getattr(arguments, "job", None) or getattr(arguments, "version", None) or ""
+            noted(store, f"finetune {arguments.part}", about)
+        return status
     finally:
         store.close()
 

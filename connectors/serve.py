@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, suppress
 
@@ -12,15 +12,22 @@ from sqlalchemy import Engine
 
 from agent.buttons import Buttons
 from agent.channels import ChannelRules
+from agent.events import Due, Outgoing
+from agent.support.audit import Audit
+from agent.support.cases import Cases
 from connectors.compose import House, Notice
 from connectors.connector import Connector, ConnectorError, Refused
-from connectors.delivery.stage import Pace
+from connectors.delivery.stage import Pace, Stage
 from connectors.delivery.worker import Delivery
+from connectors.desk import support as handing_over
 from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
 from connectors.desk.desk import Desk
 from connectors.desk.finetune import KIND, FinetuneOrders
 from connectors.desk.orders import Order, Orders
+from connectors.desk.roles import Guard, Roles
+from connectors.desk.support import Handover
+from connectors.desk.support_orders import SupportOrders
 from connectors.health import Health
 from connectors.receiving import receive
 from connectors.settings import Settings
@@ -87,7 +94,8 @@ def make_delivery(
     """
     engine = house.store.engine
     rules, buttons = ChannelRules(engine), Buttons(engine)
-    access = Access.of(settings.administrators, settings.allowed, settings.members)
+    desks = tuple(desk.to for desk in settings.support.desks) if settings.allowed else ()
+    access = Access.of(settings.administrators, (*settings.allowed, *desks), settings.members)
 
     def is_administrator(account: str) -> bool:
         try:
@@ -97,11 +105,27 @@ def make_delivery(
             return False
 
     tuning = FinetuneOrders(Tuning.of(settings, engine), buttons, is_administrator)
-    more = {"finetune": Order(tuning.order, "help_finetune", is_for_administrators=True)}
-    orders = Orders(house, connectors, access, rules, buttons, more, {KIND: tuning.press})
+    roles, audit = Roles(reload or (lambda: settings), connectors), Audit(engine)
+    memory, cases = house.store.memory, Cases(engine)
+    handover = Handover(settings.support, settings.tenant, memory, cases, buttons, connectors, roles)
+    guard = Guard(roles, audit)
+    support = SupportOrders(handover, access, guard)
+    more = {
+        "human": Order(support.human, "help_human"),
+        "cases": Order(support.cases, "help_cases"),
+        "case": Order(support.case),
+        "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
+    }
+    presses = {KIND: tuning.press, handing_over.KIND: support.press}
+    orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND}))
+    followers = {KIND: tuning.follow, handing_over.KIND: support.follow}
+
+    async def follow(due: Due, stage: Stage) -> Sequence[Outgoing]:
+        return await followers[due.what](due, stage)
+
     changes = Changes(house.store.memory, house.store.shelf, access, rules, buttons)
     people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
-    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders, changes, tuning.follow)
+    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders, changes, follow, handover)
     pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
     return Delivery(engine, connectors, desk, desk.apology, pace)
 

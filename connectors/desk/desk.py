@@ -41,6 +41,7 @@ from connectors.desk.conversations import is_known
 from connectors.desk.files import read_files
 from connectors.desk.orders import LINK, Orders
 from connectors.desk.standing import standing
+from connectors.desk.support import Handover
 from connectors.desk.texts import prefix, say, translated
 from retrieval.errors import MessageRefused
 
@@ -68,6 +69,7 @@ class Desk:
     orders: Orders
     changes: Changes
     due: Callable[[Due, Stage], Awaitable[Sequence[Outgoing]]]
+    handover: Handover
     asked: set[str] = field(default_factory=set)  # persons who have been asked for consent, which is for good
 
     @property
@@ -84,7 +86,7 @@ class Desk:
             case Press():
                 event = await self._heard(event)
                 said = await self.orders.press(event, stage)
-                return await self._answer(said, stage, None) if isinstance(said, Post) else said
+                return await self._wished(said, stage, None) if isinstance(said, Post) else said
             case Reaction():
                 return await asyncio.to_thread(self._react, event, stage)
             case Opened():
@@ -94,6 +96,8 @@ class Desk:
                 language = (await self._heard(event)).language
                 return [Outgoing(event.place, say(language, text, rule=f"{prefix(event.place.platform)}rule"))]
             case Edited():
+                if (taken := await self.handover.hear(event, stage)) is not None:
+                    return taken
                 changed = await self.changes.edited(await self._heard(event), stage)
                 if isinstance(changed, Post):
                     stage.message = name_of(changed.place, changed.id)  # a further change finds the answer to it
@@ -125,14 +129,21 @@ class Desk:
 
     async def _command(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
         if command.name in ASKING and command.argument.strip():
-            return await self._answer(_as_post(command), stage, ASKING[command.name])
+            return await self._wished(_as_post(command), stage, ASKING[command.name])
         return await self.orders(command, stage)
+
+    async def _wished(self, post: Post, stage: Stage, wanted: Move | None) -> Sequence[Outgoing]:
+        """What a command or a button asks; where a person has the conversation, it goes to them."""
+        taken = await self.handover.hear(post, stage)
+        return await self._answer(post, stage, wanted) if taken is None else taken
 
     def apology(self, event: Event) -> Outgoing:
         """For an event whose answer failed for good."""
         return Outgoing(event.place, say(getattr(event, "language", ""), "apology"), to=getattr(event, "account", ""))
 
     async def _post(self, post: Post, stage: Stage) -> Sequence[Outgoing]:
+        if (taken := await self.handover.hear(post, stage)) is not None:
+            return taken
         rule, followed = Rule.THREAD, False
         if not post.direct:  # else nobody but Atelier reads along, and no rule counts
             rule = await asyncio.to_thread(self.rules.rule, post.place)
@@ -177,7 +188,8 @@ class Desk:
             return [Outgoing(post.place, said, notice=" ".join(notes), to=post.account)]
         if isinstance(made, Turn):
             await self._ask_consent(post, author.id, stage)
-            return [self._shown(post, made, notes, stage)]
+            shown = self._shown(post, made, notes, stage)
+            return [await self.handover.after(post, made, shown, stage)]
         notice = " ".join([*notes, translated(post.language, STOPPED) if made else ""]).strip()
         return [Outgoing(post.place, made or say(post.language, "stopped"), notice=notice, to=post.account)]
 
@@ -209,7 +221,10 @@ class Desk:
         if post.place.thread and not await asyncio.to_thread(self.memory.turns, post.place, 1):
             earlier = await self.connectors[post.place.platform].earlier(post.place, post.id, EARLIER)
         said = _Said()
-        async with aclosing(self.house.colleague.reply(message, wanted, earlier=earlier, is_resumed=True)) as replies:
+        answering = self.house.colleague.reply(
+            message, wanted, earlier=earlier, is_resumed=True, escalated=self.handover.escalated(post)
+        )
+        async with aclosing(answering) as replies:
             making = asyncio.create_task(said.hear(replies, post, stage))
             stopping = asyncio.create_task(stage.stopped.wait())
             try:

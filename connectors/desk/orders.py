@@ -14,13 +14,14 @@ from agent.channels import ChannelRules, Rule
 from agent.events import Button, Command, Opened, Outgoing, Post, Press, Reaction
 from agent.guard import clean
 from agent.memory import Memory
-from agent.message import Turn
+from agent.message import Place, Turn
 from agent.people import LinkRefused
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.delivery.stage import Stage
 from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn, meant
+from connectors.desk.roles import Guard
 from connectors.desk.texts import prefix, say, translated
 from connectors.privacy import forget
 from retrieval.errors import StoreError
@@ -46,7 +47,8 @@ class Order:
 class Orders:
     """more: commands of other modules, by name; who may write here may give them, and only administrators some.
 
-    presses: what the buttons of other modules do, by their kind.
+    presses: what the buttons of other modules do, by their kind. restricted: kinds that only administrators may press.
+    guard: asks who is an administrator, and keeps each act.
     """
 
     house: House
@@ -54,8 +56,10 @@ class Orders:
     access: Access
     rules: ChannelRules
     buttons: Buttons
+    guard: Guard
     more: Mapping[str, Order] = field(default_factory=dict)
     presses: Mapping[str, Pressed] = field(default_factory=dict)
+    restricted: frozenset[str] = frozenset()
 
     @property
     def memory(self) -> Memory:
@@ -67,7 +71,7 @@ class Orders:
             refusal = self._say(command, "not_allowed", account=short(command.account))
             return [self._said(command, refusal)] if command.direct else ()
         if (order := self.more.get(command.name)) is not None:
-            if order.is_for_administrators and not self.access.is_administrator(command.account):
+            if order.is_for_administrators and not await self._may(command, command.name, command.argument, stage):
                 return [self._said(command, self._say(command, "administrators_only"))]
             return await order.act(command, stage)
         if command.name not in (*self._todo, "stop", "rule", "forget") and not is_for_us(command):
@@ -79,7 +83,12 @@ class Orders:
         if command.name == "forget":
             return [self._said(command, await self._forget(command, stage))]
         if command.name == "rule":
+            if not await self._may(command, "rule", command.argument, stage, command.place):
+                return [self._said(command, self._say(command, "administrators_only"))]
             return await asyncio.to_thread(self._rule, command)
+        is_others = command.name == "clear" and not command.direct  # what others said is not one member's to delete
+        if is_others and not await self._may(command, "clear", "", stage, command.place):
+            return [self._said(command, self._say(command, "administrators_only"))]
         return [await asyncio.to_thread(self._order, command)]
 
     async def press(self, press: Press, stage: Stage) -> Sequence[Outgoing] | Post:
@@ -90,6 +99,8 @@ class Orders:
         if meaning is None:
             return [self._said(press, self._say(press, "expired"))]
         if (pressed := self.presses.get(meaning.kind)) is not None:
+            if meaning.kind in self.restricted and not await self._may(press, meaning.kind, meaning.value, stage):
+                return [self._said(press, self._say(press, "administrators_only"))]
             return await pressed(press, meaning, stage)
         if meaning.place.channel != press.place.channel and meaning.kind in ("stop", "again", "ask"):
             return ()  # a client can send the id of any button
@@ -144,6 +155,12 @@ class Orders:
             return say(event.language, f"link_{refused.reason}")
         return say(event.language, "linked")
 
+    async def _may(
+        self, event: Command | Press, verb: str, about: str, stage: Stage, place: Place | None = None
+    ) -> bool:
+        """Whether an administrator gives this order, everywhere or (with a place) there. It is kept either way."""
+        return await asyncio.to_thread(self.guard.administers, event, verb, about, stage.message, place)
+
     def _said(self, event: Command | Press, text: str) -> Outgoing:
         """An answer for whoever gave an order. Slack whispers; Telegram has toasts on buttons, and private chats."""
         said = Outgoing(event.place, text, to=event.account)
@@ -192,7 +209,7 @@ class Orders:
         return say(event.language, name, p=prefix(event.place.platform), **values)
 
     def _help(self, command: Command) -> str:
-        is_administrator = self.access.is_administrator(command.account)
+        is_administrator = self.guard.roles.administers(command.account, command.place)
         known = (each for each in self.more.values() if is_administrator or not each.is_for_administrators)
         lines = [self._say(command, "help"), *(self._say(command, each.help) for each in known if each.help)]
         return "\n".join(lines) + (self._say(command, "help_administrator") if is_administrator else "")
@@ -216,9 +233,6 @@ class Orders:
         return translated(command.language, "\n".join([turn.decision.reason, *reasons]))
 
     def _clear(self, command: Command) -> str:
-        """What others said is not one member's to delete."""
-        if not (command.direct or self.access.is_administrator(command.account)):
-            return self._say(command, "administrators_only")
         conversations = meant(self.memory, command.place)
         for place in conversations:
             self.memory.clear(place)
@@ -267,8 +281,6 @@ class Orders:
 
     def _rule(self, command: Command) -> Sequence[Outgoing]:
         """Where from now on every message is answered, everybody there is told so, and what it means for them."""
-        if not self.access.is_administrator(command.account):
-            return [self._said(command, self._say(command, "administrators_only"))]
         wish = command.argument.strip().lower()
         if wish not in set(Rule):
             return [self._said(command, self._say(command, "rule_usage", rule=self.rules.rule(command.place)))]

@@ -7,9 +7,12 @@ the next thing they try.
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
+from agent.events import Command, Press
 from agent.message import Place
+from agent.support.audit import Audit
 from agent.support.desks import Desk
 from connectors.connector import Connector
 from connectors.desk.access import short
@@ -95,3 +98,29 @@ def _place(desk: Desk, tenant: str) -> Place:
 
 def _channel(place: Place) -> tuple[str, str, str]:
     return place.platform, place.tenant, place.channel
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Asks who may, and keeps every administrative act and every one that was refused in the audit log."""
+
+    roles: Roles
+    audit: Audit
+
+    def administers(self, event: Command | Press, verb: str, about: str, key: str, place: Place | None = None) -> bool:
+        """Whether an administrator gives this order. place: where a channel's own administrator is one too.
+
+        key: the event's. Raises StoreError: what cannot be kept in the log is not done.
+        """
+        may = self.roles.administers(event.account, place)
+        what, _, rest = about.partition(" ")
+        whole = f"{verb} {what}".strip() if verb == "finetune" else verb
+        self.note(event, whole, rest if verb == "finetune" else about, key, Role.ADMINISTRATOR if may else None)
+        return may
+
+    def note(self, event: Command | Press, verb: str, about: str, key: str, role: Role | None) -> None:
+        """role: as whom it was done; None: it was refused. Refusals of one person and verb are kept once a minute."""
+        outcome = "done" if role else "refused"
+        if role is None:
+            key = f"{event.account}/{datetime.now(UTC):%Y%m%d%H%M}"
+        self.audit.note(f"{verb}/{key}", event.account, role or Role.MEMBER, verb, about, outcome, event.place.key)

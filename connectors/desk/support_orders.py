@@ -14,7 +14,6 @@ from agent.buttons import Meaning
 from agent.events import Button, Command, Due, Outgoing, Press
 from agent.guard import clean
 from agent.message import Place
-from agent.support.audit import Audit
 from agent.support.cases import WORDS, Case, Entry, Kind, State, Step
 from agent.support.triggers import Reason
 from connectors import webhook
@@ -23,7 +22,7 @@ from connectors.delivery.stage import Stage
 from connectors.desk import support_words as words
 from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn
-from connectors.desk.roles import Role
+from connectors.desk.roles import Guard, Role
 from connectors.desk.support import KIND, MINUTES, Handover
 from connectors.desk.texts import prefix, say
 
@@ -39,7 +38,7 @@ STEPS = {"claim": Kind.CLAIMED, "return": Kind.RETURNED, "resolve": Kind.RESOLVE
 class SupportOrders:
     handover: Handover
     access: Access
-    audit: Audit
+    guard: Guard
 
     async def human(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
         """`/human`: a person is wanted. `/human no`: nobody is, any more."""
@@ -172,7 +171,7 @@ class SupportOrders:
         if not isinstance(made, Step):
             return [answer(event, words.refused(made, event.language, event.place.platform))]
         if is_agents:
-            await self._note(event, f"case {_verb(kind)}", f"#{number}", stage, "done", case)
+            await self._note(event, f"case {_verb(kind)}", f"#{number}", stage, case)
         if text:
             said = say(made.case.language, "case_says", text=words.relayed(text))
             await hand.to_asker(made.case, f"{made.line}/text", said, stage)
@@ -312,19 +311,15 @@ class SupportOrders:
         return "\n".join([words.listed([case], datetime.now(UTC), language), *said])
 
     async def _no(self, event: Command | Press, verb: str, name: str, stage: Stage) -> Outgoing:
-        await self._note(event, verb, name and f"#{name}", stage, "refused", None)
+        await self._note(event, verb, name and f"#{name}", stage, None)
         return answer(event, self._say(event, "case_agents_only"))
 
-    async def _note(
-        self, event: Command | Press, verb: str, what: str, stage: Stage, outcome: str, case: Case | None
-    ) -> None:
-        role = Role.MEMBER
-        if outcome == "done":
-            where = case.desk if case else event.place
-            role = Role.ADMINISTRATOR if self.handover.roles.administers(event.account, where) else Role.AGENT
-        await asyncio.to_thread(
-            self.audit.note, f"{verb}/{stage.message}", event.account, role, verb, what, outcome, event.place.key
-        )
+    async def _note(self, event: Command | Press, verb: str, what: str, stage: Stage, case: Case | None) -> None:
+        """case: the one that it was done to; None: it was refused."""
+        role = None
+        if case is not None:
+            role = Role.ADMINISTRATOR if self.handover.roles.administers(event.account, case.desk) else Role.AGENT
+        await asyncio.to_thread(self.guard.note, event, verb, what, stage.message, role)
 
     def _at_desk(self, place: Place, case: Case, verb: str) -> Button:
         buttons, key = self.handover.buttons, f"{KIND}/{verb}/{case.number}"
