@@ -122,9 +122,8 @@ def silhouette(distance: Array, labels: Labels) -> float:
 
 
 def nearest_group(vector: Array, vectors: Vectors, labels: Labels) -> int:
-    """The group that a new idea falls into: of its five nearest, the one that most are in."""
-    near = np.argsort(-(vectors @ vector), kind="stable")[:5]
-    return int(Counter(labels[near].tolist()).most_common(1)[0][0])
+    """The group that a new idea falls into: the one whose centre is nearest."""
+    return int((_centres(vectors, labels) @ vector).argmax())
 
 
 def _linkage(distance: Array) -> list[tuple[int, int, float]]:

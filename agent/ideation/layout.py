@@ -79,6 +79,8 @@ def _flat(rows: Points) -> Points:
 
 def apart(points: Points, radius: Points, rounds: int = _PUSHES) -> Points:
     """Circles pushed apart until none overlap, or the rounds are over."""
+    if len(points) < 2:
+        return points
     points = points.copy()
     points += 1e-6 * np.stack([np.cos(np.arange(len(points))), np.sin(np.arange(len(points)))], axis=1)
     wanted = radius[:, None] + radius[None, :]

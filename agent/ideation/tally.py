@@ -155,7 +155,8 @@ def bradley_terry(wins: Array, steps: int = 30) -> tuple[Array, Array]:
         strength = strength + step
         if np.abs(step).max() < 1e-8:
             break
-    return strength - strength.mean(), np.sqrt(np.diag(np.linalg.inv(curvature)))
+    centred = np.eye(count) - 1 / count  # only differences between ideas mean anything
+    return strength - strength.mean(), np.sqrt(np.diag(centred @ np.linalg.inv(curvature) @ centred))
 
 
 def _chance_of(strength: Array) -> Array:
