@@ -190,11 +190,11 @@ class Jobs:
             raise unwritable(self.root, error) from error
 
     @contextmanager
-    def _changing(self, identity: str, patience: float = PATIENCE) -> Iterator[Job]:
+    def _changing(self, identity: str, patience: float | None = None) -> Iterator[Job]:
         """The job, locked against everybody else. Raises _Held while its worker runs."""
         folder = self.root / identity
         read(folder)  # an unknown one is said to be so
-        lock = lock_of(folder, patience)
+        lock = lock_of(folder, PATIENCE if patience is None else patience)
         if lock is None:
             raise _Held(f"Job {identity} is running. `atelier finetune cancel {identity}` ends it.")
         try:

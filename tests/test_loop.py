@@ -31,7 +31,7 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ATELIER_")}
-        more = {"ATELIER_HOME": str(folder / "home"), "ATELIER_GENERATOR": "local", "ATELIER_MAX_TOKENS": "16"}
+        more = {"ATELIER_HOME": str(folder / "home"), "ATELIER_GENERATOR": "local", "ATELIER_MAX_TOKENS": "4"}
         self.environment = kept | more | {"ATELIER_MODEL": str(folder / "small")}
 
     def begin(self, *words: str) -> "subprocess.Popen[str]":
@@ -60,7 +60,7 @@ class Terminal:
 def terminal(tmp_path: Path) -> Terminal:
     build_model(tmp_path / "small", hidden=32)
     chats(tmp_path / "chats.jsonl")
-    (tmp_path / "quick.toml").write_text(RECIPE.format(epochs=12))
+    (tmp_path / "quick.toml").write_text(RECIPE.format(epochs=4))
     (tmp_path / "long.toml").write_text(RECIPE.format(epochs=4000))
     return Terminal(tmp_path)
 

@@ -1,4 +1,4 @@
-"""`python -m tests.benchmarks.training_contenders WHO SIZE STEPS`: one trainer's pace and peak memory, as JSON.
+"""`python -m tests.benchmarks.training_contenders WHO SIZE STEPS THREADS`: one trainer's pace and peak memory, as JSON.
 
 Each runs in a process of its own on the same model, the same rows and the same settings: LoRA of rank 8 on all linear
 layers, 8 rows of 128 tokens of which a third is learned, AdamW, float32, no checkpointing of activations.
@@ -174,7 +174,7 @@ def _arguments() -> dict[str, Any]:
 CONTENDERS = {"Atelier": atelier, "Atelier, packed": packed, "transformers Trainer": trainer, "TRL SFTTrainer": sft}
 
 if __name__ == "__main__":
-    who, size, steps = sys.argv[1:]
+    who, size, steps, threads = sys.argv[1:]
     warnings.simplefilter("ignore")
-    torch.set_num_threads(THREADS)
+    torch.set_num_threads(int(threads))
     print(json.dumps(CONTENDERS[who](size, int(steps))))

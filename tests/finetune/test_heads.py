@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 
 from agent.message import Intent, Sentiment
 from agent.understanding import SHIPPED, Understander
+from finetune import heads
 from finetune.heads import LABELS, HeadsReport, Unseen, calibration_error, fit_temperature, probabilities, train_heads
 from finetune.heads_data import LICENCES, OWN, Row, held_out_rows, own_rows, shared_rows
 from retrieval.errors import StoreError, UnreadableFile
@@ -38,7 +39,16 @@ class WordHash:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, HeadsReport, list[str]]:
+def fewer() -> Iterator[None]:
+    """Every second row and two folds: all of them take six times as long, and show no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(heads, "own_rows", lambda kind: own_rows(kind)[::2])
+        patch.setattr(heads, "FOLDS", 2)
+        yield
+
+
+@pytest.fixture(scope="module")
+def trained(fewer: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, HeadsReport, list[str]]:
     folder, said = tmp_path_factory.mktemp("trained") / "heads", []
     report = train_heads(WordHash(), None, folder, seed=1, progress=said.append)
     return folder, report, said

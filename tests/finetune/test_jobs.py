@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from finetune import job as on_disk
+from finetune import jobs as found
 from finetune.job import Figures, Job, Order, State, events, lock_of, note, read, save
 from finetune.jobs import Jobs
 from finetune.recipe import Method, Recipe
@@ -108,7 +109,8 @@ def test_what_nobody_works_at_is_cancelled_at_once(jobs: Jobs) -> None:
         jobs.cancel(job.id)
 
 
-def test_a_worker_is_asked_to_end_and_keeps_the_last_word(jobs: Jobs) -> None:
+def test_a_worker_is_asked_to_end_and_keeps_the_last_word(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(found, "PATIENCE", 0.1)
     job = jobs.create(ORDER)
     save(replace(job, state=State.RUNNING, starts=1))
     with worker_at(job):

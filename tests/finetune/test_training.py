@@ -93,14 +93,12 @@ def trained(base, folder, recipe, progress=lambda _: None):
     )
 
 
-@pytest.mark.timeout(300)  # two interpreters start twice
+@pytest.mark.timeout(300)  # two interpreters start
 def test_two_processes_train_as_one_and_resume(base, tmp_path):
     whole = trained(base, tmp_path / "one", recipe_of(1, 2))
-    for stop in ("2", "0"):
-        command = processes.command("tests.finetune.together", [str(base), str(tmp_path / "two"), "2", stop], 2)
-        done = subprocess.run(command, capture_output=True, text=True, timeout=140, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert (tmp_path / "two" / "adapter").exists() == (stop == "0")
+    command = processes.command("tests.finetune.together", [str(base), str(tmp_path / "two"), "2"], 2)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
     from safetensors.torch import load_file
 
     files = load_file(tmp_path / "two" / "adapter" / "adapter_model.safetensors")

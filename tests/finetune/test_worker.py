@@ -164,7 +164,7 @@ def test_a_full_disk_ends_the_job_with_a_sentence_and_harms_nothing(
 def test_killed_in_every_state_it_goes_on_and_ends_as_if_nothing_had_been(
     jobs: Jobs, base: Path, store: str, registry: AdapterRegistry, tmp_path: Path
 ) -> None:
-    recipe = replace(RECIPE, epochs=40.0, save_seconds=0.2)
+    recipe = replace(RECIPE, epochs=20.0, save_seconds=0.1)
     job = jobs.create(order_of(base, chats(tmp_path / "chats.jsonl"), recipe=recipe))
     jobs.start(job.id, store)
     with pytest.raises(FinetuneError, match="one trains at a time"):

@@ -15,14 +15,16 @@ def recipe_of(processes: int, accumulation: int):
 
 
 if __name__ == "__main__":
-    base, job, processes, stop = sys.argv[1:]
+    base, job, processes = sys.argv[1:]
     torch.set_num_threads(1)
-    asked = iter(range(1, 100))
-    train(
-        Path(base),
-        examples(40),
-        examples(8, seed=1),
-        recipe_of(int(processes), 1),
-        Path(job),
-        stop=lambda: next(asked) == int(stop),
-    )
+    for ends in (2, 0):  # stopped after two steps, then taken up again
+        asked = iter(range(1, 100))
+        train(
+            Path(base),
+            examples(40),
+            examples(8, seed=1),
+            recipe_of(int(processes), 1),
+            Path(job),
+            stop=lambda asked=asked, ends=ends: next(asked) == ends,
+        )
+        assert (Path(job) / "adapter").exists() == (ends == 0)

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from agent.memory import Memory
 from agent.message import Person, Place
 from connectors.compose import Store
-from connectors.privacy import forget
+from connectors.privacy import forget, take_back, withhold
 from connectors.settings import Settings
 from finetune.examples import forgetting, stored
 from finetune.examples.card import read_card
@@ -271,3 +271,59 @@ def test_where_nothing_was_ever_trained_there_is_nothing_to_do(engine: Engine, h
     gone = Gone(person="p-1", documents=frozenset({"a.md"}))
     assert erase(home, gone) == affected(home, gone) == ()
     assert flag_versions(engine, gone, "gone") == ()
+
+
+def rated_by(memory: Memory, home: Path, tokenizer: PreTrainedTokenizerFast) -> Person:
+    """Job data of two people's turns in one channel; the first is returned."""
+    anna, bert = somebody(memory, "anna"), somebody(memory, "bert")
+    for i in range(10):
+        history = memory.history(HERE, 100, lambda text: len(text.split()))
+        turns = (
+            make_turn(anna, f"{SECRET} {question(i)}", answer(i), HERE, history=history),
+            make_turn(bert, question(40 + i), answer(40 + i), replace(HERE, channel="bert")),
+        )
+        for turn in turns:
+            memory.append(turn)
+            memory.rate(turn.id, bert.id, 1)
+    prepare([rated_turns(memory, "acme")], RECIPE, tokenizer, home / "jobs" / "j1" / "data")
+    return anna
+
+
+@only_sqlite
+def test_consent_that_is_taken_back_reaches_job_data(
+    engine: Engine, home: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    memory = Memory(engine)
+    anna = rated_by(memory, home, tokenizer)
+    name = version_of(engine, home, "j1", 1)
+    assert "Hedwig" in texts(home)
+
+    reached = withhold(anna, memory, home)
+
+    assert reached.versions == (name,)
+    assert reached.rows > 0
+    assert "Hedwig" not in texts(home)
+    assert question(41) in texts(home), "what others wrote stays"
+    assert not memory.person("terminal:acme:anna").consent
+    assert "consent" in AdapterRegistry(engine, home / "versions").get(name).flagged
+    assert withhold(anna, memory, home).rows == 0
+
+
+@only_sqlite
+def test_a_message_that_is_deleted_leaves_job_data(
+    engine: Engine, home: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    memory = Memory(engine)
+    anna = rated_by(memory, home, tokenizer)
+    name = version_of(engine, home, "j1", 1)
+    train, held_out = load_split(home / "jobs" / "j1" / "data")
+    turn = next(turn for turn in memory.turns(HERE, 100) if turn.message.author.id == anna.id)
+    places = [example.origin.place for example in (*train, *held_out)]
+    assert f"turn {turn.id}" in places
+
+    reached = take_back(turn, memory, home)
+
+    train, held_out = load_split(home / "jobs" / "j1" / "data")
+    assert reached.rows >= 1
+    assert f"turn {turn.id}" not in [example.origin.place for example in (*train, *held_out)]
+    assert reached.versions == (name,)
