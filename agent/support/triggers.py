@@ -76,6 +76,6 @@ def _shape(topics: tuple[str, ...]) -> re.Pattern[str]:
     shapes = []
     for topic in topics:
         words = [re.escape(word.rstrip("*")) + (r"\w*" if word.endswith("*") else "") for word in topic.split()]
-        if words:
+        if words and all(word.strip("*") for word in topic.split()):  # a lone star would be about everything
             shapes.append(r"\W+".join(words))
     return re.compile(rf"(?<!\w)(?:{'|'.join(shapes) or '(?!)'})(?!\w)", re.IGNORECASE)

@@ -174,7 +174,7 @@ class TelegramConnector:
                 return draft.handle()
         shown = Rendered(NOTHING, (), 0)
         with _mapping():
-            message = await self._post(place, shown, keyboard([stop] if stop else []), is_silent=True)
+            message = await self._post(place, shown, keyboard([stop] if stop else []), is_silent=stop is not None)
         chat = str(message.chat.id)
         self._later(lambda: self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=_thread(place)))
         return Opened(chat, message.message_id, stop).handle()
