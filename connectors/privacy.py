@@ -32,6 +32,8 @@ LEAST = 16  # UTF-8 bytes below which a phrase is nobody's own
 MOST = 200  # phrases looked for in files, of the latest messages
 FEW = 20  # in PostgreSQL, where each costs a scan of every table
 FORGOTTEN = "Somebody whose words it learned from was forgotten."
+WITHHELD = "Somebody whose words it learned from took their consent back."
+TAKEN_BACK = "A message that it learned from was deleted."
 _PIECE = 8 << 20  # bytes of a file read at a time
 _WEIGHTS = {".safetensors", ".bin"}  # large, and no text
 _TEXTS = (String, CleanText, Json)
@@ -198,6 +200,22 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     phrases = [person.id, *phrases[: FEW if postgresql else MOST]] if held else []
     left = (*_left_in_store(memory.engine, phrases), *_left_in_files(memory.engine, home, phrases))
     return ForgetReport(forgotten, sources, len(phrases), left, postgresql, waiting, learned)
+
+
+def withhold(person: Person, memory: Memory, home: Path) -> Unlearned:
+    """Take a person's consent back: what they wrote leaves every job's data too, also one that may be resumed.
+
+    Raises StoreError; asked again it finishes the work.
+    """
+    memory.people.set_consent(person.id, consent=False)
+    return unlearn(memory.engine, home, Gone(person.id), WITHHELD)
+
+
+def take_back(turn: Turn, memory: Memory, home: Path) -> Unlearned:
+    """Forget one turn whose message its author deleted, in memory and in every job's data. Raises StoreError."""
+    phrases = tuple(phrases_of([turn.message.text]))
+    memory.take_back(turn.id)
+    return unlearn(memory.engine, home, Gone(phrases=phrases, turns=frozenset({turn.id})), TAKEN_BACK)
 
 
 def _gone(engine: Engine, person: Person, phrases: Iterable[str]) -> Gone:

@@ -34,7 +34,7 @@ class Gone:
     """What must not be learned from any more.
 
     person: an id. names: how files may have named that person, and their accounts. phrases: stretches of their words.
-    documents: sources, of `tenant`.
+    documents: sources, of `tenant`. turns: ids.
     """
 
     person: str = ""
@@ -42,12 +42,13 @@ class Gone:
     phrases: tuple[str, ...] = ()
     tenant: str = ""
     documents: frozenset[str] = frozenset()
+    turns: frozenset[str] = frozenset()
 
     def reaches(self, row: dict[str, Any]) -> bool:
         """Whether a row of a job's data holds any of it."""
         origin = row.get("origin", {})
         people = {origin.get("person"), *origin.get("others", ())} - {"", None}
-        if people & self._ids():
+        if people & self._ids() or str(row.get("place") or origin.get("place")).removeprefix("turn ") in self.turns:
             return True
         if self.documents & set(origin.get("documents", ())) and self._is_of_tenant(origin.get("audiences", ())):
             return True
