@@ -123,7 +123,7 @@ def make_delivery(
     async def follow(due: Due, stage: Stage) -> Sequence[Outgoing]:
         return await followers[due.what](due, stage)
 
-    changes = Changes(house.store.memory, house.store.shelf, access, rules, buttons)
+    changes = Changes(house.store.memory, house.store.shelf, access, rules, buttons, settings.home)
     people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
     desk = Desk(house, connectors, access, people, channels, rules, buttons, orders, changes, follow, handover)
     pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)

@@ -23,7 +23,7 @@ from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn, meant
 from connectors.desk.roles import Guard
 from connectors.desk.texts import prefix, say, translated
-from connectors.privacy import forget
+from connectors.privacy import forget, withhold
 from retrieval.errors import StoreError
 
 CONSENT_MINUTES = REASON_MINUTES = 30 * 24 * 60
@@ -276,7 +276,10 @@ class Orders:
     def _consent(self, event: Command | Press, *, agreed: bool) -> str:
         person = self.memory.person(event.account)
         self.memory.people.mark_consent_asked(person.id)
-        self.memory.people.set_consent(person.id, consent=agreed)
+        if agreed:
+            self.memory.people.set_consent(person.id, consent=True)
+        else:
+            withhold(person, self.memory, self.house.store.settings.home)
         return self._say(event, "consent_yes" if agreed else "consent_no")
 
     def _rule(self, command: Command) -> Sequence[Outgoing]:
