@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from agent.buttons import Buttons
 from agent.channels import ChannelRules, Rule
@@ -18,6 +19,7 @@ from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
 from connectors.desk.access import Access, own_audience
 from connectors.desk.texts import prefix, say
+from connectors.privacy import take_back
 from retrieval.shelf import Shelf
 
 RECENT = timedelta(minutes=10)  # a message that is changed later to call Atelier is history, and not a question
@@ -31,6 +33,7 @@ class Changes:
     access: Access
     rules: ChannelRules
     buttons: Buttons
+    home: Path
 
     async def latest(self, post: Post, stage: Stage) -> Post | None:
         """The message as it reads now, by what waits behind it; None where it was taken back."""
@@ -65,7 +68,7 @@ class Changes:
     async def deleted(self, event: Deleted) -> None:
         turn = await asyncio.to_thread(self.memory.turn_for, name_of(event.place, event.message))
         if turn is not None:
-            await asyncio.to_thread(self.memory.take_back, turn.id)
+            await asyncio.to_thread(take_back, turn, self.memory, self.home)
 
     async def left(self, event: Left, stage: Stage) -> None:
         """Nobody can be answered there: what waits is let go, and no thread is followed any more."""
