@@ -35,7 +35,7 @@ FILE = "atelier.toml"
 ELSEWHERE = frozenset({"ATELIER_SETTINGS", "ATELIER_DATA"})  # read by the command line and by the benchmarks
 _SECRET = frozenset(  # their values may hold a password: never shown
     {"store", "remote_key", "remote_url", "slack_bot_token", "slack_app_token", "slack_signing_secret"}
-    | {"slack_client_secret", "telegram_token", "telegram_secret"}
+    | {"slack_client_secret", "telegram_token", "telegram_secret", "support"}
 )
 
 
