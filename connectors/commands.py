@@ -22,7 +22,7 @@ from connectors import privacy
 from connectors.cases import noted
 from connectors.compose import House, open_house, open_knowledge, open_store, user_name
 from connectors.settings import FILE, Settings, default_home, documented_toml, find_settings_file, load_settings
-from retrieval.errors import SettingsError, StoreError
+from retrieval.errors import MessageRefused, SettingsError, StoreError
 from retrieval.files import write_atomically
 from retrieval.ingest import IngestReport, Progress
 from retrieval.ingest import ingest as read_documents
@@ -43,6 +43,8 @@ def init(arguments: Arguments) -> int:
         print(manifest.text(), end="")
         return 0
     home = Path(arguments.folder or default_home()).expanduser().absolute()
+    if not home.exists() and difflib.get_close_matches(arguments.folder or "", ["slack"], cutoff=0.75):
+        raise SettingsError("Did you mean `atelier init slack`? A folder of that name is asked for as ./NAME.")
     file = home / FILE
     if file.exists():
         raise SettingsError(f"{file} exists already. Edit it, or name another folder.")
@@ -90,8 +92,10 @@ def serve(arguments: Arguments) -> int:
 
 
 def ask(arguments: Arguments) -> int:
-    settings = load_settings(arguments.settings)
-    turn = asyncio.run(_ask(settings, " ".join(arguments.question), streamed=not arguments.json))
+    settings, question = load_settings(arguments.settings), " ".join(arguments.question)
+    if not question.strip():  # said before everything is loaded
+        raise MessageRefused("The question is empty. Write one behind `atelier ask`.")
+    turn = asyncio.run(_ask(settings, question, streamed=not arguments.json))
     if arguments.json:
         sources = [{"number": s.number, "source": s.label, "passage": s.passage} for s in turn.reply.sources]
         understanding, decision = turn.understanding, turn.decision

@@ -30,7 +30,7 @@ from connectors.tuning import (
 )
 from finetune import job as jobs
 from finetune.job import Job, State
-from finetune.registry import Kind
+from finetune.registry import Kind, Version
 from retrieval.errors import FinetuneError, SettingsError
 
 Arguments = argparse.Namespace
@@ -251,7 +251,9 @@ def _resume(tuning: Tuning, arguments: Arguments) -> int:
 def _promote(tuning: Tuning, arguments: Arguments) -> int:
     version = tuning.version(arguments.version or "")
     before = tuning.registry.aliases(version.kind)
-    if arguments.share or arguments.channel:
+    if arguments.share == 0 and not arguments.channel:
+        text = _ended_trial(tuning, version)
+    elif arguments.share is not None or arguments.channel:
         now = tuning.registry.set_candidate(
             version.name, share=arguments.share or 0.0, channels=arguments.channel or ()
         )
@@ -265,6 +267,16 @@ def _promote(tuning: Tuning, arguments: Arguments) -> int:
     if not arguments.json and (warning := tuning.serves(version)):
         print(f"Note: {warning}")
     return 0
+
+
+def _ended_trial(tuning: Tuning, version: Version) -> str:
+    """End the trial of `version`; what is live stays so. Raises FinetuneError where it is not on trial."""
+    candidate = tuning.registry.aliases(version.kind).candidate
+    if candidate is None or candidate.name != version.name:
+        raise FinetuneError(f"{version.name} is not on trial.")
+    live = tuning.registry.withdraw(version.kind).live
+    serves = live.name if live is not None else "the model without an adapter"
+    return f"The trial of {version.name} is over: {serves} answers everywhere."
 
 
 def _rollback(tuning: Tuning, arguments: Arguments) -> int:

@@ -125,6 +125,18 @@ def test_a_misspelt_setting_names_the_nearest(home: Path, capsys: pytest.Capture
     assert 'Did you mean "temperature"?' in capsys.readouterr().err
 
 
+def test_slips_are_named_before_anything_is_loaded_or_made(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    assert main(["init", "slak"]) == 1
+    assert "`atelier init slack`" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+    assert main(["ask", " "]) == 1
+    assert "empty" in capsys.readouterr().err
+
+
 def test_init_writes_a_settings_file_that_works_and_is_not_overwritten(
     home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,6 +187,18 @@ def test_a_version_can_be_tried_on_a_share_first(atelier: Atelier, tmp_path: Pat
     assert shown == {"live": "team-1", "previous": None, "candidate": "team-2", "share": 0.2, "channels": []}
 
 
+def test_a_trial_is_ended_without_touching_what_is_live(atelier: Atelier, tmp_path: Path) -> None:
+    registered(tmp_path, 2)
+    atelier("promote", "team-1")
+    atelier("promote", "team-2", "--share", "0.5")
+    status, out, _ = atelier("promote", "team-2", "--share", "0")
+    assert (status, out.splitlines()[0]) == (0, "The trial of team-2 is over: team-1 answers everywhere.")
+    status, _, err = atelier("promote", "team-2", "--share", "0")
+    assert (status, "not on trial" in err) == (1, True)
+    shown = json.loads(atelier("promote", "team-1", "--json")[1])
+    assert (shown["live"], shown["candidate"]) == ("team-1", None)
+
+
 def test_a_version_leaves_the_house_only_with_a_model_and_a_server(atelier: Atelier, tmp_path: Path) -> None:
     registered(tmp_path, 1)
     assert "--base" in atelier("export", tmp_path / "merged")[2]
