@@ -105,7 +105,7 @@ def _finetune(tune: argparse.ArgumentParser) -> None:
         each.add_argument("job", nargs="?", metavar="JOB", help="its id, or a part of it (the latest)")
     promote = part("promote", "let a version answer: everywhere, or on trial")
     promote.add_argument("version", nargs="?", metavar="VERSION", help="as `finetune list` names it (the latest)")
-    promote.add_argument("--share", type=float, metavar="0..1", help="on trial, in this share of all (0 ends the trial)")
+    promote.add_argument("--share", type=float, metavar="0..1", help="on trial, in this share of chats (0: end it)")
     promote.add_argument("--channel", action="append", metavar="ID", help="on trial, in this channel (repeatable)")
     promote.add_argument("--force", action="store_true", help="even when it is flagged")
     rollback = part("rollback", "go back to the version before the live one")
