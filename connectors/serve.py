@@ -107,6 +107,9 @@ def make_delivery(
     tuning = FinetuneOrders(Tuning.of(settings, engine), buttons, is_administrator)
     roles, audit = Roles(reload or (lambda: settings), connectors), Audit(engine)
     memory, cases = house.store.memory, Cases(engine)
+    for each in settings.support.desks:
+        if each.platform not in connectors:
+            raise SettingsError(f"The desk {each.to} in [support] is on {each.platform}, which is not set up here.")
     handover = Handover(settings.support, settings.tenant, memory, cases, buttons, connectors, roles)
     guard = Guard(roles, audit)
     support = SupportOrders(handover, access, guard)

@@ -239,6 +239,12 @@ class Cases:
             author = person if person and _knows(connection, person) else ""
             return _write(connection, number, key, kind, author, text, shown)
 
+    def take_back(self, key: str) -> None:
+        """Forget the words of one event, as its message was deleted; that something was said stays."""
+        with writing(self._engine) as connection:
+            lock_memory(connection)
+            connection.execute(case_lines.update().where(case_lines.c.key == key).values(text=""))
+
     def rate(self, number: int, asker: str, rating: int, key: str) -> bool:
         """The asker's rating of how it went, once it is resolved; whether it was taken."""
         theirs = (cases.c.number == number) & (cases.c.asker == asker) & (cases.c.state == State.RESOLVED.value)

@@ -104,6 +104,7 @@ class Desk:
                     return await self._post(changed, stage)
                 return changed
             case Deleted():
+                await self.handover.deleted(event)
                 await self.changes.deleted(event)
             case Left():
                 await self.changes.left(event, stage)

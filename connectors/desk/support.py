@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agent.buttons import Buttons
-from agent.events import Button, Command, Due, Edited, Outgoing, Post, Press
+from agent.events import Button, Command, Deleted, Due, Edited, Outgoing, Post, Press
 from agent.guard import LONGEST_MESSAGE
 from agent.memory import Memory
 from agent.message import Place, Turn, Understanding
@@ -26,6 +26,7 @@ from agent.support.cases import Case, Cases, Kind, Opening, State
 from agent.support.desks import Desk, Hours, choose
 from agent.support.triggers import Reason, escalated, is_unanswered, reason_of
 from connectors.connector import Connector, ConnectorError
+from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
 from connectors.desk.roles import Roles
 from connectors.desk.support_words import relayed
@@ -63,6 +64,11 @@ class Handover:
             return await self._from_desk(case, said, stage)
         held = await asyncio.to_thread(self.cases.held, event.place)
         return None if held is None else await self._from_place(held, said, stage)
+
+    async def deleted(self, event: Deleted) -> None:
+        """What was deleted where it was written is not kept in a case either."""
+        if self.is_for(event.place):
+            await asyncio.to_thread(self.cases.take_back, name_of(event.place, event.message))
 
     def escalated(self, post: Post) -> Callable[[Understanding], str] | None:
         """What is said instead of a reply where the policy calls for a person; None where there is no desk."""
