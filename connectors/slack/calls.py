@@ -51,7 +51,8 @@ def discreet_logger() -> logging.Logger:
     logger = logging.getLogger("connectors.slack.library")
     if not logger.filters:
         logger.addFilter(_Discreet())
-    logger.setLevel(logging.WARNING)
+    if logger.level != logging.WARNING:  # to set it clears what all loggers have cached, and this is asked at each call
+        logger.setLevel(logging.WARNING)
     return logger
 
 
