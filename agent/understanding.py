@@ -29,6 +29,10 @@ SURE = 0.5  # below it, more likely wrong than right: reasons say "a guess", and
 _NEAR = 0.45  # cosine under which naming a known example explains nothing
 
 _BY_WORDS = "by the words it is asked in"
+_COURTESY = re.compile(
+    r"(?i)\W*(?:(?:hi|hello|hey)\b(?: there| atelier)?\W*)?(?:and )?"
+    r"how(?: are|['\u2019]re|['\u2019]s| is) (?:you|things|it going|life)(?: doing)?(?: today| now)?\W*"
+)
 _READS_AS = {
     Intent.ASK: "a question for facts",
     Intent.IDEATE: "a wish for ideas",
@@ -214,6 +218,9 @@ class Understander:
             reason = _intent_reason(intent, confidence, example)
             if (said := _in_german(text)) is not None:
                 intent, confidence = said, german.OF_HELP if said is Intent.HELP else german.CONFIDENCE
+                reason = f"reads as {_READS_AS[intent]} ({confidence:.0%}): {_BY_WORDS}"
+            elif _COURTESY.fullmatch(text):  # the head takes it for a call for help
+                intent, confidence = Intent.SMALL_TALK, german.CONFIDENCE
                 reason = f"reads as {_READS_AS[intent]} ({confidence:.0%}): {_BY_WORDS}"
             understood.append(
                 Understanding(

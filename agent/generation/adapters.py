@@ -20,6 +20,7 @@ from retrieval.files import MANIFEST, read_manifest, sha256_of
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
+LARGEST_RANK = 4096  # more than any model's layers have use for
 BASE_FACT, TEMPLATE_FACT, METHOD_FACT = "base_sha256", "template_sha256", "method"  # facts in an adapter's manifest
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # peft splits keys at dots
 # What else of a model folder decides what is read and said; sampling settings and the template are not of it.
@@ -155,7 +156,7 @@ def _check_manifest(folder: Path, base: Path, template: str, fingerprint: str) -
 
 def _read_config(folder: Path) -> Any:
     try:
-        fields = json.loads((folder / CONFIG).read_text())
+        fields = json.loads((folder / CONFIG).read_text(), parse_constant=_refuse_constant)
         kind = str(fields["peft_type"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFolderError(f"The adapter {folder} has no readable {CONFIG}.") from error
@@ -172,10 +173,28 @@ def _read_config(folder: Path) -> Any:
             "AdaLoRA folded into LoRA), (IA)³, Houlsby or Pfeiffer, or merge it into its base model."
         )
     known = {name: value for name, value in fields.items() if name in config.__dataclass_fields__}
+    _check_sizes(folder, known)
     try:
         return config(**known | {"inference_mode": True})
     except Exception as error:  # peft checks its settings with exceptions of many kinds
         raise ModelFolderError(f"The adapter {folder} has settings that peft refuses: {error}") from error
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")  # json would take NaN and Infinity, and every reply would be none
+
+
+def _check_sizes(folder: Path, fields: dict[str, Any]) -> None:
+    """Refuse what would cost memory or time before a tensor is looked at."""
+    pattern = fields.get("rank_pattern")
+    ranks = [fields.get("r"), fields.get("bottleneck"), *(pattern.values() if isinstance(pattern, dict) else ())]
+    if any(isinstance(rank, int) and rank > LARGEST_RANK for rank in ranks):
+        raise ModelFolderError(f"The adapter {folder} has a rank above {LARGEST_RANK:,}, which is not served.")
+    for name in ("target_modules", "exclude_modules"):
+        if isinstance(fields.get(name), str) and fields[name] != "all-linear":  # a pattern can take forever to match
+            raise ModelFolderError(
+                f"The adapter {folder} gives {name} as a pattern, which is not served. List the modules in {CONFIG}."
+            )
 
 
 def _config_class(kind: str) -> Any:

@@ -58,6 +58,8 @@ def understander(encoder: TransformerEncoder) -> Understander:
     [
         ("hi", Intent.SMALL_TALK),
         ("thanks!", Intent.SMALL_TALK),
+        ("how are you?", Intent.SMALL_TALK),
+        ("Hey, how's it going today?", Intent.SMALL_TALK),
         ("what can you do?", Intent.HELP),
         ("help", Intent.HELP),
         ("who are you", Intent.HELP),
