@@ -134,6 +134,10 @@ class Connector(Protocol):
         """What the person reads (`de`), where the platform tells it only when asked; empty where it does not say."""
         ...
 
+    async def called(self, account: str) -> str:
+        """The name under which the platform shows a person, theirs to choose; empty where it does not say."""
+        ...
+
     async def belongs(self, account: str, place: Place) -> bool:
         """Whether a person is in the channel of `place` at this moment; False where the platform does not say."""
         ...

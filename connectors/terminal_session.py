@@ -153,6 +153,9 @@ class _Screen:
     def under(self, place: Place, handle: str) -> Place:  # noqa: ARG002 - the seam's
         return place
 
+    async def called(self, account: str) -> str:  # noqa: ARG002 - the seam's
+        return ""
+
     async def aside(self, account: str, place: Place) -> Place:  # noqa: ARG002 - the seam's
         return place
 

@@ -209,19 +209,21 @@ class SupportOrders:
         thread = hand.connectors[due.place.platform].under(due.place, stage.handle)
         await asyncio.to_thread(hand.cases.seat, case.number, thread)
         await self._shown(case, stage)
-        told = await asyncio.to_thread(self._described, case)
+        asked_on = hand.connectors.get(case.place.platform)
+        name = await asked_on.called(case.asker_account) if asked_on else ""
+        told = await asyncio.to_thread(self._described, case, name)
         buttons = tuple(
             [await asyncio.to_thread(self._at_desk, due.place, case, each) for each in ("claim", "resolve")]
         )
         return [Outgoing(due.place, told, buttons=buttons)]
 
-    def _described(self, case: Case) -> str:
+    def _described(self, case: Case, name: str) -> str:
         """The card's text. Of the conversation only the asker's side is shown: others were not asked."""
         hand, desk = self.handover, case.desk
         known = hand.memory.turns(case.place, 3 * words.LINES) if case.turn else ()
         theirs = [each for each in known if each.id <= case.turn and each.message.author.id == case.asker]
         _, audiences = self.access.readers(f"{desk.platform}:{desk.tenant}:", desk, is_direct=False)
-        told = words.card(case, theirs[-words.LINES :], audiences, hand.support.language)
+        told = words.card(case, theirs[-words.LINES :], audiences, hand.support.language, name)
         opening = next((each.text for each in hand.cases.lines(case.number) if each.kind is Kind.OPENED), "")
         return told if theirs or not opening else f"{told}\n> {clean(opening)}"
 

@@ -19,10 +19,11 @@ EXCERPT = 160  # characters of a passage
 _HOST = re.compile(r"https?://([^/\s?#<>|()\[\]]+)", re.IGNORECASE)
 
 
-def card(case: Case, turns: Sequence[Turn], audiences: Collection[str], language: str) -> str:
+def card(case: Case, turns: Sequence[Turn], audiences: Collection[str], language: str, name: str = "") -> str:
     """Everything that somebody needs to take a case up.
 
-    turns: the conversation, oldest first. audiences: what everybody at the desk may read; other passages are counted.
+    turns: the conversation, oldest first. name: the asker's, where their platform tells it.
+    audiences: what everybody at the desk may read; other passages are counted.
     """
 
     def line(name: str, **values: object) -> str:
@@ -33,7 +34,13 @@ def card(case: Case, turns: Sequence[Turn], audiences: Collection[str], language
     since = f"{case.opened.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
     parts = [
         line("title", n=case.number, reason=reason),
-        line("from", account=short(case.asker_account), where=where, since=since),
+        line(
+            "from",
+            who=f"**{_plain(name)}** " if name else "",
+            account=short(case.asker_account),
+            where=where,
+            since=since,
+        ),
     ]
     if turns:
         last = turns[-1]
@@ -73,6 +80,11 @@ def _excerpt(text: str) -> str:
 def _lines(turns: Sequence[Turn]) -> list[Line]:
     pairs = ((Line("user", turn.message.text), Line("assistant", turn.reply.text)) for turn in turns)
     return [line for pair in pairs for line in pair if line.text.strip()]
+
+
+def _plain(name: str) -> str:
+    """A name as one line of words: whoever has it chose it."""
+    return " ".join(re.sub(r"[^\w .'’-]", " ", name).split())[:60]
 
 
 def _who(line: Line, language: str) -> str:

@@ -275,6 +275,12 @@ class SlackConnector:
             return await self._memo.language(await self._workspaces.speaking(tenant), user)
         return ""
 
+    async def called(self, account: str) -> str:
+        tenant, user = _account(account)
+        with suppress(ConnectorError, TimeoutError):
+            return await self._memo.called(await self._workspaces.speaking(tenant), user)
+        return ""
+
     async def belongs(self, account: str, place: Place) -> bool:
         tenant, user = _account(account)
         return tenant == place.tenant and user in await self._people(place)

@@ -211,6 +211,14 @@ class Memo:
         self._members[channel] = people, time.monotonic() + MEMBERS_REMEMBERED
         return people
 
+    async def called(self, workspace: Workspace, user: str) -> str:
+        """The name somebody is shown under. Never kept."""
+        async with asyncio.timeout(ASKING):
+            answer = await self._call(workspace.token, "users.info", {"user": user}, get=True, patience=0)
+        person = answer.get("user") or {}
+        profile = person.get("profile") or {}
+        return str(profile.get("display_name") or profile.get("real_name") or person.get("real_name") or "")
+
     async def language(self, workspace: Workspace, user: str) -> str:
         """The locale somebody has set, `de-DE`: https://docs.slack.dev/reference/methods/users.info."""
         name = f"{workspace.id}/{user}"

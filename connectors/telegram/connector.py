@@ -25,8 +25,7 @@ from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
 from connectors.connector import Accept, Gone, Refused, Throttled, Unsure
 from connectors.desk.texts import languages, say
-from connectors.telegram import cut, download, events
-from connectors.telegram.events import is_present
+from connectors.telegram import cut, download, events, people
 from connectors.telegram.failures import mapped, says, seconds_of
 from connectors.telegram.opened import Opened
 from connectors.telegram.pace import Pace, is_private
@@ -346,11 +345,11 @@ class TelegramConnector:
         """Telegram tells it with each event."""
         return ""
 
+    async def called(self, account: str) -> str:
+        return await people.called(self._bot, account)
+
     async def belongs(self, account: str, place: Place) -> bool:
-        """Certain where the bot is an administrator (https://core.telegram.org/bots/api#getchatmember)."""
-        with suppress(TelegramError, ValueError):
-            return is_present(await self._bot.get_chat_member(place.channel, int(account.rpartition(":")[2])))
-        return False
+        return await people.belongs(self._bot, account, place)
 
     async def members(self, place: Place) -> frozenset[str]:  # noqa: ARG002 - the seam's
         """A bot cannot list them."""

@@ -37,7 +37,7 @@ async def test_a_case_from_its_first_word_to_its_rating(doors: Doors, sides: tup
     assert "cannot call" not in told.text
     assert "I need nobody any more" in told.buttons
     card = desk.card()
-    for part in (f"Case #{case.number}", "a person is asked for", HUMAN[:30], "direct"):
+    for part in (f"Case #{case.number}", "a person is asked for", "Ann", HUMAN[:30], "direct"):
         assert part in card.text
     assert "When does the office open?" in card.text
     assert "Atelier:" in card.text
