@@ -5,12 +5,22 @@ form. Texts take part as people do: each item counts as a reader of the items it
 nobody has touched yet are connected too (the cold start), and what people do outweighs it as they do more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.ideation.recommend import WEIGHTS, Interest, Item, Model
+from agent.ideation.board import Board
+from agent.ideation.recommend import (
+    WEIGHTS,
+    Interest,
+    Item,
+    Model,
+    Recommendation,
+    interests_of,
+    items_of,
+    recommend,
+)
 from retrieval.passage import Vectors
 
 RIDGE = 30.0  # of the regression; like TEXT, chosen on simulated people that the benchmark does not use
@@ -34,6 +44,24 @@ def fit(items: Sequence[Item], interests: Sequence[Interest], vectors: Vectors) 
     return Model(tuple(at), speaks.astype(np.float32))
 
 
+def recommended(
+    boards: Sequence[Board],
+    person: str,
+    vectors_of: Callable[[Sequence[str]], Vectors],
+    *,
+    leave_out: Collection[str] = (),
+    count: int = 5,
+) -> tuple[Recommendation, ...]:
+    """What a person may like of the ideas on these boards, best first, by a model fitted to them now.
+
+    boards: only such as the person may read. leave_out: ids of sessions whose ideas are not to be recommended.
+    """
+    items, interests = items_of(boards), interests_of(boards)
+    model = fit(items, interests, vectors_of([each.text for each in items]))
+    left = {each.id for each in items if each.id.rpartition("/")[0] in leave_out}
+    return recommend(model, {each.id: each for each in items}, interests, person, leave_out=left, count=count)
+
+
 def regressed(touched: Array, vectors: Vectors, *, ridge: float = RIDGE, text: float = TEXT) -> Array:
     """(n, n): how much each row's item speaks for each column's. touched: (people, n). vectors: (n, dim)."""
     count = touched.shape[1]
@@ -42,10 +70,9 @@ def regressed(touched: Array, vectors: Vectors, *, ridge: float = RIDGE, text: f
     readers = text * _readers(vectors)
     gram = touched.T @ touched + readers.T @ readers
     inverse = np.linalg.inv(gram + ridge * np.eye(count))
-    speaks = -inverse / np.diag(inverse)[None, :]
+    speaks: Array = -inverse / np.diag(inverse)[None, :]
     np.fill_diagonal(speaks, 0)
-    result: Array = speaks
-    return result
+    return speaks
 
 
 def _readers(vectors: Vectors) -> Array:
@@ -55,4 +82,5 @@ def _readers(vectors: Vectors) -> Array:
     if len(likeness) > NEIGHBOURS:
         least = np.partition(likeness, -NEIGHBOURS, axis=1)[:, -NEIGHBOURS]
         likeness[likeness < least[:, None]] = 0
-    return likeness
+    readers: Array = likeness
+    return readers

@@ -50,11 +50,12 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """because: the id of the item it is due to; empty where nothing is known of the person. reason: in words."""
+    """because, how: the item it is due to, and what the person did with it. reason: that in words."""
 
     item: Item
     score: float
-    because: str
+    because: Item
+    how: How
     reason: str
 
 
@@ -116,7 +117,7 @@ def recommend(
     weights = np.array([WEIGHTS[how] for _, how in liked], np.float32)
     parts = model.speaks[[i for i, _ in liked]] * weights[:, None]
     scores = parts.sum(axis=0)
-    found = []
+    found: list[Recommendation] = []
     for i in np.argsort(-scores, kind="stable").tolist():
         item = items.get(model.ids[i])
         if scores[i] <= 0 or len(found) == count:
@@ -124,9 +125,9 @@ def recommend(
         if item is None or item.id in mine or item.id in leave_out or person in item.authors:
             continue
         best, how = liked[int(parts[:, i].argmax())]
-        because = items.get(model.ids[best])
-        reason = _REASONS[how].format(text=_short(because.text)) if because is not None else ""
-        found.append(Recommendation(item, float(scores[i]), model.ids[best], reason))
+        because = items.get(model.ids[best], item)
+        reason = _REASONS[how].format(text=_short(because.text))
+        found.append(Recommendation(item, float(scores[i]), because, how, reason))
     return tuple(found)
 
 

@@ -70,9 +70,9 @@ class Sessions:
         """The open sessions of a tenant, by id."""
         return self.ledger.all(tenant, open_only=True)
 
-    def past(self, tenant: str) -> tuple[Board, ...]:
-        """The boards of a tenant's closed sessions, the oldest first."""
-        boards = (self.ledger.board(each) for each in self.ledger.all(tenant))
+    def past(self, tenant: str, most: int = 60) -> tuple[Board, ...]:
+        """The boards of a tenant's closed sessions among the latest `most`, the oldest first."""
+        boards = (self.ledger.board(each) for each in self.ledger.all(tenant)[-most:])
         return tuple(each for each in boards if each is not None and each.session.is_closed)
 
     def technique(self, board: Board) -> Technique | None:

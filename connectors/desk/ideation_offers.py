@@ -28,9 +28,10 @@ from connectors.desk.access import own_audience
 from connectors.desk.ideation_stand import Stand
 from connectors.desk.ideation_words import Wish
 from connectors.desk.texts import prefix, say
+from finetune.recommender import recommended
 from retrieval.audience import everyone
 from retrieval.errors import GeneratorError
-from retrieval.passage import Passage
+from retrieval.passage import Passage, Vectors
 
 FOUND = 6  # passages that are looked at
 SECONDS = 20.0  # that a model has to offer something
@@ -159,7 +160,13 @@ class Offers:
         mine += [each for each in board.open if each.id in chosen and each not in mine]
         if not mine:
             return self._say(event, "ideation_no_recommendation")
-        lines: list[str] = []
+        lines = [
+            f"• {boards.line(each.item.text, 140)}\n  "
+            + self._say(event, f"ideation_as_{each.how}", text=boards.line(each.because.text, 60))
+            for each in recommended(
+                [*self._earlier(board), board], person.id, self._texts, leave_out={board.session.id}
+            )[:3]
+        ]
         for idea in mine[-3:]:
             for passage in self.search(board, idea.text)[:2]:
                 told = f"• {boards.line(passage.text, 140)} ({boards.line(passage.source, 60)})"
@@ -170,6 +177,15 @@ class Offers:
             return self._say(event, "ideation_no_recommendation")
         head = self._say(event, "ideation_recommended", topic=boards.line(board.session.topic))
         return "\n".join([head, *lines[:5]])
+
+    def _earlier(self, board: Board) -> list[Board]:
+        """The sessions that were held in this one's channels, where everybody could read them."""
+        here = {replace(each, thread="") for each in board.session.places}
+        past = self.stand.sessions.past(board.session.tenant)
+        return [each for each in past if any(replace(place, thread="") in here for place in each.session.places)]
+
+    def _texts(self, texts: Sequence[str]) -> Vectors:
+        return self.stand.vectors.texts(texts)
 
     def _say(self, event: Command | Press | Post, name: str, /, **values: object) -> str:
         return say(event.language, name, p=prefix(event.place.platform), **values)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from agent.ideation.acts import Ballot, RemarkKind, Rules
 from agent.ideation.board import Board, Idea, Remark, Session, Vote
 from agent.ideation.recommend import Interest, Item, interests_of, items_of, recommend, related
-from finetune.recommender import fit
+from finetune.recommender import fit, recommended
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks import bench_ideation, bench_recommender
 from tests.benchmarks.bench_ideation import own_topics
@@ -28,10 +28,19 @@ def test_what_people_alike_like_is_recommended_and_the_reason_named(encoder: Tra
     found = recommend(model, {each.id: each for each in ITEMS}, mine, "me", count=5)
     assert {TEXTS[each.item.text] for each in found} <= {"coffee", "bikes"}
     assert any(TEXTS[each.item.text] == "bikes" for each in found)
-    assert all(each.because in {each.item for each in mine} for each in found)
+    assert {each.because.id for each in found} <= {each.item for each in mine}
     assert found[0].reason.startswith("you wrote “")
     without = recommend(model, {each.id: each for each in ITEMS}, mine, "me", leave_out={found[0].item.id})
     assert found[0].item not in {each.item for each in without}
+
+
+def test_ideas_of_past_sessions_are_recommended_with_one_fit(encoder: TransformerEncoder) -> None:
+    past = Board(Session("past", "t", "C"), tuple(Idea(str(i), t, NOW, ("q",)) for i, t in enumerate(TEXTS)))
+    running = Board(Session("now", "t", "D"), (Idea("1", "An espresso for each guest", NOW, ("me",)),))
+    found = recommended([past, running], "me", encoder, leave_out={"now"}, count=3)
+    assert found[0].item.id.startswith("past/")
+    assert TEXTS[found[0].item.text] == "coffee"
+    assert found[0].because.id == "now/1"
 
 
 def test_a_new_idea_and_a_new_team_are_served_by_their_words(encoder: TransformerEncoder) -> None:

@@ -1,5 +1,7 @@
 """A session as people hold it: phases, places, ballots; each chat event counts once, and the board is what happened."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from sqlalchemy import Engine
 
@@ -7,6 +9,8 @@ from agent.ideation.acts import Ballot, Criterion, Phase, RemarkKind
 from agent.ideation.board import Board
 from agent.ideation.refusals import SessionRefused
 from agent.ideation.sessions import Sessions
+from agent.ideation.tables import events
+from retrieval.database import writing
 from tests.agent.ideation.rooms import SLACK, TELEGRAM, Room
 
 
@@ -185,3 +189,42 @@ def test_what_is_no_idea_is_refused_with_a_sentence(room: Room) -> None:
         room.add(session, "bob", "long " * 400)
     with refused("bad_rules"):
         room.open(dots=0)
+
+
+def test_people_who_write_at_once_are_all_heard_once(room: Room) -> None:
+    """Eight people, each of whose messages comes twice, as platforms send them."""
+    session = room.open()
+    people = [room.person(f"p{i}") for i in range(8)]
+
+    def write(i: int) -> None:
+        for _ in range(2):
+            for number in range(3):
+                room.sessions.add(session, people[i], f"Idea {number} of {i}", key=f"{i}/{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, range(8)))
+    board = room.sessions.board(session)
+    assert sorted(int(each.id) for each in board.open) == list(range(1, 25))
+    assert len({each.text for each in board.open}) == 24
+    assert {each.person for each in board.session.members} == {room.person("ann").id, *(each.id for each in people)}
+
+
+def test_a_round_that_two_complete_at_once_goes_on_once(room: Room) -> None:
+    session = room.open()
+    room.sessions.enter(session, room.person("bob"), key=room.key())
+    room.sessions.course.begin(session, room.person("ann"), "brainwriting", key=room.key())
+    for name in ("ann", "bob"):
+        for number in range(2):
+            room.add(session, name, f"{name} {number}")
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda name: room.add(session, name, f"{name} at last"), ("ann", "bob")))
+    assert room.sessions.board(session).session.stage == 1
+
+
+def test_what_a_newer_version_wrote_is_passed_over(room: Room, engine: Engine) -> None:
+    session = room.open()
+    room.add(session, "bob", "Tea")
+    with writing(engine) as connection:
+        later = {"kind": "Sung", "body": {"melody": "la"}}
+        connection.execute(events.update().where(events.c.kind == "Entered").values(later))
+    assert [each.text for each in Sessions(engine, now=room.clock).board(session).open] == ["Tea"]
