@@ -31,7 +31,7 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         kept = {key: value for key, value in os.environ.items() if not key.startswith("ATELIER_")}
-        more = {"ATELIER_HOME": str(folder / "home"), "ATELIER_GENERATOR": "local", "ATELIER_MAX_TOKENS": "4"}
+        more = {"ATELIER_HOME": str(folder / "home"), "ATELIER_GENERATOR": "local", "ATELIER_MAX_TOKENS": "16"}
         self.environment = kept | more | {"ATELIER_MODEL": str(folder / "small")}
 
     def begin(self, *words: str) -> "subprocess.Popen[str]":

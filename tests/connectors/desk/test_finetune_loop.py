@@ -99,7 +99,7 @@ async def test_from_rated_turns_to_an_answer_by_what_they_taught(
     (doors.home / "recipes").mkdir()
     (doors.home / "recipes" / "quick.toml").write_text(QUICK)
     monkeypatch.setenv("ATELIER_GENERATOR", "local")
-    await doors.open(model=str(base), max_tokens=4, administrators=(chat.account(ann),))
+    await doors.open(model=str(base), max_tokens=16, administrators=(chat.account(ann),))
     memory = doors.house.store.memory
     platform, _, user = chat.account(bob).partition(":")
     rated(memory, f"{platform}:{TENANT}:{user}")
