@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,17 +68,25 @@ def rows_of(size: str, count: int) -> list[Encoded]:
 
 def timed(step: Callable[[int], None], steps: int) -> dict[str, float]:
     """Seconds of each of `steps` after two that warm up; their median counts."""
-    seconds = []
+    ends = [_now()]
     for number in range(1, steps + 3):
-        began = time.perf_counter()
         step(number)
-        seconds.append(time.perf_counter() - began)
-    return _result(seconds[2:])
+        ends.append(_now())
+    return _result(ends[1:])
 
 
-def _result(seconds: list[float]) -> dict[str, float]:
-    middle = sorted(seconds)[len(seconds) // 2]
-    return {"tokens/s": ROWS * WIDTH / middle, "peak MiB": peak_memory() / 2**20, "steps": len(seconds)}
+def _now() -> tuple[float, float]:
+    """Seconds on the clock, and of processor time."""
+    return time.perf_counter(), time.process_time()
+
+
+def _result(ends: list[tuple[float, float]]) -> dict[str, float]:
+    """ends: of each step, the two that warm up included."""
+    clock, processor = (
+        sorted(after[k] - before[k] for before, after in pairwise(ends[1:]))[(len(ends) - 2) // 2] for k in (0, 1)
+    )
+    tokens = ROWS * WIDTH
+    return {"tokens/s": tokens / clock, "tokens/CPU s": tokens / processor, "peak MiB": peak_memory() / 2**20}
 
 
 def atelier(size: str, steps: int, **change: Any) -> dict[str, float]:
@@ -95,16 +104,16 @@ def packed(size: str, steps: int) -> dict[str, float]:
 
 
 class _Clock:
-    """Seconds between the ends of a Trainer's steps."""
+    """The ends of a Trainer's steps."""
 
     def __new__(cls) -> Any:
         from transformers import TrainerCallback
 
         class Clock(TrainerCallback):  # type: ignore[misc] # transformers ships no types for it
-            ends: list[float] = []  # noqa: RUF012 - one instance in a process
+            ends: list[tuple[float, float]] = []  # noqa: RUF012 - one instance in a process
 
             def on_step_end(self, *_: Any, **__: Any) -> None:
-                self.ends.append(time.perf_counter())
+                self.ends.append(_now())
 
         return Clock()
 
@@ -128,7 +137,7 @@ def trainer(size: str, steps: int) -> dict[str, float]:
         data_collator=collate,
         callbacks=[clock],
     ).train()
-    return _result([b - a for a, b in zip(clock.ends[1:], clock.ends[2:], strict=False)])
+    return _result(clock.ends)
 
 
 def sft(size: str, steps: int) -> dict[str, float]:
@@ -150,7 +159,7 @@ def sft(size: str, steps: int) -> dict[str, float]:
         peft_config=settings,
         callbacks=[clock],
     ).train()
-    return _result([b - a for a, b in zip(clock.ends[1:], clock.ends[2:], strict=False)])
+    return _result(clock.ends)
 
 
 def _arguments() -> dict[str, Any]:
