@@ -61,7 +61,7 @@ def _libraries() -> str:
 
 
 def _faiss() -> str:
-    from retrieval.index import has_gpu  # raises when FAISS is missing or damaged
+    from retrieval.structure import has_gpu  # raises when FAISS is missing or damaged
 
     installed = {each.metadata["Name"]: each.version for each in distributions()}
     builds = [f"{name} {installed[name]}" for name in ("faiss-cpu", "faiss-gpu") if name in installed]

@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupt
-from retrieval.overlap import Overlap, measure
+from retrieval.overlap import BM25, HAS_LEAD, LENGTH, RAREST, Overlap, measure
 from retrieval.passage import Ids, PassageSet
-from retrieval.words import Query, Snapshot, WordIndex, best
+from retrieval.words import Query, Snapshot, WordIndex, best, ordered
 
 WEIGHTS = Path(__file__).with_name("fusion.json")
+FEW = 256  # passages: so many are read whole sooner than the best are found by their words
 CONSTANT = 0.5  # the weight of vectors where nothing was learned for the encoder
 FEATURES = (
     *("cosine", "cosine_minmax", "cosine_margin", "cosine_rank", "best_cosine", "cosine_spread", "voted"),
@@ -42,25 +43,40 @@ class Hits:
     ids: Ids
 
 
+NOTHING = Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
+
+
 @dataclass(frozen=True, slots=True)
 class Worded:
     """What the words arm found, and what the query's words do there: all that can be known before vectors answer.
 
-    parsed: the query as `snapshot` knows it. overlap: of `hits`, row by row.
+    parsed: the query as `snapshot` knows it. overlap: of `hits`, row by row. read: the ids (ascending) and overlap of
+    all passages that may be found, where they are few.
     """
 
     snapshot: Snapshot
     parsed: Query
     hits: Hits
     overlap: Overlap
+    read: tuple[Ids, Overlap] | None = None
 
     @classmethod
     def found(cls, index: WordIndex, query: str, count: int, allowed: PassageSet | None = None) -> Self:
         """Search the words of `query` for the best `count` of the `allowed` passages."""
         snapshot = index.snapshot
         parsed = index.parse(query, snapshot)
-        hits = Hits(*best(snapshot, parsed, count, allowed))
-        return cls(snapshot, parsed, hits, measure(snapshot, parsed, hits.ids))
+        few = allowed is not None and len(allowed) <= FEW
+        ids = allowed.ids if allowed is not None and few else best(snapshot, parsed, count, allowed)
+        read = measure(snapshot, parsed, ids)
+        order = ordered(read.rows[BM25], ids, count)
+        overlap = read.take(order)
+        return cls(snapshot, parsed, Hits(overlap.rows[BM25], ids[order]), overlap, (ids, read) if few else None)
+
+    def measured(self, ids: Ids) -> Overlap:
+        """The overlap of other passages that may be found."""
+        if self.read is not None and np.isin(ids, self.read[0]).all():
+            return self.read[1].take(self.read[0].searchsorted(ids))
+        return measure(self.snapshot, self.parsed, ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +150,12 @@ def fuse(words: Worded, vectors: Hits, *, spoken: float = 1.0, model: Fusion | N
         similarities[place[both]] = vectors.scores[both]
         more = vectors.ids[~both]
         similarities = np.concatenate((similarities, vectors.scores[~both]))
-        overlap = overlap.followed_by(measure(words.snapshot, words.parsed, more))
+        overlap = overlap.followed_by(words.measured(more))
         ids = np.concatenate((ids, more))
     if not len(ids):
         return Fused(ids, similarities, similarities, calibrated=model is not None)
     if model is None:
-        scores = blend(overlap.bm25, similarities, spoken * CONSTANT)
+        scores = blend(overlap.rows[BM25], similarities, spoken * CONSTANT)
     else:
         logits = spoken * model.logits(features(overlap, similarities)) if spoken > 0 else np.zeros(len(ids))
         if spoken < 1:
@@ -164,7 +180,7 @@ def features(overlap: Overlap, similarities: Row) -> Table:
     voted = bool(found.any())
     cosine = np.where(found, similarities, similarities[found].min()) if voted else np.zeros(len(found))
     scaled = _minmax(similarities) if voted else cosine
-    bm25, mass = overlap.bm25, max(overlap.mass, 1e-9)
+    bm25, mass = overlap.rows[BM25], max(overlap.mass, 1e-9)
     worded = bm25 / max(bm25.max(), 1e-9)
     cosine_rank, cosine_first, cosine_tenth, cosine_margin = _ranking(cosine)
     bm25_rank, bm25_first, bm25_tenth, bm25_margin = _ranking(bm25)
@@ -174,8 +190,8 @@ def features(overlap: Overlap, similarities: Row) -> Table:
         *(cosine_first, cosine_first - cosine_tenth, float(voted)),
         *(bm25 / mass, worded, bm25_margin / mass, np.log1p(bm25_rank)),
         *(bm25_first / mass, (bm25_first - bm25_tenth) / mass),
-        *(overlap.coverage, overlap.window, overlap.lead, overlap.lead_precision, overlap.pairs, overlap.rarest),
-        *(np.log1p(overlap.length), overlap.has_lead),
+        *overlap.rows[BM25 + 1 : RAREST + 1],
+        *(np.log1p(overlap.rows[LENGTH]), overlap.rows[HAS_LEAD]),
         *(np.log1p(overlap.count), overlap.mass / max(overlap.count, 1), overlap.unknown),
         *(both / min(len(found), 10), (1 - CONSTANT) * worded + CONSTANT * scaled if voted else worded),
     )

@@ -1,14 +1,13 @@
 """Dense vectors by passage id: exact cosine scores, filtered inside the query, from ten rows to millions.
 
-The only import of FAISS (Douze et al. 2024, arXiv 2401.08281). Candidates come from one FAISS structure chosen by size,
-or from a GPU; the best of them are ranked by their exact float32 vectors. The index is a cache: the store keeps every
-vector, so one that is missing or corrupt is filled again from there.
+Candidates come from one FAISS structure chosen by size (`retrieval.structure`), or from a GPU; the best of them are
+ranked by their exact float32 vectors. The index is a cache: the store keeps every vector, so one that is missing or
+corrupt is filled again from there.
 """
 
 import logging
-import math
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,124 +16,56 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.codes import Codes
-from retrieval.cutoffs import MOST_LISTS, STANDARD, Cutoffs, Kind, lists_for
-from retrieval.errors import IndexCorrupt, SettingsError, StoreError
+from retrieval.cutoffs import MOST_LISTS, STANDARD, Cutoffs, Kind
+from retrieval.errors import IndexCorrupt, StoreError
 from retrieval.files import read_manifest, recover_folder, write_folder_atomically
 from retrieval.gpu import Clone, Fillable
 from retrieval.locks import ReadWriteLock
 from retrieval.passage import Ids, PassageSet, Vectors
-from retrieval.segments import CHUNK, Segments, Snapshot
-
-try:
-    import faiss as _faiss
-except ImportError as error:
-    raise SettingsError(
-        "FAISS is missing. Install one of the two extras: `pip install 'atelier[cpu]'`, or with an NVIDIA GPU "
-        "`pip install 'atelier[gpu]'`; the two exclude each other."
-    ) from error
-if not hasattr(_faiss, "IndexFlatIP"):
-    raise SettingsError(
-        "FAISS is damaged: faiss-cpu and faiss-gpu share their files, and one of them was removed. Uninstall both, "
-        "then install one of the two extras: `pip install 'atelier[cpu]'` or `pip install 'atelier[gpu]'`."
-    )
-faiss: Any = _faiss  # its own stubs miss half of what it exports
+from retrieval.segments import Segments
+from retrieval.structure import Scan, Structure, gpu_flat, has_gpu
 
 FORMAT = 1  # of the saved folder
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+EXTRA = 40  # candidates beyond k for the exact rerank
+MOST_CANDIDATES = 4096  # for one query among near-identical passages
+GATHERED = 128  # an allowed set of n / 128 rows costs as much to read row by row as to filter in the structure
+MOST_QUERIES = 64  # in one pass: bounds how long a mutation waits
+MOST_RANKED = 8192  # candidates in one pass: bounds the memory of a rerank to 40 MB at 384 dimensions
+
+Found = tuple[NDArray[np.float32], Ids]  # scores and ids, (n, k) each, best first
 
 log = logging.getLogger(__name__)
 
 
-SAMPLE = 40  # training rows a list, which bounds the training time
-EXTRA = 40  # candidates beyond k for the exact rerank
-MOST_CANDIDATES = 4096  # for one query among near-identical passages
-GATHERED = 128  # an allowed set of n / 128 rows costs as much to read row by row as to filter in the structure
-SMALL_SHARE = 0.1  # below this share of the rows an allowed set is scanned whole, not probed list by list
-BATCH = 8  # queries from which BLAS and more than one thread pay
-MANY = 4096  # rows from which building is shared among threads
-MOST_QUERIES = 64  # in one pass: bounds how long a mutation waits
-MOST_RANKED = 8192  # candidates in one pass: bounds the memory of a rerank to 40 MB at 384 dimensions
+class Look:
+    """One query's search, by as many threads as `help`; then one takes the `best`. `VectorIndex.looking` makes it."""
 
+    def __init__(self, scan: Callable[[], Scan | None], search: Callable[[Ids | None], Found]) -> None:
+        """scan: makes what threads can share, if anything. search: the result, from the ids that were found so."""
+        self._begin, self._search = scan, search
+        self._beginning = Lock()
+        self._has_begun = False
+        self._scan: Scan | None = None
+        self._found: Found | None = None
 
-class Structure:
-    """One FAISS index over the ids it was given. Not thread-safe."""
+    def help(self) -> None:
+        """Do what is left to do; returns at once where others do it."""
+        with self._beginning:
+            is_first, self._has_begun = not self._has_begun, True
+            if is_first:
+                self._scan = self._begin()
+        if self._scan is not None:
+            self._scan.help()
+        elif is_first:
+            self._found = self._search(None)
 
-    def __init__(self, kind: Kind, index: Any, codes: Codes, built: int) -> None:
-        """built: how many rows the inverted lists were cut for."""
-        self.kind, self.index, self.codes, self.built = kind, index, codes, built
-        # FAISS multiplies in the threads that it searches with; numpy's own pool would fight them for the cores.
-        self._projection = faiss.LinearTransform(*codes.rotation.shape)
-        faiss.copy_array_to_vector(codes.projection.ravel(), self._projection.A)
-        self._projection.is_trained = True
-
-    @classmethod
-    def build(cls, kind: Kind, snapshot: Snapshot, codes: Codes) -> "Structure":
-        """A structure over `snapshot`. INVERTED trains first, half a minute at most on two cores."""
-        dim, count, lists = len(codes.rotation), len(snapshot.ids), lists_for(len(snapshot.ids))
-        coder, metric = faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
-        faiss.omp_set_num_threads(CORES if count >= MANY else 1)
-        if kind is Kind.FLAT:
-            index = faiss.IndexIDMap(faiss.IndexFlatIP(dim))
-        elif kind is Kind.SCAN:
-            index = faiss.IndexIDMap(faiss.IndexScalarQuantizer(dim, coder, metric))
-        else:
-            index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatIP(dim), dim, lists, coder, metric)
-            index.by_residual = False  # the codes are of whole vectors
-            index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 10, 1, SAMPLE
-        structure = cls(kind, index, codes, count)
-        if kind is Kind.INVERTED:
-            sample = np.random.default_rng(0).choice(count, min(count, SAMPLE * lists), replace=False)
-            index.train(structure.coded(snapshot.gather(snapshot.rows[np.sort(sample)])))
-        for ids, vectors in snapshot.chunks():
-            structure.add(ids, vectors)
-        return structure
-
-    @property
-    def blur(self) -> float:
-        """By how much the structure may misjudge which of two scores is higher."""
-        return 1e-6 if self.kind is Kind.FLAT else self.codes.blur
-
-    def add(self, ids: Ids, vectors: Vectors) -> None:
-        faiss.omp_set_num_threads(CORES if len(ids) >= MANY else 1)
-        for start in range(0, len(ids), CHUNK):
-            part = slice(start, start + CHUNK)
-            self.index.add_with_ids(self.coded(vectors[part]), ids[part])
-
-    def remove(self, ids: Ids) -> None:
-        self.index.remove_ids(ids)
-
-    def candidates(self, queries: Vectors, count: int, allowed: PassageSet | None, probes: int) -> Ids:
-        """Ids of about the `count` best for each query, (n, count), -1 padded; only `allowed` ones.
-
-        probes: how many inverted lists to look into, if all rows were allowed.
-        """
-        selector = None if allowed is None else faiss.IDSelectorBitmap(allowed.bitmap)
-        if self.kind is Kind.INVERTED:
-            share = 1.0 if allowed is None else min(1.0, len(allowed) / max(1, self.index.ntotal))
-            probes = self.index.nlist if share < SMALL_SHARE else min(self.index.nlist, math.ceil(probes / share))
-            parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
-        else:
-            parameters = None if selector is None else faiss.SearchParameters(sel=selector)
-        faiss.omp_set_num_threads(1 if len(queries) < BATCH else CORES)  # a setting of the calling thread only
-        ids: Ids = self.index.search(self.coded(queries), count, params=parameters)[1]
-        return ids
-
-    def coded(self, vectors: Vectors) -> Vectors:
-        """What the FAISS index is given for `vectors`, (n, dim) float32."""
-        return vectors if self.kind is Kind.FLAT else self.codes.rounded(self._projection.apply(vectors))
-
-
-def gpu_flat(dim: int) -> Fillable:
-    """An empty brute-force index in half precision on the first GPU (faiss.ai, GpuIndexFlat)."""
-    config = faiss.GpuIndexFlatConfig()
-    config.device, config.useFloat16 = 0, True
-    # The C++ index shares the resources' ownership (GpuIndex::resources_), so nothing has to hold them here.
-    empty: Fillable = faiss.GpuIndexFlatIP(faiss.StandardGpuResources(), dim, config)
-    return empty
-
-
-def has_gpu() -> bool:
-    return hasattr(faiss, "get_num_gpus") and faiss.get_num_gpus() > 0
+    def best(self) -> Found:
+        """Cosines (m,) and ids (m,), best first, m <= k, once all who helped have returned: one at least."""
+        if self._scan is not None:
+            self._found = self._search(self._scan.ids())
+        assert self._found is not None, "nobody has helped"
+        scores, ids = self._found
+        return scores[0][ids[0] >= 0], ids[0][ids[0] >= 0]
 
 
 class VectorIndex:
@@ -147,7 +78,6 @@ class VectorIndex:
 
         accelerator: makes an empty index elsewhere, for a copy that one thread owns; by default on a GPU if any.
         """
-        faiss.cvar.distance_compute_blas_threshold = BATCH * dim  # 5 times faster on few cores than FAISS's own 128,000
         self.dim, self.facts = dim, dict[str, object]()
         self._cutoffs = cutoffs
         self._accelerator = accelerator or (gpu_flat if has_gpu() else None)
@@ -212,9 +142,7 @@ class VectorIndex:
             self._touch(gone)
         return len(gone)
 
-    def search(
-        self, queries: Vectors, k: int, allowed: PassageSet | None = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, queries: Vectors, k: int, allowed: PassageSet | None = None) -> Found:
         """The `k` nearest of each query (n, dim): cosine scores float32 (n, k) and ids int64 (n, k), best first.
 
         Scores are exact; equal ones are ordered by id. Only `allowed` ids are looked at, and all of them are found if
@@ -232,15 +160,44 @@ class VectorIndex:
             scores[part, : found_ids.shape[1]], ids[part, : found_ids.shape[1]] = found_scores, found_ids
         return scores, ids
 
+    @contextmanager
+    def looking(self, query: Vectors, k: int, allowed: PassageSet | None = None) -> Iterator["Look"]:
+        """A search for one query (1, dim) that several threads may share. Mutations wait until it ends.
+
+        Raises ValueError as `search`.
+        """
+        query = self._checked(query)
+        with self._lock.shared():
+            count = min(k + EXTRA, self._available(allowed))
+            yield Look(
+                lambda: self._scan(query, count, allowed),
+                lambda found: self._search(query, k, count, allowed, found),
+            )
+
+    def _scan(self, query: Vectors, count: int, allowed: PassageSet | None) -> Scan | None:
+        """What several threads can share; None where there is no such thing, or nothing to be shared."""
+        is_cloned = self._clone is not None and self._cloned_additions == self._additions
+        if self._structure.kind is not Kind.SCAN or is_cloned or not count or self._is_gathered(allowed):
+            return None
+        return Scan(self._structure, query, count, allowed)
+
+    def _available(self, allowed: PassageSet | None) -> int:
+        return len(self) if allowed is None else min(len(allowed), len(self))
+
+    def _is_gathered(self, allowed: PassageSet | None) -> bool:
+        return allowed is not None and len(allowed) * GATHERED <= len(self)
+
     def _search(
-        self, queries: Vectors, k: int, count: int, allowed: PassageSet | None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """As `search`, from `count` candidates a query; at most k columns."""
-        available = len(self) if allowed is None else min(len(allowed), len(self))
+        self, queries: Vectors, k: int, count: int, allowed: PassageSet | None, candidates: Ids | None = None
+    ) -> Found:
+        """As `search`, from `count` candidates a query, or those given; at most k columns."""
+        available = self._available(allowed)
         count = min(count, available)
         if not count:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
-        scores, ids = self._segments.ranked(queries, self._candidates(queries, count, min(k, available), allowed))
+        if candidates is None:
+            candidates = self._candidates(queries, count, min(k, available), allowed)
+        scores, ids = self._segments.ranked(queries, candidates)
         if scores.shape[1] < count or count == available or count >= max(k + EXTRA + 1, MOST_CANDIDATES):
             return scores[:, :k], ids[:, :k]
         # Where the worst candidate is as good as the k-th, others as good may have been left out: look further.
@@ -252,7 +209,7 @@ class VectorIndex:
 
     def _candidates(self, queries: Vectors, count: int, needed: int, allowed: PassageSet | None) -> Ids:
         """Ids (n, count) that hold the best of `allowed`; at least `needed` a query where so many are here."""
-        if allowed is not None and len(allowed) * GATHERED <= len(self):
+        if allowed is not None and self._is_gathered(allowed):
             return self._segments.nearest(queries, count, allowed.ids)
         ids = self._cloned(queries, count, allowed)
         for probes in (self._cutoffs.probes, MOST_LISTS) if self._structure.kind is Kind.INVERTED else (0,):
@@ -327,7 +284,7 @@ class VectorIndex:
             self._segments.write(fresh / "vectors.f32", fresh / "ids.i64")
             (fresh / "rotation.f32").write_bytes(self._structure.codes.rotation.astype("<f4").tobytes())
             with (fresh / "structure.faiss").open("wb") as file:
-                faiss.write_index(self._structure.index, faiss.PyCallbackIOWriter(file.write))
+                self._structure.write(file)
 
         with self._mutating:
             own = {"format": FORMAT, "dim": self.dim, "kind": self._structure.kind, "built": self._structure.built}
@@ -364,10 +321,8 @@ class VectorIndex:
             raise ValueError(f"it has format {facts['format']}, this version reads {FORMAT}")
         self._segments = Segments.mapped(folder / "vectors.f32", folder / "ids.i64", self.dim)
         codes = Codes(np.fromfile(folder / "rotation.f32", "<f4").reshape(self.dim, self.dim))
-        stored = faiss.read_index(str(folder / "structure.faiss"))
-        if stored.ntotal != len(self) or stored.d != self.dim:
-            raise ValueError("its codes and its vectors do not fit each other")
-        self._structure = Structure(Kind(facts["kind"]), stored, codes, int(facts["built"]))
+        kind, built = Kind(facts["kind"]), int(facts["built"])
+        self._structure = Structure.read(folder / "structure.faiss", kind, codes, built, len(self))
         self.facts = dict(facts["facts"])
 
     def _touch(self, ids: Ids) -> None:

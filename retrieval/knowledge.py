@@ -21,10 +21,11 @@ from retrieval.database import reading, writing
 from retrieval.deposit import put_all
 from retrieval.encoder import Encoder
 from retrieval.errors import UnreadableFile
-from retrieval.fusion import Fused, Hits, Worded, fuse, learned
+from retrieval.fusion import NOTHING, Fused, Hits, Worded, fuse, learned
+from retrieval.index import VectorIndex
 from retrieval.language import spoken
 from retrieval.live import LiveIndexes, State
-from retrieval.passage import Document, Passage, Vectors
+from retrieval.passage import Document, Passage, PassageSet, Vectors
 from retrieval.search import ARM, select
 from retrieval.shelf import Shelf
 from retrieval.split import split
@@ -35,8 +36,8 @@ BATCH = 256  # chunks collected over documents before they are encoded and commi
 _WIDEST = 3_000  # candidates of each arm at most, however many are unreadable or repeat each other
 _SPARE = 2  # times k: passages fetched, as some are dropped or joined
 _REFRESHES = 3  # in one search, while others keep writing; what it returns is checked all the same
-_BESIDE = 20_000  # passages: from here both arms run side by side, below a thread costs more than it gains
-_THREADS = 8  # searches whose vectors arm runs beside their words arm
+_BESIDE = 20_000  # readable passages: from here both arms run side by side, below a thread costs more than it gains
+_THREADS = 8  # searches that two threads share
 
 
 def serving_encoder(engine: Engine) -> str | None:
@@ -203,21 +204,41 @@ class KnowledgeBase:
         """Both arms' candidates in one order, and whether these are all there are."""
         allowed = state.catalog.visible(held)
         encoder = self._encoders.get(state.encoder or "")
-
-        def by_vectors() -> Hits:
-            if state.vectors is None or encoder is None:
-                return Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
-            vector = encoder([query]) if embedding is None or encoder is not self._encoder else embedding
-            scores, ids = state.vectors.search(vector.reshape(1, -1), width, allowed)
-            return Hits(scores[0][ids[0] >= 0], ids[0][ids[0] >= 0])
-
-        # The scan runs in the other thread: it empties a core's caches, and all that follows is small steps of Python.
-        beside = self._pool.submit(by_vectors) if len(state.catalog.ids) >= _BESIDE else None
-        fluency = spoken(query, encoder.pieces(query)) if encoder is not None else 0.0
-        words = Worded.found(state.words, query, width, allowed)
-        near = beside.result() if beside is not None else by_vectors()
+        if state.vectors is None or encoder is None:
+            words, near, fluency = Worded.found(state.words, query, width, allowed), NOTHING, 0.0
+        else:
+            words, near, fluency = self._both(state, state.vectors, encoder, query, width, allowed, embedding)
         fused = fuse(words, near, spoken=fluency, model=learned(state.encoder or ""))
         return fused, len(near.ids) < width and len(words.hits.ids) < width
+
+    def _both(
+        self,
+        state: State,
+        vectors: VectorIndex,
+        encoder: Encoder,
+        query: str,
+        width: int,
+        allowed: PassageSet | None,
+        embedding: Vectors | None,
+    ) -> tuple[Worded, Hits, float]:
+        """Words are read while another thread looks through the vectors; then both look, until all are seen.
+
+        Beside what both arms found, says how well the encoder speaks the query's language.
+        """
+        words: Worded | None = None
+        if embedding is None or encoder is not self._encoder:
+            reading_words = self._pool.submit(Worded.found, state.words, query, width, allowed)
+            embedding = encoder([query])  # takes longer than the words do
+            words = reading_words.result()
+        readable = len(state.catalog.ids) if allowed is None else len(allowed)
+        with vectors.looking(embedding.reshape(1, -1), width, allowed) as look:
+            beside = self._pool.submit(look.help) if readable >= _BESIDE else None
+            words = words or Worded.found(state.words, query, width, allowed)
+            fluency = spoken(query, encoder.pieces(query))
+            look.help()
+            if beside is not None and not beside.cancel():
+                beside.result()
+            return words, Hits(*look.best()), fluency
 
     # Upkeep
 

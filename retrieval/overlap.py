@@ -1,7 +1,7 @@
 """What a query's words do inside candidate passages: the evidence the fusion weighs, beside the arms' scores."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,42 +9,36 @@ from numpy.typing import NDArray
 from retrieval.passage import Ids
 from retrieval.words import Query, Snapshot
 
+BM25, COVERAGE, WINDOW, LEAD, LEAD_PRECISION, PAIRS, RAREST, LENGTH, HAS_LEAD = range(9)
 STRIDE = 12  # words: a window is two strides, about a sentence
 
-Row = NDArray[np.float64]
+Row = NDArray[np.float64]  # (n,)
+Table = NDArray[np.float64]  # (9, n)
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """For each of n candidates, (n,) each; shares are of the query's idf mass, 0..1.
+    """For each of n candidates, a row of `rows` each, by the numbers below; shares are of the query's idf mass, 0..1.
 
-    bm25: the exact score. coverage: share of the query found anywhere; window: within one stretch of a sentence's
-    length; lead: in the first line, where that is short (a heading, an FAQ's question). lead_precision: share of that
-    line's own mass that the query asks for. pairs: share of the query's neighbouring words that stand next to each
-    other. rarest: whether the query's rarest known word is there. length: words. has_lead: whether it has a short
+    BM25: the exact score. COVERAGE: share of the query found anywhere; WINDOW: within one stretch of a sentence's
+    length; LEAD: in the first line, where that is short (a heading, an FAQ's question). LEAD_PRECISION: share of that
+    line's own mass that the query asks for. PAIRS: share of the query's neighbouring words that stand next to each
+    other. RAREST: whether the query's rarest known word is there. LENGTH: words. HAS_LEAD: whether it has a short
     first line. Of the query: count of distinct words, mass (their idf summed), unknown (share of it in no passage).
     """
 
-    bm25: Row
-    coverage: Row
-    window: Row
-    lead: Row
-    lead_precision: Row
-    pairs: Row
-    rarest: Row
-    length: Row
-    has_lead: Row
+    rows: Table
     count: int
     mass: float
     unknown: float
 
+    def take(self, places: NDArray[np.int64]) -> Self:
+        """Of these candidates, in this order."""
+        return replace(self, rows=self.rows[:, places])
+
     def followed_by(self, other: Self) -> Self:
         """The same query's overlap with other candidates, after these."""
-        rows: dict[str, Any] = {name: np.concatenate((getattr(self, name), getattr(other, name))) for name in _ROWS}
-        return replace(self, **rows)
-
-
-_ROWS = tuple(each.name for each in fields(Overlap) if each.name not in ("count", "mass", "unknown"))
+        return replace(self, rows=np.concatenate((self.rows, other.rows), axis=1))
 
 
 def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
@@ -52,12 +46,10 @@ def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
     n, t = len(ids), len(query.terms)
     tokens, lengths, leads, norms = _read(snapshot, ids)
     starts = np.cumsum(lengths) - lengths
-    slot = np.zeros(len(snapshot.df) + 1, dtype=np.uint8)  # term number -> its place in the query, from 1
-    slot[query.terms] = np.arange(1, t + 1)
-    codes = slot[tokens]
+    codes = query.slots.take(tokens)
     hits = np.flatnonzero(codes != 0)
-    code = codes[hits].astype(np.int64) - 1
-    owner = np.repeat(np.arange(n), lengths)[hits]
+    code = codes.take(hits).astype(np.int64) - 1
+    owner = np.repeat(np.arange(n), lengths).take(hits)
     place = hits - starts[owner]
     counts = np.bincount(owner * t + code, minlength=n * t).reshape(n, t)
     present = counts > 0
@@ -65,26 +57,40 @@ def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
     mass = known + query.unknown
     share = query.idf / mass if mass else query.idf
 
+    rows = np.zeros((9, n))
+    # Each row summed by itself, not by BLAS: equal texts score equal wherever they stand.
+    rows[BM25] = np.einsum("nt,t->n", counts / (counts + norms[:, None]), query.weights)
+    rows[COVERAGE] = present @ share
+    rows[WINDOW] = _best_window(owner, place, code, lengths, share)
+    rows[PAIRS] = _pairs(hits, owner, code, query, n)
+    if t:
+        rows[RAREST] = present[:, query.idf.argmax()]
+    rows[LENGTH] = lengths
+    rows[HAS_LEAD] = leads > 0
+    if leads.any():
+        rows[[LEAD, LEAD_PRECISION]] = _in_leads(snapshot, query, tokens, starts, leads, owner, place, code, share)
+    return Overlap(rows, query.count, float(mass), float(query.unknown / mass) if mass else 1.0)
+
+
+def _in_leads(
+    snapshot: Snapshot,
+    query: Query,
+    tokens: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    leads: NDArray[np.int64],
+    owner: NDArray[np.int64],
+    place: NDArray[np.int64],
+    code: NDArray[np.int64],
+    share: Row,
+) -> tuple[Row, Row]:
+    """The share of the query in the first lines, and of those lines' mass in the query."""
+    n, t = len(leads), len(share)
     in_lead = place < leads[owner]
     lead = np.bincount(owner[in_lead] * t + code[in_lead], minlength=n * t).reshape(n, t)
-    matched = lead @ query.idf
     lead_owner = np.repeat(np.arange(n), leads)
-    lead_places = np.arange(leads.sum()) + np.repeat(starts - np.cumsum(leads) + leads, leads)
-    lead_mass = np.bincount(lead_owner, weights=snapshot.idf(tokens[lead_places]), minlength=n)
-    return Overlap(
-        bm25=(counts / (counts + norms[:, None])) @ query.weights,
-        coverage=present @ share,
-        window=_best_window(owner, place, code, lengths, share),
-        lead=(lead > 0) @ share,
-        lead_precision=matched / np.maximum(lead_mass, 1e-9),
-        pairs=_pairs(hits, owner, code, query, n),
-        rarest=present[:, query.idf.argmax()].astype(float) if t else np.zeros(n),
-        length=lengths.astype(float),
-        has_lead=(leads > 0).astype(float),
-        count=query.count,
-        mass=float(mass),
-        unknown=float(query.unknown / mass) if mass else 1.0,
-    )
+    lead_places = np.arange(len(lead_owner)) + np.repeat(starts - np.cumsum(leads) + leads, leads)
+    lead_mass = np.bincount(lead_owner, weights=snapshot.idf(tokens[lead_places].astype(np.int64)), minlength=n)
+    return (lead > 0) @ share, lead @ query.idf / np.maximum(lead_mass, 1e-9)
 
 
 def _read(
@@ -92,6 +98,11 @@ def _read(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     """The candidates' tokens one after the other, and each one's length, lead and BM25 length part."""
     n = len(ids)
+    if len(snapshot.segments) == 1:
+        segment, norm = snapshot.segments[0], snapshot.norms[0]
+        rows, here = segment.find(ids)
+        if here.all():
+            return *segment.gather(rows), segment.leads[rows].astype(np.int64), norm[rows]
     lengths, leads, norms = np.zeros(n, np.int64), np.zeros(n, np.int64), np.ones(n, np.float32)
     stretches, order = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
     for segment, norm in zip(snapshot.segments, snapshot.norms, strict=True):
@@ -119,11 +130,11 @@ def _best_window(
     begins = np.cumsum(blocks) - blocks
     total, t = int(blocks.sum()), len(share)
     where = (begins[owner] + place // STRIDE) * t + code
-    flags = np.zeros(total * t, dtype=bool)
-    flags[where] = True
+    flags = np.zeros(total * t)  # numbers, as BLAS does not multiply truth
+    flags[where] = 1
     held = flags.reshape(total, t)
-    windows = held[:-1] | held[1:]
-    masses = np.append(windows @ share, 0.0)
+    masses = np.zeros(total)
+    masses[:-1] = np.maximum(held[:-1], held[1:]) @ share
     masses[begins + blocks - 1] = 0
     best: Row = np.maximum.reduceat(masses, begins) if len(begins) else np.zeros(0)
     return best
@@ -138,10 +149,10 @@ def _pairs(hits: NDArray[np.int64], owner: NDArray[np.int64], code: NDArray[np.i
     weight = query.idf[left] + query.idf[right]
     number = np.full(t * t, -1, dtype=np.int64)
     number[left * t + right] = np.arange(len(left))
-    next_to = (np.diff(hits) == 1) & (owner[1:] == owner[:-1])
-    found = number[code[:-1][next_to] * t + code[1:][next_to]]
-    holder = owner[1:][next_to][found >= 0]
-    held = np.zeros((n, len(left)), dtype=bool)
-    held[holder, found[found >= 0]] = True
+    next_to = np.flatnonzero((hits[1:] - hits[:-1] == 1) & (owner[1:] == owner[:-1]))
+    found = number[code[next_to] * t + code[next_to + 1]]
+    known = found >= 0
+    held = np.zeros((n, len(left)))
+    held[owner[next_to[known]], found[known]] = 1
     result: Row = held @ weight / max(weight.sum(), 1e-9)
     return result

@@ -13,6 +13,8 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
+SLICED = 1024  # rows: fewer are read faster as slices than token by token
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -72,9 +74,13 @@ class Segment:
 
     def gather(self, rows: NDArray[np.int64]) -> tuple[Ints, NDArray[np.int64]]:
         """The tokens of `rows` one after the other, and each row's length."""
-        lengths = self.starts[rows + 1] - self.starts[rows]
-        ends = np.cumsum(lengths)
-        places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.starts[rows] - ends + lengths, lengths)
+        starts, ends = self.starts[rows], self.starts[rows + 1]
+        lengths = ends - starts
+        if len(rows) <= SLICED:
+            cut = [self.tokens[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+            return np.concatenate([self.tokens[:0], *cut]), lengths
+        after = np.cumsum(lengths)
+        places = np.arange(after[-1]) + np.repeat(starts - after + lengths, lengths)
         return self.tokens[places], lengths
 
 

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from retrieval.cutoffs import Cutoffs
-from retrieval.index import VectorIndex, gpu_flat, has_gpu
+from retrieval.index import VectorIndex
 from retrieval.passage import Ids, PassageSet, Vectors
+from retrieval.structure import gpu_flat, has_gpu
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.bench_index import REAL, K, enlarge, interleaved, made_up_vectors, real_vectors, recall
 

@@ -14,8 +14,9 @@ import numpy as np
 
 from retrieval.cutoffs import Cutoffs, Kind, lists_for
 from retrieval.encoder import TransformerEncoder
-from retrieval.index import VectorIndex, has_gpu
+from retrieval.index import VectorIndex
 from retrieval.passage import Ids, PassageSet, Vectors
+from retrieval.structure import has_gpu
 from tests.benchmarks import Cell, Report
 
 DATA = Path(os.environ.get("ATELIER_DATA") or Path(__file__).parents[3] / "shared" / "data")

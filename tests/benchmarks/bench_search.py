@@ -130,7 +130,8 @@ def run(quick: bool, *, large: bool = False) -> Report:
         question="What does a whole search cost beside the vector index alone? (goal: 1 ms more at 100,000)",
         rows=rows,
         notes=(
-            f"k = {K}, the question's vector given; {ARM} candidates of each arm, vectors in a thread beside words.",
+            f"k = {K}, the question's vector given; {ARM} candidates of each arm. Another thread scans while words are",
+            "read, then both scan; the vector index alone uses one thread.",
             "Texts and questions are real where the shared data is; vectors are made up: costs only.",
         ),
     )

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from retrieval.errors import IndexCorrupt
-from retrieval.fusion import FEATURES, WEIGHTS, Hits, Worded, fuse, learned
+from retrieval.fusion import FEATURES, FEW, WEIGHTS, Hits, Worded, fuse, learned
 from retrieval.language import spoken
+from retrieval.passage import PassageSet
 from retrieval.words import WordIndex
 
 DOCUMENTS = [
@@ -84,6 +85,23 @@ def test_every_candidate_comes_back_once_best_first(search):
     fused = search("holidays and lunch")
     assert sorted(fused.ids.tolist()) == list(range(len(DOCUMENTS)))
     assert (np.diff(fused.scores) <= 0).all()
+
+
+def test_few_readable_passages_are_ranked_as_among_many(monkeypatch):
+    index, chance = WordIndex(), np.random.default_rng(0)
+    index.add(np.arange(900) * 2, [" ".join(f"w{n}" for n in chance.zipf(1.4, 40) if n < 500) for _ in range(900)])
+    allowed = PassageSet.of(chance.permutation(900)[:120] * 2)
+    for query in ("w1 w2 w7", "w30 w31", "w400 w401 w402 unheard", ""):
+        near = Hits(np.linspace(0.9, 0.1, 30), chance.permutation(allowed.ids)[:30])
+        ways = []
+        for few in (FEW, 0):
+            monkeypatch.setattr("retrieval.fusion.FEW", few)
+            words = Worded.found(index, query, 20, allowed)
+            assert (words.read is None) == (few == 0)
+            ways.append((words.hits.ids.tolist(), fuse(words, near, model=MODEL)))
+        assert ways[0][0] == ways[1][0]
+        assert ways[0][1].ids.tolist() == ways[1][1].ids.tolist()
+        assert np.allclose(ways[0][1].scores, ways[1][1].scores)
 
 
 def test_one_empty_arm_or_two_are_no_trouble():

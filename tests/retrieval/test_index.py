@@ -1,7 +1,5 @@
 """One contract for every vector store: a plain exact search and VectorIndex in each of its structures."""
 
-import threading
-import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -313,70 +311,6 @@ TestStoreMachine = StoreMachine.TestCase
 TestStoreMachine.settings = settings(
     max_examples=30, stateful_step_count=12, deadline=None, suppress_health_check=list(HealthCheck)
 )
-
-
-@pytest.mark.parametrize("kind", [name for name in STORES if name != "plain"])
-def test_searches_during_mutations_see_whole_batches_and_nothing_that_was_removed(kind: str) -> None:
-    store = STORES[kind]()
-    vectors = unit(2000)
-    pairs = vectors[:1000], vectors[:1000]  # ids i and i + 1000 hold one vector and come and go together
-    store.add(np.arange(1000, 2000), pairs[1])
-    store.add(np.arange(1000), pairs[0])
-    store.compact()
-    failures: list[str] = []
-    stop = threading.Event()
-    removed = np.zeros(1000, bool)
-
-    def search(seed: int) -> None:
-        random = np.random.default_rng(seed)
-        while not stop.is_set():
-            i = int(random.integers(1000))
-            was_removed = bool(removed[i])
-            ids = set(store.search(vectors[i : i + 1], 2)[1][0].tolist())
-            if len(ids & {i, i + 1000}) == 1:
-                failures.append(f"half of pair {i}: {ids}")
-            if was_removed and i < 500 and ids & {i, i + 1000}:
-                failures.append(f"{i} came back")
-
-    searchers = [threading.Thread(target=search, args=(seed,)) for seed in range(3)]
-    for thread in searchers:
-        thread.start()
-    for i in range(200):
-        store.remove(some_ids(i, i + 1000))
-        removed[i] = True
-        if i % 3:
-            j = 700 + i  # these come again
-            store.remove(some_ids(j, j + 1000))
-            store.add(some_ids(j, j + 1000), np.repeat(vectors[j : j + 1], 2, axis=0))
-        if i % 50 == 0:
-            store.compact()
-    stop.set()
-    for thread in searchers:
-        thread.join()
-    assert failures == []
-
-
-def test_mutations_during_a_rebuild_are_in_the_new_structure() -> None:
-    store, plain, query = VectorIndex(DIM, cutoffs=Cutoffs(0, 500, NEVER, probes=NEVER)), PlainStore(), unit(1, 9)
-    vectors = unit(40_000)
-    store.add(np.arange(30_000), vectors[:30_000])
-    nearest = np.argsort(-(vectors[:30_000] @ query[0]))
-    rebuilding = threading.Thread(target=store.compact)
-    rebuilding.start()
-    while store._touched is None and rebuilding.is_alive():
-        time.sleep(0)
-    store.remove(nearest[:300])
-    store.add(nearest[200:250], vectors[nearest[:50]])
-    store.add(np.arange(30_000, 40_000), vectors[30_000:])
-    during = rebuilding.is_alive()
-    rebuilding.join()
-    assert during, "the rebuild was over too early to test anything"
-    assert store._structure.kind is Kind.INVERTED
-    plain.add(nearest[300:], vectors[nearest[300:]])
-    plain.add(nearest[200:250], vectors[nearest[:50]])
-    plain.add(np.arange(30_000, 40_000), vectors[30_000:])
-    assert_same(store, plain, np.concatenate([query, unit(3, 10)]), 60)
-    assert not store.compact()
 
 
 def test_the_structure_follows_the_size() -> None:

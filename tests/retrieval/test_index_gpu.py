@@ -14,8 +14,9 @@ import pytest
 
 from retrieval.cutoffs import Cutoffs
 from retrieval.gpu import Fillable
-from retrieval.index import VectorIndex, gpu_flat, has_gpu
+from retrieval.index import VectorIndex
 from retrieval.passage import PassageSet, Vectors
+from retrieval.structure import gpu_flat, has_gpu
 
 DIM = 32
 NEVER = 10**9

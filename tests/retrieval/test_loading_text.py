@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import UnreadableFile
@@ -78,6 +78,7 @@ def test_cleaning_is_final_and_keeps_lines(text: str) -> None:
     cleaned.encode("utf-8")
 
 
+@settings(deadline=None)  # each is a file on the disk, and the machine may be busy
 @given(st.binary(min_size=1, max_size=300))
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     for suffix in (".txt", ".md", ".csv", ".html", ".json", ".jsonl", ".pdf", ".docx", ".xlsx", ".pptx"):

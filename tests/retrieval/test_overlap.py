@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from retrieval import overlap as o
 from retrieval.overlap import measure
 from retrieval.words import WordIndex
 
@@ -27,46 +28,46 @@ def overlap(index, query, ids=(1, 2, 3, 4)):
 def test_scores_are_those_of_the_search(index):
     query = "password of the office"
     scores, ids = index.search(query, 10)
-    assert np.allclose(overlap(index, query, ids).bm25, scores, atol=1e-5)
+    assert np.allclose(overlap(index, query, ids).rows[o.BM25], scores, atol=1e-5)
 
 
 def test_shares_lie_between_nothing_and_all(index):
     found = overlap(index, "the password of the old office")
-    assert found.coverage.tolist()[1] == pytest.approx(1)
-    assert found.coverage.tolist()[2] == 0
-    assert found.pairs.tolist()[1] == pytest.approx(1)
-    for row in (found.coverage, found.window, found.lead, found.lead_precision, found.pairs, found.rarest):
+    assert found.rows[o.COVERAGE].tolist()[1] == pytest.approx(1)
+    assert found.rows[o.COVERAGE].tolist()[2] == 0
+    assert found.rows[o.PAIRS].tolist()[1] == pytest.approx(1)
+    for row in found.rows[o.COVERAGE : o.RAREST + 1]:
         assert ((row >= 0) & (row <= 1 + 1e-9)).all()
 
 
 def test_words_far_apart_are_covered_but_in_no_window(index):
     found = overlap(index, "reset password")
-    assert found.coverage[3] == pytest.approx(1)
-    assert found.window[3] < 1
+    assert found.rows[o.COVERAGE][3] == pytest.approx(1)
+    assert found.rows[o.WINDOW][3] < 1
 
 
 def test_a_short_first_line_is_a_lead_and_a_paragraph_has_none(index):
     found = overlap(index, "password")
-    assert found.has_lead.tolist() == [1, 1, 1, 0]
-    assert found.lead.tolist() == [1, 1, 0, 0]
+    assert found.rows[o.HAS_LEAD].tolist() == [1, 1, 1, 0]
+    assert found.rows[o.LEAD].tolist() == [1, 1, 0, 0]
 
 
 def test_words_that_no_passage_holds_count_as_missing(index):
     found = overlap(index, "password zebra")
     assert found.unknown > 0.5
-    assert found.coverage.max() < 0.5
+    assert found.rows[o.COVERAGE].max() < 0.5
     assert overlap(index, "zebra").unknown == 1
 
 
 def test_passages_that_are_not_here_are_empty(index):
     found = overlap(index, "password", [2, 77])
-    assert found.bm25[0] > 0 == found.bm25[1]
-    assert found.length[1] == 0
+    assert found.rows[o.BM25][0] > 0 == found.rows[o.BM25][1]
+    assert found.rows[o.LENGTH][1] == 0
 
 
 def test_a_query_of_nothing_and_no_candidates_are_no_trouble(index):
-    assert overlap(index, "").coverage.tolist() == [0, 0, 0, 0]
-    assert len(overlap(index, "password", []).bm25) == 0
+    assert overlap(index, "").rows[o.COVERAGE].tolist() == [0, 0, 0, 0]
+    assert len(overlap(index, "password", []).rows[o.BM25]) == 0
 
 
 def test_the_order_and_number_of_segments_do_not_matter():
@@ -80,6 +81,5 @@ def test_the_order_and_number_of_segments_do_not_matter():
             texts[begin : {1400: 1600, 0: 1200}.get(begin, 1400)],
         )
     ids = chance.permutation(1600)[:50]
-    for name in ("bm25", "coverage", "window", "lead", "lead_precision", "pairs", "rarest", "length"):
-        one, other = (getattr(overlap(index, "w1 w2 w3 w4", ids), name) for index in (whole, grown))
-        assert np.allclose(one, other), name
+    one, other = (overlap(index, "w1 w2 w3 w4", ids) for index in (whole, grown))
+    assert np.allclose(one.rows, other.rows)
