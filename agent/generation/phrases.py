@@ -53,5 +53,9 @@ def phrase(room: str, name: str, history: History = History(), language: str = "
 
 def small_talk(message: str, history: History, language: str = "") -> str:
     """A short reply to a greeting, thanks and the like."""
-    name = next((name for name, shape in _SMALL_TALK.items() if re.search(shape, message, re.IGNORECASE)), "otherwise")
-    return phrase("chat", name, history, language)
+    return phrase("chat", kind_of_small_talk(message), history, language)
+
+
+def kind_of_small_talk(message: str) -> str:
+    """`greeting`, `thanks`, …: by its words; `otherwise` where they show none."""
+    return next((name for name, shape in _SMALL_TALK.items() if re.search(shape, message, re.IGNORECASE)), "otherwise")

@@ -21,7 +21,7 @@ from agent.generation.answer import refuses
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits, Piece
 from agent.generation.loading import STARTER, check
-from agent.generation.phrases import phrase
+from agent.generation.phrases import kind_of_small_talk, phrase
 from agent.generation.span import Found, SpanReader
 from agent.message import History, Intent, Move, Prompt
 from agent.rewrite import content_words, standalone
@@ -70,7 +70,7 @@ class StarterGenerator:
             reader = self._model.result(PATIENCE)
             if prompt.move is Move.CHAT:
                 said = reader.speak(lately(prompt))
-                return said if said in taught() else quotes
+                return said if said in taught(kind_of_small_talk(prompt.message)) else quotes
             if refuses(quotes) or quotes.startswith(phrase("answer", "unsure")):
                 return quotes  # a mark would look sure
             asked = asked_alone(prompt)
@@ -104,9 +104,11 @@ def check_starter() -> str:
 
 
 @cache
-def taught() -> frozenset[str]:
-    """The replies to small talk that the model was trained with, `starter.toml`."""
+def taught(kind: str = "") -> frozenset[str]:
+    """The replies to small talk that the model was trained with, `starter.toml`: to one kind, or all of them."""
     written = tomllib.loads(files("agent.generation").joinpath("starter.toml").read_text(encoding="utf-8"))
+    if kind in written["small_talk"]:
+        return frozenset(written["small_talk"][kind])
     replies = {reply for variants in written["small_talk"].values() for reply in variants}
     return frozenset(replies | {line for talk in written["persona"]["talks"] for line in talk[1::2]})
 

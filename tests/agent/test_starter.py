@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits
 from agent.generation.span import REFUSAL, Found
-from agent.generation.starter import StarterGenerator, adds, marked
+from agent.generation.starter import StarterGenerator, adds, marked, taught
 from agent.message import History, Intent, Line, Move, Prompt
 from agent.prompt import PERSONA
 from finetune.base.export import export
@@ -81,3 +81,8 @@ async def test_where_the_model_is_not_sure_the_reply_is_the_extractive_one(gener
     asked = prompt(message, move)
     said = "".join([piece.text async for piece in generator.stream(asked, None, Limits())])
     assert said == ExtractiveGenerator(TransformerEncoder()).reply(asked)
+
+
+def test_a_reply_to_one_kind_of_small_talk_is_no_reply_to_another():
+    assert taught("how_are_you") < taught()
+    assert not taught("how_are_you") & taught("thanks")
