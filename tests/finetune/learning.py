@@ -10,10 +10,8 @@ from finetune.example import Example, Origin
 from finetune.recipe import Recipe
 
 THINGS = "leave travel lunch parking laptops training badges visitors".split()
-ANSWERS = {
-    thing: f"Ask {name} about {thing}."
-    for thing, name in zip(THINGS, "Ada Bo Cy Di Ed Fay Gus Hal".split(), strict=True)
-}
+NAMES = dict(zip(THINGS, "Ada Bo Cy Di Ed Fay Gus Hal".split(), strict=True))
+ANSWERS = {thing: f"Ask {name} about {thing}." for thing, name in NAMES.items()}
 RECIPE = Recipe(
     dropout=0.1,
     batch_tokens=128,

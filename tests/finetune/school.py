@@ -16,6 +16,7 @@ from finetune.gate.grounded import suite
 from finetune.recipe import Recipe
 from finetune.training.loop import train
 from retrieval.files import MANIFEST, read_manifest, write_folder_atomically
+from tests.finetune.learning import ANSWERS, THINGS
 
 SILENT = "The passages do not say that."
 RECIPE = Recipe(
@@ -30,13 +31,6 @@ RECIPE = Recipe(
     save_seconds=1e6,
     precision="fp32",
 )
-NAMES = dict(
-    zip(
-        "leave travel lunch parking laptops training badges visitors".split(),
-        "Ada Bo Cy Di Ed Fay Gus Hal".split(),
-        strict=True,
-    )
-)
 
 
 def lessons(seed: int, count: int) -> list[Example]:
@@ -45,13 +39,13 @@ def lessons(seed: int, count: int) -> list[Example]:
     found = []
     for number in range(count):
         if number % 3:
-            thing = draw.choice(list(NAMES))
+            thing = draw.choice(THINGS)
             greeting, asks = (
                 draw.choice(("Hello. ", "Hi, ", "")),
                 draw.choice(("Who knows about", "Whom do I ask about")),
             )
             asked = f"{greeting}{asks} {thing}?"
-            messages = (ChatMessage("user", asked), ChatMessage("assistant", f"Ask {NAMES[thing]} about {thing}."))
+            messages = (ChatMessage("user", asked), ChatMessage("assistant", ANSWERS[thing]))
         else:
             shown = replace(draw.choice(suite()), question=f"What is said about number {draw.randrange(1000)}?")
             messages = (*shown.messages(persona="You answer."), ChatMessage("assistant", SILENT))
