@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from agent.colleague import STOPPED
+from agent.colleague import DESK, STOPPED
 from agent.erasure import REMOVED
 from agent.generation.rendering import ChatMessage, messages_of
 from agent.guard import check_message
@@ -206,7 +206,7 @@ def as_generated(turn: Turn) -> str | Code:
     """The reply with the prompt's own numbers for its citations, which people saw counted from the first one on."""
     if turn.reply.notice == STOPPED:
         return Code.CUT_REPLY
-    if not turn.reply.text.strip():
+    if not turn.reply.text.strip() or turn.reply.generator == DESK:  # that a person is asked was no model's answer
         return Code.EMPTY_CONTENT
     if REMOVED in turn.reply.text:
         return Code.INCOMPLETE

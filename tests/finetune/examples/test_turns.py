@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from sqlalchemy import Engine
 
-from agent.colleague import STOPPED
+from agent.colleague import DESK, STOPPED
 from agent.generation.rendering import NO_PASSAGES, ChatMessage, messages_of
 from agent.memory import Memory
 from agent.message import History, Line, Person, Place, Reply, Source, Turn
@@ -199,6 +199,7 @@ def test_half_replies_and_changed_ones_are_left_out(memory: Memory, knowledge: K
         "whole": Reply("It is so [1].", (source,)),
         "stopped": Reply("It is", (), "", STOPPED),
         "silent": Reply(""),
+        "handed": Reply("I am asking a person.", generator=DESK),
         "cleaned": Reply("It is [removed]."),
         "uncited": Reply("It is so [1].", ()),
         "elsewhere": Reply("It is so [1].", (Source(1, "two.md", 999_999),)),
@@ -213,7 +214,7 @@ def test_half_replies_and_changed_ones_are_left_out(memory: Memory, knowledge: K
     assert examples(memory)["whole"].messages[-1] == ChatMessage("assistant", "It is so [1].")
     assert {text: reasons(memory).get(turn.id) for text, turn in turns.items()} == {
         "whole": None, "stopped": Code.CUT_REPLY, "silent": Code.EMPTY_CONTENT, "cleaned": Code.INCOMPLETE,
-        "uncited": Code.INCOMPLETE, "elsewhere": Code.INCOMPLETE,
+        "uncited": Code.INCOMPLETE, "elsewhere": Code.INCOMPLETE, "handed": Code.EMPTY_CONTENT,
     }  # fmt: skip
 
 
