@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, String, Text
 from agent.erasure import Forgotten
 from agent.events import Event
 from agent.ideation.persons import of as acts_in_sessions
+from agent.ideation.persons import opened_by
 from agent.memory import Memory
 from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
@@ -193,7 +194,7 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     phrases = phrases_of([*(turn.message.text for turn in reversed(held.turns)), *said]) if held else []
     gone = _gone(memory.engine, held.person if held else person, phrases)
     learned = unlearn(memory.engine, home, gone, FORGOTTEN)
-    sources = shelf.remove_author(person.id)
+    sources = (*shelf.remove_author(person.id), *_remove_topics(memory.engine, shelf, person))
     forgotten = memory.forget(person.id, sources)
     learned += unlearn(memory.engine, home, gone, FORGOTTEN)  # what was being prepared meanwhile
     postgresql = memory.engine.dialect.name == "postgresql"
@@ -216,6 +217,15 @@ def take_back(turn: Turn, memory: Memory, home: Path) -> Unlearned:
     phrases = tuple(phrases_of([turn.message.text]))
     memory.take_back(turn.id)
     return unlearn(memory.engine, home, Gone(phrases=phrases, turns=frozenset({turn.id})), TAKEN_BACK)
+
+
+def _remove_topics(engine: Engine, shelf: Shelf, person: Person) -> tuple[str, ...]:
+    """Remove the documents that others' ideas became under a topic in the person's words; their sources."""
+    gone: list[str] = []
+    for tenant, code in opened_by(engine, person.id):
+        named = [each.source for each in shelf.documents(tenant) if each.source.startswith(f"ideas/{code.lower()}-")]
+        gone += shelf.remove_all(tenant, named)
+    return tuple(gone)
 
 
 def _gone(engine: Engine, person: Person, phrases: Iterable[str]) -> Gone:

@@ -56,6 +56,14 @@ def of(engine: Engine, person: str) -> tuple[Trace, ...]:
     )
 
 
+def opened_by(engine: Engine, person: str) -> tuple[tuple[str, str], ...]:
+    """Tenant and code of the sessions a person opened: their topic is the person's words. Raises StoreError."""
+    mine = (events.c.person == person) & (events.c.kind == "Opened")
+    query = sa.select(sessions.c.tenant, sessions.c.code).join(events, events.c.session == sessions.c.id).where(mine)
+    with reading(engine) as connection:
+        return tuple((row.tenant, row.code) for row in connection.execute(query.order_by(sessions.c.code)))
+
+
 def merge(connection: Connection, gone: str, into: str) -> None:
     """Acts of and about the person `gone` become `into`'s. One person has one ballot: the board counts it so."""
     touched = _sessions_of(connection, gone)

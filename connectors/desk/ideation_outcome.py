@@ -66,14 +66,15 @@ def exported(stand: Stand, board: Board, kind: str) -> Picture:
 def keep_ideas(stand: Stand, board: Board) -> int:
     """Let later sessions find the ideas of those who agree, each where the session was held; how many that are.
 
-    A document for each person: who is forgotten takes theirs along. Doing it again changes nothing.
+    A document for each person, of what they alone wrote: who is forgotten takes theirs along. Doing it again changes
+    nothing.
     """
     if not board.session.rules.joins:
         return 0
     people = stand.memory.people
     kept = 0
     for person in sorted({author for idea in _shown(board) for author in idea.authors}):
-        theirs = [each for each in _shown(board) if each.authors[:1] == (person,)]
+        theirs = [each for each in _shown(board) if each.authors == (person,)]
         accounts = next((each.account for each in board.session.members if each.person == person), "")
         if not theirs or not accounts or not people.person(accounts).consent:
             continue

@@ -1,7 +1,7 @@
-"""Ideation's parts against what a user would pick instead: groups, duplicates, aimed stimuli, and speed.
+"""Ideation's parts against what a user would pick instead: groups, duplicates, aimed stimuli.
 
 People's topics are stood in for by intents (clinc150, banking77), question pairs by covid_faq, people's ideas by the
-lists of dolly15k's brainstorming rows. Recommendation has a file of its own (bench_recommender.py).
+lists of dolly15k's brainstorming rows. Recommendation and speed have files of their own.
 """
 
 import gzip
@@ -10,7 +10,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +20,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score, silhouette_score
 
 from agent.ideation.aim import aimed
-from agent.ideation.board import Board, Idea, Session
-from agent.ideation.groups import DUPLICATE, clusters, nearest_group
-from agent.ideation.layout import beside, layout
+from agent.ideation.groups import DUPLICATE, clusters
 from agent.ideation.measures import vendi
 from agent.ideation.stimuli import things
 from agent.ideation.vectors import IdeaVectors
-from agent.ideation.view import view
 from retrieval.encoder import Encoder, TransformerEncoder
 from tests.benchmarks import Cell, Report
 
@@ -292,43 +288,6 @@ def flipped(gain: Any, times: int = 10_000) -> float:
     return float(((np.abs((signs * gain).mean(axis=1)) >= abs(gain.mean())).sum() + 1) / (times + 1))
 
 
-def speed(encoder: Encoder, count: int, repeats: int) -> list[dict[str, Cell]]:
-    """Vectors are there already, as a board's are made when ideas come; a new idea is embedded, placed and grouped."""
-    chance = np.random.default_rng(0)
-    middles = chance.normal(size=(40, encoder.dim))
-    rows = middles[chance.integers(40, size=count)] + 0.9 * chance.normal(size=(count, encoder.dim))
-    vectors = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    ideas = tuple(Idea(str(i), f"idea {i}", datetime.now(UTC), ("p",)) for i in range(count))
-    board = Board(Session("s", "t", "C", topic="speed"), ideas)
-
-    class Kept(IdeaVectors):
-        def texts(self, texts: Sequence[str]) -> Any:
-            return vectors[: len(texts)]
-
-    whole, drawn, placed = [], [], []
-    for i in range(repeats):
-        start = time.perf_counter()
-        seen = view(board, Kept(encoder))
-        middle = time.perf_counter()
-        seen.picture()
-        whole.append(time.perf_counter() - start)
-        drawn.append(time.perf_counter() - middle)
-        labels = clusters(vectors[:200])
-        points = layout(vectors[:200], labels)
-        points, labels = np.resize(points, (count, 2)), np.resize(labels, count)
-        start = time.perf_counter()
-        vector = encoder([f"A new idea, number {i}, for a shorter queue at the counter"])[0]
-        nearest_group(vector, vectors, labels)
-        beside(points, vectors, vector)
-        placed.append(time.perf_counter() - start)
-    name = f"{count} ideas"
-    return [
-        row("speed", name, "groups, duplicates, figures, map", ms=1e3 * float(np.median(whole))),
-        row("speed", name, "of that, the picture", ms=1e3 * float(np.median(drawn))),
-        row("speed", name, "one new idea: embedded, placed, grouped", ms=1e3 * float(np.median(placed))),
-    ]
-
-
 def row(part: str, data: str, method: str, **values: float) -> dict[str, Cell]:
     rounded = {name: value if isinstance(value, int) else round(float(value), 4) for name, value in values.items()}
     return {"part": part, "data": data, "method": method, **rounded}
@@ -344,15 +303,13 @@ def run(quick: bool) -> Report:
     """quick: fewer boards and lists."""
     encoder = TransformerEncoder()
     rows = grouping(encoder, quick) + duplicate_rows(encoder) + stimuli(encoder, quick)
-    rows += speed(encoder, 100 if quick else 2000, 1 if quick else 5)
     notes = [
         "groups: boards of 4 to 20 topics with 2 to 48 texts each; all methods but HDBSCAN choose among the same",
         "numbers of groups by the silhouette. The method was chosen on clinc150's and banking77's training parts.",
         f"duplicates: two texts of one intent count as the same; thresholds give a precision of {PRECISION} on",
-        f"training parts. Atelier's own ({DUPLICATE}) is that of one domain, rounded up: ideas on one topic are as near.",
+        f"training parts. Atelier's own ({DUPLICATE}) is that of one domain, rounded up.",
         "stimuli: Vendi score of four ideas with three stimuli, by LSA; gain and p: against any three, paired;",
         "on_topic: share of stimuli from the same list; near_topic: the judge's cosine to the topic. Nobody was asked.",
-        "speed: the vectors are there, as they are made when ideas come.",
     ]
     if not DATA.is_dir():
         notes.append("The shared data sets are missing: groups were measured on a few topics of our own.")

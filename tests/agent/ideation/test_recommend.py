@@ -8,7 +8,7 @@ from agent.ideation.board import Board, Idea, Remark, Session, Vote
 from agent.ideation.recommend import Interest, Item, interests_of, items_of, recommend, related
 from finetune.recommender import fit, recommended
 from retrieval.encoder import TransformerEncoder
-from tests.benchmarks import bench_ideation, bench_recommender
+from tests.benchmarks import bench_ideation, bench_ideation_speed, bench_recommender
 from tests.benchmarks.bench_ideation import own_topics
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -80,5 +80,6 @@ def test_the_benchmarks_run_without_the_shared_data(monkeypatch, tmp_path) -> No
     monkeypatch.setattr(bench_recommender, "DATA", tmp_path / "none")
     groups = bench_ideation.run(quick=True)
     assert {"Atelier", "HDBSCAN on embeddings", "k-means on TF-IDF"} <= {each["method"] for each in groups.rows}
+    assert all(each["ms"] > 0 for each in bench_ideation_speed.run(quick=True).rows)
     people = bench_recommender.run(quick=True)
     assert {each["asked"] for each in people.rows} == {"known ideas", "new ideas"}
