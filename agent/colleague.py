@@ -195,7 +195,7 @@ class Colleague:
             history = replace(history, lines=session)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
-        about_us = concerns_us(understanding, text)
+        about_us = concerns_us(understanding.intent, text)
         found = self._search(message, query, embedding, about_us=about_us)
         if query != text and _best(found) < SURE_FIND:  # it may have been no follow-up: its own words may find more
             own = self._search(message, text, understanding.embedding, about_us=about_us)

@@ -125,16 +125,16 @@ def reconsider(decision: Decision, understanding: Understanding, best: float) ->
     return decision
 
 
-def concerns_us(understanding: Understanding, text: str) -> bool:
+def concerns_us(intent: Intent, text: str) -> bool:
     """Whether a message is about Atelier itself, so that its own guide may answer before the team's documents."""
-    return understanding.intent is Intent.HELP or _OUR_NAME.search(text) is not None
+    return intent is Intent.HELP or _OUR_NAME.search(text) is not None
 
 
 def ours_back(passages: Sequence[Passage]) -> list[Passage]:
     """`passages` with those of the guide made less likely, best first; as they are where there are no others."""
     if all(map(is_ours, passages)):
         return list(passages)
-    rescored = [replace(each, score=_less_likely(each.score)) if is_ours(each) else each for each in passages]
+    rescored = [replace(each, score=less_likely(each.score)) if is_ours(each) else each for each in passages]
     return sorted(rescored, key=lambda passage: -passage.score)
 
 
@@ -143,7 +143,8 @@ def is_ours(passage: Passage) -> bool:
     return passage.source.startswith(GUIDE)
 
 
-def _less_likely(probability: float) -> float:
+def less_likely(probability: float) -> float:
+    """What is left of the probability that a passage of the guide answers, where the team has documents of its own."""
     return GUIDE_ODDS * probability / (GUIDE_ODDS * probability + 1 - probability)
 
 

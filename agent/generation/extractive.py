@@ -2,17 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 from agent.conversation import Recall, recalled, recalls, rejects
 from agent.generation.answer import answer
-from agent.generation.evidence import Reader
+from agent.generation.evidence import Reader, Reading
 from agent.generation.facilitate import facilitate, topic_of
 from agent.generation.generator import Limits, Piece
 from agent.generation.phrases import phrase, small_talk
 from agent.message import History, Intent, Move, Prompt
+from agent.policy import concerns_us, is_ours, less_likely
 from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
+from retrieval.passage import Passage
 
 _WORD = re.compile(r"\S+\s*|\s+")
 
@@ -37,6 +40,8 @@ class ExtractiveGenerator:
             case Move.ANSWER:
                 question = standalone(prompt.message, prompt.history)
                 reading = self._reader.read(question, prompt.passages)
+                if not concerns_us(prompt.intent, prompt.message):
+                    reading = ours_doubted(reading, prompt.passages)
                 return answer(question, reading, prompt.passages, prompt.language)
             case Move.IDEATE:
                 return facilitate(prompt)
@@ -56,6 +61,19 @@ class ExtractiveGenerator:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def ours_doubted(reading: Reading, passages: Sequence[Passage]) -> Reading:
+    """The reading with what Atelier's own guide says made less likely, where there are a team's documents too."""
+    ours = [is_ours(passage) for passage in passages]
+    if all(ours) or not any(ours):
+        return reading
+    units = (
+        replace(scored, probability=less_likely(scored.probability)) if ours[scored.passage] else scored
+        for scored in reading.units
+    )
+    sections = (less_likely(each) if own else each for each, own in zip(reading.sections, ours, strict=True))
+    return Reading(tuple(units), tuple(sections))
 
 
 def _chat(prompt: Prompt) -> str:

@@ -171,6 +171,17 @@ def test_a_search_that_trusts_its_find_makes_the_answer_surer_and_one_that_does_
     assert "€45 a day" in sure
 
 
+def test_our_own_guide_is_no_sure_answer_to_what_is_not_about_us(generator):
+    guide = ("guide/models.md", "Another server", "If the server wants a key, set ATELIER_REMOTE_KEY before the start.")
+    office = ("office.md", "Office", "We open at nine.")
+    asked = "where is the key"
+    alone = generator.reply(prompt(asked, passages([guide], similarity=0.3)))
+    beside = generator.reply(prompt(asked, passages([guide, office], similarity=0.3)))
+    assert "If the server wants a key" in alone
+    assert not alone.startswith(phrase("answer", "unsure"))
+    assert refuses(beside) or beside.startswith(phrase("answer", "unsure"))
+
+
 def test_what_is_quoted_stands_in_the_documents_word_for_word(ask):
     for question in ("how long is parental leave?", "how do I install it?", "What do I need to claim expenses?"):
         said = re.sub(r"\s*\[\d\]", "", ask(question))

@@ -161,9 +161,9 @@ def test_the_guide_stands_back_behind_the_documents_of_the_team() -> None:
 
 
 def test_the_guide_comes_first_where_the_message_is_about_atelier() -> None:
-    assert concerns_us(understood(Intent.ASK), "where does Atelier keep my data?")
-    assert concerns_us(understood(Intent.HELP), "which files can you read?")
-    assert not concerns_us(understood(Intent.ASK), "how do I update my address?")
+    assert concerns_us(Intent.ASK, "where does Atelier keep my data?")
+    assert concerns_us(Intent.HELP, "which files can you read?")
+    assert not concerns_us(Intent.ASK, "how do I update my address?")
 
 
 @pytest.mark.parametrize("text", ["??", "", "  ", "...", "!?"])
