@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -17,10 +17,10 @@ from agent.ideation.persons import opened_by
 from agent.memory import Memory
 from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
-from agent.support.audit import Audit
-from agent.support.cases import Case, Cases, Entry
+from agent.support.cases import Cases
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
+from connectors.privacy_support import ActCopy, CaseCopy, acts_of, cases_of
 from finetune.examples.forgetting import Gone, Unlearned, unlearn
 from retrieval.database import metadata, reading, writing
 from retrieval.errors import StoreError
@@ -130,25 +130,6 @@ class ButtonCopy(TypedDict):
     kind: str
     value: str
     place: str
-
-
-class CaseCopy(TypedDict):
-    case: int
-    as_asker: bool
-    opened: str
-    closed: str | None
-    state: str
-    reason: str
-    place: str  # empty where somebody else asked
-    rating: int | None
-    said_and_done: list[list[str]]  # by this person: when, what, the words
-
-
-class ActCopy(TypedDict):
-    at: str
-    verb: str
-    object: str
-    outcome: str
 
 
 class SessionActCopy(TypedDict):
@@ -284,11 +265,8 @@ def copy_of(person: Person, memory: Memory) -> PersonCopy:
         ],
         documents=_documents_of(memory.engine, person),
         buttons=[ButtonCopy(kind=each.kind, value=each.value, place=each.place.key) for each in held.buttons],
-        cases=[_case_copy(case, lines, person.id) for case, lines in Cases(memory.engine).of(person.id)],
-        acts=[
-            ActCopy(at=each.at.isoformat(), verb=each.verb, object=each.object, outcome=each.outcome)
-            for each in Audit(memory.engine).of(person.id)
-        ],
+        cases=cases_of(memory.engine, person.id),
+        acts=acts_of(memory.engine, person.id),
         sessions=[
             SessionActCopy(
                 session=each.session, at=each.at.isoformat(), what=each.what, words=each.words, about=list(each.about)
@@ -334,21 +312,6 @@ def _turn_copy(turn: Turn) -> TurnCopy:
         notice=turn.reply.notice,
         generator=turn.reply.generator,
         adapter=turn.adapter,
-    )
-
-
-def _case_copy(case: Case, lines: Sequence[Entry], person: str) -> CaseCopy:
-    is_theirs = case.asker == person
-    return CaseCopy(
-        case=case.number,
-        as_asker=is_theirs,
-        opened=case.opened.isoformat(),
-        closed=case.closed.isoformat() if case.closed else None,
-        state=case.state,
-        reason=case.reason,
-        place=case.place.key if is_theirs else "",
-        rating=case.rating if is_theirs else None,
-        said_and_done=[[each.at.isoformat(), each.kind, each.text] for each in lines],
     )
 
 
