@@ -24,6 +24,8 @@ from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
 from connectors.desk.desk import Desk
 from connectors.desk.finetune import KIND, FinetuneOrders
+from connectors.desk.ideation import Ideation
+from connectors.desk.ideation_stand import KIND as IDEATION
 from connectors.desk.orders import Order, Orders
 from connectors.desk.roles import Guard, Roles
 from connectors.desk.support import Handover
@@ -113,22 +115,26 @@ def make_delivery(
     handover = Handover(settings.support, settings.tenant, memory, cases, buttons, connectors, roles)
     guard = Guard(roles, audit)
     support = SupportOrders(handover, access, guard)
+    ideation = Ideation.over(house, connectors, access, buttons)
     more = {
         "human": Order(support.human, "help_human"),
         "cases": Order(support.cases, "help_cases"),
         "case": Order(support.case),
+        "idea": Order(ideation.order, "help_idea"),
         "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
     }
-    presses = {KIND: tuning.press, handing_over.KIND: support.press}
+    presses = {KIND: tuning.press, handing_over.KIND: support.press, IDEATION: ideation.press}
     orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND}))
-    followers = {KIND: tuning.follow, handing_over.KIND: support.follow}
+    followers = {KIND: tuning.follow, handing_over.KIND: support.follow, IDEATION: ideation.due}
 
     async def follow(due: Due, stage: Stage) -> Sequence[Outgoing]:
         return await followers[due.what](due, stage)
 
     changes = Changes(house.store.memory, house.store.shelf, access, rules, buttons, settings.home)
     people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
-    desk = Desk(house, connectors, access, people, channels, rules, buttons, orders, changes, follow, handover)
+    desk = Desk(
+        house, connectors, access, people, channels, rules, buttons, orders, changes, follow, handover, ideation
+    )
     pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
     return Delivery(engine, connectors, desk, desk.apology, pace)
 

@@ -39,6 +39,7 @@ from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
 from connectors.desk.conversations import is_known
 from connectors.desk.files import read_files
+from connectors.desk.ideation import Ideation
 from connectors.desk.orders import LINK, Orders
 from connectors.desk.standing import standing
 from connectors.desk.support import Handover
@@ -70,6 +71,7 @@ class Desk:
     changes: Changes
     due: Callable[[Due, Stage], Awaitable[Sequence[Outgoing]]]
     handover: Handover
+    ideation: Ideation
     asked: set[str] = field(default_factory=set)  # persons who have been asked for consent, which is for good
 
     @property
@@ -86,11 +88,15 @@ class Desk:
             case Press():
                 event = await self._heard(event)
                 said = await self.orders.press(event, stage)
-                return await self._wished(said, stage, None) if isinstance(said, Post) else said
+                return await self._wished(said, stage) if isinstance(said, Post) else said
             case Reaction():
+                if await self.ideation.reaction(event, stage):
+                    return ()
                 return await asyncio.to_thread(self._react, event, stage)
             case Opened():
-                return await asyncio.to_thread(self._open, await self._heard(event))
+                event = await self._heard(event)
+                came = await self.ideation.opened(event, stage)
+                return await asyncio.to_thread(self._open, event) if came is None else came
             case Joined():
                 text = "joined" if event.sees_all else "joined_blind"
                 language = (await self._heard(event)).language
@@ -98,12 +104,15 @@ class Desk:
             case Edited():
                 if (taken := await self.handover.hear(event, stage)) is not None:
                     return taken
+                if await self.ideation.edited(event, stage):
+                    return ()
                 changed = await self.changes.edited(await self._heard(event), stage)
                 if isinstance(changed, Post):
                     stage.message = name_of(changed.place, changed.id)  # a further change finds the answer to it
                     return await self._post(changed, stage)
                 return changed
             case Deleted():
+                await self.ideation.deleted(event, stage)
                 await self.handover.deleted(event)
                 await self.changes.deleted(event)
             case Left():
@@ -129,14 +138,19 @@ class Desk:
         return replace(event, language=language) if language else event
 
     async def _command(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
-        if command.name in ASKING and command.argument.strip():
-            return await self._wished(_as_post(command), stage, ASKING[command.name])
+        is_asking = command.name in ASKING and command.argument.strip()
+        if is_asking and (taken := await self.handover.hear(_as_post(command), stage)) is not None:
+            return taken
+        if (thought := await self.ideation.command(command, stage)) is not None:
+            return thought
+        if is_asking:
+            return await self._answer(_as_post(command), stage, ASKING[command.name])
         return await self.orders(command, stage)
 
-    async def _wished(self, post: Post, stage: Stage, wanted: Move | None) -> Sequence[Outgoing]:
-        """What a command or a button asks; where a person has the conversation, it goes to them."""
+    async def _wished(self, post: Post, stage: Stage) -> Sequence[Outgoing]:
+        """What a button asks; where a person has the conversation, it goes to them."""
         taken = await self.handover.hear(post, stage)
-        return await self._answer(post, stage, wanted) if taken is None else taken
+        return await self._answer(post, stage, None) if taken is None else taken
 
     def apology(self, event: Event) -> Outgoing:
         """For an event whose answer failed for good."""
@@ -144,6 +158,8 @@ class Desk:
 
     async def _post(self, post: Post, stage: Stage) -> Sequence[Outgoing]:
         if (taken := await self.handover.hear(post, stage)) is not None:
+            return taken
+        if (taken := await self.ideation.post(post, stage)) is not None:
             return taken
         rule, followed = Rule.THREAD, False
         if not post.direct:  # else nobody but Atelier reads along, and no rule counts
@@ -164,7 +180,16 @@ class Desk:
         is_overheard = not (post.direct or post.called or rule is Rule.ALWAYS or stage.handle)
         if is_overheard and not await self.house.colleague.is_meant(post.text, post.place):
             return ()
+        if (opened := await self._opened(post, stage)) is not None:
+            return opened
         return await self._answer(post, stage, None)
+
+    async def _opened(self, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
+        """A session, where somebody calls Atelier among others and asks for ideas; else None."""
+        if post.direct or not post.called or not self.access.is_allowed(post.account, post.place):
+            return None
+        is_wanted = await self.house.colleague.wants_ideas(post.text, post.place)
+        return await self.ideation.wanted(post, stage) if is_wanted else None
 
     async def _answer(self, post: Post, stage: Stage, wanted: Move | None) -> Sequence[Outgoing]:
         refusal = None if stage.handle else self._refusal(post, stage)  # what was begun before a crash is taken on

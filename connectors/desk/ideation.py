@@ -5,6 +5,7 @@ partner and no ballot: there it stays the dialogue over a technique, unless they
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -123,8 +124,8 @@ class Ideation:
         if not is_here or meaning.place.channel != press.place.channel or board is None:
             return [answer(press, self._say(press, "expired"))]
         press = replace(press, place=meaning.place)
-        text = press.text.strip() if verb == "add" else words[0] if words else verb
         numbers = tuple(each for each in words if each.isdigit())
+        text = press.text.strip() if verb == "add" else "" if numbers or not words else words[0]
         if board.session.is_closed and verb not in ("export", "map"):
             return [answer(press, self._say(press, "ideation_gone_on"))]
         return await self.wishes(board, Wish(verb, numbers, text), press, stage)
@@ -172,6 +173,8 @@ class Ideation:
     async def wanted(self, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
         """Somebody in a channel asks for ideas: a session, where a topic is named; else None."""
         topic = topic_of(post.text)
+        if re.search(r"\bour\b", post.text):  # as Atelier would say it; it is the group's own question now
+            topic = re.sub(r"\byour\b", "our", topic)
         return await self._open(Wish("new", text=topic), post, stage) if topic else None
 
     async def _join(self, code: str, command: Command, stage: Stage) -> Sequence[Outgoing]:

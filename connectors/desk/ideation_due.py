@@ -113,7 +113,12 @@ class Dues:
             self.heard.pop(board.session.id, None)
             return ()
         try:
-            board = (await asyncio.to_thread(stand.sessions.course.tick, board.session.id)).board
+            done = await asyncio.to_thread(stand.sessions.course.tick, board.session.id)
+            board = done.board
+            if done.is_new and board.session.phase is Phase.MERGE and not await asyncio.to_thread(stand.alike, board):
+                course, target = stand.sessions.course, board.session.next_phase
+                moved = await asyncio.to_thread(course.move, board.session.id, None, target, key=f"skip/{due.id}")
+                board = moved.board
         except SessionRefused:
             return ()  # somebody closed it meanwhile
         nudge = await asyncio.to_thread(self._nudge, board)

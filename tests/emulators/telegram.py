@@ -135,6 +135,11 @@ class TelegramEmulator:
         self._server.flood_on = on
 
     @property
+    def files(self) -> list[tuple[str, bytes]]:
+        """The name and content of every file and picture that was ever sent, in order."""
+        return [(each.name, each.content) for each in self._world.files.values()]
+
+    @property
     def flood_limits(self) -> FloodLimits:
         return self._server.flood.limits
 

@@ -52,8 +52,9 @@ class Chat(Protocol):
     def told(self, who: Who, room: Room) -> list[Shown]: ...
     def orders(self, who: Who, words: str, to: Room | None = None) -> None: ...
     def presses(self, who: Who, shown: Shown, label: str) -> None: ...
-    def reacts(self, who: Who, shown: Shown, emoji: str) -> None: ...
+    def reacts(self, who: Who, shown: Any, emoji: str) -> None: ...  # on what was shown, or what somebody said
     def shown(self, where: Who) -> list[Shown]: ...
+    def files(self) -> list[tuple[str, bytes]]: ...
     def is_quiet(self) -> bool: ...
 
 
@@ -108,8 +109,8 @@ class SlackChat:
     def presses(self, who: SlackPerson, shown: Shown, label: str) -> None:
         who.presses(shown.ref, label)
 
-    def reacts(self, who: SlackPerson, shown: Shown, emoji: str) -> None:
-        who.reacts(shown.ref, {"👍": "+1", "👎": "-1"}[emoji])
+    def reacts(self, who: SlackPerson, shown: Shown | str, emoji: str) -> None:
+        who.reacts(shown.ref if isinstance(shown, Shown) else shown, {"👍": "+1", "👎": "-1", "💡": "bulb"}[emoji])
 
     def shown(self, where: SlackPerson | Room) -> list[Shown]:
         channel = where.channel if isinstance(where, Room) else where.dm
@@ -120,6 +121,10 @@ class SlackChat:
             for line in lines
             if thread is None or line.thread_ts == thread or line.ephemeral_for
         ]
+
+    def files(self) -> list[tuple[str, bytes]]:
+        """The name and content of every file and picture that was ever sent, in order."""
+        return [(each.name, each.content or b"") for each in self.emulator.world.files.values()]
 
     def is_quiet(self) -> bool:
         return all(made.done for made in self.emulator.deliveries())
@@ -173,8 +178,8 @@ class TelegramChat:
     def presses(self, who: TelegramPerson, shown: Shown, label: str) -> None:
         who.presses(shown.ref, label)
 
-    def reacts(self, who: TelegramPerson, shown: Shown, emoji: str) -> None:
-        who.reacts(shown.ref, emoji)
+    def reacts(self, who: TelegramPerson, shown: Shown | telegram.Seen, emoji: str) -> None:
+        who.reacts(shown.ref if isinstance(shown, Shown) else shown, emoji)
 
     def shown(self, where: TelegramPerson | Room) -> list[Shown]:
         chat, thread = (where.channel, where.thread) if isinstance(where, Room) else (where, None)
@@ -183,6 +188,9 @@ class TelegramChat:
             for line in self.emulator.seen(chat, thread)
             if line.author == "bot" and not line.draft
         ]
+
+    def files(self) -> list[tuple[str, bytes]]:
+        return self.emulator.files
 
     def is_quiet(self) -> bool:
         return not self.emulator.pending()

@@ -24,7 +24,7 @@ from retrieval.loading import load
 from tests.connectors.desk.chats import SlackChat, TelegramChat
 
 PATIENCE = 20.0  # seconds for all that is under way to end
-SOON = 1.0  # seconds in which a timer of our own is waited for
+SOON = 0.3  # seconds in which a timer of our own is waited for
 TENANT = "acme"
 
 

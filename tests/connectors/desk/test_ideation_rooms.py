@@ -1,0 +1,292 @@
+"""Sessions across rooms and in private; who may do what; what comes of reactions, edits, timers and old buttons."""
+
+import asyncio
+
+import pytest
+
+from agent.ideation.acts import Phase
+from connectors.desk import ideation
+from tests.connectors.desk.chats import Chat, Room, Shown, SlackChat, TelegramChat
+from tests.connectors.desk.doors import TENANT, Doors, Scripted
+from tests.connectors.desk.meetings import Meeting, hurry
+
+
+@pytest.fixture
+async def open_doors(doors: Doors, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch) -> Doors:
+    hurry(monkeypatch, telegram)
+    await doors.open()
+    return doors
+
+
+async def test_a_channel_and_a_group_hold_one_session_with_one_ballot_a_person(
+    open_doors: Doors, slack: SlackChat, telegram: TelegramChat
+) -> None:
+    here, there = Meeting(open_doors, slack, 2), Meeting(open_doors, telegram, 2)
+    board = await here.opens()
+    code = board.text.split("join ")[1][:6]
+    await here.presses("Keep it as it is")
+    joined = await there.orders(f"ideate join {code.lower()}")
+    assert "Held in 2 chats at once" in joined.text
+    await here.says("A buddy for everybody")
+    await there.says("A map of who knows what")
+    for meeting in (here, there):
+        assert "A buddy" in meeting.board.text
+        assert "A map" in meeting.board.text
+    people = open_doors.house.store.memory.people
+    ann = f"slack:{TENANT}:{here.people[0].id}"
+    people.link(people.link_code(people.person(ann).id), f"telegram:{TENANT}:{there.people[0].id}")
+    await here.orders("ideate vote")
+    await here.presses("1")
+    assert await there.presses("2") == "Your vote for 2 is in. 1 left."  # the same Ann, at her telephone
+    assert await there.presses("1") == "Your vote for 1 is taken back. 2 left."
+    assert "1 person voted" in here.board.text
+
+
+async def test_a_wrong_code_lets_nobody_in(open_doors: Doors, slack: SlackChat, telegram: TelegramChat) -> None:
+    await Meeting(open_doors, slack, 1).opens()
+    there = Meeting(open_doors, telegram, 1)
+    assert "does not exist or is over" in (await there.orders("ideate join AAAAAA")).text
+
+
+async def test_blind_ideas_come_by_a_link_and_stay_hidden_until_they_are_shown(
+    open_doors: Doors, telegram: TelegramChat
+) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    board = await meeting.opens("new blind how might we welcome new colleagues?")
+    await meeting.presses("Keep it as it is")
+    board = meeting.board
+    assert "t.me/" in board.text
+    bob = meeting.people[1]
+    bob.starts(board.text.split("?start=")[1].split()[0])
+    await open_doors.settle()
+    assert "Every message you send me here is an idea" in telegram.shown(bob)[-1].text
+    telegram.says(bob, "A buddy for everybody")
+    await open_doors.settle()
+    assert telegram.shown(bob)[-1].text == "Noted as idea 1. For now only you can see it."
+    assert "A buddy" not in meeting.board.text
+    assert "1 hidden until" in meeting.board.text
+    await open_doors.restart()
+    telegram.says(bob, "- a map\n- a tour")
+    await open_doors.settle()
+    assert "Noted: ideas 2, 3." in telegram.shown(bob)[-1].text
+    assert "map" not in (await meeting.orders("ideate figures")).text
+    await meeting.presses("▶ See them all")
+    assert "A buddy" in meeting.board.text
+
+
+async def test_in_slack_an_idea_is_given_in_a_form_that_nobody_else_sees(open_doors: Doors, slack: SlackChat) -> None:
+    meeting = Meeting(open_doors, slack, 2)
+    await meeting.opens("new blind how might we welcome new colleagues?")
+    await meeting.presses("Keep it as it is")
+    bob = meeting.people[1]
+    slack.presses(bob, meeting.board, "💡 Add an idea")
+    await open_doors.until(lambda: bob.user.views)
+    bob.submits({"answer": "A buddy for everybody"})
+    await open_doors.settle()
+    assert meeting.whispers(bob)[-1].text == "Noted as idea 1. For now only you can see it."
+    assert meeting.texts() == ["A buddy for everybody"]
+    assert "A buddy" not in meeting.board.text
+
+
+async def test_brainwriting_sends_the_sheets_round_in_private(open_doors: Doors, telegram: TelegramChat) -> None:
+    chat, meeting = telegram, Meeting(open_doors, telegram, 3)
+    for person in meeting.people:
+        person.starts()  # whoever never opened the bot cannot be written to
+    await meeting.opens()
+    for who in range(3):
+        await meeting.presses("🙋 I take part", who=who)
+    await meeting.presses("Keep it as it is")
+    await meeting.orders("ideate use 6-3-5")
+    assert "round 1 of 3: I write to each of you in private" in meeting.board.text
+    for who, person in enumerate(meeting.people):
+        assert "An empty sheet lies before you" in chat.shown(person)[-1].text
+        chat.says(person, f"- {who} one\n- {who} two\n- {who} three")
+        await open_doors.settle()
+    assert "round 2 of 3" in meeting.board.text  # everybody has given three, so the sheets go on
+    sheets = [chat.shown(person)[-1].text for person in meeting.people]
+    for who, sheet in enumerate(sheets):
+        assert f"{who} one" not in sheet
+        assert sheet.count("• ") == 3
+    assert "one" not in meeting.board.text
+
+
+async def test_a_bulb_makes_an_idea_of_anybodys_message_once(open_doors: Doors, chat: Chat) -> None:
+    meeting = Meeting(open_doors, chat, 3)
+    if isinstance(chat, TelegramChat):
+        meeting.room.channel.promotes_bot()
+    await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    await meeting.orders("ideate discuss")
+    ann, bob, cem = meeting.people
+    said = chat.says(bob, "somebody should just show them round", meeting.room)
+    await open_doors.settle()
+    assert not meeting.texts()  # people talk now
+    for who in (ann, cem):
+        chat.reacts(who, said, "💡")
+        await open_doors.settle()
+    assert meeting.texts() == ["somebody should just show them round"]
+    (idea,) = meeting.session.open
+    assert idea.authors == (open_doors.house.store.memory.person(f"{chat.name}:{TENANT}:{bob.id}").id,)
+
+
+async def test_a_message_that_is_changed_changes_its_idea_and_one_taken_back_takes_it(
+    open_doors: Doors, slack: SlackChat
+) -> None:
+    meeting = Meeting(open_doors, slack, 2)
+    await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    said = slack.says(meeting.people[1], "A budy", meeting.room)
+    await open_doors.settle()
+    meeting.people[1].edits(said, "A buddy")
+    await open_doors.settle()
+    assert meeting.texts() == ["A buddy"]
+    meeting.people[1].deletes(said)
+    await open_doors.settle()
+    assert not meeting.texts()
+
+
+async def test_buttons_of_a_step_that_is_over_or_of_another_room_do_nothing(
+    open_doors: Doors, telegram: TelegramChat
+) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    asking = await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    await meeting.says("A buddy", "A map")
+    await meeting.orders("ideate vote")
+    voting = meeting.board
+    data = _data(telegram, voting, "1")
+    await meeting.presses("1", who=1)
+    other = telegram.person("Eve")
+    room = telegram.room(other)
+    telegram.orders(other, "ideate something else", room)
+    await open_doors.settle()
+    query = _forged(telegram, other, telegram.shown(room)[-1], data)
+    await open_doors.settle()
+    told = other.was_told(query)
+    assert told is not None
+    assert "too old" in (told.text or "")
+    await meeting.orders("ideate decide")
+    assert "2" in meeting.board.text
+    await meeting.presses("✅ Take 1")
+    first = ideation.Sessions(open_doors.house.store.engine)
+    board = next(each for each in map(first.board, first.running(TENANT)) if each.open)
+    assert sum(each.value for each in board.votes) == 1
+    assert board.session.topic == asking.text.split("💡 ")[1].split("\n")[0]
+
+
+def _data(telegram: TelegramChat, shown: Shown, label: str) -> str:
+    """What a button carries, as somebody who looks into their app's traffic finds it."""
+    world = telegram.emulator._world
+    message = world.chats[shown.ref.chat_id].messages[shown.ref.message_id]
+    rows = (message.now.markup or {})["inline_keyboard"]
+    return next(str(each["callback_data"]) for row in rows for each in row if each["text"] == label)
+
+
+def _forged(telegram: TelegramChat, who: object, shown: Shown, data: str) -> str:
+    """A press of a button that stands elsewhere, as a changed client sends it."""
+    world = telegram.emulator._world
+    message = world.chats[shown.ref.chat_id].messages[shown.ref.message_id]
+    markup = message.now.markup
+    assert markup is not None
+    markup["inline_keyboard"][0][0]["callback_data"] = data
+    return str(who.presses(shown.ref, data))  # type: ignore[attr-defined]  # a person of the emulator
+
+
+async def test_time_runs_out_while_nobody_serves(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, telegram)
+    monkeypatch.setattr(ideation, "MINUTES", ((Phase.COLLECT, 2 / 60),))
+    await doors.open()
+    meeting = Meeting(doors, slack, 2)
+    await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    assert "less than a minute left" in meeting.board.text
+    await doors.close()
+    await asyncio.sleep(2)
+    await doors.open()
+    await doors.until(lambda: "Talk about them" in meeting.board.text)
+    await doors.settle()
+
+
+async def test_one_who_says_it_all_makes_the_facilitator_ask_the_others_once(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, telegram, look=1.0)
+    await doors.open()
+    meeting = Meeting(doors, slack, 3)
+    await meeting.opens()
+    for who in range(3):
+        await meeting.presses("🙋 I take part", who=who)
+    await meeting.presses("Keep it as it is")
+    things = ("a buddy", "maps", "lunch", "plants", "a tour", "cake", "letters", "music", "a quiz", "badges")
+    slack.says(meeting.people[0], "\n".join(f"- {each}" for each in things), meeting.room)
+    await doors.until(lambda: any("not had a word" in each.text for each in meeting.shown))
+    await asyncio.sleep(2.2)  # two looks later it has not said it again
+    assert sum("not had a word" in each.text for each in meeting.shown) == 1
+    assert meeting.session.nudges[0].reason.startswith("One person gave 10 of 10")
+
+
+async def test_who_asks_for_ideas_among_others_gets_a_session_and_alone_a_partner(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chat = slack
+    hurry(monkeypatch, telegram)
+    await doors.open(Scripted("What would a child try first?"))
+    meeting = Meeting(doors, chat, 2)
+    chat.says(meeting.people[0], "let's brainstorm names for our new café", meeting.room, called=True)
+    await doors.settle()
+    assert "names for our new café" in meeting.board.text
+    assert "Step 1 of 7" in meeting.board.text
+    chat.says(meeting.people[1], "let's brainstorm names for our boat")
+    await doors.settle()
+    assert chat.shown(meeting.people[1])[0].text == "What would a child try first?"
+
+
+async def test_anyone_may_lead_where_the_place_wishes(open_doors: Doors, telegram: TelegramChat) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    await meeting.opens("new anyone dots 1 how might we welcome new colleagues?")
+    await meeting.presses("Keep it as it is", who=1)
+    await meeting.says("A buddy", "A map")
+    await meeting.presses("▶ Talk about them", who=1)
+    assert "Talk about them" in meeting.board.text
+    await meeting.orders("ideate vote", who=1)
+    await meeting.presses("1", who=1)
+    assert "All your votes are given" in await meeting.presses("2", who=1)
+
+
+async def test_ideas_of_those_who_agree_are_found_by_later_sessions_and_gone_when_forgotten(
+    open_doors: Doors, slack: SlackChat
+) -> None:
+    meeting = Meeting(open_doors, slack, 2)
+    people = open_doors.house.store.memory.people
+    bob = people.person(f"slack:{TENANT}:{meeting.people[1].id}")
+    people.set_consent(bob.id, consent=True)
+    await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    await meeting.says("A confetti cannon at the door", "A welcome breakfast with pancakes")
+    await meeting.orders("ideate close")
+    (kept,) = [each for each in open_doors.documents() if each.startswith("ideas/")]
+    slack.orders(meeting.people[1], "forget yes")
+    await open_doors.settle()
+    assert kept not in open_doors.documents()
+
+
+async def test_sessions_in_one_channel_keep_apart(open_doors: Doors, slack: SlackChat) -> None:
+    one = Meeting(open_doors, slack, 2)
+    await one.opens()
+    await one.presses("Keep it as it is")
+    first = one.room.thread
+    slack.orders(one.people[1], "ideate what shall we cook on Friday", one.room)
+    await open_doors.settle()
+    second = slack.shown(Room(one.room.channel))[-1]
+    assert second.ref != first
+    assert "what shall we cook" in second.text
+    slack.presses(one.people[1], second, "Keep it as it is")
+    await open_doors.settle()
+    slack.says(one.people[0], "A buddy", Room(one.room.channel, first))
+    slack.says(one.people[0], "Pancakes", Room(one.room.channel, second.ref))
+    await open_doors.settle()
+    sessions = ideation.Sessions(open_doors.house.store.engine)
+    boards = [sessions.board(each) for each in sessions.running(TENANT)]
+    assert [[idea.text for idea in board.open] for board in boards] == [["A buddy"], ["Pancakes"]]

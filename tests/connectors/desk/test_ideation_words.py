@@ -1,0 +1,89 @@
+"""What is written behind `/ideate`, and which ideas a message holds."""
+
+import pytest
+
+from connectors.desk.ideation_wishes import action_of
+from connectors.desk.ideation_words import Wish, ideas_in, wish_of
+
+
+@pytest.mark.parametrize(
+    ("words", "wish"),
+    [
+        ("", Wish("board")),
+        ("Next", Wish("next", text="next")),
+        ("vote", Wish("phase", text="vote")),
+        ("vote 1 #2, 5", Wish("vote", ("1", "2", "5"))),
+        ("merge 3 and 7: one buddy for all", Wish("merge", ("3", "7"), "one buddy for all")),
+        ("edit 3 two words, and 5 more", Wish("edit", ("3",), "two words, and 5 more")),
+        ("decide 3 7 because it is cheap", Wish("decide", ("3", "7"), "because it is cheap")),
+        ("deeper 3", Wish("deeper", ("3",))),
+        ("more 5", Wish("more", ("5",))),
+        ("join K7QX2A", Wish("join", text="K7QX2A")),
+        ("export csv", Wish("export", text="csv")),
+        ("use six hats", Wish("technique", text="six hats")),
+        ("idea a map\nof who knows what", Wish("idea", text="a map\nof who knows what")),
+        ("new blind dots 5 how might we", Wish("new", text="how might we", options={"blind": "yes", "dots": "5"})),
+    ],
+)
+def test_a_wish_is_understood_as_people_write_it(words: str, wish: Wish) -> None:
+    assert wish_of(words, is_running=True) == wish
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "map our customers' journey",
+        "close the gap between teams",
+        "next year's offsite",
+        "board games for kids",
+        "vote for our new name",
+        "merge two teams",
+        "export our cheese",
+    ],
+)
+def test_a_topic_that_begins_like_a_wish_is_a_topic(topic: str) -> None:
+    assert wish_of(topic, is_running=True) is None
+
+
+def test_where_no_session_runs_ideas_and_actions_are_topics() -> None:
+    assert wish_of("idea management for a small team", is_running=False) is None
+    assert wish_of("action films for Friday", is_running=False) is None
+    assert wish_of("", is_running=False) == Wish("help")
+
+
+@pytest.mark.parametrize(
+    ("text", "ideas"),
+    [
+        ("A buddy for everybody", ("A buddy for everybody",)),
+        ("Bean There", ("Bean There",)),
+        ("- a buddy\n- a map\n3. lunch together", ("a buddy", "a map", "lunch together")),
+        ("My ideas:\n* a buddy\n* a map", ("a buddy", "a map")),
+        ("two lines\nof one idea", ("two lines of one idea",)),
+        ("what if newcomers wrote the guide?", ("what if newcomers wrote the guide?",)),
+        ("when does it begin?", ()),
+        ("ok", ()),
+        ("haha great", ()),
+        ("+1", ()),
+        ("@ann can you come", ()),
+        ("...", ()),
+    ],
+)
+def test_ideas_are_told_from_talk(text: str, ideas: tuple[str, ...]) -> None:
+    assert ideas_in(text) == ideas
+
+
+def test_where_questions_are_wanted_questions_are_taken() -> None:
+    assert ideas_in("who would come?", questions=True) == ("who would come?",)
+
+
+@pytest.mark.parametrize(
+    ("said", "action"),
+    [
+        ("call the printer @ann by Friday", ("call the printer", "@ann", "Friday")),
+        ("@bob book a room", ("book a room", "@bob", "")),
+        ("Druckerei anrufen bis 3. Mai", ("Druckerei anrufen", "", "3. Mai")),
+        ("write it down", ("write it down", "", "")),
+    ],
+)
+def test_an_action_says_what_who_and_when(said: str, action: tuple[str, str, str]) -> None:
+    assert action_of(said) == action
