@@ -4,12 +4,14 @@ Where a session stands is read off the conversation: a reply names its technique
 """
 
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from agent.conversation import proposes
-from agent.generation.phrases import phrase
+from agent.conversation import proposes, rejects
+from agent.generation.phrases import phrase, phrases
 from agent.generation.sentences import Kind, cut
+from agent.ideation.stimuli import things
 from agent.ideation.techniques import Technique, choose, named, techniques
 from agent.message import Line, Prompt
 from agent.surface import looks_like_question
@@ -61,6 +63,23 @@ _AFRESH = re.compile(
     r"|^\W*(?:let'?s|help\s+(?:me|us))\s+think\b|^\W*how\s+(?:could|can|might|should)\s+(?:we|i)\b",
     re.IGNORECASE,
 )
+# Who asks for ideas, or has none, has not given one.
+_ASKS_US = re.compile(
+    r"""^\W*(?:(?:ok(?:ay)?|so|well|hm+|sorry|please|and|but|now|ich\s+habe|i(?:['’]ve|\s+have)(?:\s+got)?)\b[\s,.!:]*)*
+    (?:(?:absolutely\s+)?no\s+(?:clue|ideas?)(?:\s+(?:at\s+all|yet|left|sorry))?|keine\s+(?:ahnung|idee(?:n)?)(?:\s+mehr)?
+    |(?:i\s+)?(?:really\s+)?(?:do\s+not|don['’]?t)\s+know|nothing\s+comes\s+to\s+(?:my\s+)?mind|i(?:['’]m|\s+am)\s+stuck|we(?:['’]re|\s+are)\s+stuck
+    |you\s+(?:tell\s+me|first|start|go\s+first|do\s+it)|your\s+turn|sag\s+du|du\s+zuerst
+    |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:(?:give|show|tell|suggest|make)\s+(?:me|us)?\s*|gib\s+mir\s+)
+      (?:(?:a|an|some|any|a\s+few|more|your|an?other|one|two|three|four|five|ten|ein\s+paar|\d{1,2})\s+)*(?:good\s+|new\s+|wild\s+)?
+      (?:ideas?|examples?|suggestions?|hints?|ideen|beispiele?)
+    |(?:any|some|more|your)\s+(?:ideas|suggestions|examples)|(?:do\s+)?you\s+have\s+(?:any|some)\s+ideas
+    |(?:please\s+)?(?:help|inspire)\s+(?:me|us)(?:\s+out)?|hilf\s+mir)
+    (?:[\s,.;–-]+(?:you\s+tell\s+(?:me|us)|please|then|now|sag\s+du|bitte|mal|help\s+me|give\s+me\s+(?:some|one)))*[\s!?.]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_WANTS_OURS = re.compile(
+    r"(?i)\b(?:give|suggest|show|tell)\s+(?:me|us)?\s*(?:\w+\s+){0,3}(?:ideas|suggestions|ways)\b|\bcome\s+up\s+with\b"
+)
 _LISTS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|now|please|and|great)\b[\s,]*)*(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?|let'?s\s+)?"
     r"(?:(?:summari[sz]e|recap|sum\s+up|list|show|collect|read\s+(?:out|back)|give\s+me|what\s+(?:are|were)|which\s+(?:are|were))"
@@ -75,6 +94,7 @@ _NO_TOPIC = frozenset(
         " "
     )
 )
+POINTS = 3  # starting points at a time
 SPARK = 0.25  # a passage less likely to have to do with the topic is noise, not a spark
 _LONGEST_TOPIC = 120  # characters: longer ones are a text, not a topic
 _MARK = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s*")
@@ -106,6 +126,8 @@ def facilitate(prompt: Prompt) -> str:
         return _open(prompt, None, session.topic)
     if _ENDS.match(prompt.message):
         return _close(session)
+    if _ASKS_US.match(prompt.message):
+        return f"{_points(prompt, session.topic)}\n\n{phrase('ideate', 'argue', prompt.history)}"
     return _go_on(prompt, session)
 
 
@@ -198,7 +220,18 @@ def _open(prompt: Prompt, technique: Technique | None, topic: str) -> str:
     chosen = technique or choose(topic, prompt.history.lines)
     shape = phrase("ideate", "open_named" if technique else "open")
     opening = shape.format(topic=topic, title=chosen.title, when=chosen.when)
-    return f"{opening}\n\n{chosen.ask(0, topic)}\n\n{phrase('ideate', 'invite', prompt.history)}"
+    ours = [_points(prompt, topic)] if _WANTS_OURS.search(prompt.message) else []
+    return "\n\n".join([opening, chosen.ask(0, topic), *ours, phrase("ideate", "invite", prompt.history)])
+
+
+def _points(prompt: Prompt, topic: str) -> str:
+    """Three questions to argue with, made from the topic and from things that have nothing to do with it."""
+    turn = len(prompt.history.lines) // 2
+    shapes, given = phrases("ideate", "points"), things()
+    chosen = [shapes[(POINTS * turn + i) % len(shapes)] for i in range(POINTS)]
+    thing = given[zlib.crc32(f"{topic}/{turn}".encode()) % len(given)]
+    listed = "\n".join(f"- {shape.format(topic=topic, thing=thing)}" for shape in chosen)
+    return f"{phrase('ideate', 'offered', prompt.history)}\n\n{listed}"
 
 
 def _go_on(prompt: Prompt, session: Session) -> str:
@@ -276,7 +309,9 @@ def steers(text: str) -> bool:
 
 
 def _is_order(text: str) -> bool:
-    return bool(_MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or lists(text) or named(text))
+    """Whether a message says how to go on, or what it thinks of that, and so is no idea itself."""
+    steered = _MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or lists(text) or named(text)
+    return bool(steered or _ASKS_US.match(text) or rejects(text))
 
 
 def _ideas_in(text: str) -> list[str]:

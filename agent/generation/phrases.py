@@ -51,6 +51,12 @@ def phrase(room: str, name: str, history: History = History(), language: str = "
     return found.strip() if isinstance(found, str) else found[len(history.lines) // 2 % len(found)]
 
 
+def phrases(room: str, name: str) -> list[str]:
+    """All variants of a phrase, in English."""
+    found = _phrases()[room][name]
+    return [found] if isinstance(found, str) else found
+
+
 def small_talk(message: str, history: History, language: str = "") -> str:
     """A short reply to a greeting, thanks and the like."""
     return phrase("chat", kind_of_small_talk(message), history, language)

@@ -153,3 +153,51 @@ def test_the_same_conversation_gives_the_same_words():
 )
 def test_small_talk(message, part):
     assert part in small_talk(message, History())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "I have no idea, you tell me",
+        "no idea",
+        "keine Ahnung",
+        "you tell me",
+        "give me ten ideas",
+        "help me",
+        "Any ideas?",
+    ],
+)
+def test_who_has_no_idea_gets_something_to_argue_with_and_has_given_none(message):
+    talk = Conversation()
+    asked = talk.say("let's brainstorm cheaper packaging")
+    reply = talk.say(message)
+    assert "starting points" in reply or "push against" in reply
+    assert reply.count("\n- What") == 3
+    assert asked.split("\n\n")[1] not in reply  # the technique waits
+    assert running(talk.lines).ideas == ()
+    talk.say("reuse the suppliers' boxes")
+    assert running(talk.lines).ideas == ("reuse the suppliers' boxes",)
+
+
+def test_who_asks_for_ideas_outright_gets_starting_points_beside_the_question():
+    reply = Conversation().say("give me five ideas for a team offsite")
+    assert "a team offsite" in reply
+    assert reply.count("\n- What") == 3
+
+
+@pytest.mark.parametrize("message", ["are you stupid?", "that's wrong"])
+def test_what_scolds_is_no_idea(message):
+    talk = Conversation()
+    talk.say("let's brainstorm cheaper packaging")
+    talk.lines += [Line("user", message), Line("assistant", "I am sorry.")]
+    assert running(talk.lines).ideas == ()
+
+
+@pytest.mark.parametrize(
+    "idea", ["give every visitor a map", "help the new ones with a buddy", "no idea box: one idea a day"]
+)
+def test_an_idea_that_begins_like_a_call_for_help_is_an_idea(idea):
+    talk = Conversation()
+    talk.say("let's brainstorm welcoming new colleagues")
+    talk.say(idea)
+    assert running(talk.lines).ideas == (idea,)
