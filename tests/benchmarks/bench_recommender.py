@@ -102,14 +102,14 @@ def measured(liked: Any, vectors: Any, new: Any, seed: int) -> dict[tuple[str, s
 
 
 def run(quick: bool) -> Report:
-    """quick: two worlds instead of twenty of each kind."""
+    """quick: two worlds instead of ten of each kind."""
     rows = [each for each in lines("clinc150/test") if each["intent"] != "oos"] if DATA.is_dir() else own_topics()
     texts, labels = [each["text"] for each in rows], np.array([each["intent"] for each in rows])
     vectors = TransformerEncoder()(texts)
     table: list[dict[str, Cell]] = []
     for by_words, name in ((False, "tastes across topics"), (True, "tastes follow the words")):
         found: dict[tuple[str, str], list[tuple[float, float]]] = {}
-        for seed in range(2 if quick else 20):
+        for seed in range(2 if quick else 10):
             for key, values in measured(*world(texts, vectors, labels, seed, by_words=by_words), seed).items():
                 found.setdefault(key, []).extend(values)
         for (kind, method), values in sorted(found.items(), key=lambda each: each[0][0]):
