@@ -11,9 +11,15 @@ from connectors.desk import texts
 from connectors.desk.texts import languages, say, translated
 
 FOLDER = Path(texts.__file__).parent
-TEXTS = tomllib.loads((FOLDER / "texts.toml").read_text("utf-8"))
+FILES = [tomllib.loads((FOLDER / name).read_text("utf-8")) for name in texts.FILES]
+TEXTS = {language: {name: said for file in FILES for name, said in file[language].items()} for language in FILES[0]}
 SENTENCES = tomllib.loads((FOLDER / "sentences.toml").read_text("utf-8"))
 TOASTS = ("thanks_good", "thanks_bad", "expired", "forgotten_answer", "not_yours")  # Telegram shows 200 characters
+
+
+def test_no_sentence_has_two_homes() -> None:
+    names = [name for file in FILES for name in file["en"]]
+    assert len(names) == len(set(names))
 
 
 def fields(text: str) -> set[str]:

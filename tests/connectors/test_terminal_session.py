@@ -1,0 +1,61 @@
+"""A session at the terminal: from the question to the record, with a restart in the middle."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+
+from connectors import compose, terminal
+from connectors.compose import House, open_house
+from connectors.settings import Settings
+from retrieval.encoder import TransformerEncoder
+
+
+@pytest.fixture
+def typed(tmp_path: Path, encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch) -> "Typed":
+    monkeypatch.setattr(compose, "TransformerEncoder", lambda *_, **__: encoder)  # loaded once for all tests
+    return Typed(tmp_path / "home", monkeypatch)
+
+
+class Typed:
+    """Lines piped into a chat; each call is a new process as far as anything remembers."""
+
+    def __init__(self, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.home, self._monkeypatch = home, monkeypatch
+
+    async def __call__(self, *lines: str) -> str:
+        screen = io.StringIO()
+        self._monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines) + "\n"))
+        await terminal.Terminal(self._house(), screen).run()
+        return screen.getvalue()
+
+    async def _house(self) -> House:
+        settings = Settings.model_validate({"home": self.home, "tenant": "acme", "generator": "extractive"})
+        return await asyncio.to_thread(open_house, settings, lambda _: None)
+
+
+async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(typed: Typed) -> None:
+    talk = await typed("/ideate a cleaner kitchen")
+    assert "Your ideas first" in talk
+    assert "Step 1" not in talk
+    seen = await typed(
+        "/ideate new how might we keep the kitchen clean?", "/2", "a rota with a wheel", "ok", "- no plates"
+    )
+    assert "Step 1 of 7" in seen
+    assert "Noted as idea 1." in seen
+    assert "Noted as idea 2." in seen
+    assert "I take part" not in seen  # nobody else is here
+    seen = await typed(
+        "/idea *music* while cleaning", "/ideate vote", "/1", "/3", "/99", "/ideate decide 1 because it is fun"
+    )
+    assert "3 *music* while cleaning" in seen  # after a restart the board goes on, and marks are what was typed
+    assert "Your vote for 3 is in. 1 left." in seen
+    assert "There is no button /99." in seen
+    seen = await typed("/ideate action buy a wheel @me by Monday", "/ideate export md", "/ideate map", "/ideate close")
+    assert "Decided: 1 a rota with a wheel" in seen
+    assert "☐ buy a wheel · @me · Monday" in seen
+    names = sorted(path.suffix for path in (typed.home / "exports").iterdir())
+    assert names.count(".md") == 1
+    assert ".png" in names
+    assert "Step" not in await typed("/ideate")
