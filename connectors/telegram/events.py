@@ -5,6 +5,7 @@ messages, other bots, commands for another bot.
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from telegram import (
     MessageReactionUpdated,
     ReactionTypeEmoji,
     Update,
+    User,
 )
 from telegram.constants import ChatMemberStatus, ChatType, MessageEntityType
 
@@ -100,7 +102,7 @@ class _Reader:
             return None
         place = self._place(message)
         is_private = message.chat.type == ChatType.PRIVATE
-        language = (message.from_user.language_code or "") if message.from_user else ""
+        language = _language(message.from_user)
         number = str(message.message_id)
         entities = message.entities or message.caption_entities
         command = next((e for e in entities if e.type == MessageEntityType.BOT_COMMAND and e.offset == 0), None)
@@ -141,7 +143,7 @@ class _Reader:
             sent=message.date,
             direct=is_private,
             called=is_private or self._is_named(written, entities),
-            language=(message.from_user.language_code or "") if message.from_user else "",
+            language=_language(message.from_user),
         )
 
     def _press(self, query: CallbackQuery) -> Press | None:
@@ -158,7 +160,7 @@ class _Reader:
             button=query.data,
             message=str(query.message.message_id),
             direct=query.message.chat.type == ChatType.PRIVATE,
-            language=query.from_user.language_code or "",
+            language=_language(query.from_user),
         )
 
     def _reaction(self, changed: MessageReactionUpdated, update: int) -> Reaction | None:
@@ -190,7 +192,7 @@ class _Reader:
         if was or not is_now or change.chat.type not in (ChatType.GROUP, ChatType.SUPERGROUP):
             return None
         sees_all = self._bot.sees_all or change.new_chat_member.status == ChatMemberStatus.ADMINISTRATOR
-        language = change.from_user.language_code or ""
+        language = _language(change.from_user)
         return Joined(f"update:{update}", place, self._account(change.from_user.id), sees_all, language)
 
     def _arrived(self, change: ChatMemberUpdated, update: int) -> Arrived | None:
@@ -261,6 +263,12 @@ def _units(text: str) -> bytes:
 
 def _covered(text: str, entity: MessageEntity) -> str:
     return _units(text)[2 * entity.offset : 2 * (entity.offset + entity.length)].decode("utf-16-le", "replace")
+
+
+def _language(user: User | None) -> str:
+    """What the person's app speaks (an IETF tag); empty for anything else, which the library hands on unread."""
+    said = user.language_code if user else None
+    return said if isinstance(said, str) and re.fullmatch("[A-Za-z0-9-]{2,35}", said) else ""
 
 
 def _clean(text: str) -> str:

@@ -102,6 +102,15 @@ def test_a_bot_that_reads_everything_says_so_when_it_joins() -> None:
     assert joined.sees_all
 
 
+@pytest.mark.parametrize("language", [{"a": [{}]}, ["de"], 5, True, "", "d" * 36, "{0.__class__}", "de\n"])
+def test_a_language_that_is_none_is_not_believed(language: object) -> None:
+    update = json.loads((Path(__file__).parent / "updates/joined.json").read_text("utf-8"))["update"]
+    update["my_chat_member"]["from"]["language_code"] = language
+    joined = read(wrap(update, BOT), "acme")
+    assert isinstance(joined, Joined)
+    assert joined.language == ""
+
+
 @st.composite
 def broken_updates(draw: st.DrawFn) -> object:
     """A real update in which something somewhere is something else, or is missing."""
