@@ -17,6 +17,7 @@ AGAIN = 0.25  # the share of kills after which the next one strikes while the bo
 ONCE = frozenset(
     {"getMe", "setMyCommands", "deleteWebhook", "auth.test", "apps.connections.open"}
 )  # a start calls them
+STARTING = 90.0  # seconds that a start may take
 BEHIND = 0.03  # seconds: a kill "after" an answer strikes within these, where the bot commits what it heard
 
 
@@ -31,6 +32,7 @@ class Killer:
     point: tuple[str, str] = ("", "")
     count: int = 0
     struck: threading.Event = field(default_factory=threading.Event)
+    heard: threading.Event = field(default_factory=threading.Event)  # the bot has made a call since it was started
     was_alive: bool = False
 
     def arm(self, method: str, phase: str, count: int) -> None:
@@ -39,6 +41,7 @@ class Killer:
         self.point = (method, phase)
 
     def hear(self, method: str, params: Mapping[str, Any], phase: str) -> bool | None:
+        self.heard.set()
         wanted, when = self.point
         if method != wanted or phase != {"after": "answered", "dropped": "received"}.get(when, when):
             return None
@@ -85,20 +88,21 @@ def kill_often(
         while places.total() < kills:
             tried += 1
             started = time.monotonic()
-            bot.start()
-            if again or tried % 5 == 0:
-                place = "while it starts" if again else "at a random time"
-                time.sleep(draw.uniform(0, patience / (8 if again else 2)))
-                was_alive = bot.kill()
-            else:
+            killer.heard.clear()
+            at_point = not again and tried % 5 != 0
+            if at_point:
                 method, phase = points[tried % len(points)]
                 killer.arm(method, phase, 1 if method in ONCE else draw.choice((1, 1, 2, 5)))
-                place = f"{method} {phase}"
-                if killer.struck.wait(patience):
-                    was_alive = killer.was_alive
-                else:
-                    killer.point = ("", "")
-                    was_alive, place = bot.kill(), "at a random time"
+            bot.start()
+            if not again:  # patience is for what comes then: how long a start takes is the machine's
+                killer.heard.wait(STARTING)
+            if at_point and killer.struck.wait(patience):
+                was_alive, place = killer.was_alive, f"{method} {phase}"
+            else:
+                killer.point = ("", "")
+                place = "while it starts" if again else "at a random time"
+                time.sleep(0.0 if at_point else draw.uniform(0, patience / (8 if again else 2)))
+                was_alive = bot.kill()
             if was_alive:  # else it had ended by itself, or the last one's call came late: no kill
                 places[place] += 1
             again = not again and draw.random() < AGAIN

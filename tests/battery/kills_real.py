@@ -13,7 +13,7 @@ from tests.battery.scenes import FactWords, SlackScene, TelegramScene
 from tests.benchmarks import Report
 from tests.emulators.telegram import TelegramEmulator
 
-PATIENCE = 12.0  # a start takes five seconds
+PATIENCE = 12.0
 
 
 def run(quick: bool) -> Report:
@@ -39,5 +39,6 @@ def _kill(platform: str, home: Path, kills: int) -> killing.Outcome:
             scene = TelegramScene(emulator, FactWords())
         else:
             scene = SlackScene(emulator, FactWords())
-        with Real(scene.settings() | settings_of(own), own / "log") as bot:
+        settings = scene.settings() | settings_of(own) | {"ATELIER_GENERATOR": "extractive"}
+        with Real(settings, own / "log") as bot:
             return killing.kill_often(scene, bot, kills, patience=PATIENCE)
