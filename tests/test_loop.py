@@ -60,7 +60,7 @@ class Terminal:
 def terminal(tmp_path: Path) -> Terminal:
     build_model(tmp_path / "small", hidden=32)
     chats(tmp_path / "chats.jsonl")
-    (tmp_path / "quick.toml").write_text(RECIPE.format(epochs=4))
+    (tmp_path / "quick.toml").write_text(RECIPE.format(epochs=12))
     (tmp_path / "long.toml").write_text(RECIPE.format(epochs=4000))
     return Terminal(tmp_path)
 
