@@ -241,6 +241,8 @@ class Ideation:
                     insists=insists,
                 )
             except SessionRefused as refused:
+                if len(self.insisted) >= _REMEMBERED:
+                    self.insisted.clear()
                 self.insisted[post.account] = text
                 refusals.append(refused_said(post, refused))
                 continue
@@ -296,7 +298,12 @@ class Ideation:
         if post is None:
             post = await self.stand.connectors[reaction.place.platform].said(reaction.place, reaction.message)
         text = " ".join(post.text.split()) if post is not None else ""
-        if post is None or not text or not self.stand.access.is_allowed(post.account, post.place):
+        allowed = self.stand.access.is_allowed
+        if (
+            post is None
+            or not text
+            or not (allowed(post.account, post.place) and allowed(reaction.account, post.place))
+        ):
             return False
         exact = await asyncio.to_thread(self.stand.at, post.place)
         session = (exact or board).session.id

@@ -253,6 +253,8 @@ def _foot(board: Board, sight: Sight) -> str:
         said.append(say(language, "ideation_places", count=len(now.places)))
     if now.phase in (Phase.REFRAME, Phase.COLLECT) and sight.platform != ALONE:
         said.append(say(language, "ideation_join", code=now.code, p=prefix(sight.platform)))
+    if now.phase is Phase.DECIDE and now.rules.joins:
+        said.append(say(language, "ideation_consent", p=prefix(sight.platform)))
     return "\n".join(said)
 
 

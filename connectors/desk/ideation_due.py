@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from agent.events import Due, Outgoing, Picture
 from agent.ideation import facilitator
@@ -24,6 +24,7 @@ from connectors.desk.texts import say
 
 log = logging.getLogger(__name__)
 
+IDLE = timedelta(hours=6)  # after which a session that nothing happens in is not looked at any more
 _HEARD = 40  # lines of a session that the facilitator looks back on
 _SEEN = frozenset({Phase.REVEAL, Phase.MERGE, Phase.DISCUSS, Phase.DECIDE})  # steps that begin with a map
 
@@ -135,8 +136,15 @@ class Dues:
             for place in board.session.places:
                 told = Outgoing(place, say(language, "ideation_nudge", text=text))
                 await stage.delivery.post(f"{due.id}/{place.key}", told)
-        await stand.changed(board, stage.delivery)
+        if done.is_new or nudge is not None or board.session.due is not None:
+            await stand.changed(board, stage.delivery)
+        elif await asyncio.to_thread(self._lately, board):  # whatever happens next wakes it again
+            await stand.wake(board, stage.delivery)
         return ()
+
+    def _lately(self, board: Board) -> bool:
+        last = max(each.at for each in self.stand.sessions.events(board.session.id))
+        return last > datetime.now(UTC) - IDLE
 
     def _nudge(self, board: Board) -> facilitator.Nudge | None:
         stand = self.stand
