@@ -81,7 +81,10 @@ async def test_a_case_from_its_first_word_to_its_rating(doors: Doors, sides: tup
     assert [(each.state, each.rating) for each in cases(doors)] == [("resolved", 1)]
 
 
-async def test_returned_it_waits_again_and_atelier_answers(doors: Doors, chat: Chat, telegram: TelegramChat) -> None:
+async def test_returned_it_waits_again_and_atelier_answers(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat
+) -> None:
+    chat = slack
     generator = Scripted("At nine.")
     ann, mara = chat.person("Ann"), telegram.person("Mara")
     desk = desk_for(telegram, mara)
@@ -120,7 +123,8 @@ async def test_in_a_thread_everybody_is_heard_and_elsewhere_atelier_goes_on(door
     assert len(generator.prompts) == asked + 1
 
 
-async def test_the_asker_takes_it_back(doors: Doors, chat: Chat, slack: SlackChat) -> None:
+async def test_the_asker_takes_it_back(doors: Doors, telegram: TelegramChat, slack: SlackChat) -> None:
+    chat = telegram
     ann, eve, mara = chat.person("Ann"), chat.person("Eve"), slack.person("Mara")
     desk = desk_for(slack, mara)
     room = chat.room(ann, eve)
@@ -140,7 +144,8 @@ async def test_the_asker_takes_it_back(doors: Doors, chat: Chat, slack: SlackCha
     assert [each.state for each in cases(doors)] == ["withdrawn"]
 
 
-async def test_nothing_found_twice_anger_and_topics(doors: Doors, chat: Chat, slack: SlackChat) -> None:
+async def test_nothing_found_twice_anger_and_topics(doors: Doors, telegram: TelegramChat, slack: SlackChat) -> None:
+    chat = telegram
     ann, mara = chat.person("Ann"), slack.person("Mara")
     desk = desk_for(slack, mara)
     support = section(desk, topics=["parental leave"], ask_first=["anger"])
@@ -169,7 +174,8 @@ async def test_nothing_found_twice_anger_and_topics(doors: Doors, chat: Chat, sl
     assert [each.reason for each in cases(doors)] == ["doubt", "topic", "request"]
 
 
-async def test_without_a_desk_nothing_is_promised(doors: Doors, chat: Chat) -> None:
+async def test_without_a_desk_nothing_is_promised(doors: Doors, slack: SlackChat) -> None:
+    chat = slack
     ann = chat.person("Ann")
     await doors.open(Scripted("Please turn to your team."))
     chat.says(ann, HUMAN)

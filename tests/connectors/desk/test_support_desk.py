@@ -43,7 +43,8 @@ async def test_commands_of_agents(doors: Doors, chat: Chat) -> None:
     assert [each.state for each in cases(doors)] == ["resolved"]
 
 
-async def test_human_and_no_human(doors: Doors, chat: Chat, slack: SlackChat) -> None:
+async def test_human_and_no_human(doors: Doors, telegram: TelegramChat, slack: SlackChat) -> None:
+    chat = telegram
     ann, mara = chat.person("Ann", "de"), slack.person("Mara")
     desk = desk_for(slack, mara)
     await doors.open(Scripted("Um neun."), support=section(desk, language="de"))
@@ -60,7 +61,8 @@ async def test_human_and_no_human(doors: Doors, chat: Chat, slack: SlackChat) ->
     assert [each.state for each in cases(doors)] == ["withdrawn"]
 
 
-async def test_an_open_case_is_named_again(doors: Doors, chat: Chat, slack: SlackChat) -> None:
+async def test_an_open_case_is_named_again(doors: Doors, telegram: TelegramChat, slack: SlackChat) -> None:
+    chat = telegram
     ann, mara = slack.person("Ann"), chat.person("Mara")
     desk = desk_for(chat, mara)
     await doors.open(Scripted("At nine."), support=section(desk, remind=30))
@@ -147,7 +149,10 @@ async def test_a_change_is_told_to_the_team_s_own_system_without_words(doors: Do
     assert PRIVATE not in str(heard)
 
 
-async def test_forgetting_and_the_copy_of_one_s_data_reach_cases(doors: Doors, chat: Chat, slack: SlackChat) -> None:
+async def test_forgetting_and_the_copy_of_one_s_data_reach_cases(
+    doors: Doors, telegram: TelegramChat, slack: SlackChat
+) -> None:
+    chat = telegram
     ann, mara = chat.person("Ann"), slack.person("Mara")
     desk = desk_for(slack, mara)
     await doors.open(Scripted("At nine."), support=section(desk))

@@ -15,7 +15,7 @@ from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
 from tests.connectors.desk.doors import Doors, Scripted
 from tests.connectors.desk.handing import HUMAN, Desk, cases, desk_for, rest, section, under_way
 
-LIVES = 2  # runs, each with a death in each step, at another place
+LIVES = 1  # runs, each with a death in each step, at another place; 8 were seen to pass
 PLACES = 14  # before and after each of the first commits that follow a step
 
 
