@@ -120,7 +120,7 @@ def run(quick: bool) -> Report:
             )  # fmt: skip
     notes = [
         f"{PEOPLE} simulated people, up to {TOPICS * IDEAS} ideas; the top {BEST} of those a person does not know.",
-        "new ideas: nobody has touched them, so popularity and ALS rank by chance. Settings come from other seeds.",
+        "new ideas: nobody has touched them, so popularity and ALS rank them alike: a miss. Settings: other seeds.",
     ]
     return Report(
         "recommender", "Are people shown ideas they like better than by popularity or likeness?", table, notes
