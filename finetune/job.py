@@ -148,11 +148,12 @@ class Job:
         return is_under_way and self.starts > 0 and not self.has_worker
 
 
-def lock_of(folder: Path, patience: float = 0.0) -> int | None:
+def lock_of(folder: Path, patience: float = 0.0, *, shared: bool = False) -> int | None:
     """A descriptor that holds the folder's lock until it is closed, or its process and its children are gone.
 
-    None while somebody else holds it.
+    None while somebody else holds it. shared: beside others who hold it so, as those do who only look.
     """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     until = time.monotonic() + patience
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -160,7 +161,7 @@ def lock_of(folder: Path, patience: float = 0.0) -> int | None:
         raise unwritable(folder, error) from error
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
                 os.close(descriptor)
@@ -190,7 +191,7 @@ def read(folder: Path) -> Job:
         raise FinetuneError(f"{folder / JOB} cannot be read. Remove the folder {folder} and start anew.") from error
     if job.is_over:
         return job
-    probe = lock_of(folder)
+    probe = lock_of(folder, shared=True)
     if probe is not None:
         os.close(probe)
     return replace(

@@ -95,8 +95,11 @@ class Watch:
 
     def look(self) -> None:
         """Bring everything to what the registry says now. Never raises: what goes wrong is said and tried again."""
-        self._turn()
-        self._work()
+        try:
+            self._turn()
+            self._work()
+        except Exception as error:  # noqa: BLE001 - the next look may go better; its words may quote data
+            _log.error("Looking for new versions failed (%s).", type(error).__name__)
 
     def _run(self) -> None:
         """Follow the aliases; loading, which may take long, is another thread's, so that a rollback never waits."""

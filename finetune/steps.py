@@ -74,7 +74,7 @@ class Steps:
         return self._figures(read_card(data))
 
     def _purge(self, data: Path) -> None:
-        """Drop what was deleted while the data was read and sealed."""
+        """Drop what was deleted since the data was read, and what people no longer agree to."""
         engine = open_database(self.store)
         try:
             purge(engine, data, self.job.order.tenant)
@@ -128,6 +128,7 @@ class Steps:
     def train(self) -> None:
         """Write adapter/, going on from the newest checkpoint. Raises Stopped, FinetuneError and OSError."""
         order = self.job.order
+        self._purge(self.job.folder / jobs.DATA)  # a job may go on long after its data was sealed
         erased = read_card(self.job.folder / jobs.DATA).erased
         (self.job.folder / BEGUN).write_text(json.dumps({"erased": erased}))
         if order.recipe.processes > 1:

@@ -5,6 +5,7 @@ store. A job that runs is followed by an event of our own (`Due`), so that whoev
 """
 
 import asyncio
+import calendar
 import re
 import time
 from collections.abc import Callable, Sequence
@@ -300,6 +301,6 @@ def _short(base: str) -> str:
 def _age(identity: str) -> float:
     """Seconds since a job was made, by its id."""
     try:
-        return time.time() - time.mktime(time.strptime(identity[:15], "%Y%m%d-%H%M%S")) + time.timezone
+        return time.time() - calendar.timegm(time.strptime(identity[:15], "%Y%m%d-%H%M%S"))
     except ValueError:
         return ELSEWHERE

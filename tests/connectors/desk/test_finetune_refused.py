@@ -132,7 +132,7 @@ async def test_a_thousand_tries_of_people_who_may_not(
     before = target.state()
     genuine = [json.loads(each.payload) for each in received if not each.key.startswith("out:")]
     tries = _slack_tries if isinstance(chat, SlackChat) else _telegram_tries
-    refused = 0
+    reached = 0  # tries that the connector takes for an event at all
     made = tries(genuine, _id(chat, ann), _id(chat, eve), buttons, random.Random(SEED))
     for number, (payload, is_demoted) in enumerate(itertools.islice(made, TRIES)):
         administrators = () if is_demoted else (chat.account(ann),)
@@ -143,10 +143,10 @@ async def test_a_thousand_tries_of_people_who_may_not(
         assert not any(each.buttons or each.pictures for each in said), (number, event)
         assert all(any(sign in each.text for sign in REFUSALS) for each in said), (number, event, said)
         assert stage.due == [], (number, event)
-        refused += 1
+        reached += event is not None
         if number % 50 == 0:
             assert target.state() == before, (number, event)
-    assert refused == TRIES
+    assert reached > TRIES / 2
     assert target.state() == before
     assert target.jobs.busy() is None
 
