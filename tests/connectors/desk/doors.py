@@ -134,9 +134,9 @@ class Doors:
                     await asyncio.sleep(0.01)
 
     def _waits(self) -> bool:
-        """Whether anything is open but timers that run out later."""
-        soon = inbox.c.due < time.time() + SOON
-        query = sa.select(inbox.c.id).where(inbox.c.state.in_(("new", "claimed")), soon)
+        """Whether anything is open but a session's timers that run out later."""
+        is_timer = inbox.c.conversation.like(f"due/{TENANT}/ideation/%") & (inbox.c.due > time.time() + SOON)
+        query = sa.select(inbox.c.id).where(inbox.c.state.in_(("new", "claimed")), ~is_timer)
         with reading(self.house.store.engine) as connection:
             return connection.execute(query.limit(1)).first() is not None
 
