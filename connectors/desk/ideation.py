@@ -90,10 +90,9 @@ class Ideation:
         board = await asyncio.to_thread(self.stand.at, command.place, near=True)
         if board is None and command.direct:
             board = await asyncio.to_thread(self.stand.bound, command.account)
-        if command.name == "idea":
-            wish: Wish | None = Wish("idea", text=command.argument.strip())
-        else:
-            wish = wish_of(command.argument, is_running=board is not None)
+        given = command.argument.strip()
+        is_idea = command.name == "idea"
+        wish = Wish("idea", text=given) if is_idea else wish_of(given, is_running=board is not None)
         if wish is not None and wish.verb == "help":
             if command.direct and not command.argument.strip():
                 return None
@@ -105,7 +104,9 @@ class Ideation:
                 return None
             return await self._open(wish or Wish("new", text=command.argument.strip()), command, stage)
         if board is None:
-            return None if command.direct else [answer(command, self._say(command, "ideation_no_session"))]
+            if command.direct and wish.verb == "next":  # the word for a talk between two
+                return None
+            return [answer(command, self._say(command, f"ideation_no_session{'_alone' if command.direct else ''}"))]
         there = here(board, command.place)
         if there is not None:  # no command of Slack's names a thread
             command = replace(command, place=there)

@@ -39,6 +39,8 @@ async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(
     talk = await typed("/ideate a cleaner kitchen")
     assert "Your ideas first" in talk
     assert "Step 1" not in talk
+    assert "/ideate new TOPIC opens one" in (await typed("/ideate board")).replace("\n", " ")  # no topic
+    assert "think about next" not in await typed("/ideate next")
     seen = await typed(
         "/ideate new how might we keep the kitchen clean?", "/2", "a rota with a wheel", "ok", "- no plates"
     )
