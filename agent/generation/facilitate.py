@@ -6,7 +6,7 @@ Where a session stands is read off the conversation: a reply names its technique
 import re
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.conversation import proposes, rejects
 from agent.generation.phrases import phrase, phrases
@@ -44,6 +44,7 @@ _CONNECTOR = re.compile(
     r"(?P<verb>(?:to|how\s+(?:to|(?:we|i)\s+(?:can|could|should|might)|(?:can|could|should|might)\s+(?:we|i)))\s+)?",
     re.IGNORECASE,
 )
+_ORDER = re.compile(r"^\s*/ideate\s+", re.IGNORECASE)
 _TAIL = re.compile(r"[\s,.!?:;-]*(?:\b(?:please|together|with\s+(?:me|us)|now|today)\b[\s,.!?:;-]*)*$", re.IGNORECASE)
 _MOVES_ON = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|please|and|the)\s+)*(?:next|go\s+on|continue|skip|more|another(?:\s+(?:one|question))?|weiter|further)"
@@ -112,6 +113,9 @@ class Session:
 
 def facilitate(prompt: Prompt) -> str:
     """The next turn of thinking together: a technique's question, and what people and documents gave so far."""
+    bare = _ORDER.sub("", prompt.message)
+    if steers(bare):  # "/ideate next" is no topic
+        prompt = replace(prompt, message=bare)
     lines = prompt.history.lines
     session, technique, topic = running(lines), named(prompt.message), topic_of(prompt.message)
     if lists(prompt.message):
@@ -310,6 +314,7 @@ def steers(text: str) -> bool:
 
 def _is_order(text: str) -> bool:
     """Whether a message says how to go on, or what it thinks of that, and so is no idea itself."""
+    text = _ORDER.sub("", text)
     steered = _MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or lists(text) or named(text)
     return bool(steered or _ASKS_US.match(text) or rejects(text))
 
