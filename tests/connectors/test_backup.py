@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,11 @@ from sqlalchemy import Engine, select, text
 from agent.buttons import Buttons
 from agent.channels import ChannelRules, Rule
 from agent.events import Outgoing
+from agent.ideation.sessions import Sessions
 from agent.memory import Memory
 from agent.message import Place
 from agent.people import LinkRefused
+from agent.support.tables import audit, case_lines, cases
 from connectors.backup import PASSING, backup, restore
 from connectors.connector import Received
 from connectors.delivery import queue
@@ -30,6 +33,8 @@ from retrieval.errors import SettingsError, StoreError
 from retrieval.tables import contents, documents, meta, passages, vectors
 from tests.agent.test_memory import HERE, count, make_turn
 from tests.finetune.adapters import sealed
+
+NOW = datetime(2026, 11, 27, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -75,7 +80,16 @@ def store(bare_engine: Engine, tmp_path: Path) -> Engine:
         queue.put(connection, claim, [Outgoing(thread, "hello")], "")
         row = {"workspace": "T", "bot": "U", "token": "xoxb-made-up", "scopes": "chat:write", "installed": 1.5}
         connection.execute(installations.insert().values(row))
+    Sessions(bare_engine).open(thread, memory.person("slack:T:U1"), "Grüße 你好", key="opened")
     with writing(bare_engine) as connection:
+        case = {"number": 7, "origin": "m1", "state": "open", "reason": "request", "direct": True, "opened": NOW}
+        words = {column.name: "w" for column in cases.c if not column.nullable and column.name not in case}
+        connection.execute(cases.insert().values(words | case))
+        connection.execute(
+            case_lines.insert().values(number=7, key="k", kind="said", text="änna's words", shown="", at=NOW)
+        )
+        row = {"key": "k", "at": NOW, "account": "slack:T:U1", "role": "member", "verb": "rule", "object": "off"}
+        connection.execute(audit.insert().values(row | {"outcome": "refused", "place": thread.key}))
         connection.execute(text("INSERT INTO roots (tenant, path, label, audience) VALUES ('local', '/a', 'a', 'e')"))
         if connection.execute(select(meta)).first() is None:
             connection.execute(meta.insert().values(id=1, store="s", generation=3, next_passage=2, encoder="e"))

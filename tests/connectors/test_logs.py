@@ -16,10 +16,13 @@ log = logging.getLogger("atelier.test")
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    handlers, level, disabled = list(root.handlers), root.level, root.manager.disable
+    logging.disable(logging.NOTSET)  # what other tests and their libraries have silenced is not asked here
+    log.setLevel(logging.INFO)
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.disable(disabled)
 
 
 def stumble(words: str) -> None:
