@@ -317,9 +317,11 @@ def prune(connection: Connection) -> int:
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """How many events are in each state, for the health page: `new`, `claimed`, `done`, `dead`."""
-    query = sa.select(inbox.c.state, sa.func.count().label("events")).group_by(inbox.c.state)
-    return {row.state: row.events for row in connection.execute(query)}
+    """How many events are in each state, for the health page: `new`, `claimed`, `done`, `dead`; `later`: timers."""
+    is_timer = (inbox.c.state == "new") & inbox.c.conversation.startswith("due/") & (inbox.c.due > time.time())
+    held = sa.case((is_timer, "later"), else_=inbox.c.state).label("held")
+    query = sa.select(held, sa.func.count().label("events")).group_by("held")
+    return {row.held: row.events for row in connection.execute(query)}
 
 
 def name_of(place: Place, message: str) -> str:
@@ -350,7 +352,8 @@ def _digest(platform: str, tenant: str, key: str) -> str:
 # Built once, for the same reason.
 _IN_TURN = sa.select(sa.func.pg_advisory_xact_lock(_ACCEPTING))
 _COUNT_OPEN = sa.select(sa.func.count().filter(~inbox.c.is_excess), sa.func.count().filter(inbox.c.is_excess)).where(
-    OPEN
+    OPEN,
+    ~inbox.c.conversation.startswith("due/"),  # nobody waits for a timer
 )
 _COUNT_HERE = sa.select(sa.func.count()).where(OPEN, inbox.c.conversation == sa.bindparam("here"))
 _INSERT = {
