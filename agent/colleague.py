@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.generation.facilitate import contributes, latest, lists, running, steers
+from agent.generation.facilitate import asks_us, contributes, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.generation.versions import Versions
 from agent.german import language_of
@@ -185,6 +185,8 @@ class Colleague:
         thinking = running(session) is not None
         if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
             wanted = Move.IDEATE if thinking or (lists(text) and latest(session) is not None) else Move.CHAT
+        if wanted is None and thinking and asks_us(text):
+            wanted = Move.IDEATE
         replied = any(line.role == "assistant" for line in history.lines)
         decision = (
             Decision(wanted, ASKED_FOR)

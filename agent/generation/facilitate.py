@@ -78,6 +78,12 @@ _ASKS_US = re.compile(
     (?:[\s,.;–-]+(?:you\s+tell\s+(?:me|us)|please|then|now|sag\s+du|bitte|mal|help\s+me|give\s+me\s+(?:some|one)))*[\s!?.]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
+_COMPLAINS = re.compile(
+    r"^\W*(?:(?:but|and|sorry|ok(?:ay)?|well)\b[\s,]*)*(?:this|that|it|you)(?:['’]?s|['’]?re|\s+(?:is|are|was))\s+(?:(?:so|really|just|all|a|such|"
+    r"complete(?:ly)?|total(?:ly)?)\s+)*(?:stupid|dumb|silly|useless|boring|pointless|crap|shit|bullshit|rubbish|nonsense|annoying|waste\s+of"
+    r"\s+time)\W*$",
+    re.IGNORECASE,
+)
 _WANTS_OURS = re.compile(
     r"(?i)\b(?:give|suggest|show|tell)\s+(?:me|us)?\s*(?:\w+\s+){0,3}(?:ideas|suggestions|ways)\b|\bcome\s+up\s+with\b"
 )
@@ -130,7 +136,7 @@ def facilitate(prompt: Prompt) -> str:
         return _open(prompt, None, session.topic)
     if _ENDS.match(prompt.message):
         return _close(session)
-    if _ASKS_US.match(prompt.message):
+    if asks_us(prompt.message):
         return f"{_points(prompt, session.topic)}\n\n{phrase('ideate', 'argue', prompt.history)}"
     return _go_on(prompt, session)
 
@@ -162,6 +168,11 @@ def topic_of(message: str) -> str:
 def contributes(message: str) -> bool:
     """Whether a message can add to a technique: any that is no question, and proposals ("what if we …?")."""
     return not looks_like_question(message) or proposes(message)
+
+
+def asks_us(message: str) -> bool:
+    """Whether somebody in a session has no idea, or asks for ours: "no idea, you tell me"."""
+    return _ASKS_US.match(message) is not None
 
 
 def lists(message: str) -> bool:
@@ -235,7 +246,9 @@ def _points(prompt: Prompt, topic: str) -> str:
     chosen = [shapes[(POINTS * turn + i) % len(shapes)] for i in range(POINTS)]
     thing = given[zlib.crc32(f"{topic}/{turn}".encode()) % len(given)]
     listed = "\n".join(f"- {shape.format(topic=topic, thing=thing)}" for shape in chosen)
-    return f"{phrase('ideate', 'offered', prompt.history)}\n\n{listed}"
+    first, more = phrases("ideate", "offered")
+    said = more if any(first in line.text for line in prompt.history.lines) else first
+    return f"{said}\n\n{listed}"
 
 
 def _go_on(prompt: Prompt, session: Session) -> str:
@@ -316,7 +329,7 @@ def _is_order(text: str) -> bool:
     """Whether a message says how to go on, or what it thinks of that, and so is no idea itself."""
     text = _ORDER.sub("", text)
     steered = _MOVES_ON.match(text) or _CHANGES.search(text) or _ENDS.match(text) or lists(text) or named(text)
-    return bool(steered or _ASKS_US.match(text) or rejects(text))
+    return bool(steered or asks_us(text) or rejects(text) or _COMPLAINS.match(text))
 
 
 def _ideas_in(text: str) -> list[str]:

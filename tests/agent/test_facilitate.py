@@ -185,7 +185,9 @@ def test_who_asks_for_ideas_outright_gets_starting_points_beside_the_question():
     assert reply.count("\n- What") == 3
 
 
-@pytest.mark.parametrize("message", ["are you stupid?", "that's wrong"])
+@pytest.mark.parametrize(
+    "message", ["are you stupid?", "that's wrong", "this is stupid", "It's a complete waste of time!"]
+)
 def test_what_scolds_is_no_idea(message):
     talk = Conversation()
     talk.say("let's brainstorm cheaper packaging")
