@@ -103,7 +103,9 @@ async def test_brainwriting_sends_the_sheets_round_in_private(open_doors: Doors,
         chat.says(person, f"- {who} one\n- {who} two\n- {who} three")
         await open_doors.settle()
     assert "round 2 of 3" in meeting.board.text  # everybody has given three, so the sheets go on
-    sheets = [chat.shown(person)[-1].text for person in meeting.people]
+    # the sheet and "Noted" go out side by side, so the last one's may come in either order
+    told = [[shown.text for shown in chat.shown(person)[-2:]] for person in meeting.people]
+    sheets = [next(text for text in reversed(texts) if "• " in text) for texts in told]
     for who, sheet in enumerate(sheets):
         assert f"{who} one" not in sheet
         assert sheet.count("• ") == 3

@@ -64,6 +64,7 @@ async def test_sources_and_why_tell_of_ones_own_last_answer(doors: Doors, chat: 
     elsewhere = chat.room(stranger)
     if isinstance(chat, TelegramChat):
         stranger.starts()
+        await doors.settle()
     chat.orders(stranger, "sources", elsewhere)
     await doors.settle()
     assert chat.told(stranger, elsewhere)[-1].text == "Nothing was asked here yet."

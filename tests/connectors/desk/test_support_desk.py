@@ -69,7 +69,7 @@ async def test_an_open_case_is_named_again(doors: Doors, telegram: TelegramChat,
     slack.says(ann, HUMAN)
     await rest(doors)
     counts = await doors.delivery.counts()
-    assert counts.get("new") == 1  # the reminder waits in the store
+    assert counts.get("later") == 1  # the reminder waits in the store
     (case,) = cases(doors)
 
     async def reminded() -> list[str]:
