@@ -155,11 +155,11 @@ class Stand:
 
     def root(self, board: Board, place: Place) -> str:
         """The message that a session's thread begins with, where it began one."""
-        meaning = self.buttons.look_up(id_for(f"{KIND}/root/{board.session.id}/{place.key}"))
+        meaning = self.buttons.look_up(id_for(f"{KIND}/opening/{board.session.id}/{place.key}"))
         return meaning.value if meaning is not None and meaning.kind == f"{KIND}-note" else ""
 
     def keep_root(self, board: Board, place: Place, handle: str) -> None:
-        self.buttons.make(f"{KIND}-note", handle, place, KEPT, key=f"{KIND}/root/{board.session.id}/{place.key}")
+        self.buttons.make(f"{KIND}-note", handle, place, KEPT, key=f"{KIND}/opening/{board.session.id}/{place.key}")
 
     def let_go(self, board: Board, place: Place, before: str, handle: str) -> list[Outgoing]:
         """What becomes of the boards above the one in the message `handle`: they can be pressed no more."""
