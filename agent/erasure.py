@@ -94,11 +94,15 @@ class _Words:
 
 @dataclass(frozen=True, slots=True)
 class _Theirs:
-    """words: what the person wrote. replies: what they were told. sources: of the documents made from their words."""
+    """words: what the person wrote. replies: what they were told. sources: of the documents made from their words.
+
+    entries: ids, as passages have them, of curated answers that went with them.
+    """
 
     words: _Words
     replies: _Words
     sources: frozenset[str]
+    entries: frozenset[int] = frozenset()
 
     def are_in(self, button: buttons.Meaning, left: Collection[str]) -> bool:
         """Whether a button holds a sentence of theirs or to them, or stands in a place that only they had been in."""
@@ -123,7 +127,9 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     """
     own = turns.c.author == person
     said = connection.execute(sa.select(turns.c.id, turns.c.text, turns.c.reply).where(own)).all()
-    theirs = _Theirs(_Words(row.text for row in said), _Words(row.reply for row in said), frozenset(sources))
+    entries = support.drop_curated(connection, person)
+    words, replies = _Words(row.text for row in said), _Words(row.reply for row in said)
+    theirs = _Theirs(words, replies, frozenset(sources), entries)
     cleaned, quoting = _clean_others(connection, person, theirs)
     here = sa.select(turns.c.place).where(own)
     dropped = connection.execute(summaries.delete().where(summaries.c.place.in_(here))).rowcount
@@ -174,14 +180,15 @@ def drop_empty_places(connection: Connection) -> frozenset[str]:
 def _clean_others(connection: Connection, person: str, theirs: _Theirs) -> tuple[int, int]:
     here = sa.select(turns.c.place).where(turns.c.author == person)
     others = turns.c.author != person
-    if not theirs.sources:  # a document of theirs can have been evidence anywhere
+    if not (theirs.sources or theirs.entries):  # a document of theirs can have been evidence anywhere
         others &= turns.c.place.in_(here)
     return _clean(connection, others, theirs)
 
 
 def _clean(connection: Connection, others: sa.ColumnElement[bool], theirs: _Theirs) -> tuple[int, int]:
     """How many of these turns were cleaned, and how many quote the person in what others wrote."""
-    query = sa.select(turns.c.id, turns.c.text, turns.c.history, turns.c.passages, turns.c.reply, turns.c.sources)
+    named = "id text history passages reply sources claims".split()
+    query = sa.select(*(turns.c[name] for name in named))
     cleaned = quoting = 0
     last = ""
     while rows := connection.execute(query.where(others, turns.c.id > last).order_by(turns.c.id).limit(_PART)).all():
@@ -196,10 +203,14 @@ def _clean(connection: Connection, others: sa.ColumnElement[bool], theirs: _Thei
 
 def _changes(row: sa.Row[*tuple[Any, ...]], theirs: _Theirs) -> dict[str, object]:
     """The columns of somebody else's turn that need another value, with that value."""
-    removed = [each for each in row.passages if each["source"] in theirs.sources]
+    removed = [each for each in row.passages if each["source"] in theirs.sources or each["id"] in theirs.entries]
     gone = {each["id"] for each in removed}
     cited = _Words(each["text"] for each in removed)
     clean = {
+        "claims": [
+            each | {part: cited.cut_from(theirs.words.cut_from(each[part])) for part in ("text", "lacks")}
+            for each in row.claims
+        ],
         "history": _clean_history(row.history, theirs),
         "passages": [each for each in row.passages if each["id"] not in gone],
         "reply": cited.cut_from(theirs.words.cut_from(row.reply)),

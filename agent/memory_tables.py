@@ -19,6 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.types import TypeDecorator
 
 from agent.message import (
+    Claim,
     Decision,
     History,
     Intent,
@@ -140,6 +141,7 @@ turns = Table(
     Column("generator", CleanText, nullable=False),
     Column("notice", CleanText, nullable=False),
     Column("adapter", CleanText),
+    Column("claims", Json, nullable=False, server_default="[]"),
     Column("kept", Moment, nullable=False),
     Index(None, "place", "id"),
     Index(None, "message", unique=True),  # a worker that crashed answers a message again: one turn each
@@ -278,6 +280,7 @@ def turn_row(turn: Turn, now: datetime) -> dict[str, object]:
         "generator": turn.reply.generator,
         "notice": turn.reply.notice,
         "adapter": turn.adapter,
+        "claims": [asdict(claim) for claim in turn.reply.claims],
         "kept": now,
     }
 
@@ -307,6 +310,12 @@ def turn_of(row: sa.Row[*tuple[Any, ...]], author: Person) -> Turn:
         understanding=understanding,
         decision=Decision(Move(row.move), row.move_reason),
         passages=tuple(Passage(**passage) for passage in row.passages),
-        reply=Reply(row.reply, tuple(Source(**source) for source in row.sources), row.generator, row.notice),
+        reply=Reply(
+            row.reply,
+            tuple(Source(**source) for source in row.sources),
+            row.generator,
+            row.notice,
+            tuple(Claim(**claim) for claim in row.claims),
+        ),
         adapter=row.adapter,
     )

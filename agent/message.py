@@ -157,13 +157,32 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence that a model made, held against the passages.
+
+    support: the probability that they say it. lacks: what of it they do not (`40`). is_shown: what is not supported is
+    left out.
+    """
+
+    text: str
+    support: float
+    lacks: str = ""
+    is_shown: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
-    """What a person sees. generator: who worded it. notice: an open word when something fell short (fallback, cut)."""
+    """What a person sees.
+
+    generator: who worded it. notice: an open word when something fell short (fallback, cut). claims: the sentences that
+    were held against the passages, with those left out.
+    """
 
     text: str
     sources: tuple[Source, ...] = ()
     generator: str = ""
     notice: str = ""
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from agent.message import Person, Turn
 from agent.support.cases import Cases
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
-from connectors.privacy_support import ActCopy, CaseCopy, acts_of, cases_of
+from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
 from finetune.examples.forgetting import Gone, Unlearned, unlearn
 from retrieval.database import metadata, reading, writing
 from retrieval.errors import StoreError
@@ -158,6 +158,7 @@ class PersonCopy(TypedDict):
     buttons: list[ButtonCopy]
     cases: list[CaseCopy]
     acts: list[ActCopy]
+    curated: list[CuratedCopy]
     sessions: list[SessionActCopy]
 
 
@@ -172,6 +173,7 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     held = memory.held(person.id)
     said = [line.text for _, lines in Cases(memory.engine).of(person.id) for line in lines]
     said += [each.words for each in acts_in_sessions(memory.engine, person.id)]
+    said += [each["question"] for each in curated_of(memory.engine, person.id) if each["state"] != "approved"]
     phrases = phrases_of([*(turn.message.text for turn in reversed(held.turns)), *said]) if held else []
     gone = _gone(memory.engine, held.person if held else person, phrases)
     learned = unlearn(memory.engine, home, gone, FORGOTTEN)
@@ -267,6 +269,7 @@ def copy_of(person: Person, memory: Memory) -> PersonCopy:
         buttons=[ButtonCopy(kind=each.kind, value=each.value, place=each.place.key) for each in held.buttons],
         cases=cases_of(memory.engine, person.id),
         acts=acts_of(memory.engine, person.id),
+        curated=curated_of(memory.engine, person.id),
         sessions=[
             SessionActCopy(
                 session=each.session, at=each.at.isoformat(), what=each.what, words=each.words, about=list(each.about)

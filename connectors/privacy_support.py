@@ -1,4 +1,4 @@
-"""A person's part in cases and in the audit log, for the copy of their data."""
+"""A person's part in cases, curated answers and the audit log, for the copy of their data."""
 
 from collections.abc import Sequence
 from typing import TypedDict
@@ -7,6 +7,7 @@ from sqlalchemy import Engine
 
 from agent.support.audit import Audit
 from agent.support.cases import Case, Cases, Entry
+from agent.support.curated import Curated
 
 
 class CaseCopy(TypedDict):
@@ -19,6 +20,16 @@ class CaseCopy(TypedDict):
     place: str  # empty where somebody else asked
     rating: int | None
     said_and_done: list[list[str]]  # by this person: when, what, the words
+
+
+class CuratedCopy(TypedDict):
+    """An answer that the person proposed, approved, withdrew or asked for."""
+
+    number: int
+    question: str
+    answer: str
+    state: str
+    proposed: str
 
 
 class ActCopy(TypedDict):
@@ -38,6 +49,20 @@ def acts_of(engine: Engine, person: str) -> list[ActCopy]:
     return [
         ActCopy(at=each.at.isoformat(), verb=each.verb, object=each.object, outcome=each.outcome)
         for each in Audit(engine).of(person)
+    ]
+
+
+def curated_of(engine: Engine, person: str) -> list[CuratedCopy]:
+    """Raises StoreError."""
+    return [
+        CuratedCopy(
+            number=each.id,
+            question=each.question,
+            answer=each.answer,
+            state=each.state,
+            proposed=each.proposed.isoformat(),
+        )
+        for each in Curated(engine).of(person)
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Protocol
 
-from agent.message import Prompt
+from agent.message import Claim, Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +12,15 @@ class Piece:
     """A stretch of the reply, to be appended to what came before.
 
     replaces: this piece starts the reply over (what was shown so far is void). notice: an open word about the reply
-    that belongs beside it, not into it. by: who worded it, where that is another than the generator asked.
+    that belongs beside it, not into it. by: who worded it, where that is another than the generator asked. claims: the
+    sentences that were held against the passages since the last piece.
     """
 
     text: str
     replaces: bool = False
     notice: str = ""
     by: str = ""
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

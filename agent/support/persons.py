@@ -1,4 +1,4 @@
-"""What becomes of a person's part in cases and in the audit log: forgotten, merged, moved with a channel."""
+"""What becomes of a person's part in cases, curated answers and the audit log: forgotten, merged, moved."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from agent.message import Place
-from agent.support.tables import audit, case_lines, cases
+from agent.support.tables import audit, case_lines, cases, curated
 
 
 def erase(connection: Connection, person: str, accounts: Sequence[str]) -> int:
@@ -32,9 +32,24 @@ def erase(connection: Connection, person: str, accounts: Sequence[str]) -> int:
     return gone
 
 
+def drop_curated(connection: Connection, person: str) -> frozenset[int]:
+    """Answers that nobody approved go with who proposed them, and questions with whose words they are in; their ids.
+
+    The ids are negative, as passages have them. What was approved in other words is the team's: it stays without the
+    person's name. Call as `erase`, before it.
+    """
+    unapproved = (curated.c.proposed_by == person) & (curated.c.state != "approved")
+    theirs = unapproved | (curated.c.asked_by == person)
+    gone = connection.execute(curated.delete().where(theirs).returning(curated.c.id)).scalars().all()
+    for column in (curated.c.proposed_by, curated.c.decided_by):
+        connection.execute(curated.update().where(column == person).values({column.name: None}))
+    return frozenset(-each for each in gone)
+
+
 def merge(connection: Connection, gone: str, into: str) -> None:
     """What was the person `gone`'s is the person `into`'s. Needs memory's lock, exclusively."""
-    for column in (cases.c.asker, cases.c.owner, case_lines.c.author, audit.c.actor):
+    named = (curated.c.proposed_by, curated.c.asked_by, curated.c.decided_by)
+    for column in (cases.c.asker, cases.c.owner, case_lines.c.author, audit.c.actor, *named):
         connection.execute(sa.update(column.table).where(column == gone).values({column.name: into}))
 
 

@@ -65,3 +65,25 @@ audit = Table(
     Column("outcome", String(10), nullable=False),  # done, refused
     Column("place", CleanText, nullable=False),
 )
+
+# Questions that the team has answered itself. Only approved ones answer.
+curated = Table(
+    "curated",
+    metadata,
+    Column("id", _NUMBER, primary_key=True),
+    Column("origin", String(200), nullable=False, unique=True),  # the event that it comes of
+    Column("tenant", String(200), nullable=False, index=True),
+    Column("question", CleanText, nullable=False),  # one way to put it a line
+    Column("answer", CleanText, nullable=False),
+    Column("source", CleanText, nullable=False),
+    Column("audience", String(401), nullable=False),
+    Column("language", String(20), nullable=False),
+    Column("state", String(10), nullable=False),  # proposed, approved, withdrawn
+    Column("proposed_by", _PERSON, ForeignKey("persons.id", ondelete="SET NULL"), index=True),
+    Column("asked_by", _PERSON, ForeignKey("persons.id", ondelete="SET NULL"), index=True),  # the question's words
+    Column("decided_by", _PERSON, ForeignKey("persons.id", ondelete="SET NULL"), index=True),
+    Column("proposed", Moment, nullable=False),
+    Column("decided", Moment),
+    Column("changed", Moment, nullable=False),
+    sqlite_autoincrement=True,  # a button names an entry: its number is never another's
+)

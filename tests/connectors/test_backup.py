@@ -20,7 +20,7 @@ from agent.ideation.sessions import Sessions
 from agent.memory import Memory
 from agent.message import Place
 from agent.people import LinkRefused
-from agent.support.tables import audit, case_lines, cases
+from agent.support.tables import audit, case_lines, cases, curated
 from connectors.backup import PASSING, backup, restore
 from connectors.connector import Received
 from connectors.delivery import queue
@@ -88,6 +88,9 @@ def store(bare_engine: Engine, tmp_path: Path) -> Engine:
         connection.execute(
             case_lines.insert().values(number=7, key="k", kind="said", text="änna's words", shown="", at=NOW)
         )
+        entry = {"id": 3, "asked_by": None, "proposed_by": anna.id, "decided": None, "proposed": NOW, "changed": NOW}
+        words = {column.name: "w" for column in curated.c if not column.nullable and column.name not in entry}
+        connection.execute(curated.insert().values(words | entry))
         row = {"key": "k", "at": NOW, "account": "slack:T:U1", "role": "member", "verb": "rule", "object": "off"}
         connection.execute(audit.insert().values(row | {"outcome": "refused", "place": thread.key}))
         connection.execute(text("INSERT INTO roots (tenant, path, label, audience) VALUES ('local', '/a', 'a', 'e')"))

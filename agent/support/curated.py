@@ -1,0 +1,306 @@
+"""Curated answers: questions that the team has answered itself, word for word, for whom it says.
+
+    proposed ── approve ──> approved ── withdraw ──> withdrawn        approve: again, with other words, at any time
+
+Only approved entries answer. An entry's question may be put in several ways, one a line. Its answer may hold the blanks
+{today}, {weekday} and {year}. Whatever proposes an entry names the event that it comes of: the same event is the same
+entry, also after a crash.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import sqlalchemy as sa
+from sqlalchemy import Connection, Engine
+
+from agent.erasure import lock_memory
+from agent.memory_tables import insert_new, persons
+from agent.support.matching import THRESHOLD, Phrasing, probabilities, read
+from agent.support.tables import curated
+from retrieval.audience import audience_of, check_audiences, check_tenant
+from retrieval.database import reading, writing
+from retrieval.encoder import Encoder
+from retrieval.errors import MessageRefused
+from retrieval.passage import Passage, Vectors
+
+SOURCE = "approved answer"  # named where an entry names none
+LONGEST = 8000  # characters of a question or an answer
+_BLANK = re.compile(r"\{(\w+)\}")
+
+
+class State(StrEnum):
+    PROPOSED = "proposed"
+    APPROVED = "approved"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """origin: the event that it comes of. audience: who may read it (`tenant/name`).
+
+    proposed_by, decided_by: persons, empty for Atelier and for who was forgotten. asked_by: the person in whose own
+    words the question is put; empty once somebody else has worded it.
+    """
+
+    id: int
+    origin: str
+    tenant: str
+    question: str
+    answer: str
+    source: str
+    audience: str
+    language: str
+    state: State
+    proposed_by: str
+    asked_by: str
+    decided_by: str
+    proposed: datetime
+    decided: datetime | None
+
+    @property
+    def title(self) -> str:
+        """The question as it is shown: the first way in which it is put."""
+        return self.question.partition("\n")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The entry that answers a question. probability: that it does, calibrated. answer: with its blanks filled in."""
+
+    entry: Entry
+    probability: float
+    similarity: float
+    answer: str
+
+    @property
+    def passage(self) -> Passage:
+        """The entry as evidence. Its id is negative: no document's passage has such a one."""
+        entry = self.entry
+        text, source = f"{entry.title}\n{self.answer}", entry.source or SOURCE
+        return Passage(
+            -entry.id, text, source, entry.title, None, None, entry.audience, self.probability, self.similarity
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """A tenant's approved entries, ready to be asked: one row for each way in which a question is put."""
+
+    stamp: tuple[object, ...]
+    entries: tuple[Entry, ...] = ()
+    phrasings: tuple[Phrasing, ...] = ()
+    vectors: Vectors | None = None
+
+
+class Curated:
+    """The entries in the store. Thread-safe, and safe beside other processes. Every method raises StoreError."""
+
+    def __init__(self, engine: Engine, encoder: Encoder | None = None) -> None:
+        """encoder: for `match`, the one that the questions are encoded with."""
+        self._engine = engine
+        self._encoder = encoder
+        self._books: dict[str, _Book] = {}
+        self._lock = Lock()
+
+    def propose(
+        self,
+        origin: str,
+        tenant: str,
+        question: str,
+        answer: str,
+        source: str,
+        audience: str,
+        by: str = "",
+        *,
+        asked_by: str = "",
+        language: str = "",
+    ) -> Entry:
+        """An entry that waits for approval; the one that is there when its event comes again, whatever became of it.
+
+        audience: plain (`hr`) or whole (`acme/hr`). by, asked_by: ids of persons. Raises MessageRefused where words
+        are missing or too many, SettingsError for an impossible audience.
+        """
+        now = datetime.now(UTC)
+        row = {
+            "origin": origin[:200],
+            "tenant": check_tenant(tenant),
+            "question": _words(question, "question"),
+            "answer": _words(answer, "answer"),
+            "source": source.strip(),
+            "audience": audience_of(tenant, audience),
+            "language": language[:20],
+            "state": State.PROPOSED.value,
+            "decided_by": None,
+            "proposed": now,
+            "decided": None,
+            "changed": now,
+        }
+        with writing(self._engine) as connection:
+            lock_memory(connection)
+            row |= {"proposed_by": _known(connection, by), "asked_by": _known(connection, asked_by)}
+            insert_new(connection, curated, row)
+            entry = _one(connection, curated.c.origin == origin[:200])
+            assert entry is not None, "it was just inserted, or was there"
+            return entry
+
+    def approve(self, number: int, by: str, answer: str | None = None, *, question: str | None = None) -> Entry | None:
+        """Let an entry answer, on wish in other words; None where there is none. Approving again changes its words.
+
+        Raises MessageRefused where words are missing or too many.
+        """
+        values: dict[str, Any] = {"state": State.APPROVED.value}
+        if answer is not None:
+            values["answer"] = _words(answer, "answer")
+        if question is not None:
+            values |= {"question": _words(question, "question"), "asked_by": None}
+        return self._decide(number, by, values)
+
+    def withdraw(self, number: int, by: str) -> Entry | None:
+        """Let an entry not answer any more, or never; None where there is none."""
+        return self._decide(number, by, {"state": State.WITHDRAWN.value})
+
+    def put(
+        self, origin: str, tenant: str, question: str, answer: str, source: str, audience: str, by: str = ""
+    ) -> Entry:
+        """An approved entry, by somebody who may approve: made, or given these words. Raises as `propose`."""
+        made = self.propose(origin, tenant, question, answer, source, audience, by)
+        wanted = {"question": _words(question, "question"), "answer": _words(answer, "answer")}
+        wanted |= {"source": source.strip(), "audience": audience_of(tenant, audience), "state": State.APPROVED.value}
+        if all(getattr(made, name) == value for name, value in wanted.items()):
+            return made
+        done = self._decide(made.id, by, wanted)
+        assert done is not None, "it was just there"
+        return done
+
+    def get(self, number: int) -> Entry | None:
+        with reading(self._engine) as connection:
+            return _one(connection, curated.c.id == number)
+
+    def listing(self, tenant: str, state: State | None = None) -> list[Entry]:
+        """A tenant's entries, oldest first."""
+        query = sa.select(curated).where(curated.c.tenant == check_tenant(tenant)).order_by(curated.c.id)
+        query = query if state is None else query.where(curated.c.state == state.value)
+        with reading(self._engine) as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def of(self, person: str) -> list[Entry]:
+        """Those that a person proposed, approved or withdrew, or asked in their own words."""
+        theirs = sa.or_(*(curated.c[name] == person for name in ("proposed_by", "asked_by", "decided_by")))
+        with reading(self._engine) as connection:
+            return [_entry(row) for row in connection.execute(sa.select(curated).where(theirs).order_by(curated.c.id))]
+
+    def warm(self, tenant: str) -> None:
+        """Read and encode a tenant's entries, so that the first question need not wait for it."""
+        self._book(check_tenant(tenant))
+
+    def match(self, question: str, vector: Vectors, tenant: str, audiences: Collection[str]) -> Match | None:
+        """The approved entry that answers a question surely enough, of those that a holder of `audiences` may read.
+
+        vector: of the question by this object's encoder, (dim,).
+        """
+        book = self._book(check_tenant(tenant))
+        if book.vectors is None:
+            return None
+        held = check_audiences(frozenset(audiences))
+        places = [place for place, entry in enumerate(book.entries) if entry.audience in held]
+        if not places:
+            return None
+        cosines = (book.vectors[places] @ vector.reshape(-1)).astype(np.float64)
+        ids = [book.entries[place].answer for place in places]
+        sure = probabilities(read(question), [book.phrasings[place] for place in places], cosines, ids)
+        best = int(np.argmax(sure))
+        if sure[best] < THRESHOLD:
+            return None
+        entry = book.entries[places[best]]
+        return Match(entry, float(sure[best]), float(cosines[best]), filled(entry.answer, datetime.now(UTC)))
+
+    def _decide(self, number: int, by: str, values: Mapping[str, object]) -> Entry | None:
+        now = datetime.now(UTC)
+        with writing(self._engine) as connection:
+            lock_memory(connection)
+            changed = dict(values) | {"decided_by": _known(connection, by), "decided": now, "changed": now}
+            connection.execute(curated.update().where(curated.c.id == number).values(changed))
+            return _one(connection, curated.c.id == number)
+
+    def _book(self, tenant: str) -> _Book:
+        """The tenant's approved entries as they are in the store now; only what is new is encoded."""
+        approved = (curated.c.tenant == tenant) & (curated.c.state == State.APPROVED.value)
+        columns = (sa.func.count(), sa.func.max(curated.c.id), sa.func.max(curated.c.changed))
+        with reading(self._engine) as connection:
+            stamp = tuple(connection.execute(sa.select(*columns).where(approved)).one())
+            book = self._books.get(tenant)
+            if book is not None and book.stamp == stamp:
+                return book
+            rows = connection.execute(sa.select(curated).where(approved).order_by(curated.c.id)).all()
+        with self._lock:
+            known = self._books.get(tenant, _Book(()))
+            made = self._made(stamp, [_entry(row) for row in rows], known)
+            self._books[tenant] = made
+            return made
+
+    def _made(self, stamp: tuple[object, ...], entries: Iterable[Entry], known: _Book) -> _Book:
+        asked = [(entry, line.strip()) for entry in entries for line in entry.question.split("\n") if line.strip()]
+        if not asked:
+            return _Book(stamp)
+        assert self._encoder is not None, "who matches gives an encoder"
+        had: dict[str, Any] = {}
+        if known.vectors is not None:
+            had = {phrasing.text: row for phrasing, row in zip(known.phrasings, known.vectors, strict=True)}
+        new = list(dict.fromkeys(text for _, text in asked if text not in had))
+        if new:
+            had |= zip(new, self._encoder(new), strict=True)
+        vectors = np.array([had[text] for _, text in asked], dtype=np.float32)
+        return _Book(stamp, tuple(entry for entry, _ in asked), tuple(read(text) for _, text in asked), vectors)
+
+
+def filled(answer: str, now: datetime) -> str:
+    """An answer with its blanks filled in; other words in braces stay as they are."""
+    local = now.astimezone()
+    blanks = {"today": f"{local:%Y-%m-%d}", "weekday": f"{local:%A}", "year": f"{local:%Y}"}
+    return _BLANK.sub(lambda blank: blanks.get(blank[1], blank[0]), answer)
+
+
+def _words(text: str, what: str) -> str:
+    words = text.strip()
+    if not words:
+        raise MessageRefused(f"The {what} is empty. A curated answer needs a question and an answer.")
+    if len(words) > LONGEST:
+        raise MessageRefused(f"The {what} has {len(words):,} characters; {LONGEST:,} are the most. Shorten it.")
+    return words
+
+
+def _known(connection: Connection, person: str) -> str | None:
+    """The id as a key, or nothing where nobody is known by it (any more)."""
+    if not person:
+        return None
+    return connection.execute(sa.select(persons.c.id).where(persons.c.id == person)).scalar_one_or_none()
+
+
+def _one(connection: Connection, condition: sa.ColumnElement[bool]) -> Entry | None:
+    row = connection.execute(sa.select(curated).where(condition)).first()
+    return None if row is None else _entry(row)
+
+
+def _entry(row: sa.Row[*tuple[Any, ...]]) -> Entry:
+    return Entry(
+        id=row.id,
+        origin=row.origin,
+        tenant=row.tenant,
+        question=row.question,
+        answer=row.answer,
+        source=row.source,
+        audience=row.audience,
+        language=row.language,
+        state=State(row.state),
+        proposed_by=row.proposed_by or "",
+        asked_by=row.asked_by or "",
+        decided_by=row.decided_by or "",
+        proposed=row.proposed,
+        decided=row.decided,
+    )
