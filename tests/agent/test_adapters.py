@@ -208,7 +208,8 @@ def tuned(base, folder, method, seed=1, scale=0.3):
     model.save_pretrained(folder)
     if method is Method.FULL:
         AutoTokenizer.from_pretrained(base).save_pretrained(folder)
-    facts = {"base_sha256": base_fingerprint(base), "template_sha256": template_fingerprint(TEMPLATE)}
+    template = AutoTokenizer.from_pretrained(base).chat_template
+    facts = {"base_sha256": base_fingerprint(base), "template_sha256": template_fingerprint(template)}
     return sealed(folder, folder.with_name(f"{folder.name}-sealed"), method=method.value, **facts)
 
 
