@@ -1,32 +1,26 @@
-"""What a message wants and how it feels: two linear heads on the one encoder pass that search uses too.
+"""What a message wants and how it feels: two heads on the one encoder pass that search uses too.
 
-A head is a multinomial logistic regression on the frozen sentence embedding, a few surface features and hashed n-grams
-(`agent/surface.py`). One temperature, fitted on rows and sources it was not trained on (Guo et al. 2017), makes its
-confidence mean something. A head knows which encoder it was trained on; with any other, plain rules stand in and say
-so.
+A head (`agent/head.py`) knows which encoder it was trained on; with any other, plain rules stand in and say so.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from agent import german, surface
+from agent.head import Head, Inputs
 from agent.message import Intent, Sentiment, Understanding
-from retrieval.encoder import Encoder
+from retrieval.encoder import Encoder, LayeredEncoder, States
 from retrieval.errors import HeadError, HeadMismatch
-from retrieval.files import read_manifest
 from retrieval.passage import Vectors
 
 SHIPPED = Path(__file__).parent / "heads"
-SURE = 0.5  # below it, more likely wrong than right: reasons say "a guess", and the policy takes the safe side
-_NEAR = 0.45  # cosine under which naming a known example explains nothing
+WRONG_COSTS = 2.0  # what acting on a wrong reading costs a person, in askings back (or searches in vain)
+SURE = 1 - 1 / WRONG_COSTS  # under it a guess costs more than asking (Chow 1970): reasons say "a guess"
 
 _BY_WORDS = "by the words it is asked in"
 _COURTESY = re.compile(
@@ -46,111 +40,18 @@ _READS_AS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a head reads. dense: (n, dim + features), embedding beside surface features; grams: n rows of buckets."""
+class _InUse:
+    """The heads that understand a message, taken together: others may come in between two messages."""
 
-    dense: NDArray[np.float32]
-    grams: tuple[NDArray[np.intp], ...]
+    intent: Head
+    sentiment: Head
+    topic: Head | None  # of a team's own labels
 
-    @classmethod
-    def of(cls, embeddings: Vectors, texts: Sequence[str]) -> "Inputs":
-        """The inputs of `texts` and their embeddings, (n, dim)."""
-        features = np.array([surface.features(text) for text in texts], dtype=np.float32)
-        dense = np.hstack([embeddings, features.reshape(len(texts), len(surface.NAMES))])
-        return cls(dense, tuple(map(surface.grams, texts)))
-
-    def chosen(self, rows: Sequence[int] | NDArray[np.intp]) -> "Inputs":
-        return Inputs(self.dense[rows], tuple(self.grams[i] for i in rows))
-
-
-@dataclass(frozen=True, slots=True)
-class Linear:
-    """weights: (dim + features, labels); gram_weights: (surface.BUCKETS, labels); bias: (labels,)."""
-
-    weights: NDArray[np.float32]
-    gram_weights: NDArray[np.float32]
-    bias: NDArray[np.float32]
-
-    def logits(self, inputs: Inputs) -> NDArray[np.float32]:
-        """(n, labels). A row of g n-grams is a vector of unit length, like the embedding: each of them weighs 1/√g."""
-        heard = [self.gram_weights[grams].sum(axis=0) / max(1, len(grams)) ** 0.5 for grams in inputs.grams]
-        result: NDArray[np.float32] = inputs.dense @ self.weights + self.bias
-        return result + np.array(heard, dtype=np.float32).reshape(result.shape)
-
-
-def probabilities(logits: NDArray[np.float32], temperature: float) -> NDArray[np.float32]:
-    """(n, labels), rows that sum to 1."""
-    exponents = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature)
-    result: NDArray[np.float32] = exponents / exponents.sum(axis=1, keepdims=True)
-    return result
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """One trained head. vectors: (examples, dim), unit rows, the embeddings of the examples that reasons name."""
-
-    labels: tuple[str, ...]
-    temperature: float
-    linear: Linear
-    examples: tuple[str, ...]
-    example_labels: tuple[str, ...]
-    vectors: Vectors
-
-    @classmethod
-    def load(cls, folder: Path, name: str, encoder: Encoder) -> "Head":
-        """Read `name`.json and `name`.safetensors of a sealed folder.
-
-        Raises HeadMismatch when the head belongs to another encoder, HeadError when anything else is wrong with it.
-        """
-        again = "Train the heads again with `atelier finetune heads`, or reinstall Atelier for its own."
-        try:
-            read_manifest(folder)
-            card = json.loads((folder / f"{name}.json").read_bytes())
-            trained_on = str(card["encoder"])
-            if trained_on != encoder.id:
-                raise HeadMismatch(
-                    f"The {name} head in {folder} was trained on the encoder {trained_on!r}, not on {encoder.id!r}. "
-                    "Run `atelier finetune heads` to train it for this encoder."
-                )
-            tensors = safetensors.numpy.load((folder / f"{name}.safetensors").read_bytes())
-            head = cls(
-                labels=tuple(map(str, card["labels"])),
-                temperature=float(card["temperature"]),
-                linear=Linear(*(tensors[part].astype(np.float32) for part in ("weights", "gram_weights", "bias"))),
-                examples=tuple(str(example["text"]) for example in card["examples"]),
-                example_labels=tuple(str(example["label"]) for example in card["examples"]),
-                vectors=tensors["examples"].astype(np.float32),
-            )
-            head._check(encoder.dim, tuple(card["features"]))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
-            raise HeadError(f"The {name} head in {folder} cannot be used: {error}. {again}") from error
-        return head
-
-    def _check(self, dim: int, features: tuple[str, ...]) -> None:
-        if features != surface.NAMES:
-            raise ValueError("it was trained on other surface features")
-        if not 0 < self.temperature < float("inf"):
-            raise ValueError(f"its temperature is {self.temperature}")
-        tensors = (self.linear.weights, self.linear.gram_weights, self.linear.bias, self.vectors)
-        rows, classes = dim + len(surface.NAMES), len(self.labels)
-        expected = ((rows, classes), (surface.BUCKETS, classes), (classes,), (len(self.examples), dim))
-        if tuple(tensor.shape for tensor in tensors) != expected:
-            raise ValueError(f"its tensors have other shapes than {expected}")
-        if not all(np.isfinite(tensor).all() for tensor in tensors):
-            raise ValueError("its tensors hold numbers that are not finite")
-
-    def probabilities(self, inputs: Inputs) -> NDArray[np.float32]:
-        """Calibrated probabilities, (n, labels)."""
-        return probabilities(self.linear.logits(inputs), self.temperature)
-
-    def nearest(self, embedding: NDArray[np.float32], label: str) -> str | None:
-        """The known example that is nearest to `embedding`, where it is near at all and carries `label`."""
-        if not self.examples:
-            return None
-        similarities = np.einsum("nd,d->n", self.vectors, embedding)  # `@` wakes BLAS threads that then fight torch's
-        best = int(similarities.argmax())
-        near = similarities[best] >= _NEAR and self.example_labels[best] == label
-        return self.examples[best] if near else None
+    @property
+    def reads(self) -> frozenset[int]:
+        """The encoder's layers whose states any of them wants."""
+        topic = self.topic.reads if self.topic is not None else frozenset[int]()
+        return self.intent.reads | self.sentiment.reads | topic
 
 
 class Understander:
@@ -163,8 +64,7 @@ class Understander:
         """
         self._encoder = encoder
         self._made_with = heads
-        self._heads: tuple[Head, Head] | None = None  # intent, sentiment
-        self._topic: Head | None = None  # of a team's own labels
+        self._in_use: _InUse | None = None
         self.notice = ""
         try:
             self.take(None)
@@ -181,7 +81,7 @@ class Understander:
         if not set(intent.labels) <= set(Intent) or not set(sentiment.labels) <= set(Sentiment):
             raise HeadError(f"The heads in {heads} name labels that Atelier does not know. Train them again.")
         topic = Head.load(heads, "topic", self._encoder) if (heads / "topic.json").exists() else None
-        self._heads, self._topic, self.notice = (intent, sentiment), topic, ""
+        self._in_use, self.notice = _InUse(intent, sentiment, topic), ""
 
     def understand(self, text: str) -> Understanding:
         """Understand one message. Any text is fine; what is unclear comes out with a low confidence."""
@@ -195,26 +95,37 @@ class Understander:
         if query == text:
             understanding = self.understand(text)
             return understanding, understanding.embedding
-        embeddings = self._encoder([text, query])
-        return self._understand([text], embeddings[:1])[0], embeddings[1]
+        use = self._in_use
+        embeddings, states = self._read([text, query], use)
+        own = states.of([0]) if states is not None else None
+        return self._understand([text], embeddings[:1], own, use)[0], embeddings[1]
 
     def understand_all(self, texts: Sequence[str]) -> list[Understanding]:
         """Understand several messages in one pass, in the order given."""
-        return self._understand(texts, self._encoder(texts))
+        use = self._in_use
+        return self._understand(texts, *self._read(texts, use), use)
 
-    def _understand(self, texts: Sequence[str], embeddings: Vectors) -> list[Understanding]:
-        heads = self._heads
-        if heads is None:
+    def _read(self, texts: Sequence[str], use: _InUse | None) -> tuple[Vectors, States | None]:
+        """The one pass: embeddings, and the states of those layers that the heads in use read on from."""
+        if use is None or not use.reads or not isinstance(self._encoder, LayeredEncoder):
+            return self._encoder(texts), None
+        states = self._encoder.states(texts, use.reads)
+        return states.embeddings, states
+
+    def _understand(
+        self, texts: Sequence[str], embeddings: Vectors, states: States | None, use: _InUse | None
+    ) -> list[Understanding]:
+        if use is None:
             return [_by_rules(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
         inputs = Inputs.of(embeddings, texts)
-        intents, sentiments = (head.probabilities(inputs) for head in heads)
-        topics = self._topics(inputs)
+        intents, sentiments = (head.probabilities(inputs, states) for head in (use.intent, use.sentiment))
+        topics = _topics(use.topic, inputs, embeddings, states)
         understood = []
         for text, embedding, wish, mood, topic in zip(texts, embeddings, intents, sentiments, topics, strict=True):
-            intent = Intent(heads[0].labels[int(wish.argmax())])
-            sentiment = Sentiment(heads[1].labels[int(mood.argmax())])
+            intent = Intent(use.intent.labels[int(wish.argmax())])
+            sentiment = Sentiment(use.sentiment.labels[int(mood.argmax())])
             confidence, mood_confidence = float(wish.max()), float(mood.max())
-            example = heads[0].nearest(embedding, intent)
+            example = use.intent.nearest(embedding, intent)
             reason = _intent_reason(intent, confidence, example)
             if (said := _in_german(text)) is not None:
                 intent, confidence = said, german.OF_HELP if said is Intent.HELP else german.CONFIDENCE
@@ -234,13 +145,21 @@ class Understander:
             )
         return understood
 
-    def _topics(self, inputs: Inputs) -> list[tuple[str, ...]]:
-        """What each message is about, in a team's own words, where there is a head for it and it is sure."""
-        head = self._topic
-        if head is None:
-            return [()] * len(inputs.dense)
-        sure = [(head.labels[int(each.argmax())], float(each.max())) for each in head.probabilities(inputs)]
-        return [(f"is about {label} ({chance:.0%})",) if chance >= SURE else () for label, chance in sure]
+
+def _topics(head: Head | None, inputs: Inputs, embeddings: Vectors, states: States | None) -> list[tuple[str, ...]]:
+    """What each message is about, in a team's own words, where there is a head for it and it is sure."""
+    if head is None:
+        return [()] * len(inputs.dense)
+    found: list[tuple[str, ...]] = []
+    for chances, near in zip(head.probabilities(inputs, states), head.likeness(embeddings), strict=True):
+        label, chance = head.labels[int(chances.argmax())], float(chances.max())
+        if near < head.floor:
+            found.append((f"is like none of your examples, so it has no topic ({label} comes nearest)",))
+        elif chance < SURE:
+            found.append(())
+        else:
+            found.append((f"is about {label} ({chance:.0%})",))
+    return found
 
 
 def _in_german(text: str) -> Intent | None:

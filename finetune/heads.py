@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from torch.nn.functional import embedding_bag
 
 from agent import surface
+from agent.head import Inputs, Linear, probabilities
 from agent.message import Intent, Sentiment
-from agent.understanding import Inputs, Linear, probabilities
 from finetune.heads_data import LICENCES, OWN, Kind, Row, noise, own_rows, shared_rows
 from finetune.heads_rows import NONE, TeamRows
 from retrieval.encoder import Encoder

@@ -1,11 +1,17 @@
-"""A team's own labelled rows for the heads: `{"text": "Where is my order?", "label": "ask"}`, one a line.
+"""A team's own labelled rows for the heads: JSONL, CSV or TOML.
+
+JSONL has one `{"text": "Where is my order?", "label": "ask"}` a line; CSV the columns text and label, where rows
+without a label wait for one; TOML a list of examples for each intent: `billing = ["Where is my invoice?", …]`.
 
 A label is one of ours (an intent or a sentiment), and the row then teaches that head; or it is the team's own, as
 `billing`, and all of those together make a head of their own, which says what a message is about.
 """
 
+import csv
 import json
+import tomllib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,16 +42,9 @@ NONE = TeamRows()
 
 def team_rows(file: Path) -> TeamRows:
     """Read and check a file. Raises DataRefused with every problem as `file:line: code message`."""
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataRefused(f"{file} cannot be read as text. Name a JSONL file with one labelled text a line.") from error
     rows: dict[str, Row] = {}
     problems = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        found = _row(line)
+    for number, found in _written(file):
         if isinstance(found, str):
             problems.append(f"{file.name}:{number}: {found}")
         elif found.text in rows and rows[found.text].label != found.label:
@@ -70,13 +69,64 @@ def team_rows(file: Path) -> TeamRows:
     )
 
 
-def _row(line: str) -> Row | str:
-    """The row of a line, or its problem: a code and a message."""
+def _written(file: Path) -> Iterator[tuple[str, Row | str]]:
+    """Each row of a file or its problem, a code and a message, with the place where it stands."""
+    try:
+        content = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataRefused(f"{file} cannot be read as text. Name a JSONL, CSV or TOML file of labelled rows.") from error
+    if file.suffix == ".toml":
+        yield from _of_toml(content)
+    elif file.suffix == ".csv":
+        yield from _of_csv(content)
+    else:
+        for number, line in enumerate(content.splitlines(), 1):
+            if line.strip():
+                yield str(number), _of_json(line)
+
+
+def _of_json(line: str) -> Row | str:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
         return "bad_json The line is not one JSON object."
     text, label = (value.get(key) if isinstance(value, dict) else None for key in ("text", "label"))
+    return _row(text, label)
+
+
+def _of_toml(content: str) -> Iterator[tuple[str, Row | str]]:
+    try:
+        tables = tomllib.loads(content)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        yield "1", f"bad_toml {error}"
+        return
+    intents = tables.get("intents", tables)
+    for label, texts in intents.items() if isinstance(intents, dict) else ():
+        if not isinstance(texts, list):
+            yield label, 'no_list Each intent is a list of examples: billing = ["Where is my invoice?", …].'
+            continue
+        for i, text in enumerate(texts, 1):
+            yield f"{label} {i}", _row(text, label)
+
+
+def _of_csv(content: str) -> Iterator[tuple[str, Row | str]]:
+    try:
+        lines = content.splitlines(keepends=True) or [""]
+        parting = max(",;\t", key=lines[0].count)  # as spreadsheets of other countries write it
+        reader = csv.DictReader(lines, delimiter=parting, strict=True)
+        names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+        text, label = names.get("text"), names.get("label", names.get("intent"))
+        if text is None or label is None:
+            yield "1", "no_columns The first line must name the columns text and label."
+            return
+        for row in reader:
+            if row[label]:
+                yield str(reader.line_num), _row(row[text], row[label])
+    except csv.Error as error:
+        yield "1", f"bad_csv {error}"
+
+
+def _row(text: object, label: object) -> Row | str:
     if not isinstance(text, str) or not isinstance(label, str):
         return "no_label The line has no text `text` with a text `label`."
     text, label = text.strip(), " ".join(label.split())

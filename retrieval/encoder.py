@@ -7,13 +7,15 @@ works too.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrieval.batching import Batcher
 from retrieval.errors import EncoderError
@@ -39,6 +41,55 @@ class Encoder(Protocol):
     def __call__(self, texts: Sequence[str]) -> Vectors: ...  # (len(texts), dim)
     def count_tokens(self, text: str) -> int: ...
     def pieces(self, text: str) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class States:
+    """What one pass made of n texts.
+
+    embeddings: (n, dim), as the encoder's own call gives them. layers: what the layer of that number gave (0: what the
+    first layer reads), (n, width, dim) float32, zero outside mask. mask: (n, width), where there is a word piece.
+    offsets: of each text, the characters [start, end) of each of its word pieces; special ones have none (0, 0).
+    """
+
+    embeddings: Vectors
+    layers: Mapping[int, NDArray[np.float32]]
+    mask: NDArray[np.bool_]
+    offsets: tuple[tuple[tuple[int, int], ...], ...]
+
+    def of(self, chosen: Sequence[int]) -> "States":
+        """Those of some of the texts alone."""
+        rows = list(chosen)
+        layers = {layer: states[rows] for layer, states in self.layers.items()}
+        return States(self.embeddings[rows], layers, self.mask[rows], tuple(self.offsets[i] for i in rows))
+
+
+@runtime_checkable
+class LayeredEncoder(Encoder, Protocol):
+    """An encoder that also hands out what its layers made of a text, from the same pass as the embedding.
+
+    blocks: its layers, lowest first, to copy from.
+    """
+
+    @property
+    def depth(self) -> int: ...
+    @property
+    def blocks(self) -> Sequence[Any]: ...
+    def states(self, texts: Sequence[str], layers: Collection[int]) -> States: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A text's word pieces, and the layers whose states are wanted of it."""
+
+    row: list[int]
+    layers: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    vector: NDArray[np.float32]
+    layers: Mapping[int, NDArray[np.float32]]  # (pieces, dim) each
 
 
 class TransformerEncoder:
@@ -74,8 +125,9 @@ class TransformerEncoder:
             raise EncoderError(f"The encoder {name!r} has no tokenizer: its folder needs tokenizer.json or vocab.txt.")
         self._lock = Lock()  # around the tokenizer: setting its truncation while another thread reads it raises
         self._cutter = _cutter(self._tokenizer)
-        self._together: Batcher[list[int], Any] = Batcher(lambda rows: list(self._pass(rows)), TOGETHER)
+        self._together: Batcher[_Asked, _Made] = Batcher(self._shared, TOGETHER)
         self.dim = int(model.config.hidden_size)
+        self.depth = int(model.config.num_hidden_layers)  # layers
         limit = int(getattr(model.config, "max_position_embeddings", 512))
         self.max_tokens = min(limit, 256)  # all-MiniLM was trained on at most 256
         self.id = DEFAULT if known else f"{name}@{_fingerprint(model, self._tokenizer)}"
@@ -94,18 +146,71 @@ class TransformerEncoder:
                 list(texts), truncation=True, max_length=self.max_tokens, return_attention_mask=False
             )["input_ids"]
         if len(rows) <= TOGETHER and progress is None and max(map(len, rows)) <= SHORT:
-            vectors[:] = self._together(rows)
+            vectors[:] = [made.vector for made in self._together([_Asked(row) for row in rows])]
             return vectors
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # unsorted batches pad away a third of the speed
         size = GPU_BATCH if self._device.startswith("cuda") else BATCH
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            vectors[chosen] = self._pass([rows[i] for i in chosen])
+            vectors[chosen] = self._pass([rows[i] for i in chosen])[0]
             if progress is not None:
                 progress(len(chosen))
         return vectors
 
-    def _pass(self, rows: Sequence[list[int]]) -> Vectors:
+    def states(self, texts: Sequence[str], layers: Collection[int]) -> States:
+        """The embeddings of `texts` and the states of the `layers` asked for, from one pass, shared as any other.
+
+        layers: 0 (what the first layer reads) to `depth` (the last one's). Longest texts are cut at 256 tokens. Raises
+        ValueError for a layer that there is not.
+        """
+        wanted = frozenset(layers)
+        if not wanted <= set(range(self.depth + 1)):
+            raise ValueError(f"the layers {sorted(wanted)} are not all within 0..{self.depth}")
+        with self._lock:
+            cut = self._tokenizer(
+                list(texts) or [""],  # the tokenizer refuses to read nothing at all
+                truncation=True,
+                max_length=self.max_tokens,
+                return_attention_mask=False,
+                return_offsets_mapping=self._cutter is not None,
+            )
+        rows: list[list[int]] = cut["input_ids"][: len(texts)]
+        spans = cut.get("offset_mapping") or [[(0, 0)] * len(row) for row in rows]
+        made: dict[int, _Made] = {}
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
+        size = GPU_BATCH if self._device.startswith("cuda") else TOGETHER
+        for start in range(0, len(order), size):
+            chosen = order[start : start + size]
+            asked = [_Asked(rows[i], wanted) for i in chosen]
+            short = len(rows[chosen[-1]]) <= SHORT
+            made |= zip(chosen, self._together(asked) if short else self._shared(asked), strict=True)
+        width = max(map(len, rows), default=0)
+        mask = np.arange(width) < np.array([len(row) for row in rows], dtype=np.int64).reshape(-1, 1)
+        padded = {layer: np.zeros((len(rows), width, self.dim), dtype=np.float32) for layer in wanted}
+        for i, row in enumerate(rows):
+            for layer in wanted:
+                padded[layer][i, : len(row)] = made[i].layers[layer]
+        embeddings = np.array([made[i].vector for i in range(len(rows))], dtype=np.float32).reshape(-1, self.dim)
+        offsets = tuple(tuple((int(start), int(end)) for start, end in spans[i]) for i in range(len(rows)))
+        return States(embeddings, padded, mask, offsets)
+
+    @property
+    def blocks(self) -> Sequence[Any]:
+        """Its own transformer layers, the lowest first, to copy from and never to change; none where it is no BERT."""
+        return list(getattr(getattr(self._model, "encoder", None), "layer", ()))
+
+    def _shared(self, asked: Sequence[_Asked]) -> list[_Made]:
+        """One pass for several callers: each gets its own rows, without the others' padding."""
+        layers = frozenset[int]().union(*(each.layers for each in asked))
+        vectors, states = self._pass([each.row for each in asked], layers)
+        return [
+            _Made(vectors[i], {layer: states[layer][i, : len(each.row)] for layer in each.layers})
+            for i, each in enumerate(asked)
+        ]
+
+    def _pass(
+        self, rows: Sequence[list[int]], layers: Collection[int] = ()
+    ) -> tuple[Vectors, dict[int, NDArray[np.float32]]]:
         import torch
 
         width = max(map(len, rows))
@@ -117,12 +222,14 @@ class TransformerEncoder:
         with torch.inference_mode():
             mask = torch.from_numpy(present.astype(np.int64)).to(self._device)
             inputs = torch.from_numpy(tokens).to(self._device)
-            states = self._model(input_ids=inputs, attention_mask=mask)[0].float()
+            given = self._model(input_ids=inputs, attention_mask=mask, output_hidden_states=bool(layers))
+            states = given[0].float()
             weights = mask.unsqueeze(-1).float()
             pooled = (states * weights).sum(1) / weights.sum(1).clamp(min=1)  # in float32: bf16 pooling loses .003
             unit = torch.nn.functional.normalize(pooled, dim=-1)
+            kept = {layer: given.hidden_states[layer].float().cpu().numpy() for layer in layers}
         result: Vectors = unit.cpu().numpy()
-        return result
+        return result, kept
 
     def count_tokens(self, text: str) -> int:
         """Word pieces of `text`, special tokens not counted."""

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import surface
+from agent.head import Head
 from agent.message import Intent, Sentiment
-from agent.understanding import SHIPPED, SURE, Head, Understander
+from agent.understanding import SHIPPED, SURE, Understander
 from retrieval.encoder import Encoder, TransformerEncoder
 from retrieval.errors import HeadError, HeadMismatch
 from retrieval.files import MANIFEST, sha256_of

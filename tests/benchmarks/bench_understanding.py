@@ -19,9 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_pipeline
 
 from agent import surface
+from agent.head import Inputs
 from agent.message import Intent, Move, Understanding
 from agent.policy import decide
-from agent.understanding import Inputs, Understander
+from agent.understanding import Understander
 from finetune.heads import (
     CAPS,
     FOLDS,

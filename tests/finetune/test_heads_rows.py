@@ -79,3 +79,31 @@ def test_what_a_message_is_about_is_said(encoder: TransformerEncoder, tmp_path: 
     (about,) = understander.understand("you charged me two times").reasons[2:]
     assert about.startswith("is about billing")
     assert Understander(encoder).understand("you charged me two times").reasons[2:] == ()
+
+
+def test_toml_and_csv_hold_the_same_rows(tmp_path: Path) -> None:
+    listed = ",\n".join(json.dumps(text) for text in BILLING)
+    toml = tmp_path / "intents.toml"
+    toml.write_text(f"[intents]\nbilling = [{listed}]\ntravel = {json.dumps(list(TRAVEL))}\n", "utf-8")
+    rows = [f"{text};{label}" for label, texts in (("billing", BILLING), ("travel", TRAVEL)) for text in texts]
+    sheet = tmp_path / "intents.csv"
+    sheet.write_text("\ufeffText;Label\n" + "\n".join([*rows, "a message nobody has labelled yet;"]), "utf-8")
+    assert team_rows(toml) == team_rows(sheet)
+    assert len(team_rows(sheet).topic) == 10
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("a.toml", "billing = [", "bad_toml"),
+        ("a.toml", "billing = 3", "billing: no_list"),
+        ("a.toml", "billing = [3]", "billing 1: no_label"),
+        ("a.csv", "one,two\n1,2\n", "no_columns"),
+        ("a.csv", "", "no_columns"),
+        ("a.csv", 'text,label\n"open,b', "bad_csv"),
+    ],
+)
+def test_what_is_wrong_with_a_table_is_named(tmp_path: Path, name: str, content: str, problem: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataRefused, match=problem):
+        team_rows(tmp_path / name)

@@ -1,0 +1,166 @@
+"""A task's own upper layers on the encoder's shared lower ones: the same pass, read once more for another purpose.
+
+A branch begins as a copy of the encoder's last k layers and is trained on (`finetune/branch.py`); the lower layers and
+the plain embedding never change, so the index stays as it is and a task costs k layers and not a pass of its own. On
+disk it is the difference from the encoder's layers, each matrix by its leading directions (the idea of LoRA: Hu et al.
+2021, taken after training): a megabyte where the layers are fourteen.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from retrieval.encoder import LayeredEncoder, States
+from retrieval.errors import EncoderError
+from retrieval.passage import Vectors
+
+RANK = 32  # directions kept of each matrix's difference
+_LEFT, _RIGHT = ":left", ":right"  # a difference's two factors, (out, rank) and (rank, in)
+
+
+class Layer(nn.Module):
+    """One transformer layer as BERT has it (Devlin et al. 2019), with queries, keys and values in one product."""
+
+    def __init__(self, dim: int, inner: int, heads: int, eps: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim, eps)
+        self.widen = nn.Linear(dim, inner)
+        self.narrow = nn.Linear(inner, dim)
+        self.last_norm = nn.LayerNorm(dim, eps)
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """states: (n, width, dim); mask: (n, 1, 1, width), True where there is a word piece."""
+        n, width, dim = states.shape
+        q, k, v = self.qkv(states).view(n, width, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        heard = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        states = self.norm(states + self.out(heard.transpose(1, 2).reshape(n, width, dim)))
+        result: Tensor = self.last_norm(states + self.narrow(functional.gelu(self.widen(states))))
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Layers of a task's own. start: the encoder's layer whose states they read."""
+
+    start: int
+    layers: nn.ModuleList
+
+    @classmethod
+    def copied(cls, encoder: LayeredEncoder, count: int) -> "Branch":
+        """The encoder's own last `count` layers, to be trained on. Raises EncoderError where it is no BERT."""
+        blocks = encoder.blocks
+        if not 0 < count <= len(blocks):
+            raise EncoderError(f"{count} upper layers cannot be copied: this encoder has {len(blocks)} of BERT's kind.")
+        return cls(len(blocks) - count, nn.ModuleList([_copied(block) for block in blocks[-count:]]).eval())
+
+    @classmethod
+    def load(cls, tensors: Mapping[str, NDArray[Any]], encoder: LayeredEncoder) -> "Branch":
+        """A branch from what `tensors` of it gave. Raises ValueError where they do not fit the encoder."""
+        count = 1 + max((int(name.partition(".")[0]) for name in tensors if name[:1].isdigit()), default=-1)
+        if not 0 < count <= encoder.depth:
+            raise ValueError(f"the branch has {count} layers and the encoder {encoder.depth}")
+        branch = cls.copied(encoder, count)
+        given = {name: torch.from_numpy(np.asarray(value, dtype=np.float32)) for name, value in tensors.items()}
+        with torch.no_grad():
+            for name, own in branch.layers.state_dict().items():
+                if name in given:
+                    difference = given[name]
+                elif name + _LEFT in given and name + _RIGHT in given:
+                    left, right = given[name + _LEFT], given[name + _RIGHT]
+                    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[0]:
+                        raise ValueError(f"{name} of the branch does not fit the encoder")
+                    difference = left @ right
+                else:
+                    raise ValueError(f"the branch lacks {name}")
+                if difference.shape != own.shape or not bool(difference.isfinite().all()):
+                    raise ValueError(f"{name} of the branch does not fit the encoder")
+                own.add_(difference.to(own))  # the tensor is the layer's own
+        return branch
+
+    def tensors(self, encoder: LayeredEncoder, rank: int = RANK) -> dict[str, NDArray[np.float16]]:
+        """What makes it differ from the encoder's own layers, each matrix in `rank` directions."""
+        before = Branch.copied(encoder, len(self.layers)).layers.state_dict()
+        found: dict[str, NDArray[np.float16]] = {}
+        for name, now in self.layers.state_dict().items():
+            difference = (now - before[name]).float().cpu()
+            if difference.ndim < 2 or rank >= min(difference.shape):
+                found[name] = difference.numpy().astype(np.float16)
+                continue
+            left, sizes, right = torch.linalg.svd(difference, full_matrices=False)
+            shared = sizes[:rank].sqrt()  # half of the size to each: neither factor leaves what 16 bits hold
+            found[name + _LEFT] = (left[:, :rank] * shared).numpy().astype(np.float16)
+            found[name + _RIGHT] = (shared[:, None] * right[:rank]).numpy().astype(np.float16)
+        return found
+
+    def trainable(self) -> "Branch":
+        """Another of the same weights, in single precision, with gradients."""
+        return Branch(self.start, deepcopy(self.layers).float().requires_grad_(requires_grad=True))
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Token states after its layers, (n, width, dim), from those before. mask: (n, width). Keeps gradients."""
+        wide = mask[:, None, None, :]
+        for layer in self.layers:
+            states = layer(states, wide)
+        return states
+
+    def tokens(self, given: States) -> NDArray[np.float32]:
+        """The task's own state of each word piece, (n, width, dim), zero outside the mask; no gradients."""
+        first = next(self.layers.parameters())
+        with torch.inference_mode():
+            states = torch.from_numpy(given.layers[self.start]).to(first.device, first.dtype)
+            mask = torch.from_numpy(given.mask).to(first.device)
+            made = self.forward(states, mask).float() * mask[:, :, None]
+        result: NDArray[np.float32] = made.cpu().numpy()
+        return result
+
+    def __call__(self, given: States) -> Vectors:
+        """The task's own embedding of each text, (n, dim), unit rows: pooled as the encoder pools its own."""
+        return pooled(self.tokens(given))
+
+
+def pooled(states: NDArray[np.float32]) -> Vectors:
+    """The mean over word pieces, (n, dim), unit rows. states: (n, width, dim), zero where there is no piece."""
+    summed = states.sum(axis=1)  # a row's length is a matter of scale alone, so the count drops out
+    sizes = np.linalg.norm(summed, axis=1, keepdims=True)
+    result: Vectors = summed / np.maximum(sizes, np.float32(1e-12))
+    return result
+
+
+def _copied(block: Any) -> Layer:
+    """One layer of a BERT of transformers as ours, in its dtype and on its device."""
+    try:
+        attention, ahead, back = block.attention, block.intermediate, block.output
+        parts: Sequence[Any] = (attention.self.query, attention.self.key, attention.self.value)
+        heads, eps = int(attention.self.num_attention_heads), float(back.LayerNorm.eps)
+        known = "GELU" in type(ahead.intermediate_act_fn).__name__
+        weight = ahead.dense.weight
+        dim, inner = int(weight.shape[1]), int(weight.shape[0])
+        pairs = {
+            "out": attention.output.dense,
+            "norm": attention.output.LayerNorm,
+            "widen": ahead.dense,
+            "narrow": back.dense,
+            "last_norm": back.LayerNorm,
+        }
+        values = {
+            f"qkv.{kind}": torch.cat([getattr(part, kind).detach() for part in parts]) for kind in ("weight", "bias")
+        }
+        for name, part in pairs.items():
+            values |= {f"{name}.{kind}": getattr(part, kind).detach().clone() for kind in ("weight", "bias")}
+    except AttributeError as error:
+        raise EncoderError("This encoder's layers are not BERT's, so they cannot be copied for a task.") from error
+    if not known:
+        raise EncoderError("This encoder's layers bend otherwise than BERT's, so they cannot be copied for a task.")
+    layer = Layer(dim, inner, heads, eps)
+    layer.load_state_dict(values)
+    return layer.to(weight.device, weight.dtype).eval().requires_grad_(requires_grad=False)
