@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.generation.facilitate import asks_us, contributes, latest, lists, running, steers
+from agent.generation.facilitate import asks_us, card, contributes, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.generation.versions import Versions
 from agent.german import language_of
 from agent.guard import StreamCleaner, check_message, clean
+from agent.ideation.techniques import about
 from agent.memory import Memory, new_turn_id
 from agent.message import Decision, History, Intent, Line, Message, Move, Place, Reply, Source, Turn, Understanding
 from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
@@ -34,6 +35,7 @@ SURE_FIND = 0.8  # the probability from which a rewritten question is taken to b
 MEANT = 0.6  # how sure it must be that words which do not name Atelier ask for something
 _TO_ANOTHER = re.compile(r"\s*(<@|@\w)")  # begins by naming somebody else
 ASKED_FOR = "You asked for it."
+KNOWN = "This asks about a technique that I know, so I tell."
 STOPPED = "Stopped before the end."
 DESK = "desk"  # worded what no generator did
 
@@ -58,6 +60,7 @@ class Background:
     understanding: Understanding
     decision: Decision
     passages: tuple[Passage, ...]
+    said: str = ""  # what is said without a generator
 
 
 class Colleague:
@@ -125,7 +128,7 @@ class Colleague:
 
         try:
             # closed at once when the reply is: an abandoned stream would keep the model busy
-            said = escalated(known.understanding) if escalated and known.decision.move is Move.ESCALATE else ""
+            said = escalated(known.understanding) if escalated and known.decision.move is Move.ESCALATE else known.said
             stream = _spoken(said) if said else self._generator.stream(prompt, version, manner.limits)
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
@@ -195,6 +198,9 @@ class Colleague:
         )
         if decision.move is Move.IDEATE:  # ideas are kept word for word, however long ago the session began
             history = replace(history, lines=session)
+        if wanted is None and (technique := about(text)) is not None:
+            told = card(technique, language_of(text) or message.language)
+            return Background(history, understanding, Decision(Move.CHAT, KNOWN), (), told)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
         about_us = concerns_us(understanding.intent, text)

@@ -8,9 +8,10 @@ from dataclasses import replace
 from agent.conversation import Recall, recalled, recalls, rejects
 from agent.generation.answer import answer
 from agent.generation.evidence import Reader, Reading
-from agent.generation.facilitate import facilitate, topic_of
+from agent.generation.facilitate import facilitate
 from agent.generation.generator import Limits, Piece
 from agent.generation.phrases import phrase, small_talk
+from agent.generation.topics import topic_of
 from agent.message import History, Intent, Move, Prompt
 from agent.policy import concerns_us, is_ours, less_likely
 from agent.rewrite import content_words, standalone

@@ -1,6 +1,6 @@
 """The words Atelier says without a language model: data in `phrases.toml`, chosen without chance.
 
-`phrases.de.toml` has them in German; what is missing there (techniques are English) is said in English.
+`phrases.de.toml` has them in German; what is missing there is said in English.
 """
 
 import re
@@ -51,9 +51,11 @@ def phrase(room: str, name: str, history: History = History(), language: str = "
     return found.strip() if isinstance(found, str) else found[len(history.lines) // 2 % len(found)]
 
 
-def phrases(room: str, name: str) -> list[str]:
-    """All variants of a phrase, in English."""
-    found = _phrases()[room][name]
+def phrases(room: str, name: str, language: str = "") -> list[str]:
+    """All variants of a phrase, in English where it is not translated."""
+    bare = language.replace("_", "-").partition("-")[0].lower()
+    own = _phrases(bare).get(room, {}) if bare in TRANSLATED else {}
+    found = own.get(name) or _phrases()[room][name]
     return [found] if isinstance(found, str) else found
 
 

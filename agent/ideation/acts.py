@@ -1,14 +1,14 @@
-"""What can happen in an ideation session: one frozen value for each kind of act, and its way into the store and back.
+"""What can happen in an ideation session: one frozen value for each kind of act.
 
-Acts are facts, appended and never changed; who did one and when stands beside it (`Event`). The board is folded from
-them (`agent.ideation.board`).
+Acts are facts, appended and never changed; who did one and when stands beside it (`agent.ideation.event`). The board is
+folded from them (`agent.ideation.board`). One act is no fact for good: what people only said (`Spoken`) is kept while
+its session runs.
 """
 
-import dataclasses
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 from agent.message import Place
 
@@ -155,7 +155,31 @@ class StageReached:
 
 @dataclass(frozen=True, slots=True)
 class TechniqueEnded:
-    pass
+    """ends: of the phase, whose timer rested meanwhile."""
+
+    ends: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Balloted:
+    """It is voted this way from now on. criteria: of the ballot by criteria."""
+
+    ballot: Ballot
+    criteria: tuple[Criterion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """Somebody wrote something in a place: what the facilitator watches, and what a 💡 may still make an idea of.
+
+    message: its id there. account: whose it is on the platform. negative: the probability that its tone is negative.
+    """
+
+    message: str
+    place: Place
+    account: str
+    text: str
+    negative: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +330,8 @@ Act = (
     | TechniqueBegun
     | StageReached
     | TechniqueEnded
+    | Balloted
+    | Spoken
     | Sparked
     | Added
     | Reworded
@@ -324,77 +350,4 @@ Act = (
     | ActionTaken
     | ActionDone
 )
-_ACTS: dict[str, type[Act]] = {each.__name__: each for each in Act.__args__}
 VOTES = (Dotted, Preferred, Scored)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """An act as it is kept. number: from 1 within its session. person: who; empty for the machine or a timer.
-
-    key: what makes the same chat event, coming again, the same act. subject: the person it is about, if any.
-    """
-
-    number: int
-    key: str
-    person: str
-    subject: str
-    at: datetime
-    act: Act
-
-
-def name_of(act: Act) -> str:
-    return type(act).__name__
-
-
-def to_json(act: Act) -> dict[str, object]:
-    """The act's fields, for JSON."""
-    return {each.name: _plain(getattr(act, each.name)) for each in dataclasses.fields(act)}
-
-
-def from_json(name: str, body: dict[str, Any]) -> Act | None:
-    """The act that `to_json` wrote; None for a kind that this version does not know. Unknown fields are left out."""
-    kind = _ACTS.get(name)
-    if kind is None:
-        return None
-    known = {each.name for each in dataclasses.fields(kind)}
-    return kind(**{field: _read(field, value) for field, value in body.items() if field in known})
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
-    return [_plain(each) for each in value] if isinstance(value, tuple | list) else value
-
-
-def _read(field: str, value: Any) -> Any:
-    if value is None:
-        return None
-    match field:
-        case "place" if isinstance(value, dict):
-            return Place(**value)
-        case "ends":
-            return datetime.fromisoformat(value)
-        case "phase":
-            return Phase(value)
-        case "kind":
-            return Kind(value) if value in set(Kind) else RemarkKind(value)
-        case "rules":
-            return _rules(value)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _rules(value: dict[str, Any]) -> Rules:
-    known = {each.name for each in dataclasses.fields(Rules)}
-    read: dict[str, Any] = {name: each for name, each in value.items() if name in known}
-    if "minutes" in read:
-        read["minutes"] = tuple((Phase(phase), minutes) for phase, minutes in read["minutes"])
-    if "phases" in read:
-        read["phases"] = tuple(map(Phase, read["phases"]))
-    if "ballot" in read:
-        read["ballot"] = Ballot(read["ballot"])
-    if "criteria" in read:
-        read["criteria"] = tuple(Criterion(**each) for each in read["criteria"])
-    return Rules(**read)

@@ -109,7 +109,7 @@ def may_arrange(board: Board) -> None:
 
 def may_change(board: Board, by: Acting, idea: str) -> None:
     _before_votes(board)
-    found = shown(board, idea, by.who)
+    found = shown(board, idea, by.who) if by.who else known(board, idea)  # a deleted message takes a hidden one along
     if by.who not in found.authors and not by.facilitates(board):
         refuse("not_yours")
 

@@ -1,11 +1,12 @@
 """The course of a session: its question, phases, techniques and timers, and who facilitates."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from agent.ideation import acts, checks, turns
-from agent.ideation.acts import Phase
-from agent.ideation.board import Board
+from agent.ideation.acts import Ballot, Criterion, Phase
+from agent.ideation.board import Board, is_before
 from agent.ideation.ground import Done, Ground
 from agent.ideation.ledger import Acting, New
 from agent.ideation.refusals import refuse
@@ -146,6 +147,19 @@ class Course:
     def nudged(self, session: str, rule: str, reason: str, text: str = "", *, key: str) -> Done:
         """Keep that the facilitator's rules spoke up, and why."""
         return self._ground.do(session, None, key, lambda _board, _by: [New(acts.Nudged(rule, reason, text))])
+
+    def vote_by(
+        self, session: str, person: Person | None, ballot: Ballot, criteria: Sequence[Criterion] = (), *, key: str
+    ) -> Done:
+        """Vote another way, or by other criteria; what was voted by the same ones still counts."""
+
+        def decide(board: Board, by: Acting) -> list[New]:
+            checks.facilitates(board, by)
+            checks.in_phases(board, tuple(each for each in Phase if not is_before(Phase.VOTE, each)))
+            checks.check_rules(replace(board.session.rules, ballot=ballot, criteria=tuple(criteria)))
+            return [New(acts.Balloted(ballot, tuple(criteria)))]
+
+        return self._ground.do(session, person, key, decide)
 
     def hand_over(self, session: str, person: Person | None, to: Person, *, key: str) -> Done:
         def decide(board: Board, by: Acting) -> list[New]:

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from agent.ideation import acts
-from agent.ideation.acts import Ballot, Event, Phase
+from agent.ideation.acts import Ballot, Phase
 from agent.ideation.board import Action, Board, Idea, Member, Remark, Said, Session, Spark, Vote
+from agent.ideation.event import Event
 
 _WORD = re.compile(r"\w+")
 
@@ -158,21 +159,34 @@ class _Folding:
     def _standing(self) -> list[Vote]:
         """The votes that count: on open ideas, of the session's ballot, and no person's dots above their number.
 
-        Somebody who voted under two accounts and then linked them has one ballot: the first dots count.
+        Votes for ideas that were merged since are for what became of them. Somebody who voted under two accounts and
+        then linked them has one ballot: the first dots count.
         """
+        rules = self.session.rules
         left: dict[str, int] = {}
-        standing = []
-        for vote in self.votes.values():
+        standing: dict[tuple[str, str, str, str], Vote] = {}
+        for cast in self.votes.values():
+            vote = replace(cast, idea=self._became(cast.idea), other=self._became(cast.other))
             rated = [self.ideas.get(each) for each in (vote.idea, vote.other) if each]
-            if vote.ballot is not self.session.rules.ballot or not all(each and each.is_open for each in rated):
+            is_open = all(each is not None and each.is_open for each in rated)
+            if vote.ballot is not rules.ballot or not is_open or vote.idea == vote.other:
                 continue
+            key = (vote.person, vote.idea, vote.other, vote.criterion)
             if vote.ballot is Ballot.DOTS:
-                dots = min(vote.value, left.setdefault(vote.person, self.session.rules.dots))
+                dots = min(vote.value, left.setdefault(vote.person, rules.dots))
                 left[vote.person] -= dots
-                vote = replace(vote, value=dots)  # noqa: PLW2901 - the same vote, cut to what may count
+                vote = replace(vote, value=dots + (standing[key].value if key in standing else 0))
             if vote.value:
-                standing.append(vote)
-        return standing
+                standing[key] = vote
+        return list(standing.values())
+
+    def _became(self, idea: str) -> str:
+        """What stands in the place of an idea that was merged, perhaps again and again."""
+        found = self.ideas.get(idea)
+        while found is not None and found.state == "merged" and found.into:
+            idea = found.into[0]
+            found = self.ideas.get(idea)
+        return idea
 
 
 def _joined(idea: Idea, parents: Sequence[Idea]) -> Idea:
@@ -241,14 +255,17 @@ def _moved(session: Session, event: Event) -> Session:
                 stage=0,
                 run=session.run + 1,
                 roster=tuple(each.person for each in session.members),
+                ends=None,
                 stage_ends=ends,
                 stage_began=event.at,
                 used=(*session.used, technique),
             )
         case acts.StageReached(stage, ends):
             return replace(session, stage=stage, stage_ends=ends, stage_began=event.at)
-        case acts.TechniqueEnded():
-            return replace(session, technique="", stage_ends=None)
+        case acts.TechniqueEnded(ends):
+            return replace(session, technique="", stage_ends=None, ends=ends)
+        case acts.Balloted(ballot, criteria):
+            return replace(session, rules=replace(session.rules, ballot=ballot, criteria=criteria))
     return session
 
 

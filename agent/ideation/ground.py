@@ -11,6 +11,7 @@ from agent.ideation.ledger import Acting, Decide, Ledger, New
 from agent.ideation.technique import Stage, Technique
 from agent.message import Person
 
+AFTER = timedelta(minutes=3)  # that collecting goes on when a technique is over, where it has a timer
 Draw = Callable[[Board, Technique], "tuple[str, str] | None"]  # a stimulus: its text and source
 
 
@@ -53,7 +54,8 @@ class Ground:
         plan = technique.plan(len(board.session.roster)) if technique else ()
         following = board.session.stage + 1
         if following >= len(plan):
-            return New(acts.TechniqueEnded())
+            is_timed = board.session.rules.minutes_of(Phase.COLLECT) is not None
+            return New(acts.TechniqueEnded(self.now() + AFTER if is_timed else None))
         return New(acts.StageReached(following, self.stage_ends(plan[following])))
 
 

@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
-from agent.ideation.acts import Act, Event, PlaceJoined, from_json, name_of, to_json
+from agent.ideation.acts import Act, Added, PlaceJoined, Spoken
 from agent.ideation.board import Board, Session
+from agent.ideation.event import Event, from_json, name_of, to_json
 from agent.ideation.fold import fold
 from agent.ideation.refusals import refuse
 from agent.ideation.tables import events, session_places, sessions
@@ -25,6 +26,7 @@ from retrieval.database import reading, writing
 from retrieval.errors import StoreError
 
 _CACHED = 64  # sessions whose acts are kept in memory
+KEPT = 300  # lines of talk of a session that are kept, up to twice as many
 CODE = 6  # 24 ** 6, about 2 * 10 ** 8 codes, for the sessions of one tenant
 
 
@@ -56,6 +58,7 @@ class Acting:
 
 
 Row = sa.Row[Any]
+_IS_TALK = events.c.kind == Spoken.__name__
 Decide = Callable[[Board, Acting], Sequence[New]]  # looks at the board, then refuses or says what happens
 
 
@@ -127,6 +130,8 @@ class Ledger:
             _forget_places(connection, session, board, after)
             counted = {"events": row.events + len(happened), "ideas": row.ideas + _names(happened)}
             counted["is_open"] = not after.session.is_closed
+            if _forget_talk(connection, session, (*known, *happened), is_over=after.session.is_closed):
+                counted["erased"] = row.erased + 1
             connection.execute(sessions.update().where(sessions.c.id == session).values(counted))
         return after, bool(happened)
 
@@ -162,6 +167,35 @@ class Ledger:
         query = sa.select(sessions.c.id).where(sessions.c.tenant == tenant).order_by(sessions.c.opened, sessions.c.id)
         with reading(self.engine) as connection:
             return tuple(connection.execute(query.where(sessions.c.is_open) if open_only else query).scalars())
+
+    def made_of(self, tenant: str, keys: Sequence[str]) -> tuple[tuple[str, str, int], ...]:
+        """What became of chat events with these keys in open sessions: session, idea, and the place of its key."""
+        places = {digest(key): place for place, key in enumerate(keys)}
+        mine = events.c.session.in_(_open_of(tenant)) & events.c.key.in_(places)
+        with reading(self.engine) as connection:
+            rows = connection.execute(sa.select(events).where(mine).order_by(events.c.session, events.c.number)).all()
+        known = ((row, event.act) for row in rows if (event := _event(row)) is not None)
+        return tuple((row.session, act.idea, places[row.key]) for row, act in known if isinstance(act, Added))
+
+    def spoken(self, session: str, key: str) -> Spoken | None:
+        """What was said in the chat event with this key, as it reads now."""
+        here = (events.c.session == session) & (events.c.key == digest(key)) & _IS_TALK
+        with reading(self.engine) as connection:
+            row = connection.execute(sa.select(events).where(here)).first()
+        event = None if row is None else _event(row)
+        return event.act if event is not None and isinstance(event.act, Spoken) else None
+
+    def retell(self, tenant: str, key: str, text: str) -> None:
+        """What was said in this chat event reads so now; without a text it was taken back."""
+        mine = events.c.session.in_(_open_of(tenant)) & (events.c.key == digest(key)) & _IS_TALK
+        with writing(self.engine) as connection:
+            lock_memory(connection)
+            for row in connection.execute(sa.select(events).where(mine)).all():
+                here = (events.c.session == row.session) & (events.c.number == row.number)
+                change = events.update().values(body={**row.body, "text": text}) if text else events.delete()
+                connection.execute(change.where(here))
+                again = sessions.update().where(sessions.c.id == row.session).values(erased=sessions.c.erased + 1)
+                connection.execute(again)
 
     def of_person(self, person: str) -> tuple[str, ...]:
         """The sessions in which a person did something."""
@@ -226,6 +260,21 @@ def _open_at(connection: Connection, place: Place) -> str | None:
     joined = sa.select(session_places.c.session).join(sessions, sessions.c.id == session_places.c.session)
     here = (session_places.c.place == place.key) & sessions.c.is_open
     return connection.execute(joined.where(here)).scalar_one_or_none()
+
+
+def _open_of(tenant: str) -> sa.Select[tuple[str]]:
+    return sa.select(sessions.c.id).where((sessions.c.tenant == tenant) & sessions.c.is_open)
+
+
+def _forget_talk(connection: Connection, session: str, known: Sequence[Event], *, is_over: bool) -> bool:
+    """Talk is kept while its session runs, and not for ever even then; whether some went."""
+    said = [each.number for each in known if isinstance(each.act, Spoken)]
+    if not said or not (is_over or len(said) > 2 * KEPT):
+        return False
+    last = said[-1] if is_over else said[-KEPT - 1]
+    here = (events.c.session == session) & _IS_TALK & (events.c.number <= last)
+    connection.execute(events.delete().where(here))
+    return True
 
 
 def _forget_places(connection: Connection, session: str, before: Board, after: Board) -> None:

@@ -19,7 +19,8 @@ from retrieval.database import reading
 
 REMOVED = "[removed]"
 _THEIRS = frozenset(  # acts that are somebody's own words or choices
-    "Added Remarked Divided Reworded Chosen Tagged Celled Dotted Preferred Scored Pressed Entered ActionTaken".split()
+    "Added Remarked Divided Reworded Chosen Tagged Celled Dotted Preferred Scored Pressed Entered ActionTaken "
+    "Spoken".split()
 )
 _VOTES = frozenset(("Dotted", "Preferred", "Scored"))
 _WORDS = ("text", "topic", "reason", "tag", "due", "owner")  # fields that hold somebody's words
@@ -109,10 +110,11 @@ def erase(
             connection.execute(events.delete().where(events.c.session == session))
         else:
             texts = [word for row in own for word in _words_in(row.body)]
+            given = frozenset(word for row in own if row.kind != "Spoken" for word in _words_in(row.body))
             made = {idea for row in own if row.kind in ("Added", "Divided") for idea in _made_by(row.body)}
             cut = cutting(texts)
             for row in rows:
-                _forget_in(connection, row, person, made, sources, _Cutting(frozenset(texts), cut))
+                _forget_in(connection, row, person, made, sources, _Cutting(given, cut))
         ideas += sum(row.kind in ("Added", "Remarked") for row in own)
         votes += sum(row.kind in _VOTES for row in own)
     _changed(connection, touched)
@@ -121,6 +123,8 @@ def erase(
 
 @dataclass(frozen=True, slots=True)
 class _Cutting:
+    """texts: theirs, whole; not what was only said, as an "ok" is anybody's."""
+
     texts: frozenset[str]
     cut: Cut
 

@@ -29,11 +29,22 @@ _ASK = (
     "Write three sharper versions of this question for a brainstorm, one on each line, each beginning with "
     '"How might we": {topic}'
 )
+_ASK_GERMAN = (
+    "Schreibe drei schärfere Fassungen dieser Frage für ein Brainstorming, jede auf einer eigenen Zeile und jede mit "
+    "„Wie könnten wir“ am Anfang: {topic}"
+)
 LONGEST = 200  # characters of one version
 
 
-def by_template(topic: str) -> tuple[str, str, str]:
-    """Three versions of the question, made without a model."""
+def by_template(topic: str, language: str = "") -> tuple[str, str, str]:
+    """Three versions of the question, made without a model, in German or English."""
+    if language.lower().startswith("de"):
+        words = topic.strip()
+        return (
+            f"Für wen soll es besser werden, und woran würden sie es nach einem Monat merken: {words}",
+            f"Was steht uns im Weg, und wie räumen wir es weg: {words}",
+            f"Was wollen wir damit erreichen, und wie ginge das auch anders: {words}",
+        )
     words = _core(topic)
     first = words.split(" ", 1)[0].casefold()
     if first in _VERBS:
@@ -49,14 +60,19 @@ def by_template(topic: str) -> tuple[str, str, str]:
     )
 
 
-async def reframings(topic: str, generator: Generator | None = None, *, seconds: float = 20) -> tuple[str, ...]:
+async def reframings(
+    topic: str, generator: Generator | None = None, *, language: str = "", seconds: float = 20
+) -> tuple[str, ...]:
     """Three versions of the question: the generator's where it gives three that are any good, else by template."""
+    is_german = language.lower().startswith("de")
     if generator is not None:
-        prompt = Prompt(PERSONA, History(), _ASK.format(topic=topic), Intent.IDEATE, Move.IDEATE)
+        prompt = Prompt(
+            PERSONA, History(), (_ASK_GERMAN if is_german else _ASK).format(topic=topic), Intent.IDEATE, Move.IDEATE
+        )
         said = await _said(generator, prompt, Limits(max_tokens=160, temperature=0.7, deadline=seconds))
         if (found := _versions(said, topic)) is not None:
             return found
-    return by_template(topic)
+    return by_template(topic, language)
 
 
 async def _said(generator: Generator, prompt: Prompt, limits: Limits) -> str:

@@ -5,20 +5,23 @@ the same board. A session may be held in several places at once; it has one boar
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
 from sqlalchemy import Engine
 
 from agent.ideation import acts, checks, turns
-from agent.ideation.acts import Act, Event, Kind, Phase, RemarkKind, Rules
+from agent.ideation.acts import Act, Kind, Phase, RemarkKind, Rules, Spoken
 from agent.ideation.board import Board
 from agent.ideation.course import Course
+from agent.ideation.event import Event
 from agent.ideation.ground import Done, Draw, Ground, done_of, entering
 from agent.ideation.ledger import Acting, Decide, Ledger, New, digest
 from agent.ideation.outcome import Outcome
 from agent.ideation.refusals import refuse
 from agent.ideation.technique import Technique
+from agent.ideation.techniques import spoken
 from agent.ideation.techniques import techniques as shipped
 from agent.memory_tables import storable
 from agent.message import Person, Place
@@ -76,8 +79,9 @@ class Sessions:
         return tuple(each for each in boards if each is not None and each.session.is_closed)
 
     def technique(self, board: Board) -> Technique | None:
-        """The technique that runs in a session."""
-        return self._ground.technique(board.session.technique)
+        """The technique that runs in a session, in its language."""
+        found = self._ground.technique(board.session.technique)
+        return None if found is None else spoken(found, board.session.rules.language)
 
     def task(self, board: Board, person: str = "") -> turns.Task | None:
         """What a person is asked now (or everyone), where a technique runs."""
@@ -164,6 +168,14 @@ class Sessions:
             return [New(act), *entering(board, by, account)]
 
         return self.course.completed(self._made(session, person, key, decide))
+
+    def hear(self, session: str, person: Person, said: Spoken, *, key: str) -> Done:
+        """Keep what somebody said while the session runs."""
+
+        def decide(board: Board, _: Acting) -> list[New]:
+            return [] if board.session.is_closed else [New(replace(said, text=storable(said.text)[: checks.LONGEST]))]
+
+        return self._ground.do(session, person, key, decide)
 
     def edit(self, session: str, person: Person | None, idea: str, text: str, *, key: str) -> Done:
         """Reword an idea: its author or the facilitator may, until it is voted on."""

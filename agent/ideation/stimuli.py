@@ -21,15 +21,26 @@ from retrieval.passage import Passage, Vectors
 
 Search = Callable[[Board, str], Sequence[Passage]]  # what everybody in the session's places may read, best first
 _SHORTEST, _LONGEST = 40, 220  # characters of a sentence that can be a stimulus
-_DEEPER = (
-    "What is the smallest version of *{idea}* that you could try this week?",
-    "Who would notice first if *{idea}* existed, and what would they say?",
-    "What has to be true for *{idea}* to work, and which of that is least sure?",
-    "What would *{idea}* look like if it had to cost nothing?",
-    "Who would be against *{idea}*, and what would win them over?",
-    "What is the very best part of *{idea}*, and how could there be more of it?",
-    "How would you know after a month that *{idea}* works?",
-)
+_DEEPER = {
+    "en": (
+        "What is the smallest version of *{idea}* that you could try this week?",
+        "Who would notice first if *{idea}* existed, and what would they say?",
+        "What has to be true for *{idea}* to work, and which of that is least sure?",
+        "What would *{idea}* look like if it had to cost nothing?",
+        "Who would be against *{idea}*, and what would win them over?",
+        "What is the very best part of *{idea}*, and how could there be more of it?",
+        "How would you know after a month that *{idea}* works?",
+    ),
+    "de": (
+        "Was ist die kleinste Fassung von *{idea}*, die ihr diese Woche probieren könntet?",
+        "Wer würde es als Erster merken, wenn es das gäbe: *{idea}*? Und was würde er sagen?",
+        "Was muss stimmen, damit *{idea}* klappt, und was davon ist am wenigsten sicher?",
+        "Wie sähe *{idea}* aus, wenn es nichts kosten dürfte?",
+        "Wer wäre dagegen: *{idea}*? Und was würde ihn gewinnen?",
+        "Was ist das Allerbeste an *{idea}*, und wie könnte es mehr davon geben?",
+        "Woran würdet ihr nach einem Monat merken, dass *{idea}* wirkt?",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +53,10 @@ class Stimulus:
 
 
 @cache
-def things() -> tuple[str, ...]:
-    data = tomllib.loads((files("agent.ideation") / "things.toml").read_text("utf-8"))
+def things(language: str = "") -> tuple[str, ...]:
+    """In a language (`de`, `de-AT`), or in English."""
+    name = "things.de.toml" if _is_german(language) else "things.toml"
+    data = tomllib.loads((files("agent.ideation") / name).read_text("utf-8"))
     return tuple(data["things"])
 
 
@@ -87,11 +100,12 @@ class Stimuli:
 
     def _choice(self, board: Board) -> list[Stimulus]:
         documents = sentences_of(self.search(board, board.session.topic)) if self.search is not None else []
-        return [*documents, *(Stimulus(each) for each in things())]
+        return [*documents, *(Stimulus(each) for each in things(board.session.rules.language))]
 
     def _thing(self, board: Board) -> str:
-        left = [each for each in things() if not _was_shown(board, each)] or list(things())
         now = board.session
+        known = things(now.rules.language)
+        left = [each for each in known if not _was_shown(board, each)] or list(known)
         number = hashlib.sha256(f"{now.id}/{now.run}/{now.stage}/{len(board.sparks)}".encode()).digest()
         return left[int.from_bytes(number[:8]) % len(left)]
 
@@ -100,7 +114,8 @@ def deeper(board: Board, idea: Idea) -> str:
     """A question that works one idea out: another one for each remark and child it has by now."""
     grown = len(board.remarks_on(idea.id)) + sum(idea.id in each.parents for each in board.ideas)
     text = idea.text if len(idea.text) <= 120 else f"{idea.text[:120].rsplit(' ', 1)[0]} …"
-    return _DEEPER[(grown + int(idea.id)) % len(_DEEPER)].replace("{idea}", text)
+    questions = _DEEPER["de" if _is_german(board.session.rules.language) else "en"]
+    return questions[(grown + int(idea.id)) % len(questions)].replace("{idea}", text)
 
 
 def sentences_of(passages: Sequence[Passage]) -> list[Stimulus]:
@@ -111,6 +126,10 @@ def sentences_of(passages: Sequence[Passage]) -> list[Stimulus]:
         for unit in cut(passage.text)
         if unit.kind is Kind.SENTENCE and _SHORTEST <= len(unit.text) <= _LONGEST and not unit.announces
     ]
+
+
+def _is_german(language: str) -> bool:
+    return language.lower().partition("-")[0].partition("_")[0] == "de"
 
 
 def _was_shown(board: Board, text: str) -> bool:

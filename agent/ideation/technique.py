@@ -52,8 +52,8 @@ class Stage:
 class Technique:
     """A facilitation technique.
 
-    suits: words of topics it is tried on first. rounds: what one person is asked, one a turn, with {topic}. stimulus:
-    documents may spark it. stages: what a group does in a session. roles: that are dealt.
+    about: what it is, in a sentence. suits: words of topics it is tried on first. rounds: what one person is asked, one
+    a turn, with {topic}. stimulus: documents may spark it. stages: what a group does in a session. roles: are dealt.
     """
 
     id: str
@@ -66,10 +66,16 @@ class Technique:
     stimulus: bool
     stages: tuple[Stage, ...] = ()
     roles: tuple[str, ...] = ()
+    about: str = ""
 
     def ask(self, number: int, topic: str) -> str:
         """The words of round `number` (from 0) about `topic`."""
         return put_in(self.rounds[number], topic)
+
+    @property
+    def minutes(self) -> float:
+        """How long it takes a small group, where its stages have timers; of a stage that repeats, three rounds."""
+        return sum(each.minutes * (3 if each.repeats else 1) for each in self.stages)
 
     def plan(self, people: int) -> tuple[Stage, ...]:
         """The stages as they are gone through by so many people."""
@@ -114,6 +120,7 @@ _OF_TECHNIQUE = {
     "title": _TEXT,
     "names": _STRINGS,
     "when": _TEXT,
+    "about": _TEXT,
     "suits": _STRINGS,
     "source": _TEXT,
     "rounds": _STRINGS,
@@ -160,6 +167,7 @@ def _technique(entry: Mapping[str, Any], number: int, problems: list[str]) -> Te
         stimulus=good.get("stimulus", False),
         stages=tuple(read) or tuple(Stage(each) for each in rounds),
         roles=tuple(good.get("roles", ())),
+        about=good.get("about", ""),
     )
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from agent.generation.facilitate import facilitate, running, topic_of
+from agent.generation.facilitate import facilitate, running
 from agent.generation.phrases import small_talk
+from agent.generation.topics import topic_of
 from agent.message import History, Intent, Line, Move, Prompt
 from retrieval.passage import Passage
 

@@ -1,0 +1,134 @@
+"""What a message says about thinking together itself: go on, stop, what do we have, I have none. Pure.
+
+English and German; in doubt a message is taken for an idea.
+"""
+
+import re
+
+from agent import german
+from agent.conversation import proposes, rejects
+from agent.ideation.techniques import about, named
+from agent.message import Intent
+from agent.surface import looks_like_question
+
+ORDER = re.compile(r"^\s*/ideate\s+", re.IGNORECASE)
+_MOVES_ON = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|please|and|the)\s+)*(?:next|go\s+on|continue|skip|more|another(?:\s+(?:one|question))?|further"
+    r"|weiter(?:machen)?|mehr(?:\s+davon)?|überspringen|nächste[rs]?|noch\s+eine)"
+    r"(?:\s+(?:question|round|one|please|frage|runde|bitte))*\W*$",
+    re.IGNORECASE,
+)
+CHANGES = re.compile(
+    r"\b(?:another|different|other|change|switch|new|andere|neue|nächste)\s+(?:the\s+)?(?:technique|technik|method|methode|way|approach)\b",
+    re.IGNORECASE,
+)
+ENDS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|i\s+think|let['’]?s|let\s+us|we|i|that['’]?s|i['’]?m|we['’]?re|are|am|now|all|please|so|ich|wir|bin|sind|jetzt|bitte|also)"
+    r"\b\s*,?\s*)*"
+    r"(?:stop|done|finish(?:ed)?|enough|end|that['’]?s\s+(?:all|it|enough)|wrap\s+up|fertig|schluss|genug|aufhören|ende|stopp|das\s+war['’]?s|das\s+reicht)\b"
+    r"(?:\s+(?:here|now|it|this|that|there|for|today|the|session|brainstorming|with|please|thanks|thank\s+you|up|me|us|jetzt|hier|für|heute|damit|danke|bitte))*"
+    r"\W*$",
+    re.IGNORECASE,
+)
+# What starts afresh while a session runs, where "use recycled paper" or "give students a discount" are ideas.
+AFRESH = re.compile(
+    r"/ideate\b|\b(?:brainstorm(?:ing)?|ideate|ideas\s+(?:for|on|about|how)|ways\s+to)\b"
+    r"|\bideen\s+(?:für|zu[mr]?|über)\b|^\W*lass(?:t)?\s+uns\b.*\b(?:nachdenken|überlegen|sammeln)\b|^\W*wie\s+könnten\s+wir\b"
+    r"|^\W*(?:let'?s|help\s+(?:me|us))\s+think\b|^\W*how\s+(?:could|can|might|should)\s+(?:we|i)\b",
+    re.IGNORECASE,
+)
+# Who asks for ideas, or has none, has not given one.
+_ASKS_US = re.compile(
+    r"""^\W*(?:(?:ok(?:ay)?|so|well|hm+|sorry|please|and|but|now|ich\s+habe|i(?:['’]ve|\s+have)(?:\s+got)?)\b[\s,.!:]*)*
+    (?:(?:absolutely\s+)?no\s+(?:clue|ideas?)(?:\s+(?:at\s+all|yet|left|sorry))?|keine\s+(?:ahnung|idee(?:n)?)(?:\s+mehr)?
+    |(?:i\s+)?(?:really\s+)?(?:do\s+not|don['’]?t)\s+know|nothing\s+comes\s+to\s+(?:my\s+)?mind|i(?:['’]m|\s+am)\s+stuck|we(?:['’]re|\s+are)\s+stuck
+    |you\s+(?:tell\s+me|first|start|go\s+first|do\s+it)|your\s+turn|sag\s+du|du\s+zuerst
+    |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:(?:give|show|tell|suggest|make)\s+(?:me|us)?\s*|gib\s+mir\s+)
+      (?:(?:a|an|some|any|a\s+few|more|your|an?other|one|two|three|four|five|ten|ein\s+paar|\d{1,2})\s+)*(?:good\s+|new\s+|wild\s+)?
+      (?:ideas?|examples?|suggestions?|hints?|ideen|beispiele?)
+    |(?:any|some|more|your)\s+(?:ideas|suggestions|examples)|(?:do\s+)?you\s+have\s+(?:any|some)\s+ideas
+    |(?:please\s+)?(?:help|inspire)\s+(?:me|us)(?:\s+out)?|hilf\s+mir)
+    (?:[\s,.;–-]+(?:you\s+tell\s+(?:me|us)|please|then|now|sag\s+du|bitte|mal|help\s+me|give\s+me\s+(?:some|one)))*[\s!?.]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_COMPLAINS = re.compile(
+    r"^\W*(?:(?:but|and|sorry|ok(?:ay)?|well)\b[\s,]*)*(?:this|that|it|you)(?:['’]?s|['’]?re|\s+(?:is|are|was))\s+(?:(?:so|really|just|all|a|such|"
+    r"complete(?:ly)?|total(?:ly)?)\s+)*(?:stupid|dumb|silly|useless|boring|pointless|crap|shit|bullshit|rubbish|nonsense|annoying|waste\s+of"
+    r"\s+time)\W*$"
+    r"|^\W*(?:(?:ach|na|also|und|aber|ok)\b[\s,]*)*(?:das|du|es)\s+(?:ist|bist)\s+(?:(?:so|doch|echt|total|einfach|ja|alles|völlig)\s+)*"
+    r"(?:blöd|doof|dumm|albern|langweilig|sinnlos|nutzlos|quatsch|unsinn|mist|scheiße|zeitverschwendung)\W*$",
+    re.IGNORECASE,
+)
+WANTS_OURS = re.compile(
+    r"(?i)\b(?:give|suggest|show|tell)\s+(?:me|us)?\s*(?:\w+\s+){0,3}(?:ideas|suggestions|ways)\b|\bcome\s+up\s+with\b"
+)
+_LISTS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|now|please|and|great)\b[\s,]*)*(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?|let'?s\s+)?"
+    r"(?:(?:summari[sz]e|recap|sum\s+up|list|show|collect|read\s+(?:out|back)|give\s+me|what\s+(?:are|were)|which\s+(?:are|were))"
+    r"(?:\s+me)?(?:\s+(?:a\s+)?(?:list|summary)\s+of)?\s+(?:all\s+)?(?:of\s+)?(?:our|my|the|your|these|those|all)\s+"
+    r"(?:(?:own|collected|best)\s+)?ideas|summari[sz]e|summary|sum\s+up|recap|what\s+do\s+we\s+have|"
+    r"what\s+ideas\s+(?:do|did)\s+we\s+have)(?:\s+(?:so\s+far|until\s+now|please|again|yet))*\W*$"
+    r"|^\W*(?:(?:ok|bitte|so|jetzt)\b[\s,]*)*(?:(?:zeig|nenn|gib)e?\s+(?:mir|uns)\s+(?:alle|unsere|meine|die)\s+(?:bisherigen\s+)?ideen"
+    r"|fass(?:e|t)?\s+(?:(?:alles|das|die\s+ideen|unsere\s+ideen|alle\s+ideen)\s+)?zusammen|zusammenfassung|was\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?"
+    r"|welche\s+ideen\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?)(?:\s+bitte)?\W*$",
+    re.IGNORECASE,
+)
+# A call for a person, and a wish for ideas with a topic of its own: among others in a session neither is an idea.
+_CALLS = re.compile(
+    r"^\W*(?:(?:please|ok(?:ay)?|hey|sorry|i|we|can|could|may|let|want|need|would|like|to|me|us|just|rather)\b[\s,']*)*"
+    r"(?:(?:talk|speak|chat)\s+(?:to|with)|connect\s+(?:me|us)\s+(?:to|with)|get\s+me)\s+(?:(?:a|an|some|the)\s+)?(?:real\s+|actual\s+)?"
+    r"(?:human(?:\s+being)?|person|agent|somebody|someone)\b|^\W*(?:a\s+)?human(?:\s+please)?\W*$"
+    r"|^\W*lass(?:t)?\s+mich\b.*\b(?:mensch(?:en)?|person|jemandem?)\b.*\b(?:reden|sprechen)\b",
+    re.IGNORECASE,
+)
+_WISHES = re.compile(
+    r"^\W*(?:(?:please|bitte|ok(?:ay)?|so|hey|now|can|could|you|kannst|du)\b[\s,]*)*"
+    r"(?:(?:i|we)\s+(?:really\s+)?(?:need|want|are\s+looking\s+for)|i['’]?m\s+looking\s+for|(?:ich|wir)\s+(?:brauchen?|suchen?|hätten?\s+gern)"
+    r"|(?:give|show|tell|suggest)(?:\s+(?:me|us))?|gib\s+(?:mir|uns)|hilf\s+(?:mir|uns))\s+"
+    r"(?:(?:a|an|some|any|few|more|good|new|the|ten|five|three|\d+|ein|eine|paar|gute|neue|noch|mehr|bei|mit|with|for)\s+)*"
+    r"(?:ideas?|suggestions?|ideen?|vorschläge|einfälle)\b"
+    r"|^\W*(?:let['’]?s|lass(?:t)?\s+uns)\s+(?:brainstorm\w*|ideen\b)",
+    re.IGNORECASE,
+)
+
+
+def contributes(message: str) -> bool:
+    """Whether a message can add to a technique: any that is no question, and proposals ("what if we …?")."""
+    return not looks_like_question(message) or proposes(message)
+
+
+def asks_us(message: str) -> bool:
+    """Whether somebody in a session has no idea, or asks for ours: "no idea, you tell me"."""
+    return _ASKS_US.match(message) is not None
+
+
+def lists(message: str) -> bool:
+    """Whether a message asks for the ideas so far: "summarise our ideas"."""
+    return _LISTS.match(message) is not None
+
+
+def steers(text: str) -> bool:
+    """Whether a message only moves a session on, ends it, or asks for its ideas: "next", "that's all"."""
+    return bool(_MOVES_ON.match(text) or ENDS.match(text) or lists(text))
+
+
+def is_talk(text: str) -> bool:
+    """Whether a message among others is about the thinking, or to us, and no idea: "next", "no clue"."""
+    is_call = _CALLS.match(text) is not None or german.intent_of(text) is Intent.HUMAN
+    return bool(
+        is_call or steers(text) or asks_us(text) or rejects(text) or _COMPLAINS.match(text) or _WISHES.match(text)
+    )
+
+
+def wishes(text: str) -> bool:
+    """Whether somebody begins anew with a topic of their own: "let's brainstorm names", "ich brauche Ideen für …"."""
+    return AFRESH.search(text) is not None or _WISHES.match(text) is not None
+
+
+def is_order(text: str) -> bool:
+    """Whether a message says how to go on, or what it thinks of that, and so is no idea itself."""
+    text = ORDER.sub("", text)
+    steered = _MOVES_ON.match(text) or CHANGES.search(text) or ENDS.match(text) or lists(text) or named(text)
+    if about(text) is not None:
+        return True
+    return bool(steered or asks_us(text) or rejects(text) or _COMPLAINS.match(text))

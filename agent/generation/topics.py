@@ -1,0 +1,110 @@
+"""What ideas are wanted for, read out of a wish: "names for our café" of "let's brainstorm names for our café"."""
+
+import re
+
+from agent.german import language_of
+from agent.ideation.techniques import named
+
+_LEAD_IN = re.compile(
+    r"""^\W*(?:(?:ok(?:ay)?|so|well|hey|hi|hello|atelier|please|now|great)\b[\s,:!]*)*
+    (?:/ideate\s+
+    |(?:(?:can|could|would|will)\s+(?:you|we)\s+)?(?:please\s+)?(?:help\s+(?:me|us)\s+(?:to\s+)?)?
+      (?:let'?s\s+|let\s+us\s+|(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:to\s+)?|(?:i|we)\s+need\s+)?
+      (?:brainstorm(?:ing)?|ideate|think(?:\s+(?:of|up|about|through))?|come\s+up\s+with|generate|collect|find|give\s+(?:me|us)|suggest
+        |use|try|do|apply|start|run|play|explore|go\s+through|work\s+with|have)\b
+    |(?:any|some|more|new|creative|fresh|good)\s+(?=ideas|names|suggestions|ways)
+    |(?:i|we)(?:'d|\s+would)?\s+(?:need|want|like|could\s+use|look(?:ing)?\s+for)\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
+    |(?:i'm|we're|i\s+am|we\s+are)\s+looking\s+for\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
+    |what\s+(?:could|can|should|might)\s+(?:we|i)\s+(?:do|try)\b
+    |let'?s(?=\s+(?:on|for|about)\b)
+    |(?=how\s+(?:could|can|might|should)\s+(?:we|i)\b|ideas?\b|brainstorm)
+    )\s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OBJECT = re.compile(
+    r"""^(?:(?:a|an|the|some|any|a\s+few|a\s+lot\s+of|more|new|creative|fresh|good|crazy|wild|our|\d+|two|three|five|ten)\s+)*
+    (?:ideas?|suggestions?|concepts?|options?|possibilities|ways|brainstorm(?:ing)?(?:\s+session)?|session)\b
+    \s*""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_CONNECTOR = re.compile(
+    r"^(?:(?:about|on|for|of|over|around|regarding|with|at|using)\s+)*"
+    r"(?P<verb>(?:to|how\s+(?:to|(?:we|i)\s+(?:can|could|should|might)|(?:can|could|should|might)\s+(?:we|i)))\s+)?",
+    re.IGNORECASE,
+)
+_GERMAN_LEAD = re.compile(
+    r"""^\W*(?:(?:ok(?:ay)?|also|so|hallo|hey|hi|bitte|atelier|jetzt|gut)\b[\s,:!]*)*
+    (?:/ideate\s+)?
+    (?:(?:kannst|könntest)\s+du\s+)?
+    (?:(?:ich|wir)\s+(?:brauchen?|suchen?|möchten?|wollen|will|hätten?\s+gern)\s+
+    |lass(?:t)?\s+uns\s+|gib\s+(?:mir|uns)\s+|hilf\s+(?:mir|uns)\s+(?:bei(?:m|\s+der)?\s+)?|brainstorm(?:ing|en|e)?\b\s*
+    |(?:nimm|nehmen\s+wir|mit|nutze?|verwende)\s+)?
+    (?:(?:bitte|mal|noch|ein\s+paar|einige|neue|gute|gemeinsam|zusammen|etwas|zehn|drei|fünf|\d+)\s+)*
+    (?:(?:brainstorm(?:ing|en)?|ideen?|vorschläge|einfälle)\b\s*)?
+    (?:(?:für|zu[mr]?|über|an)\s+)?""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_GERMAN_TAIL = re.compile(
+    r"[\s,.!?:;-]*(?:\b(?:nachdenken|überlegen|sammeln|finden|ausdenken|brainstormen|machen|bitte|zusammen|jetzt|heute)\b[\s,.!?:;-]*)*$",
+    re.IGNORECASE,
+)
+_TAIL = re.compile(r"[\s,.!?:;-]*(?:\b(?:please|together|with\s+(?:me|us)|now|today)\b[\s,.!?:;-]*)*$", re.IGNORECASE)
+_DOUBLED = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]$", re.IGNORECASE)  # get, plan, stop
+_NO_TOPIC = frozenset(
+    "idea ideas it this that something anything me us some help please brainstorm brainstorming creative fun one "
+    "idee ideen bitte hilfe etwas was für uns mir".split()
+)
+_LONGEST_TOPIC = 120  # characters: longer ones are a text, not a topic
+
+
+def topic_of(message: str) -> str:
+    """What ideas are wanted for, as it fits into a sentence: "names for our cat café"; "" when none is said."""
+    text = message.strip().split("\n")[0]
+    technique = named(text)
+    if technique is not None:
+        names = "|".join(re.escape(name) for name in sorted(technique.names, key=len, reverse=True))
+        text = re.sub(
+            rf"(?:\b(?:using|with|by|via|use|try|do)\s+)?(?:the\s+)?(?<!\w)(?:{names})(?!\w)(?:\s+(?:technique|method))?",
+            " ",
+            text,
+            flags=re.IGNORECASE,
+        )
+        text = " ".join(text.split())
+    if language_of(message) == "de":
+        text = _GERMAN_TAIL.sub("", _GERMAN_LEAD.sub("", text, count=1)).strip()
+        return "" if _says_nothing(text) else _short(text)
+    text = _LEAD_IN.sub("", text, count=1)
+    text = _OBJECT.sub("", text, count=1)
+    connector = _CONNECTOR.match(text)
+    text = _trimmed(text[connector.end() :]) if connector else text
+    if connector and connector["verb"]:
+        verb, space, rest = text.partition(" ")
+        text = f"{_gerund(verb)}{space}{rest}"
+    return "" if _says_nothing(text) else text
+
+
+def _says_nothing(text: str) -> bool:
+    return {word.casefold() for word in re.findall(r"\w+", text)} <= _NO_TOPIC
+
+
+def _gerund(verb: str) -> str:
+    """Of "reduce" as "reducing", so that a wish fits into a sentence."""
+    if verb.endswith("ing") or not verb.isalpha():
+        return verb
+    if verb.endswith("ie"):
+        return f"{verb[:-2]}ying"
+    if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")) and len(verb) > 2:
+        return f"{verb[:-1]}ing"
+    return f"{verb}{verb[-1]}ing" if _DOUBLED.fullmatch(verb) else f"{verb}ing"
+
+
+def _trimmed(text: str) -> str:
+    """A topic as it stands within a sentence, "my" and "our" turned round to "your"."""
+    text = _TAIL.sub("", text.strip())
+    text = re.sub(r"(?i)\b(?:my|our)\b", "your", text)
+    text = re.sub(r"(?i)\b(?:me|us)\b", "you", text)
+    return _short(text)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_TOPIC else f"{text[:_LONGEST_TOPIC].rsplit(' ', 1)[0]} …"
