@@ -1,4 +1,4 @@
-"""`atelier finetune heads`, `fusion`, `base`: parts of Atelier that are trained in the terminal, in one go."""
+"""`atelier finetune heads`, `intent`, `fusion`, `base`: what is trained in the terminal in one go."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.compose import open_store
+from connectors.intents import intent
 from connectors.settings import Settings
 from retrieval.errors import StoreError
 
@@ -134,6 +135,7 @@ def _base(settings: Settings, arguments: Arguments) -> int:  # noqa: ARG001 - th
 
 LEARN_BY_THEMSELVES: dict[str, Callable[[Settings, Arguments], int]] = {
     "heads": _heads,
+    "intent": intent,
     "fusion": _fusion,
     "base": _base,
 }

@@ -1,0 +1,100 @@
+"""`atelier finetune intent FILE`: a team's own intents from a few examples each, and what to do next about them."""
+
+import argparse
+import csv
+import io
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from connectors.compose import heads_folder, open_store
+from connectors.settings import Settings
+from retrieval.errors import DataRefused, StoreError
+from retrieval.files import write_atomically
+
+if TYPE_CHECKING:
+    from finetune.few_shot import Learned
+
+Arguments = argparse.Namespace
+MOST_SHOWN = 5  # overlaps
+
+
+def intent(settings: Settings, arguments: Arguments) -> int:
+    """Learn the intents, say how well, and keep them as a version of the heads; with --out only in a folder."""
+    from finetune.few_shot import learn
+    from finetune.few_shot_folder import write_intents
+    from finetune.few_shot_messages import agreed_messages, messages_in
+    from finetune.heads_rows import team_rows
+    from finetune.registry import Learned as LearnedFrom
+    from retrieval.encoder import TransformerEncoder
+
+    rows = team_rows(Path(arguments.file).expanduser())
+    if not rows.topic:
+        raise DataRefused("Every label is one of Atelier's own, which `atelier finetune heads --rows` learns.")
+    if rows.intent or rows.sentiment:
+        print("Rows with labels of Atelier's own were left out: `atelier finetune heads --rows` learns those.")
+    store = open_store(settings)
+    try:
+        unlabelled = messages_in(Path(arguments.unlabelled).expanduser()) if arguments.unlabelled else []
+        said: dict[str, str] = {}
+        if arguments.from_chat:
+            unlabelled += (said := agreed_messages(store.engine, settings.tenant))
+        encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
+        learned = learn(encoder, rows.topic, unlabelled, seed=arguments.seed, propose=arguments.propose, progress=print)
+        print("\n".join(told(learned, has_messages=bool(unlabelled))))
+        if arguments.label_next and learned.proposed:
+            _write_proposals(Path(arguments.label_next).expanduser(), learned.proposed)
+        live = store.registry.aliases("heads").live
+        beside = store.registry.fetch(live) if live is not None else heads_folder(settings)
+        if arguments.out:
+            write_intents(Path(arguments.out).expanduser(), learned, encoder, beside)
+            return 0
+        with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
+            folder = Path(scratch) / "heads"
+            write_intents(folder, learned, encoder, beside)
+            taught_by = LearnedFrom(persons=frozenset(said[text] for text in learned.taught if text in said))
+            scores = {"topic_accuracy": learned.judged.accuracy, "topic_ece": learned.judged.ece}
+            version = store.registry.add("heads", folder, scores=scores, kind="heads", learned_from=taught_by)
+        print(f"They are kept as {version.name}.")
+        if arguments.promote:
+            store.registry.promote(version.name)
+            print(f"{version.name} is live: the running bot understands with it within seconds.")
+        else:
+            print(f"Make them live: atelier finetune promote {version.name}")
+    finally:
+        store.close()
+    return 0
+
+
+def told(learned: "Learned", *, has_messages: bool) -> list[str]:
+    """What was learned, how well, where intents overlap, and which messages to label next: a line each."""
+    plain, judged = learned.plain, learned.judged
+    with_branch = "with upper layers of their own" if learned.branch is not None else "by the frozen encoder alone"
+    how = f"{judged.accuracy:.0%} right by folds (frozen: {plain.accuracy:.0%}), calibration error {judged.ece:.3f}"
+    lines = [f"{len(learned.labels)} intents learned {with_branch} in {learned.seconds:.0f} s: {how}."]
+    for each in learned.overlaps[:MOST_SHOWN]:
+        lines.append(f"{each.one} and {each.other} overlap: {each.share:.0%} of their examples are confused.")
+        lines += [f"    {each.one}: “{one}”   {each.other}: “{other}”" for one, other in each.pairs]
+    if len(learned.overlaps) > MOST_SHOWN:
+        lines.append(f"… and {len(learned.overlaps) - MOST_SHOWN} more pairs that overlap.")
+    if learned.overlaps:
+        lines.append("Join such intents, or give examples that tell them apart.")
+    if has_messages:
+        lines.append(f"Messages without labels: {learned.self_taught}.")
+    if learned.proposed:
+        lines.append("Label these next, they teach the most:")
+        lines += [f"    {text}" for text in learned.proposed]
+    return lines
+
+
+def _write_proposals(file: Path, texts: tuple[str, ...]) -> None:
+    """A CSV with an empty column `label`: filled in, it is a file to learn from. Raises StoreError."""
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(["text", "label"])
+    writer.writerows([text, ""] for text in texts)
+    try:
+        write_atomically(file, written.getvalue().encode())
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written ({error.strerror}). Name another place.") from error
+    print(f"They are in {file}: fill in the labels and give the rows to the next run.")

@@ -1,0 +1,242 @@
+"""Intents of a team's own from a few examples each: trained in under a minute, measured by folds, with what to do next.
+
+The head is the one that `finetune/heads.py` fits; beside it upper layers of its own are trained with a contrastive term
+(the idea of SetFit: Tunstall et al. 2022). Both are judged on folds of the rows, and the branch is kept only where it
+reads those better. Unlabelled messages may teach too (self-training), behind the same guard.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.branches import Branch
+from agent.head import Inputs, Linear, probabilities
+from finetune.branch import BranchRecipe, Cached, Logits, Trained, embed, mix, read, targets_of, train_branch
+from finetune.few_shot_advice import Overlap, overlaps, worth_labelling
+from finetune.heads import calibration_error, fit
+from finetune.heads_data import Row, noise
+from retrieval.encoder import LayeredEncoder
+from retrieval.passage import Vectors
+
+RECIPE = BranchRecipe(layers=2, epochs=10, rows=32, rate=2e-4, contrast=0.5)
+STEPS = 300  # at most: what many labels may take
+FOLDS = 3
+LIKE_NONE = 0.02  # of the rows themselves may be less like the others than what is said to have no topic
+SURELY = 0.9  # how sure a message must be read to teach
+MOST_TAUGHT = 2  # messages a label that teach, for each row that it has
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What folds say of a head. logits: calibrated, (rows, labels), of each row by a head that had not seen it."""
+
+    accuracy: float
+    ece: float
+    believed: tuple[float, float]
+    logits: Logits
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Intents learned. plain: the head alone by folds; judged: what is kept, by the same folds.
+
+    branch: None where the head alone read the folds as well. floor: likeness to the nearest row under which a text is
+    like none of them. taught: unlabelled messages that taught too. proposed: those worth labelling next.
+    """
+
+    labels: tuple[str, ...]
+    rows: tuple[Row, ...]
+    vectors: Vectors
+    linear: Linear
+    branch: Trained | None
+    plain: Judged
+    judged: Judged
+    floor: float
+    overlaps: tuple[Overlap, ...]
+    taught: tuple[str, ...]
+    self_taught: str
+    proposed: tuple[str, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """Rows and unlabelled messages as they are trained on, the rows first; noise last, for the head alone."""
+
+    rows: tuple[Row, ...]
+    labels: tuple[str, ...]
+    inputs: Inputs
+    cached: Cached
+    count: int  # of unlabelled messages
+
+    @property
+    def right(self) -> NDArray[np.intp]:
+        return np.array([self.labels.index(row.label or "") for row in self.rows])
+
+    @property
+    def unlabelled(self) -> NDArray[np.intp]:
+        return np.arange(len(self.rows), len(self.rows) + self.count)
+
+    def noise(self) -> NDArray[np.intp]:
+        return np.arange(len(self.rows) + self.count, len(self.inputs.dense))
+
+
+def learn(
+    encoder: LayeredEncoder,
+    rows: Sequence[Row],
+    unlabelled: Sequence[str] = (),
+    *,
+    seed: int = 0,
+    propose: int = 10,
+    recipe: BranchRecipe | None = None,
+    progress: Progress = lambda _: None,
+) -> Learned:
+    """Learn the labels of `rows`, each of which needs a few. unlabelled: messages of the same people, if any.
+
+    Raises EncoderError where the encoder has no layers to copy.
+    """
+    begun = time.perf_counter()
+    recipe = recipe or RECIPE
+    branch = Branch.copied(encoder, recipe.layers)
+    told = {row.text for row in rows}
+    asked = [text for text in dict.fromkeys(unlabelled) if text.strip() and text not in told]
+    texts = [*(row.text for row in rows), *asked, *(row.text for row in noise())]
+    cached = read(encoder, texts, {branch.start}, lambda _: None)[branch.start]
+    labels = tuple(sorted({row.label for row in rows if row.label is not None}))
+    made = _Read(tuple(rows), labels, Inputs.of(cached.embeddings, texts), cached, len(asked))
+    steps = max(1, min(STEPS, round(recipe.epochs * len(rows) / recipe.rows)))
+    recipe = replace(recipe, seed=seed, epochs=steps * recipe.rows / len(rows))
+    folds = folds_of(made.right, FOLDS, seed)
+    progress(f"{len(rows)} examples of {len(labels)} intents read; measuring by {FOLDS} folds …")
+    firsts = []
+    for fold in range(FOLDS):
+        progress(f"fold {fold + 1} of {FOLDS} …")
+        firsts.append(_both(made, branch, np.flatnonzero(folds != fold), recipe))
+    plain, judged = _judge(made, folds, firsts)
+    with_branch = judged.accuracy > plain.accuracy
+    everything = np.arange(len(rows))
+    linear, trained = _both(made, branch, everything, recipe)
+    kept, taught, self_taught = judged if with_branch else plain, (), "no unlabelled messages were given"
+    if asked:
+        progress("learning from messages without labels …")
+        seconds = [
+            _both(made, branch, np.flatnonzero(folds != fold), recipe, _taught(made, first, kept.believed))
+            for fold, first in enumerate(firsts)
+        ]
+        after = _judge(made, folds, seconds)[with_branch]
+        extra = _taught(made, (linear, trained), kept.believed)
+        self_taught = (
+            f"{len(extra)} messages that were read surely taught too: by folds {kept.accuracy:.3f} became "
+            f"{after.accuracy:.3f}"
+        )
+        if after.accuracy >= kept.accuracy and len(extra):
+            linear, trained = _both(made, branch, everything, recipe, extra)
+            kept, taught = after, tuple(texts[i] for i, _ in extra)
+        else:
+            self_taught += ", so they were left out"
+    said = _logits(made, (linear, trained), made.unlabelled, kept.believed) if asked else np.empty((0, len(labels)))
+    proposed = worth_labelling(probabilities(said, 1.0), cached.embeddings[made.unlabelled], propose) if asked else []
+    vectors = cached.embeddings[: len(rows)]
+    return Learned(
+        labels=labels,
+        rows=made.rows,
+        vectors=vectors,
+        linear=linear,
+        branch=trained if with_branch else None,
+        plain=plain,
+        judged=kept,
+        floor=floor_of(vectors),
+        overlaps=tuple(overlaps(made.rows, labels, probabilities(kept.logits, 1.0), vectors)),
+        taught=taught,
+        self_taught=self_taught,
+        proposed=tuple(asked[i] for i in proposed),
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def folds_of(right: NDArray[np.intp], count: int, seed: int) -> NDArray[np.intp]:
+    """A fold for each row, each label's rows spread evenly."""
+    rng = np.random.default_rng(seed)
+    folds = np.empty(len(right), dtype=np.intp)
+    for label in np.unique(right):
+        own = rng.permutation(np.flatnonzero(right == label))
+        folds[own] = (np.arange(len(own)) + rng.integers(count)) % count
+    return folds
+
+
+def _both(
+    made: _Read,
+    branch: Branch,
+    chosen: NDArray[np.intp],
+    recipe: BranchRecipe,
+    taught: Sequence[tuple[int, str]] = (),
+) -> tuple[Linear, Trained]:
+    """The head and the branch, trained on some rows and on messages with the labels that they are taken to have."""
+    extra = np.array([i for i, _ in taught], dtype=np.intp)
+    labels = [*(made.rows[i].label for i in chosen), *(label for _, label in taught)]
+    sure = [Row("", label, "rows") for label in labels]
+    doubt = made.noise()
+    linear = fit(
+        "topic",
+        made.inputs.chosen([*chosen, *extra, *doubt]),
+        [*sure, *(Row("", None, "noise") for _ in doubt)],
+        made.labels,
+    )
+    trained = train_branch(branch, made.cached.chosen([*chosen, *extra]), targets_of(labels, made.labels), recipe)
+    return linear, trained
+
+
+def _logits(
+    made: _Read, heads: tuple[Linear, Trained], chosen: NDArray[np.intp], believed: tuple[float, float]
+) -> Logits:
+    linear, trained = heads
+    own = trained.logits(embed(trained.branch, made.cached.chosen(chosen)))
+    result: Logits = believed[0] * linear.logits(made.inputs.chosen(chosen)) + believed[1] * own
+    return result
+
+
+def _judge(made: _Read, folds: NDArray[np.intp], heads: Sequence[tuple[Linear, Trained]]) -> tuple[Judged, Judged]:
+    """The head alone, and both together, on rows that they had not seen."""
+    parts = np.empty((2, len(made.rows), len(made.labels)), dtype=np.float32)
+    for fold, (linear, trained) in enumerate(heads):
+        away = np.flatnonzero(folds == fold)
+        parts[0, away] = linear.logits(made.inputs.chosen(away))
+        parts[1, away] = trained.logits(embed(trained.branch, made.cached.chosen(away)))
+    right = made.right
+    alone = sum(mix(parts[0], parts[0], right))
+    found = []
+    for believed in ((alone, 0.0), mix(parts[0], parts[1], right)):
+        logits = believed[0] * parts[0] + believed[1] * parts[1]
+        chances = probabilities(logits, 1.0)
+        hit = chances.argmax(axis=1) == right
+        found.append(Judged(float(hit.mean()), calibration_error(chances, hit), believed, logits))
+    return found[0], found[1]
+
+
+def _taught(made: _Read, heads: tuple[Linear, Trained], believed: tuple[float, float]) -> list[tuple[int, str]]:
+    """Messages that `heads` read surely, and as what: no more of a label than a few for each row of it."""
+    chances = probabilities(_logits(made, heads, made.unlabelled, believed), 1.0)
+    near = np.einsum(
+        "ud,rd->ur", made.cached.embeddings[made.unlabelled], made.cached.embeddings[: len(made.rows)]
+    ).max(axis=1)
+    sure = (chances.max(axis=1) >= SURELY) & (near >= floor_of(made.cached.embeddings[: len(made.rows)]))
+    left = Counter({label: MOST_TAUGHT * count for label, count in Counter(row.label for row in made.rows).items()})
+    found = []
+    for i in np.argsort(-chances.max(axis=1), kind="stable"):
+        label = made.labels[int(chances[i].argmax())]
+        if sure[i] and left[label] > 0:
+            left[label] -= 1
+            found.append((int(made.unlabelled[i]), label))
+    return found
+
+
+def floor_of(vectors: Vectors) -> float:
+    """The likeness to the nearest other row that all but a few of the rows reach."""
+    likeness = np.einsum("nd,md->nm", vectors, vectors)
+    np.fill_diagonal(likeness, -1.0)
+    return float(np.quantile(likeness.max(axis=1), LIKE_NONE))

@@ -1,0 +1,75 @@
+"""Intents learned from a few examples as a sealed folder: a `topic` head, beside the heads that serve already."""
+
+import datetime as dt
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from agent import surface
+from finetune.branch import Trained
+from finetune.few_shot import Learned
+from finetune.heads_data import LICENCES, OWN
+from retrieval.encoder import LayeredEncoder
+from retrieval.errors import StoreError
+from retrieval.files import MANIFEST, read_manifest, write_folder_atomically
+
+KIND = "topic"
+
+
+def write_intents(folder: Path, learned: Learned, encoder: LayeredEncoder, beside: Path) -> None:
+    """Put the head in `folder`, with the other heads of the sealed folder `beside`, which stays as it is.
+
+    Raises StoreError when it cannot be written or `beside` is damaged.
+    """
+
+    def fill(fresh: Path) -> None:
+        for path in sorted(beside.iterdir()):
+            if path.name != MANIFEST and path.name.partition(".")[0] != KIND:
+                shutil.copyfile(path, fresh / path.name)
+        (fresh / f"{KIND}.safetensors").write_bytes(safetensors.numpy.save(_tensors(learned)))
+        if learned.branch is not None:
+            (fresh / f"{KIND}.branch.safetensors").write_bytes(branch_file(learned.branch, encoder))
+        card = json.dumps(_card(learned, encoder.id), indent=1, ensure_ascii=False)
+        (fresh / f"{KIND}.json").write_text(card + "\n", "utf-8")
+
+    facts: dict[str, object] = {"encoder": encoder.id, "date": dt.datetime.now(tz=dt.UTC).date().isoformat()}
+    try:
+        read_manifest(beside)
+        write_folder_atomically(folder, fill, facts)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"The intents cannot be written to {folder} ({error}). Free some space.") from error
+
+
+def branch_file(trained: Trained, encoder: LayeredEncoder) -> bytes:
+    """A branch and what reads it, as safetensors: a megabyte for two layers."""
+    head = {"head.weights": trained.weights.astype(np.float16), "head.bias": trained.bias.astype(np.float16)}
+    return safetensors.numpy.save({**trained.branch.tensors(encoder), **head})
+
+
+def _tensors(learned: Learned) -> dict[str, NDArray[np.generic]]:
+    return {
+        "weights": learned.linear.weights,
+        "gram_weights": learned.linear.gram_weights.astype(np.float16),
+        "bias": learned.linear.bias,
+        "examples": learned.vectors.astype(np.float16),
+    }
+
+
+def _card(learned: Learned, encoder: str) -> dict[str, object]:
+    linear, branch = learned.judged.believed
+    card: dict[str, object] = {
+        "kind": KIND,
+        "labels": list(learned.labels),
+        "temperature": 1.0 if learned.branch is not None else 1 / linear,
+        "encoder": encoder,
+        "features": list(surface.NAMES),
+        "floor": learned.floor,
+        "sources": [{"name": OWN, "licence": LICENCES[OWN], "rows": len(learned.rows)}],
+        "figures": [{"how": "folds", "accuracy": learned.judged.accuracy, "ece": learned.judged.ece}],
+        "examples": [{"text": row.text, "label": row.label} for row in learned.rows],
+    }
+    return card | ({"branch": {"believed": [linear, branch]}} if learned.branch is not None else {})

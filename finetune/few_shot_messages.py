@@ -1,0 +1,55 @@
+"""Messages without labels that a head may learn from: a file of the team's, or stored ones of people who agreed."""
+
+import csv
+import json
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from agent.memory_tables import persons, places, turns
+from retrieval.database import reading
+from retrieval.errors import DataRefused
+
+MOST = 2_000  # the latest: each is compared with every other
+LONGEST = 1_000  # characters; the encoder reads about as many
+
+
+def messages_in(file: Path) -> list[str]:
+    """The messages of a file: a column `text` of CSV, a key `text` of JSONL, else one a line. Raises DataRefused."""
+    try:
+        content = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataRefused(f"{file} cannot be read as text. Name a file with one message a line.") from error
+    lines = content.splitlines()
+    try:
+        if file.suffix == ".jsonl":
+            found = [json.loads(line)["text"] for line in lines if line.strip()]
+        elif file.suffix == ".csv":
+            found = [row["text"] for row in csv.DictReader(lines)]
+        else:
+            found = lines
+    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
+        raise DataRefused(f"{file} holds a line without a `text`. Name a file with one message a line.") from error
+    return _fit([text for text in found if isinstance(text, str)])
+
+
+def agreed_messages(engine: Engine, tenant: str) -> dict[str, str]:
+    """The latest stored messages of people who agreed to be learned from, and whose each is. Raises StoreError."""
+    agreed = sa.select(persons.c.id).where(persons.c.consent)
+    of_tenant = sa.select(places.c.key).where(places.c.tenant == tenant)
+    asked = (
+        sa.select(turns.c.text, turns.c.author)
+        .where(turns.c.author.in_(agreed), turns.c.place.in_(of_tenant))
+        .order_by(turns.c.sent.desc())
+        .limit(MOST)
+    )
+    with reading(engine) as connection:
+        authors = {row.text: row.author for row in connection.execute(asked)}
+    return {text: authors[whole] for whole in authors for text in _fit([whole])}
+
+
+def _fit(texts: list[str]) -> list[str]:
+    """Each once, cut to what is read; commands are no messages."""
+    kept = (text.strip()[:LONGEST] for text in texts)
+    return [text for text in dict.fromkeys(kept) if text and not text.startswith("/")][:MOST]

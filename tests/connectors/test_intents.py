@@ -1,0 +1,69 @@
+"""`atelier finetune intent`: from a file of examples to a version that the running bot understands with."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from agent.understanding import Understander
+from connectors.cli import main
+from connectors.compose import open_store
+from connectors.settings import load_settings
+from finetune import few_shot
+from finetune.branch import BranchRecipe
+from finetune.few_shot_messages import messages_in
+from retrieval.encoder import TransformerEncoder
+from retrieval.errors import DataRefused
+from tests.finetune.test_few_shot import INTENTS, MESSAGES
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    quick = BranchRecipe(layers=1, epochs=3, rows=16, contrast=0.5)
+    monkeypatch.setattr(few_shot, "RECIPE", quick)
+    tables = "".join(f"{label} = {json.dumps(texts)}\n" for label, texts in INTENTS.items())
+    (tmp_path / "intents.toml").write_text(f"[intents]\n{tables}", "utf-8")
+    (tmp_path / "messages.txt").write_text("\n".join([*MESSAGES, "/help"]), "utf-8")
+    return tmp_path
+
+
+def test_intents_are_learned_kept_and_live(
+    home: Path, encoder: TransformerEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ordered = ["intents.toml", "--unlabelled", "messages.txt", "--propose", "2", "--label-next", "next.csv"]
+    assert main(["finetune", "intent", *ordered, "--promote"]) == 0
+    said = capsys.readouterr().out
+    assert "3 intents learned" in said
+    assert "heads-1 is live" in said
+    rows = (home / "next.csv").read_text("utf-8").splitlines()
+    assert rows[0] == "text,label"
+    assert {row.removesuffix(",") for row in rows[1:]} <= set(MESSAGES)
+    store = open_store(load_settings(None))
+    try:
+        live = store.registry.aliases("heads").live
+        assert live is not None
+        assert 0 <= live.scores["topic_accuracy"] <= 1
+        understander = Understander(encoder, store.registry.fetch(live))
+    finally:
+        store.close()
+    assert "is about billing" in understander.understand("my invoice is wrong").reasons[2]
+
+
+def test_what_cannot_be_learned_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "own.csv").write_text("text,label\nwhere is it?,ask\n", "utf-8")
+    assert main(["finetune", "intent", "own.csv"]) == 1
+    assert "finetune heads --rows" in capsys.readouterr().err
+    assert main(["finetune", "intent", "nowhere.toml"]) == 1
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_messages_are_read_from_tables_and_lines(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,by\nhello there,x\n/help,y\n", "utf-8")
+    (tmp_path / "a.jsonl").write_text('{"text": "hello there"}\n\n', "utf-8")
+    (tmp_path / "a.txt").write_text("hello there\n\nhello there\n", "utf-8")
+    assert messages_in(tmp_path / "a.csv") == messages_in(tmp_path / "a.jsonl") == messages_in(tmp_path / "a.txt")
+    (tmp_path / "b.jsonl").write_text("{}\n", "utf-8")
+    with pytest.raises(DataRefused, match="without a `text`"):
+        messages_in(tmp_path / "b.jsonl")

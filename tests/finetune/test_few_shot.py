@@ -1,0 +1,123 @@
+"""A team's own intents: learned from a few rows, told with their overlaps, and heard in messages at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.understanding import SHIPPED, Understander
+from connectors.intents import told
+from finetune.branch import BranchRecipe
+from finetune.few_shot import Learned, floor_of, folds_of, learn
+from finetune.few_shot_advice import overlaps, worth_labelling
+from finetune.few_shot_folder import write_intents
+from finetune.heads_data import OWN, Row
+from retrieval.encoder import TransformerEncoder
+from retrieval.errors import StoreError
+from retrieval.files import MANIFEST
+
+INTENTS = {
+    "billing": (
+        "the invoice is wrong", "I was charged twice", "where is my receipt", "refund the payment", "pay by card",
+        "the amount on the bill is too high",
+    ),
+    "travel": (
+        "book a train to Rome", "the flight was late", "which hotel is near", "my passport expired", "rent a car there",
+        "when does the plane leave",
+    ),
+    "printer": (
+        "the printer jams", "out of toner again", "print in colour", "scanner does not start", "paper tray is empty",
+        "print on both sides",
+    ),
+}  # fmt: skip
+ROWS = tuple(Row(text, label, OWN) for label, texts in INTENTS.items() for text in texts)
+MESSAGES = (
+    "the invoice shows the wrong amount", "a flight to Rome please", "toner is empty", "what a lovely day",
+    "is the train paid by card", "print the invoice", "print the bill", "how are you",
+)  # fmt: skip
+QUICK = BranchRecipe(layers=1, epochs=6, rows=16, contrast=0.5)
+
+
+@pytest.fixture(scope="module")
+def learned(encoder: TransformerEncoder) -> Learned:
+    return learn(encoder, ROWS, MESSAGES, propose=3, recipe=QUICK)
+
+
+def test_a_few_rows_are_enough_and_are_heard_in_messages(
+    learned: Learned, encoder: TransformerEncoder, tmp_path: Path
+) -> None:
+    write_intents(tmp_path / "heads", learned, encoder, SHIPPED)
+    understander = Understander(encoder)
+    understander.take(tmp_path / "heads")
+    assert understander.understand("there is an error on the invoice").reasons[2].startswith("is about billing")
+    assert "like none of your examples" in understander.understand("zebras eat grass in the savanna").reasons[2]
+    before = Understander(encoder).understand("where do we keep contracts?")
+    now = understander.understand("where do we keep contracts?")
+    assert (now.intent, now.sentiment) == (before.intent, before.sentiment)  # those heads are the same ones
+    np.testing.assert_allclose(now.embedding, before.embedding, atol=1e-5)
+
+
+def test_a_branch_is_written_read_and_asked_in_the_same_pass(
+    learned: Learned, encoder: TransformerEncoder, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from agent.branches import Branch
+    from agent.head import Head, Inputs
+    from finetune.branch import Trained
+
+    with_branch = learned
+    if learned.branch is None:  # the folds chose; here it is the writing that is looked at
+        head = Trained(Branch.copied(encoder, 1), learned.linear.weights[: encoder.dim], learned.linear.bias)
+        with_branch = replace(learned, branch=head, judged=replace(learned.judged, believed=(0.5, 0.5)))
+    write_intents(tmp_path / "heads", with_branch, encoder, SHIPPED)
+    head = Head.load(tmp_path / "heads", "topic", encoder)
+    states = encoder.states(["the invoice is wrong"], head.reads)
+    chances = head.probabilities(Inputs.of(states.embeddings, ["the invoice is wrong"]), states)
+    assert head.labels[int(chances.argmax())] == "billing"
+    understander = Understander(encoder, tmp_path / "heads")
+    _, query = understander.understand_for_search("and the bill?", "where is the bill?")
+    assert query @ encoder(["where is the bill?"])[0] > 0.999
+
+
+def test_what_is_said_names_the_figures_and_what_to_label_next(learned: Learned) -> None:
+    said = "\n".join(told(learned, has_messages=True))
+    assert "3 intents learned" in said
+    assert "right by folds" in said
+    assert len(learned.proposed) == 3
+    assert set(learned.proposed) <= set(MESSAGES)
+    assert learned.judged.accuracy >= learned.plain.accuracy  # what folds read worse is not kept
+    assert set(learned.taught) <= set(MESSAGES)
+
+
+def test_overlapping_intents_are_shown_by_the_examples_that_confuse() -> None:
+    rows = [Row(text, label, OWN) for text, label in (("a1", "a"), ("a2", "a"), ("b1", "b"), ("b2", "b"), ("c1", "c"))]
+    chances = np.array([[0.4, 0.6, 0], [0.9, 0.1, 0], [0.7, 0.3, 0], [0.1, 0.9, 0], [0, 0, 1]], dtype=np.float32)
+    vectors = np.eye(5, dtype=np.float32)
+    vectors[2] = (0.9, 0.1, 0.4, 0, 0)
+    (found,) = overlaps(rows, ("a", "b", "c"), chances, vectors)
+    assert (found.one, found.other, found.share) == ("a", "b", 0.5)
+    assert found.pairs[0] == ("a1", "b1")
+
+
+def test_what_to_label_next_is_unsure_and_unlike() -> None:
+    chances = np.array([[0.99, 0.01], [0.51, 0.49], [0.52, 0.48], [0.6, 0.4]], dtype=np.float32)
+    vectors = np.array([[1, 0, 0], [0, 1, 0], [0, 0.999, 0.04], [0, 0, 1]], dtype=np.float32)
+    first, second = worth_labelling(chances, vectors, 2)
+    assert first in {1, 2}
+    assert second == 3  # the other of the two alike would teach nothing new
+    assert worth_labelling(chances[:0], vectors[:0], 5) == []
+
+
+def test_folds_hold_some_of_every_label() -> None:
+    right = np.repeat([0, 1, 2], 6)
+    folds = folds_of(right, 3, seed=0)
+    assert all(np.bincount(folds[right == label]).tolist() == [2, 2, 2] for label in range(3))
+    assert floor_of(np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], dtype=np.float32)) == pytest.approx(0.8, abs=0.02)
+
+
+def test_damaged_heads_beside_are_said_so(learned: Learned, encoder: TransformerEncoder, tmp_path: Path) -> None:
+    (tmp_path / "beside").mkdir()
+    (tmp_path / "beside" / MANIFEST).write_text("{}")
+    with pytest.raises(StoreError, match="cannot be written"):
+        write_intents(tmp_path / "heads", learned, encoder, tmp_path / "beside")
