@@ -25,6 +25,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from connectors.sources_settings import Sources, SourcesSetting, placed
 from connectors.support_settings import Support, SupportSetting
 from retrieval.audience import audience_of, check_tenant, everyone
 from retrieval.encoder import DEFAULT as DEFAULT_ENCODER
@@ -160,6 +161,7 @@ class Settings(BaseSettings):
     support: SupportSetting = Field(
         Support(), description="Which people take questions over, and when; README, “Support”, shows the section."
     )
+    sources: SourcesSetting = Field(Sources(), description="What is read again and again; the guide shows the section.")
 
     @classmethod
     def settings_customise_sources(
@@ -250,6 +252,8 @@ class _SettingsFile(TomlConfigSettingsSource):
         folder = file_path.absolute().parent
         if isinstance(home := values.get("home"), str):
             values["home"] = _absolute(Path(home), folder)
+        if "sources" in values:
+            values["sources"] = placed(values["sources"], folder)
         if isinstance(adapters := values.get("adapters"), dict):
             values["adapters"] = {
                 name: _absolute(Path(path), folder) if isinstance(path, str) else path
@@ -336,7 +340,7 @@ def allowed(field: FieldInfo) -> str:
         return "text"
     if field.annotation == tuple[str, ...]:
         return "a list of texts"
-    if field.annotation is Support:
+    if field.annotation in (Support, Sources):
         return "a table"
     if field.annotation == dict[str, Path]:
         return "a table of names and folders"

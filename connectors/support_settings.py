@@ -1,6 +1,7 @@
-"""The setting `support`: the desks that take up cases, and what sends a case there."""
+"""The setting `support`: the desks that take up cases, what sends a case there, and what administrators are told."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -9,13 +10,14 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, InstanceOf
 from pydantic_settings import NoDecode
 
-from agent.support.desks import Desk, Hours
+from agent.support.desks import DAYS, Desk, Hours
 from agent.support.triggers import Reason
 
-_KEYS = ("desks", "agents", "topics", "ask_first", "remind", "language", "rating")
+_KEYS = ("desks", "agents", "topics", "ask_first", "remind", "language", "rating", "digest", "stale")
 _HOOK = ("webhook", "webhook_secret", "webhook_private")
 _DESK = ("to", "topics", "platforms", "hours", "zone")
 _PLATFORMS = ("slack", "telegram")
+DIGEST, STALE = "mon 08:00", 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class Support:
     agents: who may take cases up (`slack:U0123ABCD`, for one desk `slack:U0123ABCD@slack:C0456EFGH`); empty: whoever is
     in the desk's channel. topics: what goes to a person at once. ask_first: reasons for which the asker is asked
     whether they want a person. remind: minutes after which an open case is named again, 0: never. language: the desks'.
-    rating: whether the asker is asked how it went.
+    rating: whether the asker is asked how it went. digest: when administrators get the week in figures, in UTC (`mon 08:00`);
+    empty: never. stale: months without a change after which a document that people ask about is called old, 0: never.
     """
 
     desks: tuple[Desk, ...] = ()
@@ -35,6 +38,8 @@ class Support:
     remind: int = 30
     language: str = "en"
     rating: bool = True
+    digest: str = DIGEST
+    stale: int = STALE
     webhook: str = ""
     webhook_secret: str = field(default="", repr=False)
     webhook_private: bool = False
@@ -42,6 +47,13 @@ class Support:
     def __str__(self) -> str:
         """The default as a settings file writes it."""
         return "{}"
+
+    @property
+    def digest_at(self) -> tuple[int, int, int] | None:
+        """The weekday (0: Monday), hour and minute of the digest."""
+        day, _, clock = self.digest.partition(" ")
+        hour, _, minute = clock.partition(":")
+        return (DAYS.index(day), int(hour), int(minute)) if day else None
 
     @classmethod
     def of(cls, value: object) -> "Support":
@@ -67,6 +79,8 @@ class Support:
             topics=_texts(given, "topics"),
             ask_first=frozenset(map(Reason, ask_first)),
             remind=_whole(given.get("remind", 30)),
+            digest=_day(_text(given, "digest", DIGEST)),
+            stale=_months(given.get("stale", STALE)),
             language=_text(given, "language", "en"),
             rating=_flag(given, "rating", default=True),
             webhook=_text(given, "webhook"),
@@ -139,4 +153,17 @@ def _flag(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100_000:
         raise ValueError("`remind` is a whole number of minutes from 0 (never) up to 100000.")
+    return value
+
+
+def _day(text: str) -> str:
+    day, _, clock = " ".join(text.lower().split()).partition(" ")
+    if text and not (day in DAYS and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", clock)):
+        raise ValueError("`digest` is a day and an hour in UTC, like mon 08:00; empty: no digest.")
+    return f"{day} {clock}".strip()
+
+
+def _months(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1200:
+        raise ValueError("`stale` is a whole number of months from 0 (never) up to 1200.")
     return value

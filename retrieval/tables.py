@@ -1,7 +1,7 @@
 """The knowledge base's tables (`retrieval.store` says how they hang together)."""
 
 import sqlalchemy as sa
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
 
 from retrieval.database import metadata
 
@@ -74,5 +74,20 @@ meta = Table(
     Column("generation", BigInteger, nullable=False),
     Column("next_passage", BigInteger, nullable=False),
     Column("encoder", String(300)),  # the encoder whose vectors serve; NULL while there are no passages
+)
+watched = Table(
+    "watched",
+    metadata,
+    Column("id", _BigId, primary_key=True),
+    Column("tenant", String(200), nullable=False),
+    Column("address", Text, nullable=False),  # a web address, or the absolute path of a folder or file
+    Column("url", Text, nullable=False),  # where a page was found, after redirects
+    Column("etag", Text, nullable=False),
+    Column("modified", Text, nullable=False),  # as the server wrote it
+    Column("looked", BigInteger, nullable=False),  # seconds since 1970
+    Column("changed", BigInteger, nullable=False),
+    Column("problem", Text, nullable=False),  # why it could not be read at the last look
+    Column("is_ours", Boolean, nullable=False),  # its documents came with it, and go with it
+    sa.UniqueConstraint("tenant", "address"),
 )
 Index("ix_documents_audience_content", documents.c.audience, documents.c.content)

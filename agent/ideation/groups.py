@@ -80,7 +80,7 @@ def grouped(ids: Sequence[str], texts: Sequence[str], vectors: Vectors) -> tuple
     if len(ids) < FEWEST:
         return ()
     labels = clusters(vectors)
-    named = _labels(texts, labels)
+    named = telling_words(texts, labels)
     found = []
     for group in range(int(labels.max()) + 1):
         members = np.nonzero(labels == group)[0]
@@ -214,7 +214,7 @@ def _renumbered(labels: Labels) -> Labels:
     return result
 
 
-def _labels(texts: Sequence[str], labels: Labels) -> list[str]:
+def telling_words(texts: Sequence[str], labels: Labels) -> list[str]:
     """The telling words of each group: frequent in it, rare in the others; of a single idea, its beginning."""
     groups = [[texts[i] for i in np.nonzero(labels == group)[0].tolist()] for group in range(int(labels.max()) + 1)]
     counts = [Counter(word for text in group for word in _content(text)) for group in groups]

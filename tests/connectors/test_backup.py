@@ -30,7 +30,7 @@ from finetune.registry import AdapterRegistry
 from finetune.registry_files import PIECE
 from retrieval.database import metadata, open_database, reading, writing
 from retrieval.errors import SettingsError, StoreError
-from retrieval.tables import contents, documents, meta, passages, vectors
+from retrieval.tables import contents, documents, meta, passages, vectors, watched
 from tests.agent.test_memory import HERE, count, make_turn
 from tests.finetune.adapters import sealed
 
@@ -93,6 +93,8 @@ def store(bare_engine: Engine, tmp_path: Path) -> Engine:
         connection.execute(curated.insert().values(words | entry))
         row = {"key": "k", "at": NOW, "account": "slack:T:U1", "role": "member", "verb": "rule", "object": "off"}
         connection.execute(audit.insert().values(row | {"outcome": "refused", "place": thread.key}))
+        row = dict.fromkeys(("tenant", "address", "url", "etag", "modified", "problem"), "w")
+        connection.execute(watched.insert().values(row | {"looked": 5, "changed": 4, "is_ours": True}))
         connection.execute(text("INSERT INTO roots (tenant, path, label, audience) VALUES ('local', '/a', 'a', 'e')"))
         if connection.execute(select(meta)).first() is None:
             connection.execute(meta.insert().values(id=1, store="s", generation=3, next_passage=2, encoder="e"))
