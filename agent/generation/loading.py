@@ -45,7 +45,7 @@ def load(name_or_folder: str | Path, device: str | None, dtype: str | None) -> L
     import torch
 
     folder = _folder_of(name_or_folder)
-    config = _check_files(folder)
+    config = check_files(folder)
     tokenizer = _load_tokenizer(folder)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     model = _load_model(folder, config, device, getattr(torch, dtype) if dtype else _fastest(device))
@@ -64,7 +64,7 @@ def check(name_or_folder: str | Path) -> str:
     from safetensors import SafetensorError, safe_open
 
     folder = _folder_of(name_or_folder, download=False)
-    config = _check_files(folder)
+    config = check_files(folder)
     _check_kind(folder, config)
     _load_tokenizer(folder)
     size = 0
@@ -112,8 +112,8 @@ def _folder_of(name_or_folder: str | Path, *, download: bool = True) -> Path:
         ) from error
 
 
-def _check_files(folder: Path) -> dict[str, Any]:
-    """The folder's config, after the checks that need no torch."""
+def check_files(folder: Path) -> dict[str, Any]:
+    """The folder's config, after the checks that need no torch. Raises ModelFolderError."""
     if not (folder / "config.json").is_file():
         if (folder / "adapter_config.json").is_file():
             raise ModelFolderError(f"{folder} is an adapter. Name its base model, and add the adapter to it.")

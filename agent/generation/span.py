@@ -8,12 +8,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from agent.generation.loading import STARTER, load
+from agent.generation.loading import STARTER
+from agent.generation.network import Network, Tokens
 from agent.generation.rendering import fitted, messages_of, render
 from agent.message import Prompt
 from retrieval.passage import Passage
+
+if TYPE_CHECKING:
+    from agent.generation.network import Kept
 
 REFUSAL = "The passages do not answer that."
 LONGEST = 40  # tokens of an answer
@@ -35,10 +39,12 @@ class SpanReader:
 
     def __init__(self, folder: str | Path = STARTER, *, device: str | None = None) -> None:
         """Load the model; this takes about a second. Raises ModelFolderError."""
-        # In float32 on a CPU: where bfloat16 is made of other instructions, a prompt takes twice as long.
-        loaded = load(folder, device, None if device and device.startswith("cuda") else "float32")
-        self._model, self._tokenizer, self._window = loaded.model, loaded.tokenizer, loaded.window
-        self._ends = frozenset(loaded.ends)
+        import torch
+
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # On a CPU in float32: where bfloat16 is made of other instructions, a prompt takes twice as long.
+        self._network = Network(Path(folder), device, torch.bfloat16 if device.startswith("cuda") else torch.float32)
+        self._tokenizer, self._window = Tokens(Path(folder)), self._network.window
 
     def read(self, prompt: Prompt) -> Found | None:
         """The answer to the prompt's message in its passages, or None where the model finds none.
@@ -56,13 +62,13 @@ class SpanReader:
         if fitting is None:
             return ""
         said: list[int] = []
-        steps = _Steps(self._model, fitting[0])
+        steps = _Steps(self._network, fitting[0])
         while len(said) < tokens:
             before = runs(said, NO_REPEAT)
             token = next((id_ for _, id_ in steps.best if tuple([*said, id_][-NO_REPEAT:]) not in before), None)
             if token is None:
                 return ""
-            if token in self._ends:
+            if token in self._tokenizer.ends:
                 text: str = self._tokenizer.decode(said, skip_special_tokens=True)
                 return text.strip()
             said.append(token)
@@ -83,7 +89,7 @@ class SpanReader:
         texts = [" ".join(passage.text.split()) for passage in passages]
         said: list[int] = []
         certainty = 0.0  # log probability
-        steps = _Steps(self._model, ids)
+        steps = _Steps(self._network, ids)
         while len(said) < LONGEST:
             tried = ((score, token, self._decoded([*said, token])) for score, token in steps.best)
             chosen = next((each for each in tried if may_be_said(each[2], texts)), None)
@@ -100,7 +106,7 @@ class SpanReader:
         return None
 
     def _decoded(self, ids: Sequence[int]) -> str:
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
         return text
 
 
@@ -109,8 +115,9 @@ class _Steps:
 
     best: list[tuple[float, int]]
 
-    def __init__(self, model: Any, ids: Sequence[int]) -> None:
-        self._model, self._cache = model, None
+    def __init__(self, network: Network, ids: Sequence[int]) -> None:
+        self._network = network
+        self._kept: Kept = []
         self._step(list(ids))
 
     def take(self, token: int) -> None:
@@ -120,10 +127,7 @@ class _Steps:
         import torch
 
         with torch.inference_mode():
-            tokens = torch.tensor([ids], device=self._model.device)
-            output: Any = self._model(input_ids=tokens, past_key_values=self._cache, use_cache=True, logits_to_keep=1)
-            self._cache = output.past_key_values
-            best = output.logits[0, -1].float().log_softmax(-1).topk(TRIED)
+            best = self._network.read(ids, self._kept).log_softmax(-1).topk(TRIED)
         self.best = list(zip(best.values.tolist(), best.indices.tolist(), strict=True))
 
 

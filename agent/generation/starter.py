@@ -20,7 +20,8 @@ from agent.conversation import recalls
 from agent.generation.answer import refuses
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits, Piece
-from agent.generation.loading import STARTER, check
+from agent.generation.loading import STARTER
+from agent.generation.network import check_folder
 from agent.generation.phrases import kind_of_small_talk, phrase
 from agent.generation.span import Found, SpanReader
 from agent.message import History, Intent, Move, Prompt
@@ -49,7 +50,7 @@ class StarterGenerator:
 
     def __init__(self, encoder: Encoder, folder: str | Path = STARTER, *, device: str | None = None) -> None:
         """Begin to load the model beside everything else. Raises ModelFolderError when the folder is not one."""
-        check(folder)
+        check_folder(Path(folder))
         self._quoting = ExtractiveGenerator(encoder)
         self._free = Lock()
         self._loading = ThreadPoolExecutor(1, thread_name_prefix="starter")
@@ -99,7 +100,7 @@ def _concerns(prompt: Prompt) -> bool:
 
 def check_starter() -> str:
     """What can be said of the starter without loading it: a line for a person. Raises ModelFolderError."""
-    check(STARTER)
+    check_folder(STARTER)
     return "starter: quotes, and a small model of Atelier's own that marks answers and makes small talk"
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from agent.generation import span
@@ -58,10 +59,15 @@ def test_an_answer_is_whole_with_its_number():
 
 
 @pytest.fixture(scope="module")
-def untrained(tmp_path_factory):
+def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("untrained")
     save(train([*TEXTS, PERSONA, REFUSAL], 420), folder)
     export(Starter(shape_of("tiny", Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()), 1), folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def untrained(folder):
     return SpanReader(folder)
 
 
@@ -73,11 +79,11 @@ def test_even_a_model_that_knows_nothing_invents_nothing(untrained):
             assert 0 < found.probability <= 1
 
 
-def test_many_prompts_are_read_at_once_as_they_are_one_by_one(untrained):
+def test_many_prompts_are_read_at_once_as_they_are_one_by_one(untrained, folder):
     """What the training's examination counts is what chat would say."""
     model = Starter(shape_of("tiny", len(untrained._tokenizer)), 1)
     model.load_state_dict(
-        {name: weight.float() for name, weight in untrained._model.state_dict().items()}, strict=False
+        {name: weight.float() for path in folder.glob("*.safetensors") for name, weight in load_file(path).items()}
     )
     asked = [prompt(text) for text in ("Who?", "How many days of leave are there?", "When does it open, and for whom?")]
     lines = [
@@ -85,7 +91,7 @@ def test_many_prompts_are_read_at_once_as_they_are_one_by_one(untrained):
         for n, each in enumerate(asked)
     ]
     for line, best in zip(lines, examine._best(model, lines, torch.float32), strict=True):
-        alone = span._Steps(untrained._model, line.ids)
+        alone = span._Steps(untrained._network, line.ids)
         for token in line.said:
             alone.take(token)
         assert [token for _, token in best[:5]] == [token for _, token in alone.best[:5]]

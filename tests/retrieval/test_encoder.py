@@ -1,6 +1,8 @@
 """The encoder: the published weights, unit rows, and a clear sentence for a folder that is not one."""
 
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,6 +37,24 @@ def test_it_agrees_with_the_library_people_know(encoder: TransformerEncoder) -> 
 
     known = SentenceTransformer(str(get_model_path()), device="cpu").encode(TEXTS[:3], normalize_embeddings=True)
     assert ((known * encoder(TEXTS[:3])).sum(1) > 0.999).all()
+
+
+def test_it_is_what_transformers_makes_of_the_same_folder(encoder: TransformerEncoder) -> None:
+    """The default runs on our own network (`retrieval.bert`), any other folder on transformers'."""
+    theirs = TransformerEncoder(str(get_model_path()))
+    texts = [*TEXTS, "word " * 300, "Grüße 🙂 \u0130stanbul ﬁn [SEP] [MASK] a\u0301\x00\tb", "x" * 200]
+    np.testing.assert_allclose(encoder(texts), theirs(texts), atol=1e-5)
+    assert [encoder.pieces(text) for text in texts] == [theirs.pieces(text) for text in texts]
+    assert (encoder.dim, encoder.max_tokens) == (theirs.dim, theirs.max_tokens)
+
+
+def test_the_default_takes_no_transformers() -> None:
+    """Its import takes longer than all else at a start."""
+    script = (
+        "import sys; from retrieval.encoder import TransformerEncoder; TransformerEncoder()(['hello']); "
+        "sys.exit('transformers' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_threads_may_encode_and_count_at_once(encoder: TransformerEncoder) -> None:

@@ -1,0 +1,96 @@
+"""BERT's encoder (Devlin et al. 2019, arXiv 1810.04805) in plain torch: what the default encoder runs on.
+
+The numbers are those of transformers' BertModel; but importing that takes several seconds at every start, and its
+layers spend a third of a short message's pass in Python. Other encoders still come by transformers.
+"""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn.functional import gelu, scaled_dot_product_attention
+
+_NAMES = {
+    "qkv": ("attention.self.query", "attention.self.key", "attention.self.value"),
+    "out": ("attention.output.dense",),
+    "norm": ("attention.output.LayerNorm",),
+    "widen": ("intermediate.dense",),
+    "narrow": ("output.dense",),
+    "last_norm": ("output.LayerNorm",),
+}  # ours, and those of a published folder
+
+
+class Layer(nn.Module):
+    """One transformer layer, with queries, keys and values in one product."""
+
+    def __init__(self, dim: int, inner: int, heads: int, eps: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.norm = nn.LayerNorm(dim, eps)
+        self.widen = nn.Linear(dim, inner)
+        self.narrow = nn.Linear(inner, dim)
+        self.last_norm = nn.LayerNorm(dim, eps)
+
+    def forward(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        """states: (n, width, dim). mask: (n, 1, 1, width), True where there is a word piece; None: everywhere."""
+        n, width, dim = states.shape
+        q, k, v = self.qkv(states).view(n, width, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
+        heard = scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        states = self.norm(states + self.out(heard.transpose(1, 2).reshape(n, width, dim)))
+        result: Tensor = self.last_norm(states + self.narrow(gelu(self.widen(states))))
+        return result
+
+
+class Bert(nn.Module):
+    """Embeddings and layers. A message is one segment, so there is one type of token."""
+
+    def __init__(self, dim: int, inner: int, heads: int, depth: int, eps: float) -> None:
+        super().__init__()
+        self.dim = dim
+        self.words = self.places = self.kind = torch.empty(0)  # (vocabulary, dim), (positions, dim), (dim,)
+        self.norm = nn.LayerNorm(dim, eps)
+        self.layers = nn.ModuleList(Layer(dim, inner, heads, eps) for _ in range(depth))
+
+    @classmethod
+    def load(cls, folder: Path, device: str, dtype: torch.dtype) -> "Bert":
+        """From a published folder. Raises OSError, ValueError, KeyError or SafetensorError where it is not one."""
+        config = json.loads((folder / "config.json").read_text())
+        found = {name: weight.to(device, dtype) for name, weight in load_file(folder / "model.safetensors").items()}
+        with torch.device("meta"):  # the weights come from the file
+            bert = cls(
+                config["hidden_size"],
+                config["intermediate_size"],
+                config["num_attention_heads"],
+                config["num_hidden_layers"],
+                config["layer_norm_eps"],
+            )
+        bert.words = found["embeddings.word_embeddings.weight"]
+        bert.places = found["embeddings.position_embeddings.weight"]
+        bert.kind = found["embeddings.token_type_embeddings.weight"][0]
+        own = {f"norm.{kind}": found[f"embeddings.LayerNorm.{kind}"] for kind in ("weight", "bias")}
+        for number in range(len(bert.layers)):
+            for name, theirs in _NAMES.items():
+                for kind in ("weight", "bias"):
+                    parts = [found[f"encoder.layer.{number}.{each}.{kind}"] for each in theirs]
+                    own[f"layers.{number}.{name}.{kind}"] = torch.cat(parts)
+        bert.load_state_dict(own, assign=True)
+        return bert.eval().requires_grad_(requires_grad=False)
+
+    def forward(self, tokens: Tensor, mask: Tensor, kept: Collection[int] = ()) -> tuple[Tensor, dict[int, Tensor]]:
+        """Token states, (n, width, dim), and those of the layers `kept` (0: what the first layer reads).
+
+        tokens: (n, width), int64. mask: (n, width), True where there is a word piece.
+        """
+        states = self.norm(self.words[tokens] + self.kind + self.places[: tokens.shape[1]])
+        wide = None if bool(mask.all()) else mask[:, None, None, :]
+        states_of = {0: states} if 0 in kept else {}
+        for number, layer in enumerate(self.layers, 1):
+            states = layer(states, wide)
+            if number in kept:
+                states_of[number] = states
+        return states, states_of
