@@ -20,10 +20,25 @@ from agent.german import language_of
 from agent.guard import StreamCleaner, check_message, clean
 from agent.ideation.techniques import about
 from agent.memory import Memory, new_turn_id
-from agent.message import Decision, History, Intent, Line, Message, Move, Place, Reply, Source, Turn, Understanding
+from agent.message import (
+    Claim,
+    Decision,
+    History,
+    Intent,
+    Line,
+    Message,
+    Move,
+    Place,
+    Reply,
+    Source,
+    Turn,
+    Understanding,
+)
 from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
+from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, dates_of, differing, hosts
+from agent.support.curated import Curated
 from agent.understanding import Understander
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
@@ -61,6 +76,7 @@ class Background:
     decision: Decision
     passages: tuple[Passage, ...]
     said: str = ""  # what is said without a generator
+    by: str = DESK
 
 
 class Colleague:
@@ -75,8 +91,9 @@ class Colleague:
         count_tokens: Callable[[str], int],
         manner: Manner,
         versions: Versions | None = None,
+        curated: Curated | None = None,
     ) -> None:
-        """versions: which adapter answers where; None: the manner's, everywhere."""
+        """versions: which adapter answers where; None: the manner's, everywhere. curated: the team's own answers."""
         self._knowledge = knowledge
         self._understander = understander
         self._generator = generator
@@ -84,6 +101,7 @@ class Colleague:
         self._count_tokens = count_tokens
         self._manner = manner
         self._versions = versions or Versions(manner.adapter)
+        self._curated = curated
 
     async def reply(
         self,
@@ -114,11 +132,11 @@ class Colleague:
             known.passages,
             language_of(text) or message.language,
         )
-        draft = _Draft(known.passages, manner.allowed_links)
+        draft = _Draft(known.passages, [*manner.allowed_links, *(hosts(known.said) if known.by == CURATED else ())])
         version = self._versions.take(message.place, message.audiences)  # one for the whole reply
 
         def turn(notice: str) -> Turn:
-            reply = Reply(draft.text, draft.sources, draft.by or self._generator.name, notice)
+            reply = Reply(draft.text, draft.sources, draft.by or self._generator.name, notice, tuple(draft.claims))
             adapter = version if not draft.by else None  # the fallback speaks without one
             understanding, decision = known.understanding, known.decision
             history = History() if earlier else known.history  # what others wrote before is not ours to keep
@@ -129,7 +147,7 @@ class Colleague:
         try:
             # closed at once when the reply is: an abandoned stream would keep the model busy
             said = escalated(known.understanding) if escalated and known.decision.move is Move.ESCALATE else known.said
-            stream = _spoken(said) if said else self._generator.stream(prompt, version, manner.limits)
+            stream = _spoken(said, known.by) if said else self._generator.stream(prompt, version, manner.limits)
             async with aclosing(stream) as pieces:
                 async for piece in pieces:
                     for shown in draft.take(piece):
@@ -146,6 +164,11 @@ class Colleague:
         done = turn(draft.notice)
         await asyncio.to_thread(self._memory.append, done)
         yield done
+
+    @property
+    def understander(self) -> Understander:
+        """What it understands messages with."""
+        return self._understander
 
     def understand(self, text: str) -> Understanding:
         """What one message says by itself. Blocks: an encoder pass."""
@@ -198,6 +221,12 @@ class Colleague:
         )
         if decision.move is Move.IDEATE:  # ideas are kept word for word, however long ago the session began
             history = replace(history, lines=session)
+        if self._curated is not None:
+            asked = {text: understanding.embedding, query: embedding}
+            match = approved(self._curated, message, decision.move, wanted, list(asked.items()))
+            if match is not None:
+                settled = Decision(Move.ANSWER, APPROVED)
+                return Background(history, understanding, settled, (match.passage,), cited(match.answer), CURATED)
         if wanted is None and (technique := about(text)) is not None:
             told = card(technique, language_of(text) or message.language)
             return Background(history, understanding, Decision(Move.CHAT, KNOWN), (), told)
@@ -210,7 +239,13 @@ class Colleague:
             found = max(found, own, key=_best)
         if decision.move is Move.IDEATE and not about_us:  # our own guide sparks nothing
             found = [passage for passage in found if not is_ours(passage)]
-        return Background(history, understanding, reconsider(decision, understanding, _best(found)), tuple(found))
+        decision, said = reconsider(decision, understanding, _best(found)), ""
+        if decision.move is Move.ANSWER:
+            language = language_of(text) or message.language
+            tenant = message.place.tenant
+            said = differing(query, found, language, lambda: dates_of(self._knowledge.shelf, tenant))
+        decision = Decision(decision.move, DIFFERING) if said else decision
+        return Background(history, understanding, decision, tuple(found), said)
 
     def _search(self, message: Message, query: str, embedding: NDArray[np.float32], *, about_us: bool) -> list[Passage]:
         """The passages that the prompt gets; Atelier's own guide stands back unless the message is `about_us`."""
@@ -234,9 +269,9 @@ def within(lines: Sequence[Line], budget: int, count_tokens: Callable[[str], int
     return tuple(kept)
 
 
-async def _spoken(text: str) -> AsyncGenerator[Piece, None]:
+async def _spoken(text: str, by: str) -> AsyncGenerator[Piece, None]:
     """Words that no generator was asked for."""
-    yield Piece(text, by=DESK)
+    yield Piece(text, by=by)
 
 
 def _best(passages: Sequence[Passage]) -> float:
@@ -257,12 +292,17 @@ class _Draft:
         self._cleaner = StreamCleaner(allowed_links=self._allowed_links)
         self._citations = Citations(self._passages)
         self.text = ""
+        self.claims: list[Claim] = []
 
     def take(self, piece: Piece) -> Iterator[Piece]:
         """What may be shown now that `piece` has come."""
         if piece.replaces:
             self._start_over()
         self.by = piece.by or self.by
+        links = self._allowed_links
+        self.claims += [
+            replace(each, text=clean(each.text, allowed_links=links), lacks=clean(each.lacks)) for each in piece.claims
+        ]
         self.notice = clean(piece.notice) or self.notice
         shown = self._citations.renumber(self._cleaner.feed(piece.text))
         self.text += shown

@@ -274,6 +274,18 @@ def cases(arguments: Arguments) -> int:
     return shown(arguments)
 
 
+def curated(arguments: Arguments) -> int:
+    from connectors.curated import curated as carry_out
+
+    return carry_out(arguments)
+
+
+def why(arguments: Arguments) -> int:
+    from connectors.why import why as explained
+
+    return explained(arguments)
+
+
 def audit(arguments: Arguments) -> int:
     from connectors.cases import audit as shown
 

@@ -13,6 +13,7 @@ from threading import Event, Thread
 from sqlalchemy import Engine
 
 from agent.colleague import Colleague, Manner
+from agent.generation.checked import CheckedGenerator
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.fallback import FallbackGenerator
 from agent.generation.generator import Generator, Limits
@@ -21,6 +22,7 @@ from agent.ideation import tables as _ideation  # noqa: F401 - the store has the
 from agent.memory import Memory
 from agent.message import Person, Place
 from agent.prompt import PERSONA
+from agent.support.curated import Curated
 from agent.understanding import SHIPPED, Understander
 from connectors.delivery import tables as _queue  # noqa: F401 - the store has these tables too
 from connectors.migrations import migrate
@@ -177,7 +179,11 @@ def open_house(settings: Settings, notice: Notice) -> House:
     versions = Versions(manner.adapter)
     watch = Watch(store.registry, versions, carrier_of(settings, generator), understander, notice)
     watch.start()
-    colleague = Colleague(knowledge, understander, generator, store.memory, encoder.count_tokens, manner, versions)
+    curated = Curated(store.engine, encoder)
+    curated.warm(settings.tenant)
+    colleague = Colleague(
+        knowledge, understander, generator, store.memory, encoder.count_tokens, manner, versions, curated
+    )
     return House(store, encoder, knowledge, generator, colleague, stop, reencoding, watch)
 
 
@@ -200,12 +206,13 @@ def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator
         local = LocalGenerator(settings.model, device=settings.device or None, queue=settings.queue)
         for name, folder in settings.adapters.items():
             local.add_adapter(name, folder)
-        return FallbackGenerator(local, extractive)
+        return FallbackGenerator(CheckedGenerator(local, extractive, encoder), extractive)
     if settings.generator == "remote":
         from agent.generation.remote import RemoteGenerator
 
         key = settings.remote_key.get_secret_value() or None
-        return FallbackGenerator(RemoteGenerator(settings.remote_url, settings.remote_model, key), extractive)
+        remote = RemoteGenerator(settings.remote_url, settings.remote_model, key)
+        return FallbackGenerator(CheckedGenerator(remote, extractive, encoder), extractive)
     return extractive
 
 
@@ -218,7 +225,9 @@ def carrier_of(settings: Settings, generator: Generator) -> Carrier | None:
     if settings.generator == "local" and isinstance(generator, FallbackGenerator):
         from agent.generation.local import LocalGenerator
 
-        return generator.primary if isinstance(generator.primary, LocalGenerator) else None
+        inner = generator.primary
+        inner = inner.primary if isinstance(inner, CheckedGenerator) else inner
+        return inner if isinstance(inner, LocalGenerator) else None
     return None
 
 

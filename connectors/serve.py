@@ -15,6 +15,7 @@ from agent.channels import ChannelRules
 from agent.events import Due, Outgoing
 from agent.support.audit import Audit
 from agent.support.cases import Cases
+from agent.support.curated import Curated
 from connectors.compose import House, Notice
 from connectors.connector import Connector, ConnectorError, Refused
 from connectors.delivery.stage import Pace, Stage
@@ -22,6 +23,7 @@ from connectors.delivery.worker import Delivery
 from connectors.desk import support as handing_over
 from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
+from connectors.desk.curated import CuratedOrders
 from connectors.desk.desk import Desk
 from connectors.desk.finetune import KIND, FinetuneOrders
 from connectors.desk.ideation import Ideation
@@ -115,11 +117,13 @@ def make_delivery(
     handover = Handover(settings.support, settings.tenant, memory, cases, buttons, connectors, roles)
     guard = Guard(roles, audit)
     support = SupportOrders(handover, access, guard)
+    curated = CuratedOrders(Curated(engine), memory, settings.tenant)
     ideation = Ideation.over(house, connectors, access, buttons)
     more = {
         "human": Order(support.human, "help_human"),
         "cases": Order(support.cases, "help_cases"),
         "case": Order(support.case),
+        "curated": Order(curated.order, "help_curated", is_for_administrators=True),
         "idea": Order(ideation.order, "help_idea"),
         "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
     }

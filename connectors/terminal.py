@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
 from agent.generation.generator import Piece
+from agent.guard import clean
 from agent.message import Message, Move, Turn
+from agent.why import why
 from connectors.compose import House
 from connectors.privacy import forget
 from retrieval.errors import AtelierError
@@ -236,8 +238,7 @@ class Terminal:
     def _why(self) -> str:
         if self._last is None:
             return "Nothing was asked yet."
-        reasons = "".join(f"\n  {reason}" for reason in self._last.understanding.reasons)
-        return f"{self._last.decision.reason}{reasons}"
+        return clean(why(self._last))
 
     def _say(self, text: str) -> None:
         self._out.write(f"{text}\n")

@@ -64,6 +64,11 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
 
 
+def leans_back(sentence: str) -> bool:
+    """Whether a sentence begins with a word that stands for something said before it."""
+    return _LEANS_BACK.match(sentence) is not None
+
+
 def refuses(reply: str) -> bool:
     """Whether a reply of ours says that the documents do not hold the answer."""
     own = (phrase("answer", name, language=language) for name in ("nothing", "not_held") for language in LANGUAGES)

@@ -45,6 +45,8 @@ _ABBREVIATION = re.compile(
     r"|\b(?:[Aa]m|[Dd]e[rmn]|[Vv]om|[Zz]um|[Ii]m|[Ss]eit|[Bb]is|[Aa]b) \d{1,2}\.$"
 )
 _OPENS = re.compile(r"\s+[\"'“‘«(\[*_`]*[^\Wa-z_]|\s+[\"'“‘(\[]")
+_CITATIONS = re.compile(r"(?:\s*\[\d{1,2}(?:\s*,\s*\d{1,2})*\])+")
+_LIST_NUMBER = re.compile(r"\s*\(?\d{1,3}\.")
 
 
 def cut(text: str) -> list[Unit]:
@@ -76,6 +78,27 @@ def sentences(text: str) -> list[str]:
         found.append(text[start : end.end()].strip())
         start = end.end()
     return [sentence for sentence in [*found, text[start:].strip()] if sentence]
+
+
+def first_sentence(text: str) -> int:
+    """Where the first sentence of a line ends that is surely over, with its citations and the space behind it; or 0.
+
+    For a text that still grows: what is said last is never taken to be over.
+    """
+    for end in _ENDS.finditer(text):
+        if end[0] == "." and _ABBREVIATION.search(text[max(0, end.end() - 14) : end.end()]):
+            continue
+        if _LIST_NUMBER.fullmatch(text, 0, end.end()):
+            continue
+        cited = _CITATIONS.match(text, end.end())
+        at = cited.end() if cited else end.end()
+        rest = text[at:]
+        if not rest.strip() or (rest.lstrip().startswith("[") and "]" not in rest):
+            continue
+        if end[0][0] in ".!?…" and not _OPENS.match(text, at):
+            continue
+        return at + len(rest) - len(rest.lstrip(" \t"))
+    return 0
 
 
 def unwrapped(lines: Sequence[str]) -> str:

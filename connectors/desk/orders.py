@@ -16,6 +16,7 @@ from agent.guard import clean
 from agent.memory import Memory
 from agent.message import Place, Turn
 from agent.people import LinkRefused
+from agent.why import why
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.delivery.stage import Stage
@@ -229,8 +230,7 @@ class Orders:
         turn = self._last(command)
         if turn is None:
             return self._say(command, "nothing_asked")
-        reasons = (f"- {reason}" for reason in turn.understanding.reasons)
-        return translated(command.language, "\n".join([turn.decision.reason, *reasons]))
+        return clean(translated(command.language, why(turn)), allowed_links=self.house.store.settings.allowed_links)
 
     def _clear(self, command: Command) -> str:
         conversations = meant(self.memory, command.place)

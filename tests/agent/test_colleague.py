@@ -24,6 +24,7 @@ from retrieval.passage import Document, Section
 
 PLACE = Place("terminal", "acme", "ann")
 EVERYONE = frozenset({"acme/everyone"})
+MANNER = Manner(PERSONA, Limits(), passages=3, history_tokens=500, allowed_links=(), adapter=None)
 only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
@@ -60,8 +61,7 @@ def knowledge(engine: Engine, encoder: TransformerEncoder, tmp_path: Path) -> It
 
 
 def colleague(engine: Engine, knowledge: KnowledgeBase, encoder: TransformerEncoder, generator: Generator) -> Colleague:
-    manner = Manner(PERSONA, Limits(), passages=3, history_tokens=500, allowed_links=(), adapter=None)
-    return Colleague(knowledge, Understander(encoder), generator, Memory(engine), encoder.count_tokens, manner)
+    return Colleague(knowledge, Understander(encoder), generator, Memory(engine), encoder.count_tokens, MANNER)
 
 
 def message(

@@ -15,6 +15,7 @@ from agent.events import Command, Outgoing, Press
 from agent.message import Place
 from agent.support.audit import Audit
 from agent.support.cases import Case, Cases, Opening
+from agent.support.curated import Curated
 from tests.connectors.desk.chats import SlackChat
 from tests.connectors.desk.doors import TENANT, Doors, Scripted
 from tests.connectors.desk.handing import rest
@@ -24,6 +25,7 @@ TRIES = 1000  # of each role
 FORGED = ("AAAAAAAAAAAA", "claim 1", "' OR 1=1 --", "x" * 64, "case/claim/1", "resolve", "")
 ADMINISTRATIVE = (
     *("rule always", "rule off", "rule mention", "clear"),
+    *("curated add Who? | Me.", "curated approve 1", "curated withdraw 1", "curated list"),
     *("finetune run rated", "finetune promote team-1", "finetune rollback", "finetune cancel", "finetune list"),
 )
 OF_AGENTS = ("cases", "case show 1", "case claim 1", "case return 1", "case resolve 1 Bye.", "case resolve #2")
@@ -45,7 +47,7 @@ class World:
         rules = [ChannelRules(engine).rule(place) for place in (self.channel, self.desk)]
         said = len(self.doors.house.store.memory.turns(self.channel))
         cases = [(each.number, each.state, each.owner, each.rating) for each in Cases(engine).listed(TENANT)]
-        return [rules, said, cases, self.target.state()]
+        return [rules, said, cases, self.target.state(), Curated(engine).listing(TENANT)]
 
 
 @pytest.mark.parametrize("role", ["member", "agent", "administrator of another channel"])
@@ -71,7 +73,7 @@ async def test_a_thousand_tries(doors: Doors, slack: SlackChat, tmp_path: Path, 
     assert world.state() == before
     acts = [act for act in Audit(doors.house.store.engine).acts() if act.account == f"slack:{who}"]
     assert {act.outcome for act in acts} == {"refused"}
-    wanted = {"rule", "clear", "finetune run", "finetune promote", "finetune rollback", "finetune cancel"}
+    wanted = {"rule", "clear", "curated", "finetune run", "finetune promote", "finetune rollback", "finetune cancel"}
     wanted |= set() if is_agent else {"cases", "case claim", "case return", "case resolve"}
     assert wanted <= {act.verb for act in acts}
 
@@ -102,6 +104,7 @@ async def _world(
         account = f"slack:{TENANT}:{ann.id}"
         cases.open(Opening(origin, "request", person.id, account, channel, False, "", "", desk, "Help!"))
     _claimed(cases, person.id, f"slack:{TENANT}:{ann.id}")
+    Curated(store.engine).propose("three", TENANT, "Who?", "Nobody.", "", "everyone")
     made = Buttons(store.engine)
     finetuned = [made.make("finetune", each, channel, 60, key=f"f{each}") for each in target.meanings()]
     handed = [made.make("case", f"{verb} 1", desk, 60, key=verb) for verb in ("claim", "resolve")]

@@ -1,0 +1,269 @@
+"""What of a sentence can be held against a text to the letter: numbers, dates, names, and what is denied. Pure.
+
+Numbers are compared by value, however they are written ("1,200", "1.2 thousand", "twelve hundred"), dates by their
+parts ("5 May 2020", "2020-05-05"), names by their words without endings. English, German and Chinese are read.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from retrieval.tokens import fold, words
+
+_ONES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+_SCALES |= {"tausend": 1000, "millionen": 10**6, "mio": 10**6, "milliarden": 10**9, "mrd": 10**9, "bn": 10**9}
+_SCALES |= {"hundert": 100, "mn": 10**6}
+_GERMAN = (
+    "null eins zwei drei vier fünf sechs sieben acht neun zehn elf zwölf dreizehn vierzehn fünfzehn sechzehn siebzehn "
+    "achtzehn neunzehn"
+).split()
+_GERMAN_TENS = "zwanzig dreißig vierzig fünfzig sechzig siebzig achtzig neunzig".split()
+_ORDINALS = {"third": 3, "fifth": 5, "eighth": 8, "ninth": 9, "twelfth": 12, "second": 2, "first": 1}
+_WORDS: dict[str, int] = {word: value for value, word in enumerate(_ONES)}
+_WORDS |= {word: 10 * value for value, word in enumerate(_TENS, 2)}
+_WORDS |= {word: value for value, word in enumerate(_GERMAN)}
+_WORDS |= {word: 10 * value for value, word in enumerate(_GERMAN_TENS, 2)}
+_WORDS |= _ORDINALS | {f"{word}th": value for value, word in enumerate(_ONES) if value > 3 and word != "twelve"}
+_WORDS |= {"twice": 2, "once": 1, "dozen": 12, "einmal": 1, "zweimal": 2, "double": 2, "triple": 3}
+# These are seldom figures: they are looked for in a text, but no sentence is doubted for them.
+_LOOSE = frozenset("one first second once zero null eins einmal double third".split())
+_MONTHS = (
+    ("january", "jan", "januar"), ("february", "feb", "februar"), ("march", "mar", "märz"), ("april", "apr"),
+    ("may", "mai"), ("june", "jun", "juni"), ("july", "jul", "juli"), ("august", "aug"),
+    ("september", "sep", "sept"), ("october", "oct", "oktober"), ("november", "nov"), ("december", "dec", "dezember"),
+)  # fmt: skip
+_MONTH_OF = {name: number for number, names in enumerate(_MONTHS, 1) for name in names}
+_ISO = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b")
+_SLASHED = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](\d{2,4})\b")
+_FIGURE = re.compile(
+    r"(?<![\w.,])[-−]?(\d{1,3}(?:[,.’'\u202f\u00a0 ]\d{3})+(?!\d)(?:[.,]\d+)?|\d+(?:[.,]\d+)?)"
+    r"(?:st|nd|rd|th)?(?:\s?(hundred|thousand|million|billion|trillion|tausend|millionen|mio|milliarden|mrd|bn|mn)\b)?",
+    re.IGNORECASE,
+)
+_FULL_HOUR = re.compile(r"(?<=\d):00\b")
+_TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.?\s$")
+_CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))?\s?([ap])\.?m\b", re.IGNORECASE)
+_CODE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[^\W_][\w-]*[^\W_]\b")
+_NO_CODE = re.compile(r"\d+(?:st|nd|rd|th|s|am|pm|k|m|bn|h|min|km|cm|mm|kg|g|gb|mb|er|ten?)", re.IGNORECASE)
+_TOKEN = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
+_HAN = {"一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
+_HAN_FIGURE = re.compile("([二两三四五六七八九十]{1,3})(?=[年月日天周个小分次名人元岁])")
+_NAME = re.compile(r"(?<![\w'’-])[^\W\d_a-z](?:[^\W\d_]|[.&](?=[^\W\d_])|['’-](?=[^\W\d_]))*")
+_OPENS = re.compile(r"(?:^|[.!?:;]\s+|[\"“”„»«(\[]|\n)\s*$")
+_NO_NAME = frozenset(
+    "mr mrs ms dr prof st i i'm i'd i've i'll a an the "
+    "this that these those it its he she they we you your our my his her their there here "
+    "in on at of for to from by with and or but if when while as after before during since until although however "
+    "because so then thus no not yes what who which where why how also both each every all some many most more please "
+    "note e.g i.e der die das ein eine es er sie wir ihr ja nein".split()
+)
+_NEGATORS = re.compile(
+    r"(?i)\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|\w+n['’]t|nicht|kein\w*|nie|niemals|ohne|niemand)\b"
+)
+_ANTONYMS = (
+    "before after", "increase decrease", "increased decreased", "rise fall", "rose fell", "more less", "more fewer",
+    "always never", "allowed forbidden", "allowed prohibited", "open closed", "first last", "largest smallest",
+    "highest lowest", "maximum minimum", "most least", "north south", "northern southern", "east west",
+    "eastern western", "early late", "earlier later", "begin end", "began ended", "start end", "accept reject",
+    "accepted rejected", "include exclude", "includes excludes", "win lose", "won lost", "above below", "over under",
+    "paid unpaid", "required optional", "mandatory optional", "public private", "possible impossible", "vor nach",
+    "erlaubt verboten", "immer nie", "mehr weniger", "male female", "men women", "am pm", "old new", "older younger",
+)  # fmt: skip
+_OPPOSITE: dict[str, set[str]] = {}
+for _pair in _ANTONYMS:
+    _one, _other = (words(each)[0] for each in _pair.split())
+    _OPPOSITE.setdefault(_one, set()).add(_other)
+    _OPPOSITE.setdefault(_other, set()).add(_one)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """values: every number, months as -1..-12. certain: those that a sentence can be held to, each with its words."""
+
+    values: frozenset[float]
+    certain: tuple[tuple[float, str], ...]
+
+
+def figures(text: str) -> Figures:
+    """The numbers and dates of a text."""
+    found = list(_figures(text))
+    values = {value for value, _, _ in found}
+    values |= {float(clock[1]) for clock in _CLOCK.finditer(text)}  # of 2 pm one may say "at 2"
+    certain = tuple(dict.fromkeys((value, shown) for value, shown, is_certain in found if is_certain))
+    return Figures(frozenset(values), certain)
+
+
+def lacking_figures(sentence: Figures, text: Figures) -> list[str]:
+    """The figures of a sentence, as written, that a text does not have."""
+    return [shown for value, shown in sentence.certain if not _has_figure(value, text.values)]
+
+
+def _has_figure(value: float, values: frozenset[float]) -> bool:
+    if value in values or (0 < value <= 12 and -value in values):
+        return True
+    return any(abs(value - other) <= 1e-9 * abs(value) for other in values) if abs(value) >= 1000 else False
+
+
+def _figures(text: str) -> Iterator[tuple[float, str, bool]]:
+    """Each number with its words, and whether it is surely one."""
+    rest = text
+    for shape in (_ISO, _SLASHED):
+        for date in shape.finditer(rest):
+            year, *days = map(int, date.groups() if shape is _ISO else reversed(date.groups()))
+            yield float(year + 2000 * (year < 100)), date[0], True
+            for part in days:  # either may be the month
+                yield float(part), date[0], True
+                yield -float(part), date[0], False
+        rest = shape.sub(" ", rest)
+    for clock in _CLOCK.finditer(rest):
+        yield float(int(clock[1]) % 12 + 12 * (clock[3] in "pP")), clock[0], True
+        if clock[2] and int(clock[2]):
+            yield float(clock[2]), clock[0], True
+    rest = _CLOCK.sub(" ", rest)
+    for number in _FIGURE.finditer(_FULL_HOUR.sub("", rest)):
+        value = _value(number[1]) * _SCALES.get((number[2] or "").lower(), 1)
+        yield value, number[0].strip(), True
+    for number in _HAN_FIGURE.finditer(rest):
+        yield float(_han(number[1])), number[1], True
+    yield from _spelled(rest)
+
+
+def _spelled(text: str) -> Iterator[tuple[float, str, bool]]:
+    """Number words, put together: "two hundred and five", "twenty-one"; months."""
+    total = group = 0
+    shown: list[str] = []
+    tokens = [part for token in _TOKEN.finditer(text) for part in _parts(token, text)]
+    for word, is_capital, begins, near in [*tokens, ("", False, False, False)]:
+        folded = word.lower()
+        value, scale = _WORDS.get(folded), _SCALES.get(folded, 0) if len(folded) > 2 else 0
+        fits = group % 100 == 0 or (group % 100 >= 20 and group % 10 == 0 and (value or 10) < 10)
+        if value is not None and shown and fits:
+            group += value
+        elif scale == 100 and shown:
+            group = max(group, 1) * scale
+        elif scale and shown:
+            total, group = total + max(group, 1) * scale, 0
+        elif folded == "and" and shown and (group >= 100 or total):
+            continue
+        else:
+            if shown:
+                yield float(total + group), " ".join(shown), len(shown) > 1 or shown[0].lower() not in _LOOSE
+            total, group, shown = 0, value or 0, []
+            if value is None:
+                yield from _month(word, near=near, is_sure=is_capital and not begins)
+                continue
+        shown.append(word)
+
+
+def _month(word: str, *, near: bool, is_sure: bool) -> Iterator[tuple[float, str, bool]]:
+    """A month's name; "may" and "march" only beside a figure, or written large within a sentence."""
+    month = _MONTH_OF.get(word.lower())
+    if month and (near or is_sure or (word[0].isupper() and len(word) > 5)):
+        yield -float(month), word, near or (len(word) > 3 and word.lower() not in ("march", "april", "june", "august"))
+
+
+def _parts(token: re.Match[str], text: str) -> Iterator[tuple[str, bool, bool, bool]]:
+    """A word, or those of a hyphenated number; whether it is capital, begins a sentence, stands by a figure."""
+    begins = _OPENS.search(text[max(0, token.start() - 4) : token.start()]) is not None
+    near = bool(re.search(r"\d\W{0,4}$", text[: token.start()]) or re.match(r"\W{0,3}\d", text[token.end() :]))
+    parts = token[0].split("-")
+    if len(parts) > 1 and not all(part.lower() in _WORDS or part.lower() in _SCALES for part in parts):
+        parts = [token[0]]
+    for part in parts:
+        yield part, part[0].isupper(), begins, near
+
+
+def _value(text: str) -> float:
+    """1,234.5 and 1.234,5 and 1 234 and 1.5: a separator before three digits is no point, unless it is the only one
+    behind a zero.
+    """  # noqa: D205 - one sentence
+    plain = re.sub(r"[’'\u202f\u00a0 ]", "", text)
+    commas, points = plain.count(","), plain.count(".")
+    if commas and points:
+        point = max(plain.rfind(","), plain.rfind("."))
+        whole = re.sub(r"[,.]", "", plain[:point])
+        return float(f"{whole}.{plain[point + 1 :]}")
+    mark = "," if commas else "." if points else ""
+    if mark and (plain.count(mark) > 1 or (len(plain.rpartition(mark)[2]) == 3 and not plain.startswith("0"))):
+        return float(plain.replace(mark, ""))
+    return float(plain.replace(",", "."))
+
+
+def _han(text: str) -> int:
+    tens, ten, ones = text.partition("十")
+    if not ten:
+        return _HAN.get(text[-1], 0)
+    return 10 * (_HAN.get(tens, 1) if tens else 1) + (_HAN.get(ones, 0) if ones else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """certain: those that can be nothing else. opening: the sentence's first word, where it may be one; or empty."""
+
+    certain: tuple[str, ...]
+    opening: str
+
+
+def names(sentence: str, *, is_german: bool = False) -> Names:
+    """The names of a sentence, and codes like B-52. German writes every noun large, so there only codes are certain."""
+    certain = [code for code in _CODE.findall(sentence) if not _NO_CODE.fullmatch(code)]
+    opening = ""
+    for found in _NAME.finditer(sentence):
+        name = re.sub(r"['’]s$", "", found[0])
+        if name.lower().strip(".") in _NO_NAME or name.lower().rstrip(".") in _MONTH_OF or name.lower() in _WORDS:
+            continue
+        is_acronym = len(name) > 1 and name.replace(".", "").isupper()
+        is_titled = _TITLE.search(sentence[: found.start()]) is not None
+        if not is_titled and _OPENS.search(sentence[: found.start()][-4:]) and not is_acronym:
+            opening = opening or name
+        elif is_acronym or is_titled or not is_german:
+            certain.append(name)
+    return Names(tuple(dict.fromkeys(certain)), opening)
+
+
+def lacking_names(named: Iterable[str], known: frozenset[str]) -> list[str]:
+    """Those of the names that a text with the words `known` (of `known_words`) does not have."""
+    return [name for name in named if not all(_has_name(word, known) for word in words(name.replace(".", "")))]
+
+
+def known_words(text: str) -> frozenset[str]:
+    """The index words of a text, with acronyms as one word, also those that its capitals make."""
+    plain = re.sub(r"\b(?:[^\W\d_]\.){2,}", lambda found: found[0].replace(".", "") + " ", text)
+    capitals = re.findall(r"(?:\b[A-Z][\w-]+(?:\s+(?:of|and|the|for|&)\s+|\s+))+[A-Z][\w-]+", plain)
+    made = {fold("".join(word[0] for word in run.split() if word[0].isupper())) for run in capitals}
+    joined = {fold(word).replace("-", "") for word in re.findall(r"\w+(?:-\w+)+", plain)}
+    return frozenset(words(plain)) | made | joined
+
+
+def _has_name(word: str, known: frozenset[str]) -> bool:
+    if word in known or fold(word).replace("-", "") in known:
+        return True
+    if len(word) < 5:
+        return False
+    return any(other.startswith(word) or (len(other) >= 5 and word.startswith(other)) for other in known)
+
+
+def denied(text: str) -> frozenset[str]:
+    """The words that stand within the reach of a negation: the next three."""
+    found: set[str] = set()
+    for negator in _NEGATORS.finditer(text):
+        clause = re.split(r"[.;:,!?]|\bbut\b|\baber\b", text[negator.end() :], maxsplit=1)[0]
+        found.update([word for word in words(clause) if len(word) > 2][:3])
+    return frozenset(found)
+
+
+def is_negated(text: str) -> bool:
+    return _NEGATORS.search(text) is not None
+
+
+def opposed(sentence: frozenset[str], text: frozenset[str]) -> bool:
+    """Whether a word of the sentence has only its opposite in the text."""
+    return any(
+        word not in text and any(other in text and other not in sentence for other in _OPPOSITE.get(word, ()))
+        for word in sentence
+    )

@@ -1,0 +1,73 @@
+"""What is answered without a generator: by the team's own approved answers, and where two documents differ. Blocks."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from agent.conversation import recalls
+from agent.generation.phrases import phrase
+from agent.message import Message, Move
+from agent.policy import is_ours
+from agent.support.conflicts import conflict, dated, worded
+from agent.support.curated import Curated, Match
+from retrieval.passage import Passage, Vectors
+from retrieval.shelf import Shelf
+
+APPROVED = "The team has approved an answer to this question, so I give it word for word."
+DIFFERING = "Two documents differ on this, so I show both."
+CURATED = "approved answer"  # worded by the team, not by a generator
+# An errand that cannot be run, or words that say little, may be just what the team has an answer to.
+SETTLED = frozenset({Move.ANSWER, Move.CHAT, Move.CLARIFY})
+_HOST = re.compile(r"https?://([^\s/?#)\]>\"']+)", re.IGNORECASE)
+
+
+def approved(
+    curated: Curated, message: Message, move: Move, wanted: Move | None, asked: Sequence[tuple[str, Vectors]]
+) -> Match | None:
+    """The team's answer to a message, if there is one that everybody in the place may read. Raises StoreError.
+
+    asked: the message in its own words and made whole, each with its vector.
+    """
+    if move not in SETTLED or wanted not in (None, Move.ANSWER) or recalls(message.text) is not None:
+        return None
+    found = [curated.match(text, vector, message.place.tenant, message.audiences) for text, vector in asked]
+    return max((each for each in found if each is not None), key=lambda match: match.probability, default=None)
+
+
+def differing(
+    question: str, passages: Sequence[Passage], language: str, documents: Callable[[], dict[str, datetime]]
+) -> str:
+    """The words for two documents that contradict each other on what is asked, the newer first; mostly none.
+
+    documents: when each was written or came, by source; asked for only where two differ.
+    """
+    places = [place for place, passage in enumerate(passages) if not is_ours(passage)]
+    found = conflict(question, [passages[place] for place in places])
+    if found is None:
+        return ""
+    compared, kept = [passages[place] for place in places], documents()
+    dates = [dated(compared[each.passage], kept) for each in (found.one, found.other)]
+
+    def say(name: str) -> str:
+        return phrase("answer", name, language=language)
+
+    return worded(found, compared, dates, say, [place + 1 for place in places])
+
+
+def dates_of(shelf: Shelf, tenant: str) -> dict[str, datetime]:
+    """When each document's file was last changed, or where that is not known, when it was read."""
+    return {
+        each.source: datetime.fromtimestamp(each.file.mtime / 1e9 if each.file and each.file.mtime else each.added, UTC)
+        for each in shelf.documents(tenant)
+    }
+
+
+def cited(answer: str) -> str:
+    """An approved answer with its citation, which must not stand within a block of code."""
+    is_code = answer.rstrip().endswith(("```", "~~~"))
+    return answer + ("\n\n[1]" if is_code else " [1]")
+
+
+def hosts(text: str) -> list[str]:
+    """The hosts that a text links to."""
+    return _HOST.findall(text)

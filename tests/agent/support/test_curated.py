@@ -1,0 +1,119 @@
+"""Answers that the team has approved: given word for word to whom they are for, and to nobody else, until withdrawn."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from agent.colleague import Colleague
+from agent.generation.extractive import ExtractiveGenerator
+from agent.memory import Memory
+from agent.message import Move
+from agent.settled import APPROVED, CURATED
+from agent.support.curated import Curated, State
+from agent.understanding import Understander
+from agent.why import why
+from connectors.privacy import copy_of
+from retrieval.encoder import TransformerEncoder
+from retrieval.errors import MessageRefused, SettingsError
+from retrieval.knowledge import KnowledgeBase
+from tests.agent.test_colleague import MANNER, message, turn_of
+from tests.agent.test_memory import everything_stored
+
+EVERYONE, HR = frozenset({"acme/everyone"}), frozenset({"acme/everyone", "acme/hr"})
+PARCEL = "Where can I pick up my parcel?"
+DESK = "At the front desk, see https://desk.example/parcels, until 18:00."
+only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
+
+@pytest.fixture
+def curated(engine: Engine, encoder: TransformerEncoder) -> Curated:
+    return Curated(engine, encoder)
+
+
+def found(curated: Curated, encoder: TransformerEncoder, text: str, held: frozenset[str] = EVERYONE) -> str:
+    match = curated.match(text, encoder([text])[0], "acme", held)
+    return match.answer if match else ""
+
+
+def test_only_what_is_approved_answers_and_each_event_is_one_entry(curated: Curated, encoder) -> None:
+    first = curated.propose("m1", "acme", PARCEL, DESK, "porter", "everyone")
+    assert curated.propose("m1", "acme", "Something else?", "No.", "", "everyone") == first
+    assert found(curated, encoder, PARCEL) == ""
+    done = curated.approve(first.id, "", "At the front desk.")
+    assert done is not None
+    assert done.state is State.APPROVED
+    assert found(curated, encoder, "where can I pick up my parcel") == "At the front desk."
+    assert found(curated, encoder, "Where do I get my parcel?") == "At the front desk."
+    assert found(curated, encoder, "How do I send a parcel abroad?") == ""
+    assert found(curated, encoder, "How many days of leave do I have?") == ""
+    curated.withdraw(first.id, "")
+    assert found(curated, encoder, PARCEL) == ""
+    assert [each.state for each in curated.listing("acme")] == [State.WITHDRAWN]
+    assert curated.listing("other") == curated.listing("acme", State.APPROVED) == []
+    assert curated.approve(99, "") is None
+
+
+def test_an_answer_is_for_its_readers_alone(curated: Curated, encoder) -> None:
+    curated.put("m1", "acme", "What is the bonus?", "Three salaries.", "", "hr")
+    curated.put("m2", "other", "What is the bonus?", "Nothing.", "", "everyone")
+    assert found(curated, encoder, "What is the bonus?") == ""
+    assert found(curated, encoder, "What is the bonus?", HR) == "Three salaries."
+    with pytest.raises(SettingsError):
+        curated.put("m3", "acme", "What?", "That.", "", "other/everyone")
+    with pytest.raises(MessageRefused):
+        curated.put("m3", "acme", " ", "That.", "", "everyone")
+
+
+@only_sqlite
+def test_what_another_process_changed_counts_at_the_next_question(engine: Engine, curated: Curated, encoder) -> None:
+    assert found(curated, encoder, PARCEL) == ""
+    other = Curated(engine)
+    entry = other.put("m1", "acme", f"{PARCEL}\nHas my package come?", "It is {year}, {who}.", "", "everyone")
+    answer = found(curated, encoder, "Has my package come?")
+    assert answer.startswith("It is 2")
+    assert answer.endswith(", {who}.")
+    other.withdraw(entry.id, "")
+    assert found(curated, encoder, PARCEL) == ""
+
+
+def test_who_is_forgotten_leaves_no_proposal_and_no_name(engine: Engine, curated: Curated) -> None:
+    memory = Memory(engine)
+    ann, bob = (memory.person(f"terminal:acme:{name}") for name in ("ann", "bob"))
+    asked = curated.propose("m1", "acme", "May my daughter Hedwig visit?", "Yes.", "", "everyone", asked_by=ann.id)
+    curated.approve(asked.id, bob.id)
+    curated.propose("m2", "acme", "May Hedwig sing?", "No.", "", "everyone", ann.id)
+    put = curated.put("m3", "acme", "May guests park?", "Yes.", "", "everyone", ann.id)
+    reworded = curated.propose("m4", "acme", "May Hedwig park?", "Yes.", "", "everyone", bob.id, asked_by=ann.id)
+    curated.approve(reworded.id, bob.id, question="May children park?")
+    assert len(copy_of(ann, memory)["curated"]) == 3
+    memory.forget(ann.id)
+    left = curated.listing("acme")
+    assert [(each.id, each.decided_by) for each in left] == [(put.id, ""), (reworded.id, bob.id)]
+    assert ann.id not in everything_stored(engine)
+    assert "Hedwig" not in everything_stored(engine)
+
+
+@pytest.fixture
+def knowledge(engine: Engine, encoder: TransformerEncoder, tmp_path: Path) -> Iterator[KnowledgeBase]:
+    base = KnowledgeBase(engine, tmp_path / "index", encoder)
+    yield base
+    base.close()
+
+
+@only_sqlite
+async def test_it_wins_over_everything_word_for_word_and_says_who_approved_it(
+    engine: Engine, knowledge: KnowledgeBase, curated: Curated, encoder
+) -> None:
+    curated.put("m1", "acme", PARCEL, DESK, "porter's notes", "everyone")
+    generator = ExtractiveGenerator(encoder)
+    memory = Memory(engine)
+    talk = Colleague(knowledge, Understander(encoder), generator, memory, encoder.count_tokens, MANNER, curated=curated)
+    shown, turn = await turn_of(talk, message(engine, "Where can I pick up my parcel?"))
+    assert shown == f"{DESK} [1]"
+    assert (turn.reply.generator, turn.decision.move, turn.decision.reason) == (CURATED, Move.ANSWER, APPROVED)
+    assert [source.label for source in turn.reply.sources] == [f"porter's notes: {PARCEL}"]
+    assert APPROVED in why(memory.turns(turn.message.place)[-1])
+    _, ideas = await turn_of(talk, message(engine, "Where can I pick up my parcel?"), Move.IDEATE)
+    assert ideas.decision.move is Move.IDEATE
