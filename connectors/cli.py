@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -33,6 +33,9 @@ def parser() -> argparse.ArgumentParser:
 
     ask = command("ask", "ask one question and print the answer with its sources", json=True)
     ask.add_argument("question", nargs="+")
+
+    why = command("why", "say how a text is understood, and which of its words decided that", json=True)
+    why.add_argument("text", nargs="+")
 
     ingest = command("ingest", "read files and folders into the knowledge base", json=True)
     ingest.add_argument("paths", nargs="+", metavar="PATH")
@@ -84,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     for each in (approved, withdrawn):
         each.add_argument("number", type=int, metavar="NUMBER")
     approved.add_argument("answer", nargs="?", metavar="ANSWER", help="in these words")
+    _growth(command)
     log = command("audit", "list what administrators and agents of support did, and what was refused", json=True)
     log.add_argument("--last", type=int, default=100, metavar="N", help="how many of the latest (100)")
 
@@ -92,6 +96,20 @@ def parser() -> argparse.ArgumentParser:
     command("doctor", "check that everything is in order and say what to do where it is not", json=True)
     command("version", "print the version", json=True)
     return top
+
+
+def _growth(command: Callable[..., argparse.ArgumentParser]) -> None:
+    gaps = command("gaps", "see which questions found no good answer, by what they are about", json=True)
+    gaps.add_argument("--days", type=int, default=30, metavar="N", help="of how many of the latest days (30)")
+    gaps.add_argument("--top", type=int, default=8, metavar="N", help="how many (8)")
+    digest = command("digest", "the last seven days in figures, without anybody's words")
+    digest.add_argument("--out", metavar="FILE", help="write the picture there (PNG)")
+    sources = command("sources", "see which folders and web addresses are read again and again, and read them now")
+    acts = sources.add_subparsers(dest="action", metavar="ACTION")
+    acts.add_parser("list", help="list them with their states")
+    acts.add_parser("read", help="read what has changed, now")
+    for each in (sources, *acts.choices.values()):
+        each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for scripts")
 
 
 def _finetune(tune: argparse.ArgumentParser) -> None:

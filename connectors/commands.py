@@ -286,6 +286,24 @@ def why(arguments: Arguments) -> int:
     return explained(arguments)
 
 
+def gaps(arguments: Arguments) -> int:
+    from connectors.growth_reports import gaps as shown
+
+    return shown(arguments)
+
+
+def digest(arguments: Arguments) -> int:
+    from connectors.growth_reports import digest as shown
+
+    return shown(arguments)
+
+
+def sources(arguments: Arguments) -> int:
+    from connectors.sources import sources as carry_out
+
+    return carry_out(arguments)
+
+
 def audit(arguments: Arguments) -> int:
     from connectors.cases import audit as shown
 

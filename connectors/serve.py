@@ -32,9 +32,11 @@ from connectors.desk.orders import Order, Orders
 from connectors.desk.roles import Guard, Roles
 from connectors.desk.support import Handover
 from connectors.desk.support_orders import SupportOrders
+from connectors.growth import Growth
 from connectors.health import Health
 from connectors.receiving import receive
 from connectors.settings import Settings
+from connectors.sources_schedule import begin
 from connectors.tuning import Tuning
 from retrieval.errors import SettingsError
 
@@ -119,6 +121,7 @@ def make_delivery(
     support = SupportOrders(handover, access, guard)
     curated = CuratedOrders(Curated(engine), memory, settings.tenant)
     ideation = Ideation.over(house, connectors, access, buttons)
+    growth = Growth.over(reload or (lambda: settings), house, connectors, access, buttons, guard, roles)
     more = {
         "human": Order(support.human, "help_human"),
         "cases": Order(support.cases, "help_cases"),
@@ -126,10 +129,11 @@ def make_delivery(
         "curated": Order(curated.order, "help_curated", is_for_administrators=True),
         "idea": Order(ideation.order, "help_idea"),
         "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
+        **growth.orders,
     }
-    presses = {KIND: tuning.press, handing_over.KIND: support.press, IDEATION: ideation.press}
+    presses = {KIND: tuning.press, handing_over.KIND: support.press, IDEATION: ideation.press, **growth.presses}
     orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND}))
-    followers = {KIND: tuning.follow, handing_over.KIND: support.follow, IDEATION: ideation.due}
+    followers = {KIND: tuning.follow, handing_over.KIND: support.follow, IDEATION: ideation.due, **growth.followers}
 
     async def follow(due: Due, stage: Stage) -> Sequence[Outgoing]:
         return await followers[due.what](due, stage)
@@ -169,6 +173,7 @@ async def serve(
                 "Name the people and groups it is for in the setting `allowed`."
             )
         delivery = make_delivery(settings, house, connectors, reload)
+        await begin(settings, connectors, delivery)
         server = await _listen(settings, connectors, Health(delivery, connectors, house.watch))
         stack.push_async_callback(server.cleanup)
         await _work(connectors, delivery, ending)

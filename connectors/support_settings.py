@@ -27,8 +27,8 @@ class Support:
     agents: who may take cases up (`slack:U0123ABCD`, for one desk `slack:U0123ABCD@slack:C0456EFGH`); empty: whoever is
     in the desk's channel. topics: what goes to a person at once. ask_first: reasons for which the asker is asked
     whether they want a person. remind: minutes after which an open case is named again, 0: never. language: the desks'.
-    rating: whether the asker is asked how it went. digest: when administrators get the week in figures, in UTC (`mon 08:00`);
-    empty: never. stale: months without a change after which a document that people ask about is called old, 0: never.
+    rating: whether the asker is asked how it went. digest: when administrators get the week in figures, in UTC,
+    `mon 08:00`; empty: never. stale: months unchanged after which a document that is asked about is old, 0: none.
     """
 
     desks: tuple[Desk, ...] = ()

@@ -9,6 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import lru_cache
 
+from agent.generation.answer import refuses
 from agent.message import Intent, Move, Sentiment, Turn, Understanding
 
 
@@ -48,8 +49,8 @@ def escalated(understanding: Understanding) -> Reason:
 
 
 def is_unanswered(turn: Turn) -> bool:
-    """Whether the documents were searched for an answer and held none."""
-    return turn.decision.move is Move.ANSWER and not turn.reply.sources
+    """Whether the documents were searched for an answer and held none, also where the nearest of them are named."""
+    return turn.decision.move is Move.ANSWER and (not turn.reply.sources or refuses(turn.reply.text))
 
 
 def mood(turns: Sequence[Turn]) -> float:

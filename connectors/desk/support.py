@@ -24,6 +24,7 @@ from agent.memory import Memory
 from agent.message import Place, Turn, Understanding
 from agent.support.cases import Case, Cases, Kind, Opening, State
 from agent.support.desks import Desk, Hours, choose
+from agent.support.proposals import take_back
 from agent.support.triggers import Reason, escalated, is_unanswered, reason_of
 from connectors.connector import Connector, ConnectorError
 from connectors.delivery.queue import name_of
@@ -67,8 +68,11 @@ class Handover:
 
     async def deleted(self, event: Deleted) -> None:
         """What was deleted where it was written is not kept in a case either."""
+        name = name_of(event.place, event.message)
+        if event.place.tenant == self.tenant:
+            await asyncio.to_thread(take_back, self.memory.engine, self.tenant, name)
         if self.is_for(event.place):
-            await asyncio.to_thread(self.cases.take_back, name_of(event.place, event.message))
+            await asyncio.to_thread(self.cases.take_back, name)
 
     def escalated(self, post: Post) -> Callable[[Understanding], str] | None:
         """What is said instead of a reply where the policy calls for a person; None where there is no desk."""

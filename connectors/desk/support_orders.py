@@ -15,6 +15,8 @@ from agent.events import Button, Command, Due, Outgoing, Press
 from agent.guard import clean
 from agent.message import Place
 from agent.support.cases import WORDS, Case, Entry, Kind, State, Step
+from agent.support.proposals import KIND as PROPOSED
+from agent.support.proposals import OF_CASE
 from agent.support.triggers import Reason
 from connectors import webhook
 from connectors.connector import Refused, Throttled
@@ -178,6 +180,9 @@ class SupportOrders:
         await self._tell_asker(made, kind, stage)
         await hand.call(made.case, f"tell {made.line}", stage, lane="desk")
         await hand.changed(made.case, f"{kind} {made.line}", stage)
+        if kind is Kind.RESOLVED:  # what was settled may answer the next who asks
+            name = f"{PROPOSED}/{OF_CASE}{number}"
+            await stage.delivery.follow(Due(name, made.case.desk, "", PROPOSED, f"case {number}"))
         if is_agents and isinstance(event, Press):  # the desk sees it
             return ()
         return [answer(event, self._say(event, f"case_did_{_verb(kind)}", n=number))]

@@ -1,0 +1,245 @@
+"""The knowledge grows: from a question nobody could answer to a gap, a case, and an answer for the next who asks."""
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from agent.events import Due
+from agent.support.audit import Audit
+from agent.support.curated import Curated, State
+from connectors.sources_schedule import begin, next_digest, round_of
+from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
+from tests.connectors.desk.doors import TENANT, Doors
+from tests.connectors.desk.handing import HUMAN, cases, desk_for, rest, section
+
+QUESTION = "How do I renew my garage badge?"
+REPLY = "Bring the badge to the reception; they renew it for twelve months."
+
+
+def texts(chat: Chat, who: Any) -> list[str]:
+    return [each.text.replace("**", "") for each in chat.shown(who) if each.is_final]
+
+
+def agrees(doors: Doors, chat: Chat, who: Any) -> str:
+    """Somebody lets Atelier learn from them; their id."""
+    platform, _, user = chat.account(who).partition(":")
+    memory = doors.house.store.memory
+    person = memory.person(f"{platform}:{TENANT}:{user}").id
+    memory.people.set_consent(person, consent=True)
+    return person
+
+
+async def test_from_an_open_question_to_an_answer_for_the_next(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat
+) -> None:
+    ann, ben, mara, boss = slack.person("Ann"), slack.person("Ben"), telegram.person("Mara"), slack.person("Boss")
+    desk = desk_for(telegram, mara)
+    await doors.open(administrators=(slack.account(boss),), support=section(desk))
+    doors.add("travel.md", "# Travel\n\nTrains are booked by the travel desk.", "everyone")
+    slack.says(ann, QUESTION)
+    await rest(doors)
+    agrees(doors, slack, ann)
+    slack.orders(boss, "gaps")
+    await rest(doors)
+    report = texts(slack, boss)[-1]
+    assert "1 question · 1 person" in report
+    assert QUESTION in report
+
+    slack.says(ann, HUMAN)
+    await rest(doors)
+    telegram.presses(mara, desk.card(), "Take it")
+    await rest(doors)
+    claimed = next(each for each in desk.shown() if "Resolve" in each.buttons and "Return" in each.buttons)
+    desk.replies(mara, claimed, REPLY)
+    await rest(doors)
+    telegram.presses(mara, claimed, "Resolve")
+    await rest(doors)
+    card = next(each for each in desk.shown() if "Approve" in each.buttons)
+    assert QUESTION in card.text
+    assert REPLY in card.text
+    (entry,) = Curated(doors.house.store.engine).listing(TENANT)
+    assert (entry.state, entry.source) == (State.PROPOSED, "case 1 of our support team")
+    slack.says(ben, QUESTION)
+    await rest(doors)
+    assert not any(REPLY in text for text in texts(slack, ben))  # nobody has approved it yet
+
+    telegram.presses(mara, card, "Approve")
+    await rest(doors)
+    slack.says(ben, "How can I renew my badge for the garage?")
+    await rest(doors)
+    said = texts(slack, ben)[-1]
+    assert REPLY in said
+    assert "case 1 of our support team" in said
+    assert ("faq approve", "done") in {(act.verb, act.outcome) for act in Audit(doors.house.store.engine).acts()}
+
+
+async def test_who_may_not_approve_does_not(doors: Doors, slack: SlackChat) -> None:
+    ann, eve, mara = slack.person("Ann"), slack.person("Eve"), slack.person("Mara")
+    desk = desk_for(slack, mara, eve)
+    await doors.open(support=section(desk, agents=[slack.account(mara)]))
+    await _settled(doors, slack, ann, mara, desk)
+    card = next(each for each in desk.shown() if "Approve" in each.buttons)
+    slack.presses(eve, card, "Approve")
+    for order in ("faq", "faq approve 1", "faq dismiss 1", "faq ask 1 Who?", "gaps", "digest"):
+        slack.orders(eve, order)
+    await rest(doors)
+    (entry,) = Curated(doors.house.store.engine).listing(TENANT)
+    assert (entry.state, entry.question) == (State.PROPOSED, QUESTION)
+    refused = {act.verb for act in Audit(doors.house.store.engine).acts() if act.account == slack.account(eve)}
+    assert {"faq approve", "faq dismiss", "faq ask", "gaps", "digest"} <= refused
+    slack.orders(mara, "faq")
+    slack.orders(mara, "faq approve 1 Ask at the reception.")
+    await rest(doors)
+    (entry,) = Curated(doors.house.store.engine).listing(TENANT)
+    assert (entry.state, entry.answer) == (State.APPROVED, "Ask at the reception.")
+
+
+async def _settled(doors: Doors, chat: Chat, ann: Any, mara: Any, desk: Any) -> None:
+    """A case with a question and an answer, ended."""
+    chat.says(ann, QUESTION)
+    await rest(doors)
+    chat.says(ann, HUMAN)
+    await rest(doors)
+    chat.orders(mara, f"case resolve {cases(doors)[0].number} {REPLY}")
+    await rest(doors)
+
+
+async def test_forgetting_takes_what_was_proposed_or_stands_in_one_s_words(
+    doors: Doors, telegram: TelegramChat
+) -> None:
+    ann, mara = telegram.person("Ann"), telegram.person("Mara")
+    desk = desk_for(telegram, mara)
+    await doors.open(support=section(desk))
+    await _settled(doors, telegram, ann, mara, desk)
+    curated = Curated(doors.house.store.engine)
+    (entry,) = curated.listing(TENANT)
+    curated.approve(entry.id, "")
+    telegram.orders(ann, "forget yes")
+    await rest(doors)
+    assert curated.listing(TENANT) == []
+    assert "is left" in telegram.shown(ann)[-1].text
+    assert QUESTION.encode() not in (doors.home / "store.db").read_bytes()
+
+
+async def test_a_message_that_is_deleted_is_in_no_gap_and_no_proposal(doors: Doors, slack: SlackChat) -> None:
+    ann, mara, boss = slack.person("Ann"), slack.person("Mara"), slack.person("Boss")
+    desk = desk_for(slack, mara)
+    await doors.open(administrators=(slack.account(boss),), support=section(desk))
+    said = slack.says(ann, QUESTION)
+    await rest(doors)
+    agrees(doors, slack, ann)
+    ann.deletes(said)
+    await rest(doors)
+    slack.orders(boss, "gaps")
+    await rest(doors)
+    assert "nothing was left without a good answer" in texts(slack, boss)[-1]
+
+
+async def test_words_of_who_has_not_agreed_are_counted_and_not_shown(doors: Doors, slack: SlackChat) -> None:
+    ann, ben, boss = slack.person("Ann"), slack.person("Ben"), slack.person("Boss")
+    await doors.open(administrators=(slack.account(boss),))
+    slack.says(ann, "How do I renew my heliotrope badge for the garage?")
+    slack.says(ben, "How can I renew a badge for the garage of my aunt Zenobia?")
+    await rest(doors)
+    slack.orders(boss, "gaps")
+    await rest(doors)
+    report = texts(slack, boss)[-1]
+    for word in ("heliotrope", "Zenobia", "aunt"):
+        assert word.casefold() not in report.casefold()
+    assert "garage" in report  # both said it
+    assert "Examples are shown where" in report
+
+
+async def test_in_a_group_the_report_is_not_for_everybody(doors: Doors, telegram: TelegramChat) -> None:
+    ann, boss = telegram.person("Ann"), telegram.person("Boss")
+    room = telegram.room(ann, boss)
+    await doors.open(administrators=(telegram.account(boss),))
+    telegram.says(ann, QUESTION)
+    await rest(doors)
+    agrees(doors, telegram, ann)
+    telegram.says(boss, "Hello!")
+    telegram.orders(boss, "gaps", room)
+    await rest(doors)
+    assert not any(QUESTION in each.text for each in telegram.shown(room))
+
+
+async def test_the_week_in_figures(doors: Doors, slack: SlackChat) -> None:
+    ann, boss = slack.person("Ann"), slack.person("Boss")
+    await doors.open(administrators=(slack.account(boss),))
+    doors.add("hours.md", "# Hours\n\nThe office opens at nine.", "everyone")
+    slack.says(ann, "When does the office open?")
+    slack.says(ann, QUESTION)
+    await rest(doors)
+    slack.orders(boss, "digest")
+    await rest(doors)
+    report = texts(slack, boss)[-1]
+    assert any("2 questions (0 the week before): 1 answered, 1 not held" in text for text in texts(slack, boss)), report
+    (name, content) = slack.files()[-1]
+    assert name.endswith(".png")
+    assert Image.open(io.BytesIO(content)).width == 1200
+
+
+async def test_the_digest_comes_by_itself_once(doors: Doors, slack: SlackChat) -> None:
+    boss = slack.person("Boss")
+    now = datetime.now(UTC)
+    at = now - timedelta(minutes=2)
+    day = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[at.weekday()]
+    await doors.open(administrators=(slack.account(boss),), support={"digest": f"{day} {at:%H:%M}"})
+    await begin(doors.settings, doors.connectors, doors.delivery)
+    await begin(doors.settings, doors.connectors, doors.delivery)  # another process
+    moment = at.replace(second=0, microsecond=0)
+    for _ in range(2):  # it was due while no process ran
+        place = doors.house.store.place
+        due = Due(f"digest/{moment.isoformat()}", _on(place, "slack"), "", "digest", moment.isoformat())
+        await doors.delivery.follow(due)
+    await doors.until(
+        lambda: any("In the week until" in text or "Nothing was asked" in text for text in texts(slack, boss))
+    )
+    await rest(doors)
+    assert sum("Nothing was asked in the week" in text for text in texts(slack, boss)) == 1
+
+
+def _on(place: Any, platform: str) -> Any:
+    from dataclasses import replace
+
+    return replace(place, platform=platform, channel="", thread="")
+
+
+async def test_sources_are_read_by_the_clock_and_administrators_hear_what_changed(
+    doors: Doors, slack: SlackChat
+) -> None:
+    boss = slack.person("Boss")
+    folder = doors.home.parent / "handbook"
+    folder.mkdir()
+    (folder / "hours.md").write_text("# Hours\n\nThe office opens at nine.")
+    await doors.open(administrators=(slack.account(boss),), sources={"read": [str(folder)], "every": 60})
+    await begin(doors.settings, doors.connectors, doors.delivery)
+    await doors.until(lambda: "handbook/hours.md" in doors.documents())
+    await doors.until(lambda: any("new: `handbook/hours.md`" in text for text in texts(slack, boss)))
+    counts = await doors.delivery.counts()
+    assert counts.get("later", 0) >= 2  # the next round and the next digest wait in the store
+    slack.says(boss, "When does the office open?")
+    await rest(doors)
+    assert any("nine" in text for text in texts(slack, boss))
+
+
+def test_rounds_and_weeks_are_counted_alike_by_every_process() -> None:
+    assert round_of(60, 7200.0) == round_of(60, 10799.0) == ("sources", "60 2")
+    friday = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
+    assert next_digest((0, 8, 0), friday) == datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
+    assert next_digest((4, 9, 0), friday) == datetime(2026, 12, 4, 9, 0, tzinfo=UTC)
+    assert next_digest((4, 9, 1), friday) == datetime(2026, 11, 27, 9, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("words", ["digest = 'someday'", "stale = -1"])
+def test_mistakes_in_the_settings_are_named(words: str, tmp_path: Any) -> None:
+    from connectors.settings import load_settings
+    from retrieval.errors import SettingsError
+
+    file = tmp_path / "atelier.toml"
+    file.write_text(f"[support]\n{words}\n")
+    with pytest.raises(SettingsError, match=r"`digest` is a day|`stale` is a whole"):
+        load_settings(file)
