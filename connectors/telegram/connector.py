@@ -12,18 +12,17 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from telegram import Bot, InlineKeyboardMarkup, InputMediaDocument, InputMediaPhoto, LinkPreviewOptions, Message
+from telegram import Bot
 from telegram.constants import ChatAction
 from telegram.error import BadRequest, ChatMigrated, InvalidToken, RetryAfter, TelegramError
-from telegram.request import HTTPXRequest
 
 from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
-from connectors.connector import Accept, Gone, Refused, Throttled, Unsure
+from connectors.connector import Accept, Gone, Refused, Unsure
 from connectors.desk.texts import languages, say
 from connectors.telegram import cut, download, events, people
 from connectors.telegram.failures import mapped, says, seconds_of
@@ -32,20 +31,14 @@ from connectors.telegram.pace import Pace, is_private
 from connectors.telegram.presses import Presses
 from connectors.telegram.receive import ALLOWED, Webhook, insist, poll
 from connectors.telegram.render import MOST_UNITS, NOTHING, Rendered, keyboard, render
+from connectors.telegram.requests import Requests
+from connectors.telegram.writing import GONE, PREVIEW_TIMEOUT, TIMEOUT, Writing, thread
 from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
 MENU = ("help", "ask", "ideate", "idea", "sources", "why", "feedback", "clear", "link", "consent", "forget", "stop")
-_SHORT_PAUSE = 3.0  # seconds: a wish for less is waited for here
-_TRIES = 3
-_TIMEOUT = 15.0  # seconds
 _LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
-_PREVIEW_TIMEOUT = 5.0  # seconds; a final waits for the preview before it
-_NO_PREVIEW = LinkPreviewOptions(is_disabled=True)
-_GONE = ("message to edit not found", "message can't be edited", "message_id_invalid")
-
-T = TypeVar("T")
 
 
 class TelegramConnector:
@@ -74,8 +67,8 @@ class TelegramConnector:
             raise SettingsError("The Telegram token is not one: @BotFather gives tokens like 123456:AbC-dEf.")
         if webhook_url and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", webhook_secret):
             raise SettingsError("A Telegram webhook needs a secret: 1 to 256 of A-Z, a-z, 0-9, _ and -.")
+        # httpx, which fetches files, logs URLs, which hold the token; the library logs answers that it cannot parse.
         for noisy, level in (("httpx", logging.WARNING), ("httpcore", logging.WARNING), ("telegram", logging.CRITICAL)):
-            # httpx logs URLs, which hold the token; the library logs whole answers that it cannot parse.
             logging.getLogger(noisy).setLevel(level)
         # The library's own opt-in to the types of its next version: without it each RetryAfter comes with a warning.
         os.environ.setdefault("PTB_TIMEDELTA", "true")
@@ -84,8 +77,8 @@ class TelegramConnector:
         self._webhook_secret = webhook_secret
         self._drafts = drafts
         self._requests = (
-            HTTPXRequest(connection_pool_size=2),
-            HTTPXRequest(connection_pool_size=64, read_timeout=_TIMEOUT, write_timeout=_TIMEOUT, pool_timeout=5.0),
+            Requests(2),
+            Requests(64, read=TIMEOUT, pool=5.0),
         )
         self._bot = Bot(
             token,
@@ -97,6 +90,7 @@ class TelegramConnector:
         self._presses = Presses(self._bot, self._later)
         self._identity: events.Identity | None = None
         self._pace = Pace()
+        self._writing = Writing(self._bot, self._pace)
         self._heard = time.monotonic()
         self._late: set[str] = set()  # handles of which a preview may still land
         self._previews: dict[str, asyncio.Task[None]] = {}
@@ -169,13 +163,15 @@ class TelegramConnector:
         if self._drafts and stop is not None and asker and is_private(place.channel):  # none is told how far a job is
             draft = Opened.draft_for(place.channel, key)
             with suppress(TelegramError):  # a server that is too old for drafts has placeholders
-                await self._draft(draft, place, Rendered("", (), 0))
+                await self._writing.draft(draft, place, Rendered("", (), 0))
                 return draft.handle()
         shown = Rendered(NOTHING, (), 0)
         with _mapping():
-            message = await self._post(place, shown, keyboard([stop] if stop else []), is_silent=stop is not None)
+            message = await self._writing.post(
+                place, shown, keyboard([stop] if stop else []), is_silent=stop is not None
+            )
         chat = str(message.chat.id)
-        self._later(lambda: self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=_thread(place)))
+        self._later(lambda: self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=thread(place)))
         return Opened(chat, message.message_id, stop).handle()
 
     async def show(self, place: Place, handle: str, text: str, button: Button | None = None) -> None:  # noqa: ARG002 - the handle holds it
@@ -187,24 +183,13 @@ class TelegramConnector:
         self._previews[handle] = task
         task.add_done_callback(lambda _: self._previews.pop(handle, None))
 
-    async def _draft(self, opened: Opened, place: Place, rendered: Rendered) -> None:
-        """Shown for half a minute; an empty one says "Thinking…"."""
-        await self._bot.send_message_draft(
-            int(opened.chat),
-            opened.draft,
-            rendered.text,
-            entities=rendered.entities,
-            message_thread_id=_thread(place),
-            read_timeout=_PREVIEW_TIMEOUT,
-        )
-
     async def _preview(self, opened: Opened, place: Place, text: str) -> None:
         rendered = render(cut.parts(Outgoing(place, text))[0])
         try:
             if opened.draft:
-                await self._draft(opened, place, rendered)
+                await self._writing.draft(opened, place, rendered)
             else:
-                await self._edit(opened, rendered, opened.keyboard, patience=_PREVIEW_TIMEOUT)
+                await self._writing.edit(opened, rendered, opened.keyboard, patience=PREVIEW_TIMEOUT)
         except RetryAfter as error:
             self._pace.hold(opened.chat, seconds_of(error))
         except TelegramError as error:
@@ -226,112 +211,18 @@ class TelegramConnector:
                 if opened.draft:
                     raise Gone("A draft cannot become a message: a placeholder has to be opened.")
                 try:
-                    await self._paced(opened.chat, lambda: self._put(opened, part, rendered, buttons))
+                    await self._writing.put(opened, part, rendered, buttons)
                     if handle in self._late:  # a preview that nobody heard of again could come after this
                         await asyncio.sleep(_LATE)
-                        await self._paced(opened.chat, lambda: self._put(opened, part, rendered, buttons))
+                        await self._writing.put(opened, part, rendered, buttons)
                         self._late.discard(handle)
                 except (ChatMigrated, BadRequest) as error:
-                    if isinstance(error, BadRequest) and not says(error, *_GONE):
+                    if isinstance(error, BadRequest) and not says(error, *GONE):
                         raise
                     raise Gone("The message that was opened for the answer is not there any more.") from None
                 return str(opened.message)
-            message = await self._post(part.place, rendered, buttons)
+            message = await self._writing.post(part.place, rendered, buttons)
             return str(message.message_id)
-
-    async def _put(
-        self, opened: Opened, part: Outgoing, rendered: Rendered, buttons: InlineKeyboardMarkup | None
-    ) -> None:
-        """The placeholder becomes the text, or the picture: it can be repeated, as `sendPhoto` could not.
-
-        https://core.telegram.org/bots/api#editmessagemedia "or to add media to text messages"; a server that is too
-        old for that shows the words alone.
-        """
-        if not part.pictures:
-            await self._edit(opened, rendered, buttons)
-            return
-        (picture,) = part.pictures
-        said, formats = rendered.text, rendered.entities
-        shown: InputMediaDocument | InputMediaPhoto
-        if picture.name:
-            shown = InputMediaDocument(picture.content, said, caption_entities=formats, filename=picture.name)
-        else:
-            shown = InputMediaPhoto(picture.content, said, caption_entities=formats, filename="picture.png")
-        try:
-            await self._bot.edit_message_media(shown, opened.chat, opened.message, reply_markup=buttons)
-        except BadRequest as error:
-            if says(error, "message is not modified"):
-                return
-            if says(error, *_GONE):
-                raise
-            log.warning("Telegram did not take a picture; its words are shown alone.")
-            await self._edit(opened, rendered, buttons)
-
-    async def _edit(
-        self, opened: Opened, rendered: Rendered, buttons: InlineKeyboardMarkup | None, patience: float = _TIMEOUT
-    ) -> None:
-        """Repeating it changes nothing. What Telegram cannot format is shown without formatting."""
-        for entities in (rendered.entities, ()):
-            try:
-                await self._bot.edit_message_text(
-                    rendered.text,
-                    opened.chat,
-                    opened.message,
-                    entities=entities,
-                    link_preview_options=_NO_PREVIEW,
-                    reply_markup=buttons,
-                    read_timeout=patience,
-                )
-            except BadRequest as error:
-                if says(error, "message is not modified"):
-                    return
-                if not (entities and says(error, "entit")):
-                    raise
-            else:
-                return
-
-    async def _post(
-        self, place: Place, rendered: Rendered, buttons: InlineKeyboardMarkup | None, *, is_silent: bool = False
-    ) -> Message:
-        async def sent(chat: str, entities: tuple[Any, ...]) -> Message:
-            return await self._bot.send_message(
-                chat,
-                rendered.text,
-                entities=entities,
-                message_thread_id=_thread(place),
-                link_preview_options=_NO_PREVIEW,
-                reply_markup=buttons,
-                disable_notification=is_silent,
-            )
-
-        chat = place.channel
-        try:
-            return await self._paced(chat, lambda: sent(chat, rendered.entities))
-        except ChatMigrated as error:  # the group became a supergroup since somebody wrote
-            chat = str(error.new_chat_id)
-            return await self._paced(chat, lambda: sent(chat, rendered.entities))
-        except BadRequest as error:
-            if not (rendered.entities and says(error, "entit")):
-                raise
-            return await self._paced(chat, lambda: sent(chat, ()))
-
-    async def _paced(self, chat: str, request: Callable[[], Awaitable[T]]) -> T:
-        """Wait for a turn in `chat`, and for a short pause that Telegram asks for."""
-        for left in reversed(range(_TRIES)):
-            if (held := self._pace.held(chat)) >= _SHORT_PAUSE:  # the queue waits, and the slot is another's meanwhile
-                raise Throttled("Telegram asked for a pause.", held)
-            if held:
-                await asyncio.sleep(held)
-            await self._pace.turn(chat)
-            try:
-                return await request()
-            except RetryAfter as error:
-                pause = seconds_of(error)
-                self._pace.hold(chat, pause)
-                if pause >= _SHORT_PAUSE or not left:
-                    raise
-                await asyncio.sleep(pause)
-        raise AssertionError("the last try returns or raises")
 
     async def find(self, place: Place, key: str) -> str | None:  # noqa: ARG002 - the seam's
         """A bot cannot look messages up."""
@@ -395,10 +286,6 @@ class TelegramConnector:
         task = asyncio.create_task(attempt())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-
-def _thread(place: Place) -> int | None:
-    return int(place.thread) if place.thread else None
 
 
 @contextmanager

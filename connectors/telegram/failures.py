@@ -2,10 +2,10 @@
 
 from datetime import timedelta
 
-import httpx
 from telegram.error import BadRequest, ChatMigrated, Forbidden, InvalidToken, RetryAfter, TelegramError, TimedOut
 
 from connectors.connector import ConnectorError, Refused, Throttled, Unsure
+from connectors.telegram.requests import NEVER_LEFT
 
 # What a 400 begins with, and what it means to us: https://core.telegram.org/bots/api#making-requests lists none of
 # them, so these are the wordings that the server is known to use.
@@ -50,7 +50,7 @@ def mapped(error: TelegramError) -> ConnectorError:
     if isinstance(error, BadRequest):  # before NetworkError, whose child it is
         known = (sentence for wording, sentence in _REFUSALS.items() if says(error, wording))
         return Refused(next(known, "Telegram refused the request as it stands."))
-    if isinstance(error.__cause__, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+    if isinstance(error.__cause__, NEVER_LEFT):
         return Throttled("Telegram cannot be reached.", 2.0)  # the request never left
     if says(error, "too many requests"):  # a 429 that does not say for how long
         return Throttled("Telegram asks for a pause.", 5.0)
