@@ -8,15 +8,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 TORCH_INDEX ?=
 EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 
-.PHONY: chat test check bench battery format clean
+.PHONY: chat test check bench bench-understanding battery format clean
 .DELETE_ON_ERROR:
 
 chat: $(VENV)/.ready
 	$(BIN)/atelier chat
 
-# Several workers, each with one thread for arithmetic: the tests wait for servers and processes more than they compute.
+# Four workers, also on two cores, each with one thread for arithmetic: tests wait for servers and processes about as
+# long as they compute. A file's tests stay together, and the slowest files begin (tests/conftest.py).
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
@@ -26,6 +27,10 @@ check: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.benchmarks $(NAMES)
+
+# Understanding whole: own intents and moods, public sets by layers of a task's own. Hours; finished runs are kept.
+bench-understanding: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.benchmarks understanding intents
 
 battery: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.battery $(NAMES)

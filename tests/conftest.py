@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 # Threads that wait for work burn the cores that other tests need: 40 times the processor time on a busy machine.
@@ -15,9 +16,11 @@ os.environ.setdefault("ATELIER_GENERATOR", "extractive")
 import pytest
 from sqlalchemy import Engine
 
+from retrieval import database
 from retrieval.database import metadata, open_database
 from retrieval.encoder import TransformerEncoder
 from tests.postgres import PostgresServer, find_binaries, postgres_server
+from tests.shared import made_once
 
 for room in (
     "retrieval.tables",
@@ -28,6 +31,34 @@ for room in (
     "finetune.registry_tables",
 ):  # each registers its tables
     importlib.import_module(room)
+
+
+# Files whose tests take longest begin, so that no worker has a long one left when the others are done.
+LONGEST = """
+    tests/finetune/test_worker.py tests/test_loop.py tests/battery/test_battery.py tests/connectors/desk/test_people.py
+    tests/connectors/delivery/test_contract.py tests/finetune/test_training.py tests/battery/test_load.py
+    tests/connectors/test_terminal.py tests/agent/test_adapters.py tests/connectors/desk/test_ideation_rooms.py
+    tests/connectors/desk/test_finetune_loop.py tests/finetune/test_checkpoints.py tests/battery/test_fuzz.py
+    tests/connectors/test_cli.py tests/connectors/desk/test_orders.py tests/connectors/desk/test_languages.py
+    tests/finetune/test_heads.py tests/agent/test_local.py tests/battery/test_injection.py tests/foreign/test_emulate.py
+    tests/foreign/test_telemelya.py tests/finetune/test_methods.py tests/finetune/test_registry_house.py
+""".split()
+_prepare = database._prepare_sqlite
+
+
+def _prepare_quickly(connection: Any, record: object) -> None:
+    _prepare(connection, record)
+    connection.execute("PRAGMA synchronous = OFF")
+
+
+# Here nobody pulls the plug, and what a killed process has written is the kernel's to keep: nothing waits for the disk.
+database._prepare_sqlite = _prepare_quickly
+os.fsync = lambda _: None  # type: ignore[assignment]  # as above, for files
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,6 +74,28 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session")
 def encoder() -> TransformerEncoder:
     return TransformerEncoder()
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory, encoder: TransformerEncoder) -> Path:
+    """A home of the tenant acme with Atelier's guide in it: reading that would take longer than most tests."""
+    from tests.connectors.desk.doors import Doors  # it brings the doors' libraries
+
+    return made_once(tmp_path_factory, "furnished", lambda home: Doors.furnish(home, encoder))
+
+
+@pytest.fixture(scope="session")
+def first_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home folder as the first question at a terminal leaves it."""
+    from connectors.cli import main
+
+    def ask(home: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ATELIER_HOME", str(home))
+            patch.chdir(home.parent)
+            assert main(["ask", "How do I install Atelier?"]) == 0
+
+    return made_once(tmp_path_factory, "first-home", ask)
 
 
 @pytest.fixture(scope="session")

@@ -218,7 +218,7 @@ async def test_a_long_history_is_cut_and_a_long_message_refused(generator):
 
 async def test_a_small_cache_serves_many_in_turn(tiny_model):
     small = LocalGenerator(tiny_model, device="cpu", dtype="float32", cache_bytes=600_000)
-    limits = replace(GREEDY, max_tokens=100)
+    limits = replace(GREEDY, max_tokens=40)
     asked = [prompt(f"Number {i} " + "word " * 100) for i in range(8)]
     replies = await asyncio.gather(*(reply(small, one, limits) for one in asked))
     await small.close()

@@ -12,17 +12,6 @@ import pytest
 from connectors.cli import main, unexpected
 
 
-@pytest.fixture(scope="module")
-def first_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home folder after its first use: the guide is read."""
-    home = tmp_path_factory.mktemp("first") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ATELIER_HOME", str(home))
-        patch.chdir(home.parent)
-        assert main(["ask", "How do I install Atelier?"]) == 0
-    return home
-
-
 @pytest.fixture
 def home(first_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     copy = tmp_path / "home"

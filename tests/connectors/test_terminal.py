@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -65,9 +66,10 @@ class Person:
 
 
 @pytest.fixture
-def sit(tmp_path: Path) -> Iterator[Callable[..., Person]]:
+def sit(tmp_path: Path, first_home: Path) -> Iterator[Callable[..., Person]]:
     """Sit down at a terminal, with settings; whoever is still there in the end is sent home."""
     people: list[Person] = []
+    shutil.copytree(first_home, tmp_path / "home")
 
     def down(**settings: str) -> Person:
         people.append(Person(tmp_path / "home", **settings))

@@ -9,7 +9,6 @@ import pytest
 
 from connectors import compose
 from retrieval.encoder import TransformerEncoder
-from tests.connectors.desk.doors import Doors
 from tests.foreign.servers import HOST, PROXIES, free_port, process, python
 
 HERE = Path(__file__).parent
@@ -37,12 +36,6 @@ def no_surroundings(monkeypatch: pytest.MonkeyPatch, encoder: TransformerEncoder
     for name in [name for name in os.environ if name.upper() in PROXIES | {"SLACK_BOT_TOKEN", "SLACK_CLIENT_ID"}]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(compose, "TransformerEncoder", lambda *_, **__: encoder)
-
-
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory, encoder: TransformerEncoder) -> Path:
-    """A home with Atelier's guide in it: reading that for each test would take longer than the test."""
-    return Doors.furnish(tmp_path_factory.mktemp("furnished"), encoder)
 
 
 @pytest.fixture(scope="session")

@@ -20,12 +20,6 @@ def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-@pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory, encoder: TransformerEncoder) -> Path:
-    """A home with Atelier's guide in it: reading that for each test would take longer than the test."""
-    return Doors.furnish(tmp_path_factory.mktemp("furnished"), encoder)
-
-
 @pytest.fixture
 async def slack() -> AsyncIterator[SlackChat]:
     async with SlackEmulator() as emulator:

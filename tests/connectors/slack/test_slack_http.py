@@ -203,22 +203,22 @@ async def test_large_bodies_are_refused_without_being_kept(
     assert await post(client, server, body) == 200
 
 
-async def test_ten_thousand_signed_bodies_of_noise(
+async def test_thousands_of_signed_bodies_of_noise(
     server: TestServer, client: aiohttp.ClientSession, inbox: Inbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     """0 x 5xx, nothing stuck: after the noise a message is answered as before."""
     dice = random.Random(7)
     whole = [json.dumps(callback(message())), json.dumps(PRESS), urlencode(COMMAND)]
     counts: dict[int, int] = {}
-    for _ in range(10_000):
+    for _ in range(3_000):
         body = _noise(dice, dice.choice(whole)).encode("utf-8", "surrogatepass")
         kind = dice.choice([JSON_TYPE, FORM_TYPE, {"Content-Type": "text/plain"}])
         headers = signed(body) | kind
         async with client.post(server.make_url("/slack/events"), data=body, headers=headers) as response:
             counts[response.status] = counts.get(response.status, 0) + 1
     assert set(counts) <= {200, 400}
-    assert counts[200] > 1_000
-    assert counts[400] > 1_000
+    assert counts[200] > 300
+    assert counts[400] > 300
     for received in inbox.received:
         assert received.key.isprintable()
         received.payload.encode()

@@ -62,7 +62,7 @@ def check(rendered: Rendered) -> None:
         assert 0 <= entity.offset < entity.offset + entity.length <= units(rendered.text)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(long_texts)
 def test_every_part_of_any_text_is_valid_and_no_word_is_lost(text: str) -> None:
     outgoing = Outgoing(PLACE, text)
@@ -73,14 +73,14 @@ def test_every_part_of_any_text_is_valid_and_no_word_is_lost(text: str) -> None:
     assert is_within(letters(whole), letters("".join(message.text for message in messages)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(long_texts)
 def test_a_part_is_its_own_only_part(text: str) -> None:
     for part in parts(Outgoing(PLACE, text)):
         assert parts(part) == [part]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     text=messy,
     labels=st.lists(st.text(max_size=200), max_size=40),
