@@ -90,6 +90,15 @@ class Branched:
 
 
 @dataclass(frozen=True, slots=True)
+class Example:
+    """A known example. likeness: the cosine of its embedding and a text's."""
+
+    text: str
+    label: str
+    likeness: float
+
+
+@dataclass(frozen=True, slots=True)
 class Head:
     """One trained head. vectors: (examples, dim), unit rows, the plain embeddings of the examples that reasons name."""
 
@@ -166,6 +175,14 @@ class Head:
             return np.ones(len(embeddings), dtype=np.float32)
         result: NDArray[np.float32] = np.einsum("nd,ed->ne", embeddings, self.vectors).max(axis=1)
         return result
+
+    def examples_near(self, embedding: NDArray[np.float32], count: int) -> tuple[Example, ...]:
+        """The known examples nearest to `embedding`, whatever their label, nearest first."""
+        if not self.examples:
+            return ()
+        likeness = np.einsum("nd,d->n", self.vectors, embedding)
+        chosen = likeness.argsort()[::-1][:count]
+        return tuple(Example(self.examples[i], self.example_labels[i], float(likeness[i])) for i in chosen)
 
     def nearest(self, embedding: NDArray[np.float32], label: str) -> str | None:
         """The known example that is nearest to `embedding`, where it is near at all and carries `label`."""

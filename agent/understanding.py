@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent import german, surface
-from agent.head import Head, Inputs
+from agent.head import Example, Head, Inputs
 from agent.message import Intent, Sentiment, Understanding
 from retrieval.encoder import Encoder, LayeredEncoder, States
 from retrieval.errors import HeadError, HeadMismatch
@@ -40,6 +40,14 @@ _READS_AS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """What one head says of n texts. probabilities: (n, labels), calibrated, whatever rules would make of a text."""
+
+    labels: tuple[str, ...]
+    probabilities: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class _InUse:
     """The heads that understand a message, taken together: others may come in between two messages."""
 
@@ -48,10 +56,14 @@ class _InUse:
     topic: Head | None  # of a team's own labels
 
     @property
+    def by_kind(self) -> dict[str, Head]:
+        topic = {"topic": self.topic} if self.topic is not None else {}
+        return {"intent": self.intent, "sentiment": self.sentiment, **topic}
+
+    @property
     def reads(self) -> frozenset[int]:
         """The encoder's layers whose states any of them wants."""
-        topic = self.topic.reads if self.topic is not None else frozenset[int]()
-        return self.intent.reads | self.sentiment.reads | topic
+        return frozenset[int]().union(*(head.reads for head in self.by_kind.values()))
 
 
 class Understander:
@@ -104,6 +116,20 @@ class Understander:
         """Understand several messages in one pass, in the order given."""
         use = self._in_use
         return self._understand(texts, *self._read(texts, use), use)
+
+    def scores(self, texts: Sequence[str]) -> dict[str, Scores]:
+        """What each head (intent, sentiment, perhaps topic) says of the texts, in one pass; nothing without heads."""
+        use = self._in_use
+        if use is None:
+            return {}
+        embeddings, states = self._read(texts, use)
+        inputs = Inputs.of(embeddings, texts)
+        return {kind: Scores(head.labels, head.probabilities(inputs, states)) for kind, head in use.by_kind.items()}
+
+    def examples(self, kind: str, embedding: NDArray[np.float32], count: int) -> tuple[Example, ...]:
+        """The known examples nearest to `embedding`, nearest first; none where the head keeps none."""
+        head = self._in_use.by_kind.get(kind) if self._in_use is not None else None
+        return () if head is None else head.examples_near(embedding, count)
 
     def _read(self, texts: Sequence[str], use: _InUse | None) -> tuple[Vectors, States | None]:
         """The one pass: embeddings, and the states of those layers that the heads in use read on from."""

@@ -14,11 +14,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
+from agent.explain import explain
 from agent.generation.generator import Piece
 from agent.guard import clean
 from agent.message import Message, Move, Turn
 from agent.why import why
 from connectors.compose import House
+from connectors.desk.explaining import explained
 from connectors.privacy import forget
 from retrieval.errors import AtelierError
 
@@ -35,6 +37,7 @@ Ask a question, or write what you think about; Enter sends it.
   /ideate new TOPIC   the same as a session with a board, votes and a record; /ideate help says how
   /sources        the passages behind the last answer, in full
   /why            how your last message was understood and what was decided
+  /why TEXT       how any text is understood, and which of its words decided that
   /clear          start afresh: forget this conversation
   /forget yes     delete everything about you
   /help           this list
@@ -160,7 +163,7 @@ class Terminal:
         elif command == "/sources":
             self._say(self._passages())
         elif command == "/why":
-            self._say(self._why())
+            self._say(await self._why(rest.strip()))
         elif command == "/clear":
             store = (await self._loading).store
             await asyncio.to_thread(store.memory.clear, store.place)
@@ -235,7 +238,16 @@ class Terminal:
         texts = {passage.id: passage.text for passage in self._last.passages}
         return "\n\n".join(f"[{each.number}] {each.label}\n{texts[each.passage]}" for each in self._last.reply.sources)
 
-    def _why(self) -> str:
+    async def _why(self, text: str) -> str:
+        """Of the last answer, with what its message was understood from; of any text that is given."""
+        if not text and self._last is None:
+            return "Nothing was asked yet."
+        understander = (await asyncio.shield(self._loading)).colleague.understander
+        asked = text or (self._last.message.text if self._last is not None else "")
+        found = explained(await asyncio.to_thread(explain, understander, asked), "en").replace("**", "")
+        return found if text else f"{self._decided()}\n\n{found}"
+
+    def _decided(self) -> str:
         if self._last is None:
             return "Nothing was asked yet."
         return clean(why(self._last))

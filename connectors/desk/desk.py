@@ -287,11 +287,13 @@ class Desk:
         self.asked.add(person)
 
     def _thumbs(self, post: Post, turn: Turn, stage: Stage) -> tuple[Button, ...]:
-        good, bad = (id_for(f"rate/{turn.id}/{number}") for number in range(2))
+        good, bad, why = (id_for(f"rate/{turn.id}/{number}") for number in range(3))
         value = f"{turn.id} {post.language}"
-        meanings = {good: Meaning("good", value, post.place), bad: Meaning("bad", value, post.place)}
+        kinds = {good: "good", bad: "bad", why: "why"}
+        meanings = {made: Meaning(kind, value, post.place) for made, kind in kinds.items()}
         stage.along.append(self.buttons.keeping(meanings, RATABLE))
-        return Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason"))
+        asking = Button(why, say(post.language, "why_label"))
+        return Button(good, "👍"), Button(bad, "👎", say(post.language, "ask_reason")), asking
 
     def _react(self, event: Reaction, stage: Stage) -> Sequence[Outgoing]:
         """A reaction on an answer rates it, until it is taken back."""

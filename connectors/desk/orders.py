@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 from agent.buttons import Buttons, Meaning, id_for
 from agent.channels import ChannelRules, Rule
 from agent.events import Button, Command, Opened, Outgoing, Post, Press, Reaction
-from agent.guard import clean
+from agent.explain import explain
+from agent.guard import LONGEST_MESSAGE, clean
 from agent.memory import Memory
 from agent.message import Place, Turn
 from agent.people import LinkRefused
@@ -22,6 +23,7 @@ from connectors.connector import Connector
 from connectors.delivery.stage import Stage
 from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn, meant
+from connectors.desk.explaining import explained
 from connectors.desk.roles import Guard
 from connectors.desk.texts import prefix, say, translated
 from connectors.privacy import forget, withhold
@@ -110,6 +112,8 @@ class Orders:
             return ()
         if meaning.kind == "ask":
             return _asked(press, meaning, meaning.value)
+        if meaning.kind == "why":
+            return [await asyncio.to_thread(self._why_pressed, press, meaning)]
         if meaning.kind == "again":
             return await asyncio.to_thread(self._again, press, meaning)
         return await asyncio.to_thread(self._pressed, press, meaning, stage)
@@ -227,10 +231,33 @@ class Orders:
         return clean("\n\n".join(lines), allowed_links=self.house.store.settings.allowed_links)
 
     def _why(self, command: Command) -> str:
+        """Of the last answer; of any text that is given."""
+        if text := command.argument.strip()[:LONGEST_MESSAGE]:
+            return self._explained(text, command.language)
         turn = self._last(command)
-        if turn is None:
-            return self._say(command, "nothing_asked")
-        return clean(translated(command.language, why(turn)), allowed_links=self.house.store.settings.allowed_links)
+        return self._say(command, "nothing_asked") if turn is None else self._why_of(turn, command.language)
+
+    def _why_of(self, turn: Turn, language: str) -> str:
+        """What was decided on which evidence, and how the message is understood, down to its words."""
+        found = clean(translated(language, why(turn)), allowed_links=self.house.store.settings.allowed_links)
+        return f"{found}\n\n{self._explained(turn.message.text, language)}"
+
+    def _explained(self, text: str, language: str) -> str:
+        return clean(explained(explain(self.house.colleague.understander, text), language))
+
+    def _why_pressed(self, press: Press, meaning: Meaning) -> Outgoing:
+        """For who pressed alone: longer than a word on a button."""
+        name, _, language = meaning.value.partition(" ")
+        press = press if press.language else replace(press, language=language)
+        turn = self.memory.turn(name)
+        if turn is None or turn.message.place.channel != press.place.channel:
+            return self._said(press, self._say(press, "expired"))
+        said = Outgoing(press.place, self._why_of(turn, press.language), to=press.account)
+        if press.direct:
+            return said
+        link = self.connectors[press.place.platform].address("hello")
+        public = Outgoing(press.place, self._say(press, "in_private", link=link), to=press.account)
+        return replace(said, audience="one", instead=None if press.place.platform == "slack" else public)
 
     def _clear(self, command: Command) -> str:
         conversations = meant(self.memory, command.place)
