@@ -37,9 +37,6 @@ def parser() -> argparse.ArgumentParser:
     why = command("why", "say how a text is understood, and which of its words decided that", json=True)
     why.add_argument("text", nargs="+")
 
-    why = command("why", "say how a text is understood, and which of its words decided that", json=True)
-    why.add_argument("text", nargs="+")
-
     ingest = command("ingest", "read files and folders into the knowledge base", json=True)
     ingest.add_argument("paths", nargs="+", metavar="PATH")
     ingest.add_argument("--audience", metavar="NAME", help="who may read them (everyone in the tenant)")
