@@ -59,7 +59,7 @@ def load_default(folder: Path, device: str, dtype: Any) -> Loaded:
         found = core.encode_batch(list(texts))
         return [each.ids for each in found], [each.offsets for each in found]
 
-    pad, layers = core.token_to_id("[PAD]"), list(bert.layers)
+    pad, layers = core.token_to_id("[PAD]") or 0, list(bert.layers)
     return Loaded("", bert.dim, len(layers), most, core.get_vocab_size(), pad, cut, pieces, count, bert, layers)
 
 

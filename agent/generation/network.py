@@ -112,7 +112,7 @@ class Network:
         turn = self._cosines[before : before + len(ids)], self._sines[before : before + len(ids)]
         x = self._words[torch.tensor(ids, device=self.device)]
         for number, layer in enumerate(self._layers):
-            q, k, v = linear(self._normed(x, layer.input_layernorm), layer.qkv).split(sizes, dim=-1)
+            q, k, v = torch.split(linear(self._normed(x, layer.input_layernorm), layer.qkv), sizes, dim=-1)
             q = _turned(self._normed(self._by_head(q), layer.q_norm), turn)
             k, v = _turned(self._normed(self._by_head(k), layer.k_norm), turn), self._by_head(v)
             if before:

@@ -3,6 +3,7 @@
 https://docs.python-telegram-bot.org/en/stable/telegram.request.baserequest.html
 """
 
+from collections.abc import Mapping
 from typing import cast
 
 import aiohttp
@@ -75,7 +76,7 @@ class Requests(BaseRequest):
         return self._session
 
 
-def _body(given: RequestData | None, files: dict[str, tuple[str, object, str]]) -> aiohttp.FormData | None:
+def _body(given: RequestData | None, files: Mapping[str, tuple[str, object, str]]) -> aiohttp.FormData | None:
     if given is None:
         return None
     form = aiohttp.FormData(given.json_parameters)
