@@ -46,6 +46,7 @@ _FIGURE = re.compile(
     re.IGNORECASE,
 )
 _FULL_HOUR = re.compile(r"(?<=\d):00\b")
+_PAIR = re.compile(r"(?<![\w:])(\d{1,2}):(?!00\b)(\d{1,2})(?![\w:])")
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.?\s$")
 _CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))?\s?([ap])\.?m\b", re.IGNORECASE)
 _CODE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[^\W_][\w-]*[^\W_]\b")
@@ -123,8 +124,12 @@ def _figures(text: str) -> Iterator[tuple[float, str, bool]]:
     for clock in _CLOCK.finditer(rest):
         yield float(int(clock[1]) % 12 + 12 * (clock[3] in "pP")), clock[0], True
         if clock[2] and int(clock[2]):
-            yield float(clock[2]), clock[0], True
+            yield 1e6 + 100 * (int(clock[1]) % 12 + 12 * (clock[3] in "pP")) + float(clock[2]), clock[0], True
     rest = _CLOCK.sub(" ", rest)
+    for pair in _PAIR.finditer(rest):  # 9:30, 5:1: taken apart, either half stands in many a text
+        yield 1e6 + 100 * float(pair[1]) + float(pair[2]), pair[0], True
+        yield from ((float(half), pair[0], False) for half in pair.groups())
+    rest = _PAIR.sub(" ", rest)
     for number in _FIGURE.finditer(_FULL_HOUR.sub("", rest)):
         value = _value(number[1]) * _SCALES.get((number[2] or "").lower(), 1)
         yield value, number[0].strip(), True

@@ -17,7 +17,8 @@ from agent.rewrite import content_words
 from retrieval.tokens import words
 
 NAMES = ("cosine", "margin", "theirs", "ours", "figures", "negated", "kind", "rest")
-THRESHOLD = 0.75  # the probability from which an entry answers
+THRESHOLD = 0.80  # the probability from which an entry answers
+RIVAL = 0.5  # the cosine that a rival has at least: alone in a small book is not the same as far ahead
 NEAR = 8  # entries that are looked at closely: those with the highest cosines
 _NEGATED = re.compile(r"(?i)\b(?:not|no|never|without|cannot|\w+n['’]t|nicht|kein\w*|nie|ohne)\b|[不没无]")
 _KINDS = (
@@ -86,7 +87,7 @@ def features(
         rivals = [cosines[each] for each in near if answers[each] != answers[place]]
         table[row] = (
             cosines[place],
-            cosines[place] - max(rivals, default=0.3),
+            cosines[place] - max([RIVAL, *rivals]),
             _missing(asked.content, other.content, share),
             _missing(other.content, asked.content, share),
             float(asked.figures != other.figures),
@@ -111,5 +112,5 @@ def _lacks(word: str, others: frozenset[str]) -> float:
     return 0.3 if len(word) > 4 and any(other.startswith(stem) for other in others) else 1.0
 
 
-WEIGHTS = np.array([14.0, 6.0, -1.5, -1.0, -1.5, -1.0, -0.3, -0.5])
-BIAS = -11.0
+WEIGHTS = np.array([1.005, 10.480, -2.518, -0.381, 0.748, -0.628, -0.528, 1.242])
+BIAS = -0.707

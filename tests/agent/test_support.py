@@ -31,7 +31,6 @@ def evidence(encoder) -> list[Evidence]:
         "Unused days expire on 2025-03-31.",
         "Unused leave expires on March 31, 2025.",
         "Dogs are not allowed in the laboratory.",
-        "Dogs are allowed in the office.",
         "Okafor approves requests within 2 weeks.",
         "The budget is €1200.",
     ],

@@ -1,12 +1,10 @@
 """Fits `agent/generation/support.py` and `agent/support/matching.py`: `python -m tests.benchmarks.fit_trust`.
 
 Support: on sentences made from SQuAD 1.1 train (`claims.py`), every sixth article held out for the threshold. Matching:
-on banking77 and clinc150 train, where the same intent stands for the same question and half of the intents have no
-entry; the intents of even number fit, the others choose the threshold. Prints the constants to paste.
+on every other reworded question of covid_faq (the benchmark measures on the rest), against books of all sizes with and
+without its own entry, and on SQuAD's training questions against others of the same passage. Prints the constants.
 """
 
-import gzip
-import json
 import random
 import sys
 from collections.abc import Sequence
@@ -21,9 +19,10 @@ from agent.generation.facts import figures as figures_of
 from agent.generation.facts import lacking_figures, lacking_names, names
 from agent.support import matching
 from retrieval.encoder import Encoder, TransformerEncoder
-from retrieval.passage import Passage
+from retrieval.passage import Passage, Vectors
 from tests.benchmarks.claims import ALTERED, KINDS, Made, made
-from tests.benchmarks.squad import DATA, articles
+from tests.benchmarks.faq import LIKE, faq_entries, faq_pairs
+from tests.benchmarks.squad import articles
 
 EVERY = 9  # articles of SQuAD's 442
 LET_THROUGH = 0.01  # of altered sentences held out, the most that the threshold lets through
@@ -68,60 +67,64 @@ def fit_support(encoder: Encoder) -> None:
         print(f"  shown at {at:.3f}: " + ", ".join(f"{name} {share:.3f}" for name, share in shares.items()))
 
 
-def intents(name: str, label: str) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    with gzip.open(DATA / f"{name}/train.jsonl.gz", "rt", encoding="utf-8") as file:
-        for row in map(json.loads, file):
-            found.setdefault(row[label], []).append(row["text"])
+Asked = tuple[NDArray[np.float64], list[bool]]
+
+
+def faq_rows(encoder: Encoder) -> list[Asked]:
+    """For every other reworded question the nearest entries of books of any size, with and without its own."""
+    chance = random.Random(1)
+    pairs = faq_pairs()[::2]
+    entries = faq_entries()
+    questions = list(entries)
+    vectors, known = encoder(questions), [matching.read(each) for each in questions]
+    found = []
+    for (gold, other), vector in zip(pairs, encoder([other for _, other in pairs]), strict=True):
+        place = questions.index(gold)
+        like = set(np.flatnonzero(vectors @ vectors[place] >= LIKE)) | {place}
+        others = [i for i in range(len(questions)) if i not in like]
+        for size in (1, 5, 30, 250):
+            for own in ([place], []):
+                kept = [*own, *chance.sample(others, size)]
+                found.append(_row(other, vector, [known[i] for i in kept], vectors[kept], [i == place for i in kept]))
     return found
 
 
-def asked(
-    groups: dict[str, list[str]], encoder: Encoder, seed: int, count: int
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
-    """For each question its nearest entries: features, whether it is the same intent, and the question's number."""
-    chance = random.Random(seed)
-    names_of = [name for name in sorted(groups) if name != "oos"]
-    there = [name for name in names_of if chance.random() < 0.5]
-    entries = [(name, text) for name in there for text in chance.sample(groups[name], 3)]
-    questions = [(name, text) for name in names_of for text in chance.sample(groups[name], 8)]
-    questions = chance.sample([each for each in questions if each not in entries], count)
-    known = [matching.read(text) for _, text in entries]
-    vectors = encoder([text for _, text in entries])
-    queries = encoder([text for _, text in questions])
-    rows, labels, owners = [], [], []
-    for number, ((name, text), vector) in enumerate(zip(questions, queries, strict=True)):
-        cosines = (vectors @ vector).astype(np.float64)
-        near = np.argsort(-cosines)[: matching.NEAR]
-        ids = [entry for entry, _ in entries]
-        rows.append(matching.features(matching.read(text), known, cosines, ids, near))
-        labels += [ids[place] == name for place in near]
-        owners += [number] * len(near)
-    return np.vstack(rows), np.array(labels), np.array(owners)
+def other_questions(encoder: Encoder) -> list[Asked]:
+    """Questions of SQuAD's training passages against others of the same passage: near, and never the same."""
+    found = []
+    for article in articles("train_v1.1")[3::60]:
+        here: dict[int, list[str]] = {}
+        for asked in article.questions:
+            here.setdefault(asked.passage, []).append(asked.text)
+        for texts in [each for each in here.values() if len(each) > 4][:25]:
+            vectors = encoder(texts)
+            known = [matching.read(text) for text in texts[1:]]
+            found.append(_row(texts[0], vectors[0], known, vectors[1:], [False] * len(known)))
+    return found
+
+
+def _row(
+    text: str, vector: Vectors, known: Sequence[matching.Phrasing], vectors: Vectors, right: Sequence[bool]
+) -> Asked:
+    cosines = (vectors @ vector).astype(np.float64)
+    near = np.argsort(-cosines)[: matching.NEAR]
+    answers = [str(place) for place in range(len(known))]
+    return matching.features(matching.read(text), known, cosines, answers, near), [right[i] for i in near]
 
 
 def fit_matching(encoder: Encoder) -> None:
-    fitted, chosen = [], []
-    for name, label in (("banking77", "intent"), ("clinc150", "intent")):
-        groups = intents(name, label)
-        for part, into in ((0, fitted), (1, chosen)):
-            half = {each: groups[each] for place, each in enumerate(sorted(groups)) if place % 2 == part}
-            into += [asked(half, encoder, seed, 250) for seed in range(3)]
-    x, y = np.vstack([each[0] for each in fitted]), np.concatenate([each[1] for each in fitted])
+    rows = [*faq_rows(encoder), *other_questions(encoder)]
+    x, y = np.vstack([each for each, _ in rows]), np.concatenate([np.array(each) for _, each in rows])
     model = LogisticRegression(C=1.0, max_iter=5000).fit(x, y)
+    print(f"{len(rows):,} questions, {len(y):,} entries, {y.mean():.3f} right")
     print("WEIGHTS = np.array([", ", ".join(f"{value:.3f}" for value in model.coef_[0]), "])")
     print(f"BIAS = {model.intercept_[0]:.3f}")
     for name, value in zip(matching.NAMES, model.coef_[0], strict=True):
         print(f"  {name:20} {value:+.3f}")
-    best, right = [], []
-    for rows, labels, owners in chosen:
-        score = model.predict_proba(rows)[:, 1]
-        for owner in np.unique(owners):
-            here = np.flatnonzero(owners == owner)
-            top = here[np.argmax(score[here])]
-            best.append(score[top])
-            right.append(labels[top])
-    _thresholds(best, right)
+    scores = [model.predict_proba(each)[:, 1] for each, _ in rows]
+    best = [int(np.argmax(each)) for each in scores]
+    pairs = zip(scores, best, strict=True)
+    _thresholds([float(each[i]) for each, i in pairs], [right[i] for (_, right), i in zip(rows, best, strict=True)])
 
 
 def _thresholds(best: Sequence[float], right: Sequence[bool]) -> None:
