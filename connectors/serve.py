@@ -28,6 +28,7 @@ from connectors.desk.desk import Desk
 from connectors.desk.finetune import KIND, FinetuneOrders
 from connectors.desk.ideation import Ideation
 from connectors.desk.ideation_stand import KIND as IDEATION
+from connectors.desk.names import Names
 from connectors.desk.orders import Order, Orders
 from connectors.desk.roles import Guard, Roles
 from connectors.desk.support import Handover
@@ -116,7 +117,7 @@ def make_delivery(
     for each in settings.support.desks:
         if each.platform not in connectors:
             raise SettingsError(f"The desk {each.to} in [support] is on {each.platform}, which is not set up here.")
-    handover = Handover(settings.support, settings.tenant, memory, cases, buttons, connectors, roles)
+    handover = Handover(settings.support, settings.tenant, memory, cases, buttons, connectors, roles, Names(connectors))
     guard = Guard(roles, audit)
     support = SupportOrders(handover, access, guard)
     curated = CuratedOrders(Curated(engine), memory, settings.tenant)

@@ -41,18 +41,21 @@ class TerminalSessions:
         self._buttons: tuple[Button, ...] = ()
         self._done: set[str] = set()
         self._timers: set[asyncio.Task[None]] = set()
+        self._next: list[Due] = []  # what follows what is being answered
 
     async def resume(self) -> None:
         """Timers of a session that was left open go on."""
         board = await asyncio.to_thread(self.ideation.stand.at, self._place)
         if board is not None:
             await self.ideation.stand.wake(board, self._stage().delivery)
+            await self._go_on()
 
     async def command(self, name: str, argument: str) -> bool:
         """Whether `/ideate …` or `/idea …` was for a session. Raises AtelierError."""
         event = Command(uuid4().hex, self._place, self._account, name, argument, direct=True)
         said = await self.ideation.command(event, self._stage())
         self._show(said or ())
+        await self._go_on()
         return said is not None
 
     async def press(self, number: int) -> bool:
@@ -65,6 +68,7 @@ class TerminalSessions:
             return False
         event = Press(uuid4().hex, self._place, self._account, button, direct=True)
         self._show(await self.ideation.press(event, meaning, self._stage()))
+        await self._go_on()
         return True
 
     async def line(self, text: str) -> bool:
@@ -72,6 +76,7 @@ class TerminalSessions:
         event = Post(uuid4().hex, self._place, self._account, text, datetime.now(UTC), direct=True, called=True)
         said = await self.ideation.post(event, self._stage())
         self._show(said or ())
+        await self._go_on()
         return said is not None
 
     def close(self) -> None:
@@ -107,11 +112,17 @@ class TerminalSessions:
             self._timers.add(timer)
             timer.add_done_callback(self._timers.discard)
         else:
-            self._show(await self.ideation.due(due, self._stage()))
+            self._next.append(due)
+
+    async def _go_on(self) -> None:
+        """The step that an answer led to is shown below it."""
+        while self._next:
+            self._show(await self.ideation.due(self._next.pop(0), self._stage()))
 
     async def _later(self, due: Due, wait: float) -> None:
         await asyncio.sleep(wait)
         self._show(await self.ideation.due(due, self._stage()))
+        await self._go_on()
 
     async def post(self, key: str, outgoing: Outgoing) -> None:
         if key not in self._done:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from retrieval.passage import Vectors
 
 Vector = NDArray[np.float32]
-NEAR = 0.8  # cosine of MiniLM vectors from which an idea repeats another, see tests/benchmarks/bench_ideation.py
+NEAR = 0.8  # cosine of MiniLM vectors from which an idea repeats another: below groups.DUPLICATE, as none is lost by it
 RELEVANT = 0.5  # the share of stimuli, the nearest to the topic, among which the farthest from the ideas are looked for
 
 

@@ -90,7 +90,7 @@ class Desk:
                 said = await self.orders.press(event, stage)
                 return await self._wished(said, stage) if isinstance(said, Post) else said
             case Reaction():
-                if await self.ideation.reaction(event, stage):
+                if await self.ideation.post.reaction(event, stage):
                     return ()
                 return await asyncio.to_thread(self._react, event, stage)
             case Opened():
@@ -104,7 +104,7 @@ class Desk:
             case Edited():
                 if (taken := await self.handover.hear(event, stage)) is not None:
                     return taken
-                if await self.ideation.edited(event, stage):
+                if await self.ideation.post.edited(event, stage):
                     return ()
                 changed = await self.changes.edited(await self._heard(event), stage)
                 if isinstance(changed, Post):
@@ -112,10 +112,11 @@ class Desk:
                     return await self._post(changed, stage)
                 return changed
             case Deleted():
-                await self.ideation.deleted(event, stage)
+                await self.ideation.post.deleted(event, stage)
                 await self.handover.deleted(event)
                 await self.changes.deleted(event)
             case Left():
+                await self.handover.left(event.place, stage)
                 await self.changes.left(event, stage)
             case Moved():
                 return await self.changes.moved(event)
@@ -145,7 +146,12 @@ class Desk:
             return thought
         if is_asking:
             return await self._answer(_as_post(command), stage, ASKING[command.name])
-        return await self.orders(command, stage)
+        is_leaving = command.name == "forget" and command.argument.strip().lower() == "yes"
+        theirs = await self.handover.live_of(command.account) if is_leaving else ()
+        said = await self.orders(command, stage)
+        for case in theirs:  # whoever has one should not go on writing to nobody
+            await self.handover.call(case, "gone", stage)
+        return said
 
     async def _wished(self, post: Post, stage: Stage) -> Sequence[Outgoing]:
         """What a button asks; where a person has the conversation, it goes to them."""
@@ -158,6 +164,8 @@ class Desk:
 
     async def _post(self, post: Post, stage: Stage) -> Sequence[Outgoing]:
         if (taken := await self.handover.hear(post, stage)) is not None:
+            if not taken and await self.handover.is_beside(post):
+                await self.ideation.post(post, stage)  # others there think on: it is kept, and nothing said
             return taken
         if (taken := await self.ideation.post(post, stage)) is not None:
             return taken

@@ -6,58 +6,51 @@ partner and no ballot: there it stays the dialogue over a technique, unless they
 
 import asyncio
 import re
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 
 from agent.buttons import Buttons, Meaning
-from agent.events import Command, Deleted, Due, Edited, Opened, Outgoing, Post, Press, Reaction
-from agent.generation.facilitate import topic_of
-from agent.ideation.acts import Added, Ballot, Kind, Phase, Rules
+from agent.events import Command, Due, Opened, Outgoing, Post, Press
+from agent.generation.topics import topic_of
+from agent.german import language_of
+from agent.ideation.acts import Ballot, Phase, Rules
 from agent.ideation.board import Board
-from agent.ideation.facilitator import Heard
-from agent.ideation.ledger import digest
 from agent.ideation.refusals import SessionRefused
 from agent.ideation.sessions import Sessions
 from agent.ideation.technique import Technique
 from agent.ideation.techniques import with_own
 from agent.ideation.vectors import IdeaVectors
-from agent.message import Place, Sentiment
-from agent.surface import looks_like_question
+from agent.message import Place
+from agent.support.cases import Cases
 from connectors.compose import House
 from connectors.connector import Connector, Refused
-from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
 from connectors.desk.access import Access
-from connectors.desk.ideation_due import Dues, owed_said
+from connectors.desk.ideation_answers import answer, refused_said
+from connectors.desk.ideation_due import Dues
+from connectors.desk.ideation_messages import Messages
 from connectors.desk.ideation_offers import Offers
 from connectors.desk.ideation_stand import KIND, Pace, Stand, here, meant
-from connectors.desk.ideation_wishes import Wishes, answer, refused_said
-from connectors.desk.ideation_words import Wish, ideas_in, wish_of
+from connectors.desk.ideation_wishes import Wishes
+from connectors.desk.ideation_words import Wish, wish_of
+from connectors.desk.names import Names
 from connectors.desk.texts import prefix, say
 
 NAMES = frozenset({"ideate", "idea"})
 TECHNIQUES = "techniques.toml"  # in the home folder: the team's own
 LINK = f"{KIND}-"  # begins the parameter of the address by which ideas are given in private
 MINUTES = ((Phase.COLLECT, 10.0), (Phase.DISCUSS, 10.0), (Phase.VOTE, 5.0))
-BULB = "💡"
-_REMEMBERED = 500  # messages that a reaction may still make an idea of, where the platform cannot be asked
 
 
 @dataclass(frozen=True, slots=True)
 class Ideation:
-    """seen: the latest messages of places with a session, for platforms that cannot look one up; in memory only.
-
-    insisted: what a technique put off for later, by who wrote it: sent again it is taken.
-    """
+    """post: what comes of messages, and `edited`, `deleted` and `reaction` of what happens to them."""
 
     stand: Stand
     wishes: Wishes
     dues: Dues
     offers: Offers
-    seen: "OrderedDict[str, Post]" = field(default_factory=OrderedDict)
-    insisted: dict[str, str] = field(default_factory=dict)
+    post: Messages
 
     @classmethod
     def over(
@@ -77,9 +70,13 @@ class Ideation:
 
         sessions = Sessions(house.store.engine, with_own(own) if own.exists() else None, draw=draw)
         vectors = IdeaVectors(house.encoder)
-        stand = Stand(house, connectors, access, buttons, sessions, vectors, pace or Pace())
+        names = Names(connectors)
+        stand = Stand(
+            house, connectors, access, buttons, sessions, vectors, names, Cases(house.store.engine), pace or Pace()
+        )
         made.append(Offers(stand))
-        return cls(stand, Wishes(stand, made[0]), Dues(stand, made[0]), made[0])
+        wishes = Wishes(stand, made[0])
+        return cls(stand, wishes, Dues(stand, made[0]), made[0], Messages(stand, wishes))
 
     # Commands and buttons
 
@@ -88,7 +85,8 @@ class Ideation:
         if command.name not in NAMES or not self.stand.access.is_allowed(command.account, command.place):
             return None
         board = await asyncio.to_thread(self.stand.at, command.place, near=True)
-        if board is None and command.direct:
+        is_private = board is None and command.direct
+        if is_private:
             board = await asyncio.to_thread(self.stand.bound, command.account)
         given = command.argument.strip()
         is_idea = command.name == "idea"
@@ -101,6 +99,11 @@ class Ideation:
             return await self._join(wish.text, command, stage)
         if wish is None or wish.verb == "new":
             if wish is None and command.direct:
+                if is_private and board is not None:  # from now on they think about their own
+                    await asyncio.to_thread(self.stand.unbind, command.account, board)
+                elif board is not None:
+                    topic = board.session.topic
+                    return [answer(command, self._say(command, "ideation_open_here", topic=topic))]
                 return None
             return await self._open(wish or Wish("new", text=command.argument.strip()), command, stage)
         if board is None:
@@ -138,20 +141,21 @@ class Ideation:
         running = await asyncio.to_thread(self.stand.at, event.place)
         if running is not None and not stage.handle:
             topic = running.session.topic
-            return [answer_any(event, self._say(event, "ideation_open_here", topic=topic))]
+            return [answer(event, self._say(event, "ideation_open_here", topic=topic))]
         try:
             await stage.open(replace(event, account=""))
         except Refused:
             return None
         place = self.stand.connectors[event.place.platform].under(event.place, stage.handle)
         person = await asyncio.to_thread(self.stand.memory.person, event.account)
-        rules = rules_of(wish.options, event.language)
+        topic = await self.stand.names.written(wish.text, event.place)
+        rules = rules_of(wish.options, language_of(topic) or event.language)
         try:
             done = await asyncio.to_thread(
-                self.stand.sessions.open, place, person, wish.text, key=stage.key, rules=rules, account=event.account
+                self.stand.sessions.open, place, person, topic, key=stage.key, rules=rules, account=event.account
             )
             board = done.board
-            versions = board.reframings or await self.offers.questions(board.session.topic)
+            versions = board.reframings or await self.offers.questions(board)
             course = self.stand.sessions.course
             board = (
                 await asyncio.to_thread(course.reframe, board.session.id, versions, key=f"{stage.key}/reframe")
@@ -202,162 +206,6 @@ class Ideation:
         await self.stand.changed(board, stage.delivery)
         return [replace(await asyncio.to_thread(self.stand.shown, board, place), place=command.place)]
 
-    # Messages
-
-    async def post(self, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
-        """What is said of a message in a session; None where it is for Atelier itself, or there is no session."""
-        board = await asyncio.to_thread(self.stand.at, post.place)
-        if board is None and post.direct:
-            board = await asyncio.to_thread(self.stand.bound, post.account)
-        if board is None or not self.stand.access.is_allowed(post.account, post.place):
-            return None
-        self._remember(post)
-        is_asked = post.called and looks_like_question(post.text) and not post.direct
-        found = () if is_asked else ideas_in(post.text, questions=self._wants_questions(board))
-        if board.session.phase is not Phase.COLLECT or not found:
-            await asyncio.to_thread(self._hear, board, post)
-            return None if post.called or post.direct else ()
-        return await self._add(board, post, found, stage)
-
-    def _wants_questions(self, board: Board) -> bool:
-        stage = self.stand.stage(board)
-        return stage is not None and stage.takes is Kind.QUESTION
-
-    async def _add(self, board: Board, post: Post, found: Sequence[str], stage: Stage) -> Sequence[Outgoing]:
-        person = await asyncio.to_thread(self.stand.memory.person, post.account)
-        made: list[str] = []
-        refusals: list[str] = []
-        for number, text in enumerate(found):
-            insists = self.insisted.pop(post.account, "") == text
-            key = idea_key(post.place, post.id, number)
-            try:
-                done = await asyncio.to_thread(
-                    self.stand.sessions.add,
-                    board.session.id,
-                    person,
-                    text,
-                    key=key,
-                    place=post.place,
-                    account=post.account,
-                    insists=insists,
-                )
-            except SessionRefused as refused:
-                if len(self.insisted) >= _REMEMBERED:
-                    self.insisted.clear()
-                self.insisted[post.account] = text
-                refusals.append(refused_said(post, refused))
-                continue
-            board = done.board
-            if done.idea is not None:
-                made.append(done.idea.id)
-        await asyncio.to_thread(self._hear, board, post)
-        await self.stand.changed(board, stage.delivery)
-        said = list(dict.fromkeys(refusals))
-        if post.direct:
-            said = [*self._noted(board, post, made), *said]
-            task = self.stand.sessions.task(board, person.id)
-            if task is not None and task.left is not None:
-                said.append(owed_said(post.language, task.left))
-        if not said:
-            return ()
-        return [answer_any(post, "\n".join(said))]
-
-    def _noted(self, board: Board, post: Post, made: Sequence[str]) -> list[str]:
-        if not made:
-            return []
-        if len(made) > 1:
-            return [self._say(post, "ideation_noted_many", ideas=", ".join(made))]
-        idea = board.idea(made[0])
-        hidden = "_private" if idea is not None and board.is_hidden(idea) else ""
-        return [self._say(post, f"ideation_noted{hidden}", idea=made[0])]
-
-    def _hear(self, board: Board, post: Post) -> None:
-        """What the facilitator watches: who speaks, when, in what tone, about what."""
-        if not post.text.strip():
-            return
-        heard = self.stand.house.colleague.understand(post.text)
-        negative = heard.sentiment_confidence if heard.sentiment is Sentiment.NEGATIVE else 0.0
-        person = self.stand.memory.person(post.account).id
-        self.dues.hear(board, Heard(person, datetime.now(UTC), negative, heard.embedding))
-
-    def _remember(self, post: Post) -> None:
-        self.seen[name_of(post.place, post.id)] = post
-        while len(self.seen) > _REMEMBERED:
-            self.seen.popitem(last=False)
-
-    async def reaction(self, reaction: Reaction, stage: Stage) -> bool:
-        """A 💡 makes an idea of anybody's message in a channel with a session; whether this one was for that."""
-        if reaction.emoji.rstrip("\ufe0f") != BULB or not reaction.is_added:
-            return False
-        if await asyncio.to_thread(stage.delivery.answered, reaction.place, reaction.message):
-            return False  # on a message of Atelier's it is praise
-        name = name_of(reaction.place, reaction.message)
-        board = await asyncio.to_thread(self.stand.at, reaction.place, near=True)
-        if board is None:
-            return False
-        post = self.seen.get(name)
-        if post is None:
-            post = await self.stand.connectors[reaction.place.platform].said(reaction.place, reaction.message)
-        text = " ".join(post.text.split()) if post is not None else ""
-        allowed = self.stand.access.is_allowed
-        if (
-            post is None
-            or not text
-            or not (allowed(post.account, post.place) and allowed(reaction.account, post.place))
-        ):
-            return False
-        exact = await asyncio.to_thread(self.stand.at, post.place)
-        session = (exact or board).session.id
-        author = await asyncio.to_thread(self.stand.memory.person, post.account)
-        key = idea_key(post.place, post.id, 0)
-        try:
-            done = await asyncio.to_thread(
-                self.stand.sessions.add, session, author, text, key=key, place=post.place, account=post.account
-            )
-        except SessionRefused:
-            return True  # it is on the board already, or nothing can be added now
-        await self.stand.changed(done.board, stage.delivery)
-        return True
-
-    async def edited(self, event: Edited, stage: Stage) -> bool:
-        """Whoever changes a message that became an idea changes the idea; whether it was one."""
-        found = await asyncio.to_thread(self._idea_of, event.place, event.message, event.account)
-        if found is None:
-            return False
-        board, idea = found
-        person = await asyncio.to_thread(self.stand.memory.person, event.account)
-        words = ideas_in(event.text, questions=True)
-        try:
-            act = self.stand.sessions.edit
-            text = words[0] if words else event.text
-            done = await asyncio.to_thread(act, board.session.id, person, idea, text, key=stage.key)
-        except SessionRefused:
-            return True
-        await self.stand.changed(done.board, stage.delivery)
-        return True
-
-    async def deleted(self, event: Deleted, stage: Stage) -> None:
-        """Whoever takes a message back takes the idea back, as long as it stands as it was written."""
-        found = await asyncio.to_thread(self._idea_of, event.place, event.message, "")
-        if found is None:
-            return
-        board, idea = found
-        try:
-            act = self.stand.sessions.withdraw
-            done = await asyncio.to_thread(act, board.session.id, None, idea, key=stage.key)
-        except SessionRefused:
-            return
-        await self.stand.changed(done.board, stage.delivery)
-
-    def _idea_of(self, place: Place, message: str, account: str) -> tuple[Board, str] | None:
-        board = self.stand.at(place) or (self.stand.bound(account) if account else None)
-        if board is None:
-            return None
-        key = digest(idea_key(place, message, 0))
-        acts = (each.act for each in self.stand.sessions.events(board.session.id) if each.key == key)
-        made = next((act.idea for act in acts if isinstance(act, Added)), None)
-        return (board, made) if made is not None else None
-
     # The rest
 
     async def opened(self, event: Opened, stage: Stage) -> Sequence[Outgoing] | None:
@@ -377,18 +225,6 @@ class Ideation:
 
     def _say(self, event: Command | Press | Post, name: str, /, **values: object) -> str:
         return say(event.language, name, p=prefix(event.place.platform), **values)
-
-
-def idea_key(place: Place, message: str, number: int) -> str:
-    """The same for a message however it becomes an idea, so that it becomes one only once."""
-    name = f"idea/{name_of(place, message)}"
-    return f"{name}/{number}" if number else name
-
-
-def answer_any(event: Command | Post, text: str) -> Outgoing:
-    """For who wrote: in a channel of Slack for them alone."""
-    said = Outgoing(event.place, text, to=event.account)
-    return replace(said, audience="one") if event.place.platform == "slack" and not event.direct else said
 
 
 def rules_of(options: dict[str, str], language: str) -> Rules:

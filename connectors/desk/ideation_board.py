@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from agent.ideation.acts import Ballot, Kind, Phase
+from agent.ideation.acts import Ballot, Criterion, Kind, Phase
 from agent.ideation.board import Board, Idea
 from agent.ideation.tally import Standing, is_close
 from agent.ideation.turns import Task
@@ -133,8 +133,14 @@ def asked(board: Board, sight: Sight) -> str:
             return _ended(board)
         case _:
             name = str(now.phase)
-    criterion = now.rules.criteria[0].name if now.rules.criteria else ""
-    return say(language, f"ideation_do_{name}", p=p, dots=now.rules.dots, criterion=criterion)
+    criterion = line(now.rules.criteria[0].name, 60) if now.rules.criteria else ""
+    named = criteria_said(now.rules.criteria)
+    return say(language, f"ideation_do_{name}", p=p, dots=now.rules.dots, criterion=criterion, criteria=named)
+
+
+def criteria_said(criteria: Sequence[Criterion]) -> str:
+    """`cost ×2, fun`."""
+    return ", ".join(line(each.name, 60) + ("" if each.weight == 1 else f" ×{each.weight:g}") for each in criteria)
 
 
 def _listed(board: Board, sight: Sight) -> list[str]:
@@ -297,6 +303,8 @@ def controls(board: Board, sight: Sight) -> tuple[Control, ...]:
         case Phase.VOTE if now.rules.ballot is Ballot.PAIRS and all(sight.pair):
             a, b = sight.pair
             found = [Control(f"prefer {a} {b}", a), Control(f"prefer {b} {a}", b)]
+        case Phase.VOTE if now.rules.ballot is Ballot.CRITERIA:
+            found = [button("rate", "rate")]
         case Phase.ENRICH if now.rules.machine != "never":
             best = sight.standing[:LEADING]
             found = [button(f"deeper {each.idea}", "deeper_one", idea=each.idea) for each in best]
@@ -310,7 +318,7 @@ def controls(board: Board, sight: Sight) -> tuple[Control, ...]:
     if now.phase not in (Phase.REFRAME, Phase.COLLECT, Phase.VOTE):
         found.append(button("map", "map"))
     if now.technique:
-        found.append(button("next", "next_question"))
+        found.append(button(f"next {now.run} {now.stage}", "next_question"))
     if sight.following is Phase.CLOSED:
         return (*found, button("close", "close"))
     return (*found, button(f"phase {sight.following}", "next", phase=phase_name(language, sight.following)))

@@ -4,57 +4,54 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from agent.events import Due, Outgoing, Picture
 from agent.ideation import facilitator
-from agent.ideation.acts import Phase
+from agent.ideation.acts import Phase, Spoken
 from agent.ideation.board import Board
 from agent.ideation.facilitator import Heard
 from agent.ideation.refusals import SessionRefused
 from agent.message import Place
-from connectors.connector import Refused
+from connectors.connector import Refused, Throttled
 from connectors.delivery.stage import Stage
 from connectors.desk import ideation_board as boards
 from connectors.desk.ideation_offers import Offers
-from connectors.desk.ideation_outcome import figures_said, map_of
+from connectors.desk.ideation_outcome import figures_said, keep_ideas, map_of
 from connectors.desk.ideation_stand import STEPS, Stand
 from connectors.desk.texts import say
 
 log = logging.getLogger(__name__)
 
 IDLE = timedelta(hours=6)  # after which a session that nothing happens in is not looked at any more
-_HEARD = 40  # lines of a session that the facilitator looks back on
+_HEARD = 12  # lines of a session that the facilitator looks back on
+HELD = 20.0  # seconds until it is seen again whether a person still has the conversation
 _SEEN = frozenset({Phase.REVEAL, Phase.MERGE, Phase.DISCUSS, Phase.DECIDE})  # steps that begin with a map
 
 
 @dataclass(frozen=True, slots=True)
 class Dues:
-    """heard: what was written in each session's places lately. In memory: a restart only makes it speak up later."""
+    """Where a person of support has the conversation, nothing of this is said until they are done."""
 
     stand: Stand
     offers: Offers
-    heard: dict[str, list[Heard]] = field(default_factory=dict)
-
-    def hear(self, board: Board, heard: Heard) -> None:
-        lines = self.heard.setdefault(board.session.id, [])
-        lines.append(heard)
-        del lines[:-_HEARD]
 
     async def __call__(self, due: Due, stage: Stage) -> Sequence[Outgoing]:
-        """Raises AtelierError."""
+        """Raises AtelierError; Throttled, so that it is tried again, while a person has the conversation."""
         session, does, *words = due.value.split(" ")
         board = await asyncio.to_thread(self.stand.sessions.ledger.board, session)
         if board is None:
             return ()
+        if does in ("board", "step") and await asyncio.to_thread(self.stand.is_held, due.place):
+            raise Throttled("A person has this conversation.", HELD)
         match does:
             case "board":
                 return await self._renewed(board, due)
             case "step":
                 return await self._stepped(board, due, int(words[0]), stage)
             case "deal":
-                return await self._dealt(board, due, int(words[0]))
+                return await self._dealt(board, due, int(words[0]), stage)
             case "look":
                 return await self._looked(board, due, stage)
             case _:
@@ -93,8 +90,8 @@ class Dues:
         told = say(board.session.rules.language, "ideation_map")
         return [Outgoing(place, figures_said(self.stand, board), pictures=(Picture(content, told),))]
 
-    async def _dealt(self, board: Board, due: Due, step: int) -> Sequence[Outgoing]:
-        """What one person is asked in this round, in private."""
+    async def _dealt(self, board: Board, due: Due, step: int, stage: Stage) -> Sequence[Outgoing]:
+        """What one person is asked in this round, in private, behind what they are being answered there."""
         person = await asyncio.to_thread(self.stand.memory.person, due.account)
         task = self.stand.sessions.task(board, person.id)
         if task is None or not task.private or await asyncio.to_thread(self._is_past, board, step):
@@ -104,15 +101,23 @@ class Dues:
             aside = await connector.aside(due.account, due.place)
         except Refused:
             return ()
+        if await asyncio.to_thread(self.stand.is_held, aside):
+            raise Throttled("A person has this conversation.", HELD)
         await asyncio.to_thread(self.stand.bind, due.account, board)
-        return [Outgoing(aside, round_said(self.stand, board, person.id), to=due.account)]
+        sheet = Outgoing(aside, round_said(self.stand, board, person.id), to=due.account)
+        await stage.delivery.post(f"{due.id}/sheet", sheet)
+        return ()
 
     async def _looked(self, board: Board, due: Due, stage: Stage) -> Sequence[Outgoing]:
         """Timers that ran out, and a word of the facilitator where one is due."""
         stand = self.stand
-        if board.session.is_closed:
-            self.heard.pop(board.session.id, None)
+        if board.session.is_closed:  # what a crash may have kept from following
+            await asyncio.to_thread(keep_ideas, stand, board)
+            await stand.step(board, stage.delivery)
             return ()
+        held = [each for each in board.session.places if await asyncio.to_thread(stand.is_held, each)]
+        if held and len(held) == len(board.session.places):
+            raise Throttled("A person has this conversation.", HELD)
         try:
             done = await asyncio.to_thread(stand.sessions.course.tick, board.session.id)
             board = done.board
@@ -133,12 +138,13 @@ class Dues:
             text = say_nudge(language, nudge)
             if nudge.rule is facilitator.Rule.STAGNATION and board.session.rules.machine == "stalled":
                 text += "\n" + await self.offers.pushed(board, due.id)
-            for place in board.session.places:
+            for place in (each for each in board.session.places if each not in held):
                 told = Outgoing(place, say(language, "ideation_nudge", text=text))
                 await stage.delivery.post(f"{due.id}/{place.key}", told)
         if done.is_new or nudge is not None or board.session.due is not None:
             await stand.changed(board, stage.delivery)
         elif await asyncio.to_thread(self._lately, board):  # whatever happens next wakes it again
+            await stand.step(board, stage.delivery)
             await stand.wake(board, stage.delivery)
         return ()
 
@@ -149,7 +155,13 @@ class Dues:
     def _nudge(self, board: Board) -> facilitator.Nudge | None:
         stand = self.stand
         (topic,) = stand.vectors.texts([board.session.topic])
-        heard = self.heard.get(board.session.id, [])
+        said = [each for each in stand.sessions.events(board.session.id) if isinstance(each.act, Spoken)][-_HEARD:]
+        lines = stand.vectors.texts([each.act.text for each in said if isinstance(each.act, Spoken)])
+        heard = [
+            Heard(each.person, each.at, each.act.negative, vector)
+            for each, vector in zip(said, lines, strict=True)
+            if isinstance(each.act, Spoken)
+        ]
         vectors = stand.vectors(board.open)
         return facilitator.watch(board, heard, datetime.now(UTC), topic=topic, vectors=vectors)
 

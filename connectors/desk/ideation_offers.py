@@ -52,9 +52,10 @@ class Offers:
         settings = self.stand.house.store.settings
         return self.stand.house.generator if settings.generator in THINKS else None
 
-    async def questions(self, topic: str) -> tuple[str, ...]:
-        """Three sharper versions of a question."""
-        found = await reframings(topic, self.generator, seconds=SECONDS)
+    async def questions(self, board: Board) -> tuple[str, ...]:
+        """Three sharper versions of a session's question, in its language."""
+        topic, language = board.session.topic, board.session.rules.language
+        found = await reframings(topic, self.generator, language=language, seconds=SECONDS)
         return tuple(clean(each) for each in found)
 
     def technique(self, name: str) -> Technique | None:
@@ -80,7 +81,7 @@ class Offers:
         return Stimuli(self.stand.vectors.encoder, self.search)
 
     async def __call__(
-        self, board: Board, wish: Wish, event: Command | Press | Post, stage: Stage
+        self, board: Board, wish: Wish, event: Command | Press | Post, stage: Stage, person: Person
     ) -> Sequence[Outgoing]:
         """Raises AtelierError, and SessionRefused."""
         language = board.session.rules.language
@@ -89,6 +90,8 @@ class Offers:
             idea = board.idea(wish.numbers[0]) if wish.numbers else ideas[-1] if ideas else None
             if idea is None or idea not in ideas:
                 return [Outgoing(event.place, self._say(event, "ideation_no_deeper"), to=event.account)]
+            press = self.stand.sessions.press  # what somebody looks closer at is what they may like more of
+            await asyncio.to_thread(press, board.session.id, person, idea.id, key=stage.key)
             question = await asyncio.to_thread(deeper, board, replace(idea, text=boards.line(idea.text, 120)))
             text = say(language, "ideation_deeper", idea=idea.id, question=question)
             return [Outgoing(event.place, text, to=event.account)]

@@ -22,11 +22,13 @@ from agent.ideation.technique import Stage
 from agent.ideation.vectors import IdeaVectors
 from agent.memory import Memory
 from agent.message import Person, Place
+from agent.support.cases import Cases
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.desk import ideation_board as boards
 from connectors.desk.access import Access
 from connectors.desk.ideation_board import Sight
+from connectors.desk.names import Names
 
 if TYPE_CHECKING:
     from connectors.delivery.worker import Delivery
@@ -54,6 +56,8 @@ class Stand:
     buttons: Buttons
     sessions: Sessions
     vectors: IdeaVectors
+    names: Names
+    cases: Cases
     pace: Pace = field(default=Pace())
 
     @property
@@ -85,6 +89,15 @@ class Stand:
         key = f"{KIND}/desk/{account}"
         self.buttons.make(f"{KIND}-note", board.session.id, board.session.places[0], KEPT, key=key)
 
+    def unbind(self, account: str, board: Board) -> None:
+        """What they write in private is theirs again."""
+        key = f"{KIND}/desk/{account}"
+        self.buttons.make(f"{KIND}-note", "", board.session.places[0], KEPT, key=key)
+
+    def is_held(self, place: Place) -> bool:
+        """Whether a person of support has the conversation in a place, so that Atelier is silent there."""
+        return self.cases.held(place) is not None
+
     def bound(self, account: str) -> Board | None:
         """The open session that somebody writes for in private."""
         meaning = self.buttons.look_up(id_for(f"{KIND}/desk/{account}"))
@@ -100,8 +113,12 @@ class Stand:
         board = self.sessions.at(place)
         if board is not None or not near:
             return board
+        return next(iter(self.near(place)), None)
+
+    def near(self, place: Place) -> list[Board]:
+        """The sessions that run in the channel of a place, the latest first."""
         found = [self.sessions.board(each) for each in self.sessions.running(place.tenant)]
-        return next((each for each in reversed(found) if here(each, place) is not None), None)
+        return [each for each in reversed(found) if here(each, place) is not None]
 
     # What is seen
 
@@ -178,18 +195,23 @@ class Stand:
     async def changed(self, board: Board, delivery: "Delivery") -> None:
         """After every act, also one that came again: what is due now and later is in the queue, each once."""
         now = board.session
-        events = await asyncio.to_thread(self.sessions.events, now.id)
-        step = max((each.number for each in events if isinstance(each.act, STEPS)), default=0)
+        await self.step(board, delivery)
         for place in now.places:
             lane = f"{KIND}/{now.id}/{place.key}"
-            if step:
-                name = f"{KIND}/{now.id}/step/{step}/{place.key}"
-                await delivery.follow(self._due(board, place, name, f"step {step}"), lane=lane)
             moment = (int(time.time() / self.pace.gap) + 1) * self.pace.gap
             name = f"{KIND}/{now.id}/board/{moment}/{place.key}"
             await delivery.follow(self._due(board, place, name, "board"), wait=moment - time.time(), lane=lane)
-        await self._deal(board, step, delivery)
         await self.wake(board, delivery)
+
+    async def step(self, board: Board, delivery: "Delivery") -> None:
+        """What the latest step leads to: a board of its own in every place, and what each is asked in private."""
+        now = board.session
+        events = await asyncio.to_thread(self.sessions.events, now.id)
+        step = max((each.number for each in events if isinstance(each.act, STEPS)), default=0)
+        for place in now.places if step else ():
+            lane, name = f"{KIND}/{now.id}/{place.key}", f"{KIND}/{now.id}/step/{step}/{place.key}"
+            await delivery.follow(self._due(board, place, name, f"step {step}"), lane=lane)
+        await self._deal(board, step, delivery)
 
     async def wake(self, board: Board, delivery: "Delivery") -> None:
         """The next look at a session: when its timer runs out, or else after a while."""

@@ -5,16 +5,18 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from agent.events import Command, Outgoing, Post, Press
-from agent.ideation.acts import Ballot, Phase, RemarkKind
+from agent.events import Command, Outgoing
+from agent.ideation.acts import Phase, RemarkKind
 from agent.ideation.board import Board
 from agent.ideation.ground import Done
 from agent.ideation.refusals import SessionRefused
-from agent.ideation.tally import next_pair, tally
+from agent.ideation.tally import tally
 from agent.message import Person
 from connectors.connector import Refused
 from connectors.delivery.stage import Stage
 from connectors.desk import ideation_board as boards
+from connectors.desk.ideation_answers import Asking, answer, refused_said
+from connectors.desk.ideation_ballots import Ballots
 from connectors.desk.ideation_due import round_said
 from connectors.desk.ideation_offers import Offers
 from connectors.desk.ideation_outcome import exported, figures_said, keep_ideas
@@ -22,7 +24,6 @@ from connectors.desk.ideation_stand import KIND, Stand, following
 from connectors.desk.ideation_words import Wish
 from connectors.desk.texts import prefix, say
 
-Asking = Command | Press | Post
 _REMARKS = {"good": RemarkKind.GOOD, "problem": RemarkKind.PROBLEM, "better": RemarkKind.STEP_UP}
 _BY = re.compile(r"\s+(?:by|until|bis)\s+(?P<due>\S.{0,60})$", re.IGNORECASE)
 _OWNER = re.compile(r"(?:^|\s)(?P<owner>@[\w.-]{1,40})")
@@ -37,8 +38,10 @@ class Wishes:
     async def __call__(self, board: Board, wish: Wish, event: Asking, stage: Stage) -> Sequence[Outgoing]:
         """What is said of it; a refusal is a sentence for who asked. Raises AtelierError."""
         person = await asyncio.to_thread(self.stand.person, event.account, board)
+        wish = replace(wish, text=await self.stand.names.written(wish.text, event.place))
+        ballots = Ballots(self.stand)
         try:
-            for acts in (self._read, self._led, self._given, self._joined, self._voted):
+            for acts in (self._read, self._led, self._given, self._joined, ballots, self._decided):
                 if (said := await acts(board, wish, event, stage, person)) is not None:
                     return said
         except SessionRefused as refused:
@@ -83,7 +86,12 @@ class Wishes:
                 names = ", ".join(f"{each.title} ({each.when})" for each in self.stand.sessions.techniques)
                 return [answer(event, self._say(event, "ideation_techniques", names=names))]
             case "recommend":
-                return [answer(event, await asyncio.to_thread(self.offers.recommended, board, person, event))]
+                told = answer(event, await asyncio.to_thread(self.offers.recommended, board, person, event))
+                if event.place.platform == "slack" or getattr(event, "direct", False) or not isinstance(event, Command):
+                    return [told]
+                link = self.stand.connectors[event.place.platform].address("hello")  # what they voted for stays secret
+                public = Outgoing(event.place, self._say(event, "in_private", link=link), to=event.account)
+                return [replace(told, audience="one", instead=public)]
             case _:
                 return None
 
@@ -119,6 +127,8 @@ class Wishes:
         course, session, now = self.stand.sessions.course, board.session.id, board.session
         key, phase = stage.key, now.phase
         match wish.verb:
+            case "next" if wish.numbers and wish.numbers != (str(now.run), str(now.stage)):  # pressed twice
+                return [answer(event, self._say(event, "ideation_gone_on"))]
             case "next" if now.technique:
                 await self._done(stage, lambda: course.next_stage(session, person, key=key))
             case "next":
@@ -207,7 +217,7 @@ class Wishes:
                 await self._done(stage, lambda: sessions.remark(session, person, number, kind, wish.text, key=key))
                 return [answer(event, self._say(event, "ideation_remarked", idea=number))]
             case "spark" | "wider" | "deeper":
-                return await self.offers(board, wish, event, stage)
+                return await self.offers(board, wish, event, stage, person)
             case _:
                 return None
 
@@ -238,6 +248,9 @@ class Wishes:
                 return await self.written_to(board, event)
             case "leave":
                 place = event.place
+                if place not in board.session.places and getattr(event, "direct", False):
+                    await asyncio.to_thread(self.stand.unbind, event.account, board)
+                    return [answer(event, self._say(event, "ideation_write_stop"))]
                 if place not in board.session.places or len(board.session.places) < 2:
                     return [answer(event, self._say(event, "ideation_gone_on"))]
                 if not (person.administrator or person.id == board.session.facilitator):
@@ -272,28 +285,11 @@ class Wishes:
 
     # Deciding
 
-    async def _voted(
+    async def _decided(
         self, board: Board, wish: Wish, event: Asking, stage: Stage, person: Person
     ) -> Sequence[Outgoing] | None:
         outcome, session, key = self.stand.sessions.outcome, board.session.id, stage.key
-        me = await asyncio.to_thread(self.stand.memory.person, event.account)
         match wish.verb:
-            case "vote" if wish.numbers:
-                told = [await self._vote(board, each, event, stage, me) for each in wish.numbers]
-                return [secretly(event, "\n".join(told))]
-            case "prefer":
-                better, worse = wish.numbers
-                done = await self._done(stage, lambda: outcome.prefer(session, me, better, worse, key=key))
-                noted = secretly(event, self._say(event, "ideation_preferred", idea=better))
-                return [noted, *self._next_pair(done.board, me, event)]
-            case "score":
-                found = re.fullmatch(r"(?P<name>.*?)\s*(?P<score>\d)", wish.text.strip())
-                if found is None or not board.session.rules.criteria:
-                    return [answer(event, self._say(event, "ideation_usage"))]
-                name = found["name"] or board.session.rules.criteria[0].name
-                idea, score = wish.numbers[0], int(found["score"])
-                await self._done(stage, lambda: outcome.score(session, me, idea, name, score, key=key))
-                return [secretly(event, self._say(event, "ideation_scored", idea=idea, score=score, criterion=name))]
             case "decide" if wish.numbers:
                 reason = _WHY.sub("", wish.text)
                 await self._done(stage, lambda: outcome.decide(session, person, wish.numbers, reason, key=key))
@@ -315,35 +311,6 @@ class Wishes:
             case _:
                 return None
 
-    async def _vote(self, board: Board, idea: str, event: Asking, stage: Stage, me: Person) -> str:
-        """One vote given; or taken back, where it was given before."""
-        outcome, session = self.stand.sessions.outcome, board.session.id
-        given = sum(each.value for each in board.votes if (each.person, each.idea) == (me.id, idea))
-        is_counted = board.session.rules.ballot is Ballot.DOTS and board.session.phase is Phase.VOTE
-        if is_counted and not given and board.dots_left(me.id) < 1:
-            return self._say(event, "ideation_vote_none_left")
-        done = await self._done(
-            stage, lambda: outcome.dot(session, me, idea, 0 if given else 1, key=f"{stage.key}/{idea}")
-        )
-        now = sum(each.value for each in done.board.votes if (each.person, each.idea) == (me.id, idea))
-        left = done.board.dots_left(me.id)
-        return self._say(event, f"ideation_vote_{'given' if now else 'taken'}", idea=idea, left=left)
-
-    def _next_pair(self, board: Board, me: Person, event: Asking) -> list[Outgoing]:
-        """The next two to choose between, for who has just chosen: in Slack for them alone, or in private."""
-        pair = next_pair(board, me.id)
-        if pair is None or not (event.place.platform == "slack" or getattr(event, "direct", False)):
-            return []
-        ideas = [board.idea(each) for each in pair]
-        lines = "\n".join(boards.idea_line(board, each) for each in ideas if each is not None)
-        given = (
-            boards.Control(f"prefer {pair[0]} {pair[1]}", pair[0]),
-            boards.Control(f"prefer {pair[1]} {pair[0]}", pair[1]),
-        )
-        asked = self._say(event, "ideation_do_vote_pairs", dots=0, criterion="")
-        said = Outgoing(event.place, f"{asked}\n{lines}", to=event.account)
-        return [replace(said, buttons=self.stand.pressable(board, event.place, given), audience="one")]
-
 
 def action_of(text: str) -> tuple[str, str, str]:
     """`call the printer @ann by Friday`: what, who, until when."""
@@ -354,30 +321,3 @@ def action_of(text: str) -> tuple[str, str, str]:
     if owner is not None:
         text = " ".join((text[: owner.start()] + " " + text[owner.end() :]).split())
     return text.strip(), owner["owner"] if owner else "", due["due"].strip() if due else ""
-
-
-def refused_said(event: Asking, refused: SessionRefused) -> str:
-    """Why a session did not do it, in the reader's language where there are words for it."""
-    name, p = f"ideation_refused_{refused.reason}", prefix(event.place.platform)
-    try:
-        return say(event.language, name, p=p, **refused.values)
-    except KeyError:
-        return str(refused)
-
-
-def answer(event: Asking, text: str) -> Outgoing:
-    """For who asked: in Slack nobody else sees it, in a group of Telegram it is a word on the button."""
-    said = Outgoing(event.place, text, to=event.account)
-    if event.place.platform == "slack":
-        return said if event.direct else replace(said, audience="one")
-    if isinstance(event, Press) and not event.direct:
-        return replace(said, audience="one", press=event.id)
-    return said
-
-
-def secretly(event: Asking, text: str) -> Outgoing:
-    """What is nobody else's: who voted for what."""
-    said = answer(event, text)
-    if said.audience == "one" or event.direct:
-        return said
-    return replace(said, text=say(event.language, "ideation_done"))

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from agent.generation.facilitate import contributes
+from agent.generation.steering import contributes, is_talk
 from agent.ideation.acts import Phase
 
 FORMATS = ("md", "csv", "json", "html", "png")
@@ -12,11 +12,11 @@ _ALONE = {  # words that are a wish when nothing follows
     "wider": "wider", "deeper": "deeper", "help": "help", "lead": "lead", "leave": "leave", "export": "export",
     "results": "results", "techniques": "techniques", "recommend": "recommend", "merge": "merge", "write": "write",
     "reveal": "phase", "vote": "phase", "collect": "phase", "discuss": "phase", "decide": "phase",
-    "enrich": "phase", "reframe": "phase", "ideas": "board",
+    "enrich": "phase", "reframe": "phase", "ideas": "board", "criteria": "criteria", "rate": "rate",
 }  # fmt: skip
 _NUMBERED = frozenset({"edit", "withdraw", "tag", "split", "good", "problem", "better", "deeper", "done", "score"})
 _SEVERAL = frozenset({"merge", "vote", "decide"})  # numbers, then perhaps words
-_WORDED = frozenset({"idea", "action", "technique", "use", "question"})
+_WORDED = frozenset({"idea", "action", "technique", "use", "question", "criteria"})
 _OPTIONS = frozenset({"blind", "anyone", "quiet", "pairs", "private"})
 _NUMBER = re.compile(r"#?(\d{1,5})[.,:]?")
 _BULLET = re.compile(r"^\s*(?:[-*•–+]|\(?\d{1,2}[.)])\s+")
@@ -120,4 +120,4 @@ def _is_one(text: str, *, questions: bool) -> bool:
     words = re.findall(r"\w+", text.casefold())
     if not words or all(word in _CHATTER or word.isdigit() for word in words):
         return False
-    return questions or contributes(text)
+    return not is_talk(text) and (questions or contributes(text))

@@ -29,6 +29,7 @@ from agent.support.triggers import Reason, escalated, is_unanswered, reason_of
 from connectors.connector import Connector, ConnectorError
 from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
+from connectors.desk.names import Names
 from connectors.desk.roles import Roles
 from connectors.desk.support_words import relayed
 from connectors.desk.texts import say
@@ -51,6 +52,7 @@ class Handover:
     buttons: Buttons
     connectors: Mapping[str, Connector]
     roles: Roles
+    names: Names
 
     def is_for(self, place: Place) -> bool:
         """Whether what is asked in a place can be handed over."""
@@ -65,6 +67,25 @@ class Handover:
             return await self._from_desk(case, said, stage)
         held = await asyncio.to_thread(self.cases.held, event.place)
         return None if held is None else await self._from_place(held, said, stage)
+
+    async def is_beside(self, post: Post) -> bool:
+        """Whether somebody else writes in a room where one person is being helped: that is not passed on."""
+        held = await asyncio.to_thread(self.cases.held, post.place) if self.is_for(post.place) else None
+        if held is None or held.is_one_room or post.called or post.place.thread:
+            return False
+        return (await asyncio.to_thread(self.memory.person, post.account)).id != held.asker
+
+    async def live_of(self, account: str) -> list[Case]:
+        """Somebody's own cases that are not over."""
+        person = await asyncio.to_thread(self.memory.person, account)
+        found = await asyncio.to_thread(self.cases.of, person.id)
+        return [case for case, _ in found if case.asker == person.id and case.is_live]
+
+    async def left(self, place: Place, stage: Stage) -> None:
+        """Atelier was blocked or taken out where cases were asked: the desks are told that nobody hears them there."""
+        for case in await asyncio.to_thread(self.cases.listed, self.tenant, is_live=True):
+            if place.channel and _channel(case.place) == _channel(place):
+                await self.call(case, "gone", stage)
 
     async def deleted(self, event: Deleted) -> None:
         """What was deleted where it was written is not kept in a case either."""
@@ -214,6 +235,11 @@ class Handover:
         if text:
             line = await asyncio.to_thread(self.cases.write, case.number, Kind.ASKED, author.id, text, stage.message)
             await self.call(case, f"pass {line}", stage, lane="desk")
+        if post.files:  # the desk is told that there is one; who sent it should know that it is no more than that
+            unsent = ", ".join(f"`{each.name}`" for each in post.files)
+            await self.to_asker(
+                case, f"unsent/{stage.key}", say(case.language, "case_files_asker", names=unsent), stage
+            )
         return ()
 
     def _since(self, turn: Turn) -> list[Turn]:

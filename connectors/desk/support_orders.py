@@ -6,7 +6,7 @@ ones too.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -24,6 +24,7 @@ from connectors.delivery.stage import Stage
 from connectors.desk import support_words as words
 from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn
+from connectors.desk.names import Names
 from connectors.desk.roles import Guard, Role
 from connectors.desk.support import KIND, MINUTES, Handover
 from connectors.desk.texts import prefix, say
@@ -71,7 +72,8 @@ class SupportOrders:
             return [await self._no(command, "cases", "", stage)]
         found = await asyncio.to_thread(hand.cases.listed, hand.tenant, is_live=True, limit=LISTED)
         theirs = [case for case in found if await hand.roles.helps(command.account, case.desk, command.place)]
-        return [answer(command, words.listed(theirs, now, command.language))]
+        names = await self._names.of(case.owner_account for case in theirs)
+        return [answer(command, words.listed(theirs, now, command.language, names))]
 
     async def case(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
         """`/case show|claim|return|resolve NUMBER [TEXT]`."""
@@ -88,7 +90,8 @@ class SupportOrders:
         if not await self.handover.roles.helps(command.account, case.desk, command.place):
             return [await self._no(command, f"case {verb}", name, stage)]
         if verb == "show":
-            return [answer(command, await asyncio.to_thread(self._whole, case, command.language))]
+            names = await self._names.of([case.owner_account])
+            return [answer(command, await asyncio.to_thread(self._whole, case, command.language, names))]
         return await self._step(command, number, STEPS[verb], stage, text.strip())
 
     async def press(self, press: Press, meaning: Meaning, stage: Stage) -> Sequence[Outgoing]:
@@ -130,6 +133,16 @@ class SupportOrders:
         return await act(case, due, stage, rest) if act else ()
 
     @property
+    def _names(self) -> Names:
+        return self.handover.names
+
+    async def _gone(self, case: Case, _due: Due, stage: Stage, _rest: list[str]) -> Sequence[Outgoing]:
+        """Who asked is not there any more: nobody at the desk should go on writing to them."""
+        await self._shown(case, stage)
+        name = "case_desk_gone" if case.asker else "case_desk_forgotten"
+        return [Outgoing(case.desk, self._desk_says(name, n=case.number))]
+
+    @property
     def _acts(self) -> dict[str, Callable[[Case, Due, Stage, list[str]], Awaitable[Sequence[Outgoing]]]]:
         return {
             "card": self._card,
@@ -137,6 +150,7 @@ class SupportOrders:
             "tell": self._tell,
             "remind": self._remind,
             "hook": self._hook,
+            "gone": self._gone,
         }
 
     async def _ask(self, press: Press, turn_id: str, stage: Stage) -> Sequence[Outgoing]:
@@ -171,7 +185,8 @@ class SupportOrders:
         if made is None:
             return [answer(event, self._say(event, "case_unknown", n=number))]
         if not isinstance(made, Step):
-            return [answer(event, words.refused(made, event.language, event.place.platform))]
+            owner = await self._names(made.owner_account)
+            return [answer(event, words.refused(made, event.language, event.place.platform, owner))]
         if is_agents:
             await self._note(event, f"case {_verb(kind)}", f"#{number}", stage, case)
         if text:
@@ -214,8 +229,8 @@ class SupportOrders:
         thread = hand.connectors[due.place.platform].under(due.place, stage.handle)
         await asyncio.to_thread(hand.cases.seat, case.number, thread)
         await self._shown(case, stage)
-        asked_on = hand.connectors.get(case.place.platform)
-        name = await asked_on.called(case.asker_account) if asked_on else ""
+        known = await self._names(case.asker_account)
+        name = "" if known == short(case.asker_account) else known
         told = await asyncio.to_thread(self._described, case, name)
         buttons = tuple(
             [await asyncio.to_thread(self._at_desk, due.place, case, each) for each in ("claim", "resolve")]
@@ -248,7 +263,7 @@ class SupportOrders:
         if line is None:
             return ()
         await self._shown(case, stage)
-        who = short(case.owner_account) if case.owner_account else "–"
+        who = await self._names(case.owner_account)
         buttons: tuple[Button, ...] = ()
         told = self._desk_says(f"case_desk_{_verb(line.kind)}", n=case.number, account=who)
         if line.kind is Kind.CLAIMED:
@@ -286,7 +301,7 @@ class SupportOrders:
         if not spoken or spoken[-1].kind is Kind.ANSWERED:
             return ()
         await self._shown(case, stage)
-        waited, owner = words.age(spoken[-1].at, now), short(case.owner_account)
+        waited, owner = words.age(spoken[-1].at, now), await self._names(case.owner_account)
         return [Outgoing(case.desk, self._desk_says("case_reminder_held", n=case.number, age=waited, account=owner))]
 
     async def _hook(self, case: Case, _due: Due, stage: Stage, rest: list[str]) -> Sequence[Outgoing]:
@@ -308,14 +323,14 @@ class SupportOrders:
         cases = self.handover.cases
         await asyncio.to_thread(cases.write, case.number, Kind.CARD, "", "", f"shown/{stage.message}", stage.message)
 
-    def _whole(self, case: Case, language: str) -> str:
+    def _whole(self, case: Case, language: str, names: Mapping[str, str]) -> str:
         """A case with all that was said in it, for an agent."""
         said = [
             f"> **{each.at:%m-%d %H:%M} {each.kind}** {clean(each.text)}"
             for each in self.handover.cases.lines(case.number)
             if each.kind in WORDS and each.text
         ]
-        return "\n".join([words.listed([case], datetime.now(UTC), language), *said])
+        return "\n".join([words.listed([case], datetime.now(UTC), language, names), *said])
 
     async def _no(self, event: Command | Press, verb: str, name: str, stage: Stage) -> Outgoing:
         await self._note(event, verb, name and f"#{name}", stage, None)

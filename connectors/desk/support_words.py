@@ -1,8 +1,9 @@
 """What is said of a case: the card at the desk, lists, ages. Pure."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from agent.guard import clean
 from agent.message import Line, Turn
@@ -10,6 +11,7 @@ from agent.summary import clip, fold
 from agent.support.cases import Case, State
 from agent.support.triggers import is_unanswered
 from connectors.desk.access import short
+from connectors.desk.names import plain
 from connectors.desk.texts import prefix, say, translated
 
 LINES = 12  # of the conversation, on a card
@@ -36,7 +38,7 @@ def card(case: Case, turns: Sequence[Turn], audiences: Collection[str], language
         line("title", n=case.number, reason=reason),
         line(
             "from",
-            who=f"**{_plain(name)}** " if name else "",
+            who=f"**{plain(name)}** " if name else "",
             account=short(case.asker_account),
             where=where,
             since=since,
@@ -49,7 +51,8 @@ def card(case: Case, turns: Sequence[Turn], audiences: Collection[str], language
         read = translated(language, " ".join(understood.reasons))
         parts.append(line("understood", reasons=read or f"{understood.intent}, {understood.sentiment}"))
         parts += _tried(last, audiences, line)
-        said = [f"> **{_who(each, language)}** {clip(' '.join(each.text.split()))}" for each in _lines(turns)[-LINES:]]
+        lines = _lines(turns, audiences, line("unread"))[-LINES:]
+        said = [f"> **{_who(each, language)}** {clip(' '.join(each.text.split()))}" for each in lines]
         parts += [line("talk"), *said]
     return clean("\n".join(parts))
 
@@ -77,14 +80,14 @@ def _excerpt(text: str) -> str:
     return words if len(words) <= EXCERPT else f"{words[: EXCERPT - 1]}…"
 
 
-def _lines(turns: Sequence[Turn]) -> list[Line]:
-    pairs = ((Line("user", turn.message.text), Line("assistant", turn.reply.text)) for turn in turns)
-    return [line for pair in pairs for line in pair if line.text.strip()]
-
-
-def _plain(name: str) -> str:
-    """A name as one line of words: whoever has it chose it."""
-    return " ".join(re.sub(r"[^\w .'’-]", " ", name).split())[:60]
+def _lines(turns: Sequence[Turn], audiences: Collection[str], unread: str) -> list[Line]:
+    """What was said; in place of an answer from passages that this desk may not read, that there was one."""
+    lines: list[Line] = []
+    for turn in turns:
+        cited = {source.passage for source in turn.reply.sources}
+        is_open = all(each.audience in audiences for each in turn.passages if each.id in cited)
+        lines += [Line("user", turn.message.text), Line("assistant", turn.reply.text if is_open else unread)]
+    return [line for line in lines if line.text.strip()]
 
 
 def _who(line: Line, language: str) -> str:
@@ -104,8 +107,8 @@ def age(since: datetime, now: datetime) -> str:
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // (24 * 60)} d"
 
 
-def listed(cases: Sequence[Case], now: datetime, language: str) -> str:
-    """Open cases, one a line: number, state, age, owner, reason."""
+def listed(cases: Sequence[Case], now: datetime, language: str, names: Mapping[str, str] = MappingProxyType({})) -> str:
+    """Open cases, one a line: number, state, age, owner, reason. names: of their owners, by account."""
     lines = [
         say(
             language,
@@ -113,7 +116,7 @@ def listed(cases: Sequence[Case], now: datetime, language: str) -> str:
             n=case.number,
             state=say(language, f"case_state_{case.state}"),
             age=age(case.opened, now),
-            owner=short(case.owner_account) if case.owner_account else "–",
+            owner=names.get(case.owner_account) or (short(case.owner_account) if case.owner_account else "–"),
             reason=say(language, f"case_reason_{case.reason}"),
         )
         for case in cases
@@ -128,9 +131,9 @@ def how(case: Case, language: str) -> str:
     return say(language, f"case_how_{'slack' if case.desk.platform == 'slack' else 'telegram'}")
 
 
-def refused(case: Case, language: str, platform: str) -> str:
-    """Why a step is not possible."""
+def refused(case: Case, language: str, platform: str, owner: str) -> str:
+    """Why a step is not possible. owner: the name of who has it."""
     if case.state is State.CLAIMED and case.owner_account:
-        return say(language, "case_has_owner", n=case.number, account=short(case.owner_account))
+        return say(language, "case_has_owner", n=case.number, account=owner)
     name = "case_unclaimed" if case.state is State.OPEN else "case_over"
     return say(language, name, n=case.number, p=prefix(platform))

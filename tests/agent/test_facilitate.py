@@ -204,3 +204,37 @@ def test_an_idea_that_begins_like_a_call_for_help_is_an_idea(idea):
     talk.say("let's brainstorm welcoming new colleagues")
     talk.say(idea)
     assert running(talk.lines).ideas == (idea,)
+
+
+class German(Conversation):
+    def say(self, message: str, passages=()) -> str:
+        history = History("", tuple(self.lines))
+        reply = facilitate(Prompt("", history, message, Intent.IDEATE, Move.IDEATE, passages, "de"))
+        self.lines += [Line("user", message), Line("assistant", reply)]
+        return reply
+
+
+def test_it_thinks_in_german_from_the_first_question_to_the_list() -> None:
+    talk = German()
+    assert "*SCAMPER*" in talk.say("lass uns mit Scamper über unsere neue Lampe nachdenken")
+    assert "unsere neue Lampe" in talk.lines[-1].text
+    assert "**Ersetzen.**" in talk.lines[-1].text
+    assert "eine Idee" in talk.say("ein Schirm aus Pilzen")
+    assert "**Übernehmen.**" in talk.say("weiter")
+    assert "Drei Ausgangspunkte" in talk.say("keine Ahnung, sag du")
+    assert "1. ein Schirm aus Pilzen" in talk.say("was haben wir bisher?")
+    assert "1. ein Schirm aus Pilzen" in talk.say("fertig")
+    assert running(talk.lines) is None
+
+
+def test_ending_a_session_is_told_from_an_idea_about_ends() -> None:
+    talk = Conversation()
+    talk.say("use scamper on meetings")
+    assert "one idea" in talk.say("end every meeting five minutes early")
+    assert "2 ideas" in talk.say("stop at noon on Fridays")
+    assert "What you have so far" in talk.say("ok, that's enough for today")
+
+
+@pytest.mark.parametrize("topic", ["Ideen für ein Sommerfest", "wir brauchen Ideen für ein Sommerfest bitte"])
+def test_a_german_topic_is_found(topic: str) -> None:
+    assert topic_of(topic) == "ein Sommerfest"

@@ -307,7 +307,7 @@ def run(quick: bool) -> Report:
         "groups: boards of 4 to 20 topics with 2 to 48 texts each; all methods but HDBSCAN choose among the same",
         "numbers of groups by the silhouette. The method was chosen on clinc150's and banking77's training parts.",
         f"duplicates: two texts of one intent count as the same; thresholds give a precision of {PRECISION} on",
-        f"training parts. Atelier's own ({DUPLICATE}) is that of one domain, rounded.",
+        f"training parts. Atelier's own ({DUPLICATE}) leaves a margin: 0.96 on samples of banking77's.",
         "stimuli: Vendi score of four ideas with three stimuli, by LSA; gain and p: against any three, paired;",
         "on_topic: share of stimuli from the same list; near_topic: the judge's cosine to the topic. Nobody was asked.",
     ]

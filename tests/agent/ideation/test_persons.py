@@ -7,7 +7,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
-from agent.ideation.acts import Phase, RemarkKind
+from agent.ideation.acts import Phase, RemarkKind, Spoken
 from agent.ideation.persons import of
 from agent.ideation.tables import events
 from agent.moving import move
@@ -82,3 +82,23 @@ def test_a_channel_that_moves_takes_its_session_along(room: Room, engine: Engine
     assert found is not None
     assert (found.session.id, found.session.places) == (session, (new,))
     assert room.sessions.at(SLACK) is None
+
+
+def test_what_was_only_said_is_kept_while_the_session_runs_and_is_its_authors(room: Room, engine: Engine) -> None:
+    session, eve, bob = room.open("a warmer welcome"), room.person("eve"), room.person("bob")
+    for who, number, text in ((eve, "1", "Agatha bakes on Thursdays"), (bob, "2", "ok"), (eve, "3", "ok")):
+        said = Spoken(number, SLACK, f"slack:acme:{number}", text)
+        room.sessions.hear(session, who, said, key=f"said/{number}")
+    idea = room.add(session, "bob", "ok")
+    ledger = room.sessions.ledger
+    ledger.retell("acme", "said/1", "Agatha bakes on Fridays")
+    assert ledger.spoken(session, "said/1") == Spoken("1", SLACK, "slack:acme:1", "Agatha bakes on Fridays")
+    ledger.retell("acme", "said/1", "")
+    assert ledger.spoken(session, "said/1") is None
+    assert "Agatha" not in stored(engine)
+    room.memory.forget(eve.id, ())
+    assert ledger.spoken(session, "said/3") is None
+    board = room.sessions.board(session)
+    assert [each.text for each in board.ideas if each.id == idea] == ["ok"]  # "ok" is anybody's word
+    room.move(session, Phase.CLOSED)
+    assert ledger.spoken(session, "said/2") is None

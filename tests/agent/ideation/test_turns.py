@@ -249,3 +249,27 @@ def test_mistakes_in_a_techniques_file_are_named(tmp_path: Path, before: str, af
 def test_a_missing_techniques_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"none\.toml cannot be read"):
         with_own(tmp_path / "none.toml")
+
+
+def test_the_timer_of_the_step_rests_while_a_technique_runs(desk: Room) -> None:
+    session = desk.open("shorter queues", minutes=((Phase.COLLECT, 10.0),), phases=(Phase.COLLECT, Phase.VOTE))
+    ann = desk.person("ann")
+    desk.sessions.course.begin(session, ann, "scamper", key=desk.key())
+    for _ in range(6):  # 28 minutes in all, and the step has ten
+        desk.clock.forward(4)
+        board = desk.sessions.course.tick(session).board
+        assert board.session.technique == "scamper"
+    desk.clock.forward(4)
+    board = desk.sessions.course.tick(session).board
+    assert (board.session.technique, board.session.phase) == ("", Phase.COLLECT)
+    desk.clock.forward(3)  # for what came to mind
+    assert desk.sessions.course.tick(session).board.session.phase is Phase.VOTE
+
+
+def test_a_german_session_asks_and_takes_german_questions(desk: Room) -> None:
+    session = desk.open("kürzere Schlangen", language="de")
+    desk.sessions.course.begin(session, desk.person("ann"), "starbursting", key=desk.key())
+    assert task(desk, session, "ann").text.startswith("**Wer?** Schreibt Fragen")
+    desk.add(session, "ann", "Wer steht da eigentlich an?")
+    with refused("wants_question"):
+        desk.add(session, "ann", "Wann ist am meisten los?")

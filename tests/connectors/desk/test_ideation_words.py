@@ -87,3 +87,25 @@ def test_where_questions_are_wanted_questions_are_taken() -> None:
 )
 def test_an_action_says_what_who_and_when(said: str, action: tuple[str, str, str]) -> None:
     assert action_of(said) == action
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "this is stupid", "I have no idea, you tell me", "give me ten ideas", "next", "weiter", "fertig", "that's all",
+        "ich brauche ideen für einen namen für unsere neue lampe", "lass mich mit einem menschen reden",
+        "can I talk to a human?", "das ist doch blöd", "let's brainstorm names for the lamp",
+    ],
+)  # fmt: skip
+def test_talk_about_the_thinking_and_wishes_to_us_are_no_ideas(text: str) -> None:
+    assert ideas_in(text) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["end meetings at noon", "give students a discount", "more plants", "human-sized robots",
+     "stop sending mails at night", "a person at the door who says hello", "give everybody ideas on a card",
+     "mehr Pflanzen im Flur"],
+)  # fmt: skip
+def test_ideas_that_sound_like_it_are_ideas(text: str) -> None:
+    assert ideas_in(text) == (text,)

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
+from tests.connectors.desk.chats import Chat, Room, SlackChat, TelegramChat
 from tests.connectors.desk.doors import Doors, Scripted
 from tests.connectors.desk.handing import HUMAN, cases, desk_for, rest, section
+from tests.connectors.desk.meetings import Meeting, hurry
 
 
 @pytest.fixture(params=["slack-telegram", "telegram-slack"])
@@ -184,3 +185,55 @@ async def test_without_a_desk_nothing_is_promised(doors: Doors, slack: SlackChat
     assert "Please turn to your team." in texts(chat, ann)
     assert any("No support team is set up" in text for text in texts(chat, ann))
     assert cases(doors) == []
+
+
+async def test_where_one_is_helped_a_session_goes_on_in_silence(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a group without topics one person's case and everybody's session share the room."""
+    hurry(monkeypatch, telegram)
+    mara = slack.person("Mara")
+    desk = desk_for(slack, mara)
+    meeting = Meeting(doors, telegram, 3)
+    ann, bob, _ = meeting.people
+    meeting.room = Room(telegram.emulator.group("Team", meeting.people, topics=False, privacy=False))
+    await doors.open(Scripted("At nine."), support=section(desk))
+    await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    telegram.says(ann, HUMAN, meeting.room, called=True)
+    await rest(doors)
+    slack.presses(mara, desk.card(), "Take it")
+    await rest(doors)
+    before = [each.text for each in meeting.shown]
+    telegram.says(bob, "A buddy for everybody", meeting.room)
+    telegram.says(ann, "Are you there?", meeting.room)
+    await rest(doors)
+    assert meeting.texts() == ["A buddy for everybody"]  # nobody's idea is lost
+    assert [each.text for each in meeting.shown] == before  # and nothing is said
+    passed = [each.text for each in desk.shown() if "the asker:" in each.text]
+    assert len(passed) == 1  # Bob's words are nobody's case
+    slack.presses(
+        mara, next(each for each in desk.shown() if "Resolve" in each.buttons and "Return" in each.buttons), "Resolve"
+    )
+    await rest(doors)
+    await meeting.orders("ideate board")
+    assert "A buddy for everybody" in meeting.board.text
+
+
+async def test_the_desk_is_told_when_nobody_hears_it_any_more(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat
+) -> None:
+    ann, mara = telegram.person("Ann"), slack.person("Mara")
+    desk = desk_for(slack, mara)
+    await doors.open(Scripted("At nine."), support=section(desk))
+    telegram.says(ann, HUMAN)
+    await rest(doors)
+    slack.presses(mara, desk.card(), "Take it")
+    await rest(doors)
+    assert any("Mara has case #1" in each.text.replace("`", "") for each in desk.shown())  # by her name
+    telegram.says(ann, "Here is my contract", files=[("contract.txt", b"four thousand")])
+    await rest(doors)
+    assert any("Files are not passed on" in text for text in texts(telegram, ann))
+    telegram.orders(ann, "forget yes")
+    await rest(doors)
+    assert any("had everything about them deleted" in each.text for each in desk.shown())

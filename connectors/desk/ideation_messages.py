@@ -1,0 +1,258 @@
+"""What people write where a session runs: which messages are ideas, and what comes of reactions, changes and deletions.
+
+What was said is kept while the session runs (`acts.Spoken`): a 💡 can make an idea of it where the platform cannot be
+asked, and the facilitator watches it. Whoever changes or deletes a message changes or deletes that too.
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.events import Deleted, Edited, Outgoing, Post, Reaction
+from agent.generation.steering import asks_us, lists, steers, wishes
+from agent.ideation.acts import Kind, Phase, Spoken
+from agent.ideation.board import Board, Idea
+from agent.ideation.ground import Done
+from agent.ideation.refusals import SessionRefused
+from agent.message import Place, Sentiment
+from agent.surface import looks_like_question
+from connectors.delivery.queue import name_of
+from connectors.delivery.stage import Stage
+from connectors.desk.ideation_answers import answer, refused_said
+from connectors.desk.ideation_due import owed_said
+from connectors.desk.ideation_stand import Stand
+from connectors.desk.ideation_wishes import Wishes
+from connectors.desk.ideation_words import Wish, ideas_in
+from connectors.desk.texts import prefix, say
+
+BULB = "💡"
+MOST = 60  # ideas in one message
+_LEAVES = re.compile(
+    r"^\W*(?:stop|stopp|done|fertig|schluss|that['’]?s\s+all|das\s+war['’]?s|leave|genug|enough)\W*$", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Messages:
+    stand: Stand
+    wishes: Wishes
+
+    async def __call__(self, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
+        """What is said of a message in a session; None where it is for Atelier itself, or there is no session."""
+        board = await asyncio.to_thread(self.stand.at, post.place)
+        is_private = board is None and post.direct  # they write here for a session that is held elsewhere
+        if is_private:
+            board = await asyncio.to_thread(self.stand.bound, post.account)
+        if board is None or not self.stand.access.is_allowed(post.account, post.place):
+            return None
+        if is_private and (wishes(post.text) or _LEAVES.match(post.text)):  # from now on they think about their own
+            await asyncio.to_thread(self.stand.unbind, post.account, board)
+            told = answer(post, self._say(post, "ideation_write_stop"))
+            return None if wishes(post.text) else [told]
+        if (post.direct or post.called) and not is_private and wishes(post.text):
+            topic = board.session.topic
+            return [answer(post, self._say(post, "ideation_open_here", topic=topic))]
+        if (wish := self._steered(board, post, is_private=is_private)) is not None:
+            return await self.wishes(board, wish, post, stage)
+        is_asked = post.called and looks_like_question(post.text) and not post.direct
+        found = () if is_asked else ideas_in(post.text, questions=self._wants_questions(board))
+        if board.session.phase is not Phase.COLLECT or not found:
+            await asyncio.to_thread(self._hear, board, post)
+            return None if post.called or post.direct else ()
+        return await self._add(board, post, found, stage)
+
+    def _steered(self, board: Board, post: Post, *, is_private: bool) -> Wish | None:
+        """What is wanted of the session in plain words to Atelier: "next", "what do we have?", "no idea"."""
+        if not (post.direct or post.called):
+            return None
+        if lists(post.text):
+            return Wish("board")
+        if asks_us(post.text) and board.session.phase is Phase.COLLECT and board.session.rules.machine != "never":
+            return Wish("spark")
+        return Wish("next") if steers(post.text) and not is_private else None
+
+    def _wants_questions(self, board: Board) -> bool:
+        stage = self.stand.stage(board)
+        return stage is not None and stage.takes is Kind.QUESTION
+
+    async def _add(self, board: Board, post: Post, found: Sequence[str], stage: Stage) -> Sequence[Outgoing]:
+        begun = (board.session.run, board.session.stage)
+        made: list[str] = []
+        refusals: list[str] = []
+        for number, text in enumerate(found[:MOST]):
+            if made and (board.session.run, board.session.stage) != begun:  # the round went on: the next one is another
+                refusals.append(self._say(post, "ideation_refused_quota"))
+                break
+            words = await self.stand.names.written(text, post.place)
+            try:
+                done = await asyncio.to_thread(self._added, board, post, words, number)
+            except SessionRefused as refused:
+                refusals.append(refused_said(post, refused))
+                continue
+            board = done.board
+            if done.idea is not None:
+                made.append(done.idea.id)
+        await asyncio.to_thread(self._hear, board, post)
+        await self.stand.changed(board, stage.delivery)
+        said = list(dict.fromkeys(refusals))
+        if post.direct:
+            person = await asyncio.to_thread(self.stand.memory.person, post.account)
+            task = self.stand.sessions.task(board, person.id)
+            said = [*self._noted(board, post, made), *said]
+            if task is not None and task.left is not None and (board.session.run, board.session.stage) == begun:
+                said.append(owed_said(post.language, task.left))
+        return [answer(post, "\n".join(said))] if said else ()
+
+    def _added(self, board: Board, post: Post, text: str, number: int) -> Done:
+        """Raises SessionRefused; what reads like something else than is wanted is taken when it is sent again."""
+        sessions, session = self.stand.sessions, board.session.id
+        person = self.stand.memory.person(post.account)
+        key = idea_key(post.place, post.id, number)
+        given = {"key": key, "place": post.place, "account": post.account}
+        try:
+            return sessions.add(session, person, text, **given)  # type: ignore[arg-type]  # by name
+        except SessionRefused as refused:
+            if not refused.reason.startswith("wants") or not self._said_before(session, person.id, post, text):
+                raise
+            return sessions.add(session, person, text, insists=True, **given)  # type: ignore[arg-type]  # by name
+
+    def _said_before(self, session: str, person: str, post: Post, text: str) -> bool:
+        said = ((each.person, each.act) for each in self.stand.sessions.events(session) if isinstance(each.act, Spoken))
+        return any(who == person and act.message != post.id and text in act.text for who, act in said)
+
+    def _noted(self, board: Board, post: Post, made: Sequence[str]) -> list[str]:
+        if not made:
+            return []
+        if len(made) > 1:
+            return [self._say(post, "ideation_noted_many", ideas=", ".join(made))]
+        idea = board.idea(made[0])
+        hidden = "_private" if idea is not None and board.is_hidden(idea) else ""
+        return [self._say(post, f"ideation_noted{hidden}", idea=made[0])]
+
+    def _hear(self, board: Board, post: Post) -> None:
+        """What the facilitator watches: who speaks, when, in what tone, about what."""
+        if not post.text.strip():
+            return
+        heard = self.stand.house.colleague.understand(post.text)
+        negative = heard.sentiment_confidence if heard.sentiment is Sentiment.NEGATIVE else 0.0
+        person = self.stand.memory.person(post.account)
+        said = Spoken(post.id, post.place, post.account, post.text, negative)
+        self.stand.sessions.hear(board.session.id, person, said, key=said_key(post.place, post.id))
+
+    async def reaction(self, reaction: Reaction, stage: Stage) -> bool:
+        """A 💡 makes an idea of anybody's message in a channel with a session; whether this one was for that."""
+        if reaction.emoji.rstrip("\ufe0f") != BULB or not reaction.is_added:
+            return False
+        if await asyncio.to_thread(stage.delivery.answered, reaction.place, reaction.message):
+            return False  # on a message of Atelier's it is praise
+        near = await asyncio.to_thread(self.stand.near, reaction.place)
+        if not near:
+            return False
+        said = await self._said(near, reaction)
+        allowed = self.stand.access.is_allowed
+        if (
+            said is None
+            or not said.text.strip()
+            or not (allowed(said.account, said.place) and allowed(reaction.account, said.place))
+        ):
+            return False
+        exact = await asyncio.to_thread(self.stand.at, said.place)
+        session = (exact or near[0]).session.id
+        author = await asyncio.to_thread(self.stand.memory.person, said.account)
+        key = idea_key(said.place, said.message, 0)
+        text = await self.stand.names.written(" ".join(said.text.split()), said.place)
+        try:
+            done = await asyncio.to_thread(
+                self.stand.sessions.add, session, author, text, key=key, place=said.place, account=said.account
+            )
+        except SessionRefused:
+            return True  # it is on the board already, or nothing can be added now
+        await self.stand.changed(done.board, stage.delivery)
+        return True
+
+    async def _said(self, near: Sequence[Board], reaction: Reaction) -> Spoken | None:
+        """The message that somebody reacted to: as it was heard here, or as the platform has it."""
+        key, ledger = said_key(reaction.place, reaction.message), self.stand.sessions.ledger
+        for board in near:
+            if (said := await asyncio.to_thread(ledger.spoken, board.session.id, key)) is not None:
+                return said
+        post = await self.stand.connectors[reaction.place.platform].said(reaction.place, reaction.message)
+        return None if post is None else Spoken(post.id, post.place, post.account, post.text)
+
+    async def edited(self, event: Edited, stage: Stage) -> bool:
+        """Whoever changes a message changes the ideas that it became, one or a list of them; whether there were any."""
+        ledger, place = self.stand.sessions.ledger, event.place
+        key = said_key(place, event.message)
+        await asyncio.to_thread(ledger.retell, place.tenant, key, event.text.strip())
+        words = ideas_in(event.text, questions=True) or (event.text.strip(),)
+        texts = [await self.stand.names.written(each, place) for each in words]
+        found = await asyncio.to_thread(self._made_of, place, event.message)
+        for board, ideas in found:
+            await asyncio.to_thread(self._follow, board, ideas, texts, event, stage.key)
+            changed = await asyncio.to_thread(self.stand.sessions.board, board.session.id)
+            await self.stand.changed(changed, stage.delivery)
+        return bool(found)
+
+    def _follow(self, board: Board, ideas: dict[int, Idea], texts: Sequence[str], event: Edited, key: str) -> None:
+        """The ideas of one message as its lines say them now: changed, given besides, or taken back."""
+        sessions, session = self.stand.sessions, board.session.id
+        person = self.stand.memory.person(event.account)
+        wanted = [each for each in texts if each]
+        kept = {idea.text for idea in ideas.values()} & set(wanted)
+        old = {number: idea for number, idea in ideas.items() if idea.text not in kept}
+        new = [each for each in wanted if each not in kept]
+        for number, idea in old.items():
+            try:
+                if new:
+                    sessions.edit(session, person, idea.id, new.pop(0), key=f"{key}/{number}")
+                else:
+                    sessions.withdraw(session, person, idea.id, key=f"{key}/{number}")
+            except SessionRefused:
+                continue  # it is voted on already, or merged
+        if board.session.phase is not Phase.COLLECT:
+            return
+        for number, text in enumerate(new, max(ideas) + 1):
+            try:
+                given = idea_key(event.place, event.message, number)
+                sessions.add(session, person, text, key=given, place=event.place, account=event.account)
+            except SessionRefused:
+                continue
+
+    async def deleted(self, event: Deleted, stage: Stage) -> None:
+        """Whoever takes a message back takes its ideas back, as long as they stand as they were written."""
+        key, place = said_key(event.place, event.message), event.place
+        await asyncio.to_thread(self.stand.sessions.ledger.retell, place.tenant, key, "")
+        for board, ideas in await asyncio.to_thread(self._made_of, place, event.message):
+            for number, idea in ideas.items():
+                try:
+                    withdraw, name = self.stand.sessions.withdraw, f"{stage.key}/{number}"
+                    await asyncio.to_thread(withdraw, board.session.id, None, idea.id, key=name)
+                except SessionRefused:
+                    continue
+            changed = await asyncio.to_thread(self.stand.sessions.board, board.session.id)
+            await self.stand.changed(changed, stage.delivery)
+
+    def _made_of(self, place: Place, message: str) -> list[tuple[Board, dict[int, Idea]]]:
+        """What a message became, by the number of its line, in each open session."""
+        keys = [idea_key(place, message, number) for number in range(MOST)]
+        found: dict[str, dict[int, str]] = {}
+        for session, idea, number in self.stand.sessions.ledger.made_of(place.tenant, keys):
+            found.setdefault(session, {})[number] = idea
+        boards = [(self.stand.sessions.board(session), made) for session, made in found.items()]
+        known = [(board, {n: board.idea(idea) for n, idea in sorted(made.items())}) for board, made in boards]
+        standing = [(board, {n: i for n, i in made.items() if i is not None and i.is_open}) for board, made in known]
+        return [(board, made) for board, made in standing if made]
+
+    def _say(self, post: Post, name: str, /, **values: object) -> str:
+        return say(post.language, name, p=prefix(post.place.platform), **values)
+
+
+def idea_key(place: Place, message: str, number: int) -> str:
+    """The same for a message however it becomes an idea, so that it becomes one only once."""
+    name = f"idea/{name_of(place, message)}"
+    return f"{name}/{number}" if number else name
+
+
+def said_key(place: Place, message: str) -> str:
+    return f"said/{name_of(place, message)}"
