@@ -34,6 +34,7 @@ from tests.battery.house import Echo, HashEncoder
 from tests.benchmarks import Report
 
 EVERYONE = frozenset({"acme/everyone"})
+FEWEST = 12  # replies that a run is judged by
 QUESTIONS = tuple(f"What about {word}?" for word in "leave pay tea rooms trains lamps".split())
 METHODS = (Method.LORA, Method.HOULSBY, Method.DORA, Method.RSLORA)
 LIMITS = Limits(max_tokens=12, temperature=0.0, repetition_penalty=1.0)
@@ -178,6 +179,8 @@ async def swap(
     started = time.monotonic()
     try:
         rollbacks = await change(registry, staff, rounds)
+        while len(said) < FEWEST:  # noqa: ASYNC110 - on a busy machine people have said little until then
+            await asyncio.sleep(0.05)
     finally:
         ended.set()
         await asyncio.gather(*talks)
