@@ -12,6 +12,7 @@ from connectors.settings import load_settings
 from finetune import few_shot
 from finetune.branch import BranchRecipe
 from finetune.few_shot_messages import messages_in
+from finetune.heads_data import noise
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import DataRefused
 from tests.finetune.test_few_shot import INTENTS, MESSAGES
@@ -21,8 +22,10 @@ from tests.finetune.test_few_shot import INTENTS, MESSAGES
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
-    quick = BranchRecipe(layers=1, epochs=3, rows=16, contrast=0.5)
+    quick = BranchRecipe(layers=1, epochs=2, rows=18, contrast=0.5)
     monkeypatch.setattr(few_shot, "RECIPE", quick)
+    monkeypatch.setattr(few_shot, "FOLDS", 2)
+    monkeypatch.setattr(few_shot, "noise", lambda: noise()[::5])
     tables = "".join(f"{label} = {json.dumps(texts)}\n" for label, texts in INTENTS.items())
     (tmp_path / "intents.toml").write_text(f"[intents]\n{tables}", "utf-8")
     (tmp_path / "messages.txt").write_text("\n".join([*MESSAGES, "/help"]), "utf-8")

@@ -7,11 +7,12 @@ import pytest
 
 from agent.understanding import SHIPPED, Understander
 from connectors.intents import told
+from finetune import few_shot
 from finetune.branch import BranchRecipe
 from finetune.few_shot import Learned, floor_of, folds_of, learn
 from finetune.few_shot_advice import overlaps, worth_labelling
 from finetune.few_shot_folder import write_intents
-from finetune.heads_data import OWN, Row
+from finetune.heads_data import OWN, Row, noise
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import StoreError
 from retrieval.files import MANIFEST
@@ -35,12 +36,16 @@ MESSAGES = (
     "the invoice shows the wrong amount", "a flight to Rome please", "toner is empty", "what a lovely day",
     "is the train paid by card", "print the invoice", "print the bill", "how are you",
 )  # fmt: skip
-QUICK = BranchRecipe(layers=1, epochs=6, rows=16, contrast=0.5)
+QUICK = BranchRecipe(layers=1, epochs=4, rows=18, contrast=0.5)
 
 
 @pytest.fixture(scope="module")
 def learned(encoder: TransformerEncoder) -> Learned:
-    return learn(encoder, ROWS, MESSAGES, propose=3, recipe=QUICK)
+    """With two folds and a fifth of the noise: all of it takes three times as long, and shows no more."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(few_shot, "FOLDS", 2)
+        patch.setattr(few_shot, "noise", lambda: noise()[::5])
+        return learn(encoder, ROWS, MESSAGES, propose=3, recipe=QUICK)
 
 
 def test_a_few_rows_are_enough_and_are_heard_in_messages(
