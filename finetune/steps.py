@@ -27,6 +27,7 @@ from finetune.examples.forgetting import purge
 from finetune.examples.passages import from_passages, library
 from finetune.examples.prepare import prepare
 from finetune.examples.problems import Problem, Read, Severity
+from finetune.examples.splitting import halves
 from finetune.examples.stored import load_split
 from finetune.examples.turns import rated_turns
 from finetune.gate.gate import REPLY, gate
@@ -152,7 +153,7 @@ class Steps:
             against = live.name if live is not None else BARE
             if (known := report.judged(folder)) is not None and known.against == against:
                 return known
-            _, held_out = load_split(folder / jobs.DATA)
+            chose, held_out = halves(load_split(folder / jobs.DATA)[1], order.recipe.seed)
             verdict = gate(
                 folder_of(order.base),
                 folder / jobs.ADAPTER,
@@ -163,6 +164,7 @@ class Steps:
                 device=order.device or None,
                 reply=min(REPLY, order.max_tokens),
                 seed=order.recipe.seed,
+                flatters=chose == held_out,
                 progress=self._measured,
             )
         write(verdict, folder)
@@ -252,7 +254,8 @@ def train_job(job: Job, told: Callable[[Progress], None], stopping: Callable[[],
         )
 
     recipe = job.order.recipe
-    return train(job.order.base, learned, held_out, recipe, job.folder, progress=tell, stop=stopping)
+    chooses, _ = halves(held_out, recipe.seed)
+    return train(job.order.base, learned, chooses, recipe, job.folder, progress=tell, stop=stopping)
 
 
 def save_outcome(folder: Path, outcome: Outcome) -> None:

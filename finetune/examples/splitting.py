@@ -21,6 +21,7 @@ _TIES: Mapping[str, Callable[[Example], str]] = {
 }
 # What is kept together, most first: less where too few groups are left to hold a fair share out.
 _LEVELS = (("conversation", "document", "person"), ("conversation", "document"), ("conversation",), ())
+FEW = 10  # examples below which a comparison says little
 _NEAR = 2.0  # the share held out may be this many times the one asked for, or that part of it
 
 
@@ -46,6 +47,20 @@ def split(examples: Sequence[Example], similar: Iterable[Link], share: float, se
             if 0 < count < len(examples) and share / _NEAR <= count / len(examples) <= share * _NEAR:
                 return Split(tuple(held), _sentence(ties))
     return Split(tuple(held), _sentence(()))
+
+
+def halves(held_out: Sequence[Example], seed: int) -> tuple[list[Example], list[Example]]:
+    """One part to choose the best step by, one to judge what was chosen: rows that chose it would flatter it.
+
+    The same list twice where either part would have fewer than FEW examples.
+    """
+    if len(held_out) >= 2 * FEW:
+        sides = split(held_out, (), 0.5, seed).held_out
+        pairs = list(zip(held_out, sides, strict=True))
+        choosing, judging = ([one for one, is_held in pairs if is_held is side] for side in (False, True))
+        if min(len(choosing), len(judging)) >= FEW:
+            return choosing, judging
+    return list(held_out), list(held_out)
 
 
 def _key(example: Example, seed: int) -> float:

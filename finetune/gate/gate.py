@@ -13,7 +13,7 @@ that chance explains does not fail it, and neither does doubt hide a loss. Margi
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,10 @@ Progress = Callable[[str, int, int], None]  # what is done, how much of how much
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One comparison. candidate, live: means. difference: candidate minus live. is_judged: whether it decides."""
+    """One comparison. candidate, live: means. difference: candidate minus live. is_judged: whether it decides.
+
+    flatters: the candidate's best step was chosen on these rows, so they cannot show that it is better.
+    """
 
     name: str
     candidate: float
@@ -44,6 +47,7 @@ class Measure:
     difference: Interval
     margin: float
     is_judged: bool = True
+    flatters: bool = False
 
     @property
     def passes(self) -> bool:
@@ -54,7 +58,7 @@ class Measure:
     @property
     def is_better(self) -> bool:
         d = self.difference
-        return d.high < 0 if self.name == LOSS else d.low > 0
+        return not self.flatters and (d.high < 0 if self.name == LOSS else d.low > 0)
 
     @property
     def sentence(self) -> str:
@@ -66,6 +70,8 @@ class Measure:
         )
         if not self.is_judged:
             return f"{seen}: too few rows to decide by."
+        if self.passes and self.flatters:
+            return f"{seen}: not worse; its best step was chosen on these same rows, which flatter it."
         if self.passes:
             return f"{seen}: {'better' if self.is_better else 'not worse'}."
         limit = f"{'+' if self.name == LOSS else '-'}{self.margin:.2f}"
@@ -101,13 +107,15 @@ def gate(
     device: str | None = None,
     reply: int = REPLY,
     seed: int = 0,
+    flatters: bool = False,
     progress: Progress = lambda *_: None,
 ) -> Verdict:
     """Measure the adapter in `candidate` against the one in `live` (None: the bare base model) on the same rows.
 
     against: how the live one is called in the report. cases: of the grounded-or-silent suite; None: the whole fixed
-    one. reply: the most tokens of one. Takes minutes on a small model without a GPU. Raises ModelFolderError when an
-    adapter does not fit its base, FinetuneError when there is nothing to measure on.
+    one. reply: the most tokens of one. flatters: the best step was chosen on `held_out` itself. Takes minutes on a
+    small model without a GPU. Raises ModelFolderError when an adapter does not fit its base, FinetuneError when there
+    is nothing to measure on.
     """
     rng = np.random.default_rng(seed)
     cases = suite() if cases is None else cases
@@ -120,7 +128,7 @@ def gate(
                 f"There are {len(chosen)} held-out examples to judge by, and at least 2 are needed. Give more data, or "
                 "set a larger `held_out` in the recipe."
             )
-        measures = [_losses(speakers, chosen, seed, progress)]
+        measures = [replace(_losses(speakers, chosen, seed, progress), flatters=flatters)]
         asked = [chosen[i].messages for i in sorted(rng.permutation(len(chosen))[:MOST_REPLIES])]
         measures.append(_similarity(speakers, asked, reply, encoder, seed, progress))
         grounded, outcomes = _grounded(speakers, cases, reply, seed, progress)

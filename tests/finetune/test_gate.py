@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -125,6 +126,19 @@ def test_the_worse_end_of_the_interval_decides(name: str, low: float, high: floa
     others = [measure(each, 0.0, 0.0, 0.0) for each in MARGINS if each != name]
     assert verdict_of([one, *others], "team-1", {}).accepted is passes
     assert ("beyond the margin" in one.sentence) is not passes
+
+
+def test_rows_that_chose_the_best_step_cannot_show_that_it_is_better() -> None:
+    better = measure(LOSS, -0.5, -0.6, -0.4)
+    level = [measure(each, 0.0, 0.0, 0.0) for each in (SIMILARITY, GROUNDED)]
+    assert (
+        verdict_of([better, *level], "team-1", {})
+        .reasons[0]
+        .startswith("Accepted: better than team-1 by held-out loss")
+    )
+    said = verdict_of([replace(better, flatters=True), *level], "team-1", {})
+    assert said.reasons[0] == "Accepted: not worse than team-1, and not measurably better either."
+    assert "its best step was chosen on these same rows" in said.reasons[1]
 
 
 def test_an_interval_covers_what_is_true_about_as_often_as_it_says() -> None:

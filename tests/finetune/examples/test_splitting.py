@@ -14,7 +14,7 @@ from finetune.examples.problems import Code
 from finetune.examples.repeats import Repeats
 from finetune.examples.shares import above_share
 from finetune.examples.similar import Similar, plain, signature, similarity
-from finetune.examples.splitting import split
+from finetune.examples.splitting import FEW, halves, split
 
 WORDS = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon".split()
@@ -137,6 +137,22 @@ def test_a_team_of_two_is_split_all_the_same_and_it_is_said() -> None:
 def test_few_rows_have_one_held_out(count: int) -> None:
     parts = split([example(f"question {i}") for i in range(count)], [], 0.1, seed=0)
     assert sum(parts.held_out) == 1
+
+
+def test_what_chose_the_best_step_does_not_judge_it() -> None:
+    held_out = [example(f"Question {i}?", conversation=f"talk {i // 2}") for i in range(4 * FEW)]
+    choosing, judging = halves(held_out, seed=0)
+    assert sorted(each.messages[0].content for each in [*choosing, *judging]) == sorted(
+        each.messages[0].content for each in held_out
+    )
+    assert min(len(choosing), len(judging)) >= FEW
+    assert not {each.origin.conversation for each in choosing} & {each.origin.conversation for each in judging}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 2 * FEW - 1])
+def test_too_few_to_halve_do_both(count: int) -> None:
+    held_out = [example(f"Question {i}?") for i in range(count)]
+    assert halves(held_out, seed=0) == (held_out, held_out)
 
 
 def test_rows_that_all_repeat_each_other_cannot_be_split() -> None:
