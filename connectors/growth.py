@@ -7,11 +7,12 @@ from agent.buttons import Buttons
 from agent.ideation.vectors import IdeaVectors
 from agent.support.cases import Cases
 from agent.support.curated import Curated
+from agent.support.proposals import KIND
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.desk.access import Access
 from connectors.desk.digest import DigestOrders
-from connectors.desk.faq import KIND, Faq
+from connectors.desk.faq import Faq
 from connectors.desk.gaps import GapOrders, tidied
 from connectors.desk.orders import Order, Pressed
 from connectors.desk.roles import Guard, Roles

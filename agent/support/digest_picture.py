@@ -5,7 +5,7 @@ Colours are of Okabe & Ito's palette (2008); every part of a bar has its number 
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -114,7 +114,7 @@ def _days(pen: ImageDraw.ImageDraw, top: int, days: Sequence[Day], names: Sequen
     return bottom
 
 
-def _numbers(pen: ImageDraw.ImageDraw, y: int, figures: Figures, words: "dict[str, object]") -> int:
+def _numbers(pen: ImageDraw.ImageDraw, y: int, figures: Figures, words: Mapping[str, object]) -> int:
     """What is best said in numbers; where it ends."""
     facts = []
     if figures.reply is not None:
@@ -136,7 +136,7 @@ def _time(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} d"
 
 
-def _topics(pen: ImageDraw.ImageDraw, y: int, topics: Sequence[Topic], words: "dict[str, object]") -> int:
+def _topics(pen: ImageDraw.ImageDraw, y: int, topics: Sequence[Topic], words: Mapping[str, object]) -> int:
     pen.text((LEFT, y), str(words["topics"]), INK, _font(TEXT + 6))
     moods = words["moods"]
     assert isinstance(moods, tuple)

@@ -26,7 +26,7 @@ def take_back(engine: Engine, tenant: str, message: str) -> int:
         lock_memory(connection)
         lines = sa.select(case_lines.c.number).where(case_lines.c.key == message)
         origins = [f"{OF_CASE}{number}" for number in connection.execute(lines).scalars()]
-        made_of = curated.c.origin.in_(origins)
+        made_of: sa.ColumnElement[bool] = curated.c.origin.in_(origins)
         if key.isalnum():
             made_of |= curated.c.origin.like(f"{HEARD}{key}/%") | curated.c.origin.like(f"{HEARD}%/{key}")
         is_verbatim = (curated.c.state != "approved") | curated.c.asked_by.is_not(None)
