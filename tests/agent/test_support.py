@@ -31,6 +31,7 @@ def evidence(encoder) -> list[Evidence]:
         "Unused days expire on 2025-03-31.",
         "Unused leave expires on March 31, 2025.",
         "Dogs are not allowed in the laboratory.",
+        "Dogs are allowed in the office.",
         "Okafor approves requests within 2 weeks.",
         "The budget is €1200.",
     ],
@@ -61,6 +62,7 @@ def test_a_number_date_or_name_that_is_not_there_is_named(evidence, encoder, sen
     "sentence",
     [
         "Dogs are allowed in the laboratory.",
+        "Dogs are also allowed in the laboratory.",
         "Every employee does not have 28 days of paid leave a year.",
         "Unused days never expire on 31 March 2025.",
         "The canteen serves soup and fresh bread at noon.",

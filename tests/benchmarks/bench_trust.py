@@ -274,7 +274,7 @@ def run(quick: bool) -> Report:
         rows,
         (
             "Half of the questions have no answer there, so no more than half can be answered rightly.",
-            "FAQ: 122 reworded questions that nothing was fitted on, once with their entry and once with all like it gone.",
+            "FAQ: 122 reworded questions that nothing was fitted on, with their entry, and with all like it gone.",
             "5% wrong: at the threshold, chosen on these very questions, where 5% of all are answered wrongly.",
             "shown: of the sentences of this kind, the share that would be shown.",
         ),
