@@ -138,21 +138,6 @@ async def test_a_message_that_is_deleted_is_in_no_gap_and_no_proposal(doors: Doo
     assert "nothing was left without a good answer" in texts(slack, boss)[-1]
 
 
-async def test_words_of_who_has_not_agreed_are_counted_and_not_shown(doors: Doors, slack: SlackChat) -> None:
-    ann, ben, boss = slack.person("Ann"), slack.person("Ben"), slack.person("Boss")
-    await doors.open(administrators=(slack.account(boss),))
-    slack.says(ann, "How do I renew my heliotrope badge for the garage?")
-    slack.says(ben, "How can I renew a badge for the garage of my aunt Zenobia?")
-    await rest(doors)
-    slack.orders(boss, "gaps")
-    await rest(doors)
-    report = texts(slack, boss)[-1]
-    for word in ("heliotrope", "Zenobia", "aunt"):
-        assert word.casefold() not in report.casefold()
-    assert "garage" in report  # both said it
-    assert "Examples are shown where" in report
-
-
 async def test_in_a_group_the_report_is_not_for_everybody(doors: Doors, telegram: TelegramChat) -> None:
     ann, boss = telegram.person("Ann"), telegram.person("Boss")
     room = telegram.room(ann, boss)
