@@ -1,0 +1,57 @@
+"""The library's requests by aiohttp: which never left, which may have arrived, and that none is sent twice."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from telegram.error import NetworkError, TimedOut
+
+from connectors.connector import Throttled, Unsure
+from connectors.telegram.failures import mapped
+from connectors.telegram.requests import Requests
+
+
+@pytest.fixture(autouse=True)
+def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+async def requests() -> AsyncIterator[Requests]:
+    made = Requests(1, read=0.2, pool=0.2)
+    yield made
+    await made.shutdown()
+
+
+async def test_what_never_left_can_be_sent_again(requests: Requests) -> None:
+    with pytest.raises(NetworkError) as refused:
+        await requests.do_request("http://127.0.0.1:1/bot1:a/getMe", "POST")
+    assert isinstance(mapped(refused.value), Throttled)
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_what_was_sent_and_not_answered_is_unsure(requests: Requests, hangs_up: bool) -> None:
+    asked: list[bytes] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if not hangs_up:
+            await reader.read()  # until the other side has had enough
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/bot1:a/sendMessage"
+    with pytest.raises(NetworkError if hangs_up else TimedOut) as lost:
+        await requests.do_request(url, "POST")
+    assert isinstance(mapped(lost.value), Unsure)
+    assert len(asked) == 1
+    server.close()
+    await server.wait_closed()
+
+
+async def test_after_the_end_nothing_is_sent(requests: Requests) -> None:
+    await requests.shutdown()
+    with pytest.raises(NetworkError, match="closed"):
+        await requests.do_request("http://127.0.0.1:1/bot1:a/getMe", "POST")
