@@ -87,7 +87,8 @@ def faq(encoder: TransformerEncoder) -> tuple[list[Outcome], list[Outcome]]:
     entries, pairs = faq_entries(), faq_pairs()[1::2]  # the others were fitted on
     questions = list(entries)
     vectors = encoder(questions)
-    ours, plain = [], []
+    ours: list[Outcome] = []
+    plain: list[Outcome] = []
     for (gold, other), vector in zip(pairs, encoder([other for _, other in pairs]), strict=True):
         place = questions.index(gold)
         same = {each for each in questions if entries[each] == entries[gold]} | {gold}

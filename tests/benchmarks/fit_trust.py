@@ -43,27 +43,27 @@ def fit_support(encoder: Encoder) -> None:
             read.setdefault(each.passage, evidence(each, encoder))
             here, bare = read[each.passage], support.stripped(each.text)
             table.append(support.features(bare, here, encoder([bare])[0]))
-            missing = lacking_figures(figures_of(bare), here.figures) or lacking_names(names(bare).certain, here.known)
-            hard.append(bool(missing))
+            lacking = lacking_figures(figures_of(bare), here.figures) or lacking_names(names(bare).certain, here.known)
+            hard.append(bool(lacking))
             labels.append(each.is_true)
             kinds.append(each.kind)
             held_out.append(number % 6 == 5)
     x, y, kind = np.array(table), np.array(labels), np.array(kinds)
-    out, missing = np.array(held_out), np.array(hard)
-    fit = ~out & ~missing  # what lacks a number or a name is refused anyway
+    is_out, missing = np.array(held_out), np.array(hard)
+    fit = ~is_out & ~missing  # what lacks a number or a name is refused anyway
     weight = np.where(np.isin(kind, ALTERED), 2.0, 1.0)
     model = LogisticRegression(C=1.0, max_iter=5000, class_weight="balanced").fit(x[fit], y[fit], weight[fit])
     score = model.predict_proba(x)[:, 1]
     capped = np.where(missing, np.minimum(score, 0.01 * score), score)
-    altered = np.sort(capped[out & np.isin(kind, ALTERED)])
+    altered = np.sort(capped[is_out & np.isin(kind, ALTERED)])
     threshold = float(altered[int(np.ceil(len(altered) * (1 - LET_THROUGH))) - 1]) + 1e-3
-    print(f"{len(y):,} sentences, {y.mean():.2f} true; AUROC held out {roc_auc_score(y[out], capped[out]):.4f}")
+    print(f"{len(y):,} sentences, {y.mean():.2f} true; AUROC held out {roc_auc_score(y[is_out], capped[is_out]):.4f}")
     print("WEIGHTS = np.array([", ", ".join(f"{value:.3f}" for value in model.coef_[0]), "])")
     print(f"BIAS = {model.intercept_[0]:.3f}\nHOLDS at {LET_THROUGH:.0%} of altered let through: {threshold:.3f}")
     for name, value in zip(support.NAMES, model.coef_[0], strict=True):
         print(f"  {name:20} {value:+.3f}")
     for at in (threshold, 0.3, 0.4, 0.5, 0.6):
-        shares = {each: np.mean(capped[out & (kind == each)] >= at) for each in KINDS}
+        shares = {each: np.mean(capped[is_out & (kind == each)] >= at) for each in KINDS}
         print(f"  shown at {at:.3f}: " + ", ".join(f"{name} {share:.3f}" for name, share in shares.items()))
 
 

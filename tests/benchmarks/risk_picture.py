@@ -18,9 +18,9 @@ def draw(curves: Mapping[str, Sequence[tuple[float, float]]], goal: float = 0.05
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(TEXT)
     for number, name in enumerate(curves):
-        x, y = 40 + number % 2 * 560, 30 + number // 2 * 56
-        pen.line([(x, y + 18), (x + 60, y + 18)], COLOURS[number], 8)
-        pen.text((x + 76, y), name, INK, font)
+        left, top = 40 + number % 2 * 560, 30 + number // 2 * 56
+        pen.line([(left, top + 18), (left + 60, top + 18)], COLOURS[number], 8)
+        pen.text((left + 76, top), name, INK, font)
     for step in range(6):
         share = step / 5
         x, y = _x(share), _y(share)
