@@ -24,6 +24,7 @@ from agent.memory_tables import (
     turns,
     wrong_codes,
 )
+from agent.opinion import persons as opinion
 from agent.summary import CUT, clip, quoted, sentences
 from agent.support import persons as support
 
@@ -42,7 +43,7 @@ class Forgotten:
     turns: their messages, each with the reply to it. summaries: dropped, and made afresh from what remains. ratings:
     given by them, or to replies they got. cleaned: other people's turns whose context or reply held their words.
     quoting: messages in which other people quote them, left as they are. cases: of theirs, emptied of every word.
-    ideas: theirs in sessions, with remarks and votes.
+    ideas: theirs in sessions, with remarks and votes. heard: messages of theirs that were counted in watched channels.
     """
 
     accounts: int = 0
@@ -53,6 +54,7 @@ class Forgotten:
     quoting: int = 0
     cases: int = 0
     ideas: int = 0
+    heard: int = 0
 
 
 class _Words:
@@ -145,9 +147,10 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     connection.execute(wrong_codes.delete().where(wrong_codes.c.account.in_(named)))
     erased = ideation.erase(connection, person, sources, lambda texts: _Words(texts).cut_from)
     cases = support.erase(connection, person, connection.execute(named).scalars().all())
+    heard = opinion.erase(connection, person, connection.execute(named).scalars().all())
     known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
     connection.execute(persons.delete().where(persons.c.id == person))
-    return Forgotten(known, gone, dropped, ratings, cleaned, quoting, cases, erased.ideas + erased.votes)
+    return Forgotten(known, gone, dropped, ratings, cleaned, quoting, cases, erased.ideas + erased.votes, heard=heard)
 
 
 def take_back(connection: Connection, turn: str) -> bool:

@@ -9,6 +9,7 @@ from agent.erasure import lock_memory
 from agent.ideation import persons as ideation
 from agent.memory_tables import buttons, channel_rules, followed_threads, insert_new, places, summaries, turns
 from agent.message import Place
+from agent.opinion import persons as opinion
 from agent.support import persons as support
 from retrieval.database import writing
 
@@ -33,6 +34,7 @@ def move(engine: Engine, old: Place, new: Place) -> None:
             connection.execute(places.delete().where(places.c.key == row.key))
         support.move(connection, old, new)
         ideation.move(connection, old, new)
+        opinion.move(connection, old, new)
         before, after = replace(old, thread="").key, replace(new, thread="").key
         rule = sa.select(channel_rules.c.rule).where(channel_rules.c.channel == before)
         if (known := connection.execute(rule).scalar_one_or_none()) is not None:

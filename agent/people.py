@@ -16,6 +16,7 @@ from agent.erasure import lock_memory
 from agent.ideation import persons as ideation
 from agent.memory_tables import accounts, feedback, insert_new, link_codes, persons, put, turns, wrong_codes
 from agent.message import Person
+from agent.opinion import persons as opinion
 from agent.support import persons as support
 from retrieval.database import reading, writing
 from retrieval.errors import AtelierError, StoreError
@@ -216,6 +217,7 @@ def _merge(connection: Connection, gone: str, into: str) -> None:
         connection.execute(sa.update(column.table).where(column == gone).values({column.name: into}))
     support.merge(connection, gone, into)
     ideation.merge(connection, gone, into)
+    opinion.merge(connection, gone, into)
     if connection.execute(sa.select(documents.c.id).where(documents.c.author == gone).limit(1)).first() is not None:
         bump(connection)  # orders this among the knowledge base's other writers
         connection.execute(documents.update().where(documents.c.author == gone).values(author=into))

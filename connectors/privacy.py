@@ -17,9 +17,12 @@ from agent.ideation.persons import opened_by
 from agent.memory import Memory
 from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
+from agent.opinion.monitor import Monitor
+from agent.opinion.persons import withhold as withhold_opinions
 from agent.support.cases import Cases
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
+from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
 from finetune.examples.forgetting import Gone, Unlearned, unlearn
 from retrieval.database import metadata, reading, writing
@@ -75,6 +78,7 @@ class ForgetReport:
             "waiting": self.waiting,
             "cases": reached.cases,
             "ideas": reached.ideas,
+            "heard": reached.heard,
             "learned": self.learned.rows,
         }
         sentences = [say(language, f"forget_{what}", count=count) for what, count in counted.items() if count]
@@ -160,6 +164,7 @@ class PersonCopy(TypedDict):
     acts: list[ActCopy]
     curated: list[CuratedCopy]
     sessions: list[SessionActCopy]
+    heard: list[HeardCopy]
 
 
 def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: int | None = None) -> ForgetReport:
@@ -173,6 +178,7 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     held = memory.held(person.id)
     said = [line.text for _, lines in Cases(memory.engine).of(person.id) for line in lines]
     said += [each.words for each in acts_in_sessions(memory.engine, person.id)]
+    said += [each.text for each in Monitor(memory.engine).of(person.id)]
     said += [each["question"] for each in curated_of(memory.engine, person.id) if each["state"] != "approved"]
     phrases = phrases_of([*(turn.message.text for turn in reversed(held.turns)), *said]) if held else []
     gone = _gone(memory.engine, held.person if held else person, phrases)
@@ -192,6 +198,7 @@ def withhold(person: Person, memory: Memory, home: Path) -> Unlearned:
     Raises StoreError; asked again it finishes the work.
     """
     memory.people.set_consent(person.id, consent=False)
+    withhold_opinions(memory.engine, person.id)
     return unlearn(memory.engine, home, Gone(person.id), WITHHELD)
 
 
@@ -276,6 +283,7 @@ def copy_of(person: Person, memory: Memory) -> PersonCopy:
             )
             for each in acts_in_sessions(memory.engine, person.id)
         ],
+        heard=heard_of(memory.engine, person.id),
     )
 
 

@@ -29,6 +29,8 @@ from connectors.desk.finetune import KIND, FinetuneOrders
 from connectors.desk.ideation import Ideation
 from connectors.desk.ideation_stand import KIND as IDEATION
 from connectors.desk.names import Names
+from connectors.desk.opinion import KIND as OPINION
+from connectors.desk.opinion import OpinionDesk
 from connectors.desk.orders import Order, Orders
 from connectors.desk.roles import Guard, Roles
 from connectors.desk.support import Handover
@@ -122,6 +124,7 @@ def make_delivery(
     support = SupportOrders(handover, access, guard)
     curated = CuratedOrders(Curated(engine), memory, settings.tenant)
     ideation = Ideation.over(house, connectors, access, buttons)
+    opinion = OpinionDesk.over(house, connectors)
     growth = Growth.over(reload or (lambda: settings), house, connectors, access, buttons, guard, roles)
     more = {
         "human": Order(support.human, "help_human"),
@@ -130,11 +133,14 @@ def make_delivery(
         "curated": Order(curated.order, "help_curated", is_for_administrators=True),
         "idea": Order(ideation.order, "help_idea"),
         "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
+        "watch": Order(opinion.watch, "help_watch", is_for_administrators=True),
+        "mood": Order(opinion.mood, is_for_administrators=True),
         **growth.orders,
     }
     presses = {KIND: tuning.press, handing_over.KIND: support.press, IDEATION: ideation.press, **growth.presses}
     orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND}))
     followers = {KIND: tuning.follow, handing_over.KIND: support.follow, IDEATION: ideation.due, **growth.followers}
+    followers[OPINION] = opinion.follow
 
     async def follow(due: Due, stage: Stage) -> Sequence[Outgoing]:
         return await followers[due.what](due, stage)
@@ -142,7 +148,19 @@ def make_delivery(
     changes = Changes(house.store.memory, house.store.shelf, access, rules, buttons, settings.home)
     people, channels = Limiter(settings.messages_per_minute), Limiter(settings.channel_messages_per_minute)
     desk = Desk(
-        house, connectors, access, people, channels, rules, buttons, orders, changes, follow, handover, ideation
+        house,
+        connectors,
+        access,
+        people,
+        channels,
+        rules,
+        buttons,
+        orders,
+        changes,
+        follow,
+        handover,
+        ideation,
+        opinion,
     )
     pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
     return Delivery(engine, connectors, desk, desk.apology, pace)

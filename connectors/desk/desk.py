@@ -40,6 +40,7 @@ from connectors.desk.changes import Changes
 from connectors.desk.conversations import is_known
 from connectors.desk.files import read_files
 from connectors.desk.ideation import Ideation
+from connectors.desk.opinion import OpinionDesk
 from connectors.desk.orders import LINK, Orders
 from connectors.desk.standing import standing
 from connectors.desk.support import Handover
@@ -72,6 +73,7 @@ class Desk:
     due: Callable[[Due, Stage], Awaitable[Sequence[Outgoing]]]
     handover: Handover
     ideation: Ideation
+    opinion: OpinionDesk
     asked: set[str] = field(default_factory=set)  # persons who have been asked for consent, which is for good
 
     @property
@@ -102,6 +104,7 @@ class Desk:
                 language = (await self._heard(event)).language
                 return [Outgoing(event.place, say(language, text, rule=f"{prefix(event.place.platform)}rule"))]
             case Edited():
+                await self.opinion.hear(event, stage)
                 if (taken := await self.handover.hear(event, stage)) is not None:
                     return taken
                 if await self.ideation.post.edited(event, stage):
@@ -115,6 +118,7 @@ class Desk:
                 await self.ideation.post.deleted(event, stage)
                 await self.handover.deleted(event)
                 await self.changes.deleted(event)
+                await self.opinion.deleted(event)
             case Left():
                 await self.handover.left(event.place, stage)
                 await self.changes.left(event, stage)
@@ -123,7 +127,9 @@ class Desk:
             case Due():
                 return await self.due(event, stage)
             case Arrived():
-                return await self.changes.arrived(event, await self._language(event.account, event.place.platform))
+                language = await self._language(event.account, event.place.platform)
+                told = await self.changes.arrived(event, language)
+                return [*told, *await self.opinion.arrived(event, language)]
             case _:
                 pass
         return ()
@@ -163,6 +169,7 @@ class Desk:
         return Outgoing(event.place, say(getattr(event, "language", ""), "apology"), to=getattr(event, "account", ""))
 
     async def _post(self, post: Post, stage: Stage) -> Sequence[Outgoing]:
+        await self.opinion.hear(post, stage)
         if (taken := await self.handover.hear(post, stage)) is not None:
             if not taken and await self.handover.is_beside(post):
                 await self.ideation.post(post, stage)  # others there think on: it is kept, and nothing said

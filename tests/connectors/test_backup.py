@@ -19,6 +19,7 @@ from agent.events import Outgoing
 from agent.ideation.sessions import Sessions
 from agent.memory import Memory
 from agent.message import Place
+from agent.opinion.tables import opinion_alarms, opinion_watches, opinions
 from agent.people import LinkRefused
 from agent.support.tables import audit, case_lines, cases, curated
 from connectors.backup import PASSING, backup, restore
@@ -91,6 +92,11 @@ def store(bare_engine: Engine, tmp_path: Path) -> Engine:
         entry = {"id": 3, "asked_by": None, "proposed_by": anna.id, "decided": None, "proposed": NOW, "changed": NOW}
         words = {column.name: "w" for column in curated.c if not column.nullable and column.name not in entry}
         connection.execute(curated.insert().values(words | entry))
+        row = {"key": "k", "author": anna.id, "at": NOW, "negative": 0.9, "positive": 0.05, "topics": ["änna"]}
+        connection.execute(opinions.insert().values(row | {"channel": "c", "thread": "c", "text": "änna"}))
+        words = {column.name: "w" for column in opinion_watches.c}
+        connection.execute(opinion_watches.insert().values(words | {"since": NOW}))
+        connection.execute(opinion_alarms.insert().values(key="k", channel="c", at=NOW))
         row = {"key": "k", "at": NOW, "account": "slack:T:U1", "role": "member", "verb": "rule", "object": "off"}
         connection.execute(audit.insert().values(row | {"outcome": "refused", "place": thread.key}))
         row = dict.fromkeys(("tenant", "address", "url", "etag", "modified", "problem"), "w")

@@ -1,0 +1,68 @@
+"""One message heard: how likely it is negative and positive, and what it is about."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from agent.message import Sentiment
+from agent.syntax.phrases import key_phrases
+from agent.syntax.words import is_english
+from agent.understanding import SURE, Understander
+from retrieval.errors import HeadError
+
+if TYPE_CHECKING:
+    from agent.syntax.parser import Parser
+
+MOST = 4  # key phrases of a message
+
+
+@dataclass(frozen=True, slots=True)
+class Impression:
+    """negative, positive: how likely, 0..1. labels: of the team's own, which are nobody's words. phrases: the
+    message's own words.
+    """  # noqa: D205 - one sentence
+
+    negative: float
+    positive: float
+    labels: tuple[str, ...]
+    phrases: tuple[str, ...]
+
+
+class Ear:
+    """Hears messages with the heads that understand them. Thread-safe."""
+
+    def __init__(self, understander: Understander, parser: Callable[[], "Parser"]) -> None:
+        """parser: makes what reads syntax, when the first message is heard. Where it cannot, only labels are topics."""
+        self._understander = understander
+        self._make_parser = parser
+        self._parser: Parser | None = None
+        self._is_asked = False
+        self._lock = Lock()
+
+    def hear(self, text: str) -> Impression:
+        """Blocks: about two encoder passes."""
+        scores = self._understander.scores([text])
+        if "sentiment" not in scores:  # heads of another encoder: rules of thumb
+            understood = self._understander.understand(text)
+            chances = {understood.sentiment.value: understood.sentiment_confidence}
+        else:
+            mood = scores["sentiment"]
+            chances = dict(zip(mood.labels, map(float, mood.probabilities[0]), strict=True))
+        labels: tuple[str, ...] = ()
+        if (topic := scores.get("topic")) is not None and float(topic.probabilities[0].max()) >= SURE:
+            labels = (topic.labels[int(topic.probabilities[0].argmax())],)
+        negative, positive = (chances.get(each.value, 0.0) for each in (Sentiment.NEGATIVE, Sentiment.POSITIVE))
+        return Impression(negative, positive, labels, self._phrases(text))
+
+    def _phrases(self, text: str) -> tuple[str, ...]:
+        if not is_english(text):
+            return ()
+        with self._lock:
+            if not self._is_asked:
+                self._is_asked = True
+                try:
+                    self._parser = self._make_parser()
+                except HeadError:
+                    self._parser = None
+        return tuple(key_phrases(self._parser.read(text), MOST)) if self._parser is not None else ()

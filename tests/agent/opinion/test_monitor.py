@@ -1,0 +1,103 @@
+"""What was heard is kept once, leaves with its message and its author, and makes an alarm once."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import Engine
+
+from agent.memory import Memory
+from agent.message import Place
+from agent.moving import move
+from agent.opinion.monitor import KEPT, Monitor, key_of
+from agent.opinion.mood import Heard
+from agent.opinion.persons import withhold
+
+ROOM, OTHER = Place("slack", "T", "C1"), Place("slack", "T", "C2")
+NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
+
+
+class Channel:
+    """A watched channel that people write in."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.memory, self.monitor = Memory(engine), Monitor(engine)
+        self.people = [self.memory.person(f"slack:T:U{i}") for i in range(12)]
+        self.count = 0
+
+    def says(self, negative: float, text: str = "", who: int | None = None, *topics: str) -> str:
+        key, at = key_of(f"m{self.count}"), NOW + timedelta(minutes=self.count)
+        author = self.people[self.count % 12 if who is None else who].id
+        self.count += 1
+        self.monitor.note(
+            Heard(key, ROOM.key, ROOM.key, author, at, negative, 0.5 - negative / 2, topics or ("printer",), text)
+        )
+        return key
+
+    @property
+    def texts(self) -> list[str]:
+        return [each.text for each in self.monitor.heard(ROOM, NOW)]
+
+
+@pytest.fixture
+def channel(engine: Engine) -> Channel:
+    return Channel(engine)
+
+
+def test_a_channel_is_watched_until_it_is_not(channel: Channel) -> None:
+    monitor = channel.monitor
+    assert monitor.watched(ROOM) is None
+    assert monitor.watch(ROOM, "slack:T:U1", OTHER, "de")
+    assert not monitor.watch(ROOM, "slack:T:U1", OTHER, "de")
+    watch = monitor.watched(Place("slack", "T", "C1", "17.1"))
+    assert watch is not None
+    assert (watch.told, watch.language) == (OTHER, "de")
+    channel.says(0.2)
+    assert monitor.unwatch(ROOM)
+    assert (monitor.watches("T"), len(channel.texts)) == ([], 1)
+    assert not monitor.unwatch(ROOM, forget=True)
+    assert channel.texts == []
+
+
+def test_an_edited_message_is_the_same_one_and_a_deleted_one_is_gone(channel: Channel) -> None:
+    key = channel.says(0.1, "fine", 1)
+    (first,) = channel.monitor.heard(ROOM, NOW)
+    assert not channel.monitor.note(Heard(key, ROOM.key, ROOM.key, first.author, NOW, 0.9, 0.0, (), "awful"))
+    (now,) = channel.monitor.heard(ROOM, NOW)
+    assert (now.text, now.negative, now.at) == ("awful", 0.9, first.at)
+    assert channel.monitor.take_back(key)
+    assert channel.texts == []
+
+
+def test_forget_consent_and_a_new_id_reach_it(channel: Channel, engine: Engine) -> None:
+    for who in (0, 1, 2):
+        channel.says(0.2, f"words of {who}", who)
+    channel.monitor.watch(ROOM, "slack:T:U2", OTHER, "en")
+    assert withhold(engine, channel.people[1].id) == 1
+    assert channel.texts == ["words of 0", "", "words of 2"]
+    assert channel.memory.forget(channel.people[2].id).heard == 1
+    assert channel.texts == ["words of 0", ""]
+    assert channel.monitor.watched(ROOM) is None  # its reports went to who is forgotten
+    forgotten = channel.people[2].id
+    assert not channel.monitor.note(Heard("late", ROOM.key, "", forgotten, NOW, 0.2, 0.2))  # was under way
+    channel.monitor.watch(ROOM, "slack:T:U1", ROOM, "en")
+    move(engine, ROOM, OTHER)
+    (watch,) = channel.monitor.watches("T")
+    assert (watch.place, watch.told) == (OTHER, OTHER)
+    assert len(channel.monitor.heard(OTHER, NOW)) == 2
+    assert {each.thread for each in channel.monitor.heard(OTHER, NOW)} == {OTHER.key}
+
+
+def test_a_surge_makes_one_alarm_with_what_it_is_about(channel: Channel) -> None:
+    for i in range(60):
+        channel.says(0.9 if i % 10 == 0 else 0.03, "", None, "meeting")
+    keys = [channel.says(0.93) for _ in range(25)]
+    found = [(i, alarm) for i, key in enumerate(keys) if (alarm := channel.monitor.alarm(ROOM, key))]
+    assert len(found) == 1
+    at, alarm = found[0]
+    assert at < 22
+    assert alarm.topics == ("printer",)
+    assert alarm.share > 0.9
+    assert alarm.expected < 0.3
+    assert channel.monitor.alarm(ROOM, keys[at]) == alarm  # after a crash it is asked for again
+    assert len(channel.monitor.alarms(ROOM, NOW)) == 1
+    assert channel.monitor.prune(NOW + KEPT + timedelta(days=2)) == 85
