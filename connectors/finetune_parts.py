@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from connectors.compose import open_store
+from connectors.compose import heads_folder, open_store
 from connectors.intents import intent
 from connectors.settings import Settings
 from retrieval.errors import StoreError
 
 if TYPE_CHECKING:
     from finetune.heads import HeadsReport
+    from retrieval.encoder import TransformerEncoder
 
 Arguments = argparse.Namespace
 HEADS_MARGIN = 0.03  # of macro-F1: what a seed changes
@@ -36,29 +37,56 @@ def _heads(settings: Settings, arguments: Arguments) -> int:
         out = Path(arguments.out or scratch) / ("" if arguments.out else "heads")
         with _writable(out):
             trained = train_heads(encoder, data if data.is_dir() else None, out, arguments.seed, print, team)
+        unfair, figures = _swapped(settings, encoder, out)
+        for sentence in unfair:
+            print(sentence)
         if not arguments.out:
-            _register_heads(settings, out, heads_scores(trained), promote=arguments.promote)
+            scores = heads_scores(trained) | figures
+            _register_heads(settings, out, scores, promote=arguments.promote, unfair=bool(unfair))
     return 0
 
 
-def _register_heads(settings: Settings, folder: Path, scores: dict[str, float], *, promote: bool) -> None:
-    """Keep heads as a version. Those that judge our own rows worse than what serves are not made live."""
+def _swapped(settings: Settings, encoder: "TransformerEncoder", folder: Path) -> tuple[list[str], dict[str, float]]:
+    """What the swap tests (`finetune/fairness.py`) say against new heads beside what serves, and their figures."""
+    from agent.understanding import Understander
+    from finetune.fairness import fairness, judge_of
+
+    print("fairness: names, places and spellings are swapped")
+    now = Understander(encoder)
+    now.take(folder)
+    found = fairness(judge_of(now))
+    if found.is_fair:
+        return [], found.scores()
+    serving = Understander(encoder, heads_folder(settings))
+    return found.against(fairness(judge_of(serving)) if not serving.notice else None), found.scores()
+
+
+def _register_heads(
+    settings: Settings, folder: Path, scores: dict[str, float], *, promote: bool, unfair: bool = False
+) -> None:
+    """Keep heads as a version. Those that judge our own rows worse than what serves are not made live.
+
+    unfair: the swap tests speak against them.
+    """
     store = open_store(settings)
     try:
         live = store.registry.aliases("heads").live
         version = store.registry.add("heads", folder, scores=scores, kind="heads")
         before = live.scores if live is not None else shipped_scores()
-        worse = [name for name, score in scores.items() if score < before.get(name, 0.0) - HEADS_MARGIN]
+        accuracies = {name: score for name, score in scores.items() if not name.startswith("fairness_")}
+        worse = [name for name, score in accuracies.items() if score < before.get(name, 0.0) - HEADS_MARGIN]
         print(f"They are kept as {version.name}.")
         if worse:
             print(f"Not made live: {', '.join(worse)} would fall by more than {HEADS_MARGIN:.2f}. Give more rows.")
+        elif unfair:
+            print("Not made live: a swap changes their readings more than it may. Give rows that name all alike.")
         elif promote:
             store.registry.promote(version.name)
             print(f"{version.name} is live: the running bot understands with it within seconds.")
-        if worse or not promote:
+        if worse or unfair or not promote:
             print(
                 f"Make them live all the same: atelier finetune promote {version.name}"
-                if worse
+                if worse or unfair
                 else f"Make them live: atelier finetune promote {version.name}"
             )
     finally:
