@@ -44,6 +44,10 @@ Ask a question, or write what you think about; Enter sends it.
   /quit           leave (also Ctrl-D)
 Ctrl-C stops an answer."""
 
+NOBODY = """\
+Nobody can be called from the terminal: support teams are reached where Atelier serves Slack and Telegram (`atelier
+serve`, section `support` of the settings). Please turn to your team directly."""
+
 
 class Wrap:
     """Breaks streamed lines between words at `width` columns; 0 leaves them, and code is never touched."""
@@ -160,6 +164,8 @@ class Terminal:
                 self._say(f"There is no button {command}.")
         elif command in {"/help", "/ideate"}:
             self._say(HELP)
+        elif command == "/human":
+            self._say(NOBODY)
         elif command == "/sources":
             self._say(self._passages())
         elif command == "/why":

@@ -7,6 +7,7 @@ where a step begins or when it is asked for. A button is pressed by its number: 
 import asyncio
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 from uuid import uuid4
@@ -52,7 +53,8 @@ class TerminalSessions:
 
     async def command(self, name: str, argument: str) -> bool:
         """Whether `/ideate …` or `/idea …` was for a session. Raises AtelierError."""
-        event = Command(uuid4().hex, self._place, self._account, name, argument, direct=True)
+        language = await self._language()
+        event = Command(uuid4().hex, self._place, self._account, name, argument, True, language)  # noqa: FBT003 - alone
         said = await self.ideation.command(event, self._stage())
         self._show(said or ())
         await self._go_on()
@@ -66,7 +68,7 @@ class TerminalSessions:
         meaning = await asyncio.to_thread(self.ideation.stand.buttons.look_up, button)
         if meaning is None:
             return False
-        event = Press(uuid4().hex, self._place, self._account, button, direct=True)
+        event = Press(uuid4().hex, self._place, self._account, button, direct=True, language=await self._language())
         self._show(await self.ideation.press(event, meaning, self._stage()))
         await self._go_on()
         return True
@@ -74,10 +76,16 @@ class TerminalSessions:
     async def line(self, text: str) -> bool:
         """Whether a line was for the session that runs here. Raises AtelierError."""
         event = Post(uuid4().hex, self._place, self._account, text, datetime.now(UTC), direct=True, called=True)
+        event = replace(event, language=await self._language())
         said = await self.ideation.post(event, self._stage())
         self._show(said or ())
         await self._go_on()
         return said is not None
+
+    async def _language(self) -> str:
+        """That of the session which runs here: nobody tells a terminal what its reader speaks."""
+        board = await asyncio.to_thread(self.ideation.stand.at, self._place)
+        return "" if board is None else board.session.rules.language
 
     def close(self) -> None:
         for timer in self._timers:

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from agent.ideation.groups import Group
 from agent.ideation.layout import Points, apart
+from agent.lettering import Font, lettered
 
 SIZE = (1200, 1200)
 LEFT, TOP, RIGHT, BOTTOM = 70, 200, 1130, 1060
@@ -42,7 +43,7 @@ def draw_map(title: str, marks: Sequence[Mark], points: Points, groups: Sequence
     """The map as a PNG. points: of the marks, in the unit square, (n, 2). note: a line of figures below."""
     picture = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(picture)
-    large, small = ImageFont.load_default(TEXT + 10), ImageFont.load_default(SMALL)
+    (title, large), (note, small) = lettered(title, TEXT + 10), lettered(note, SMALL)
     for i, line in enumerate(_wrapped(title, large, RIGHT - LEFT, pen)):
         pen.text((LEFT, 36 + i * 58), line, INK, large)
     colour = {idea: PALETTE[i % len(PALETTE)] for i, group in enumerate(groups) for idea in group.ideas}
@@ -106,7 +107,7 @@ def _label(
     pen: ImageDraw.ImageDraw, text: str, spots: Sequence[tuple[float, float]], colour: str, taken: list[Box]
 ) -> None:
     """A group's label above it, or below, where it hides least."""
-    font = ImageFont.load_default(SMALL)
+    text, font = lettered(text, SMALL)
     text = text if len(text) <= 34 else f"{text[:33].rstrip(' ,')}…"
     width = pen.textlength(text, font)
     x = float(np.clip(np.mean([each[0] for each in spots]), LEFT - 40 + width / 2, RIGHT + 40 - width / 2))
@@ -126,7 +127,7 @@ def _overlap(first: Box, second: Box) -> float:
     return wide * high if wide > 0 and high > 0 else 0.0
 
 
-def _legend(pen: ImageDraw.ImageDraw, marks: Sequence[Mark], note: str, font: "Font") -> None:
+def _legend(pen: ImageDraw.ImageDraw, marks: Sequence[Mark], note: str, font: Font) -> None:
     y, x = 1112.0, float(LEFT)
     entries = [("people", False, False)]
     entries += [("machine", True, False)] if any(each.is_machine for each in marks) else []
@@ -141,10 +142,7 @@ def _legend(pen: ImageDraw.ImageDraw, marks: Sequence[Mark], note: str, font: "F
         pen.text((LEFT, y + 48), note, SOFT, font, anchor="lm")
 
 
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
-
-
-def _wrapped(text: str, font: "Font", width: float, pen: ImageDraw.ImageDraw) -> list[str]:
+def _wrapped(text: str, font: Font, width: float, pen: ImageDraw.ImageDraw) -> list[str]:
     """At most two lines; what does not fit ends in an ellipsis."""
     lines = [""]
     for word in " ".join(text.split()).split(" "):

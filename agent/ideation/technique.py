@@ -87,6 +87,7 @@ class Technique:
 
 def put_in(text: str, topic: str, **dealt: str) -> str:
     """The words of a question about `topic`, with what is dealt; what people wrote is put in as it is, braces too."""
+    topic = topic.rstrip(" ?!.") or topic  # it stands within a sentence
     slots = {"topic": topic, "topic_start": topic[:1].upper() + topic[1:], **dealt}
     return _SLOT.sub(lambda found: slots.get(found[1], found[0]), text)
 

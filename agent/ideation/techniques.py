@@ -66,6 +66,7 @@ def spoken(technique: Technique, language: str) -> Technique:
         title=own["title"],
         when=own["when"],
         about=own["about"],
+        source=technique.source.replace(", after ", ", nach "),
         rounds=tuple(own["rounds"]),
         stages=stages,
         roles=tuple(own.get("roles", technique.roles)),

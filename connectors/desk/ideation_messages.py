@@ -20,6 +20,7 @@ from agent.surface import looks_like_question
 from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
 from connectors.desk.ideation_answers import answer, refused_said
+from connectors.desk.ideation_board import phase_name
 from connectors.desk.ideation_due import owed_said
 from connectors.desk.ideation_stand import Stand
 from connectors.desk.ideation_wishes import Wishes
@@ -59,6 +60,9 @@ class Messages:
         found = () if is_asked else ideas_in(post.text, questions=self._wants_questions(board))
         if board.session.phase is not Phase.COLLECT or not found:
             await asyncio.to_thread(self._hear, board, post)
+            if found and post.direct and not is_private and board.session.phase is not Phase.REFRAME:
+                phase = phase_name(post.language, board.session.phase)
+                return [answer(post, self._say(post, "ideation_not_collecting", phase=phase))]
             return None if post.called or post.direct else ()
         return await self._add(board, post, found, stage)
 
@@ -70,7 +74,10 @@ class Messages:
             return Wish("board")
         if asks_us(post.text) and board.session.phase is Phase.COLLECT and board.session.rules.machine != "never":
             return Wish("spark")
-        return Wish("next") if steers(post.text) and not is_private else None
+        if not steers(post.text) or is_private:
+            return None
+        is_empty = board.session.phase is Phase.COLLECT and not (board.ideas or board.session.technique)
+        return Wish("spark" if is_empty else "next")  # who has nothing yet wants something to think from
 
     def _wants_questions(self, board: Board) -> bool:
         stage = self.stand.stage(board)
@@ -251,7 +258,7 @@ class Messages:
 def idea_key(place: Place, message: str, number: int) -> str:
     """The same for a message however it becomes an idea, so that it becomes one only once."""
     name = f"idea/{name_of(place, message)}"
-    return f"{name}/{number}" if number else name
+    return f"{name}#{number}" if number else name  # what follows an act of its key is named with a slash
 
 
 def said_key(place: Place, message: str) -> str:

@@ -11,6 +11,7 @@ from agent.ideation.board import Board
 from agent.ideation.ground import Done
 from agent.ideation.refusals import SessionRefused
 from agent.ideation.tally import tally
+from agent.ideation.techniques import Technique, spoken
 from agent.message import Person
 from connectors.connector import Refused
 from connectors.delivery.stage import Stage
@@ -83,17 +84,20 @@ class Wishes:
                 told = self._say(event, "ideation_exported")
                 return [Outgoing(event.place, told, pictures=(picture,), to=event.account)]
             case "techniques":
-                names = ", ".join(f"{each.title} ({each.when})" for each in self.stand.sessions.techniques)
+                names = ", ".join(f"{each.title} ({each.when})" for each in self._known(board))
                 return [answer(event, self._say(event, "ideation_techniques", names=names))]
             case "recommend":
-                told = answer(event, await asyncio.to_thread(self.offers.recommended, board, person, event))
+                said = answer(event, await asyncio.to_thread(self.offers.recommended, board, person, event))
                 if event.place.platform == "slack" or getattr(event, "direct", False) or not isinstance(event, Command):
-                    return [told]
+                    return [said]
                 link = self.stand.connectors[event.place.platform].address("hello")  # what they voted for stays secret
                 public = Outgoing(event.place, self._say(event, "in_private", link=link), to=event.account)
-                return [replace(told, audience="one", instead=public)]
+                return [replace(said, audience="one", instead=public)]
             case _:
                 return None
+
+    def _known(self, board: Board) -> list[Technique]:
+        return [spoken(each, board.session.rules.language) for each in self.stand.sessions.techniques]
 
     async def _board(self, board: Board, event: Asking, stage: Stage) -> Sequence[Outgoing]:
         """A board of its own below what was written; the one before lets go. In private only a look."""

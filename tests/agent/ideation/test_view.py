@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from agent import lettering
 from agent.ideation import export
 from agent.ideation.acts import Ballot, Criterion, Kind, RemarkKind, Rules
 from agent.ideation.aim import aimed, first_new, repeats
@@ -22,6 +23,7 @@ from agent.ideation.picture import Mark, draw_map
 from agent.ideation.tally import bradley_terry, is_close, next_pair, tally
 from agent.ideation.vectors import IdeaVectors
 from agent.ideation.view import view
+from agent.lettering import lettered
 from retrieval.encoder import TransformerEncoder
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -291,3 +293,9 @@ def test_a_vector_is_made_once(encoder: TransformerEncoder) -> None:
     assert asked == [len(TEXTS), 1]
     assert np.array_equal(first[:3], again[:3])
     assert vectors(()).shape == (0, encoder.dim)
+
+
+def test_words_in_other_letters_have_no_holes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lettered("wie begruessen", 20)[0] == "wie begruessen"
+    monkeypatch.setattr(lettering, "_of_machine", lambda _: None)  # a machine without fonts
+    assert lettered("wie begrüßen „wir“ José?", 20)[0] == 'wie begruessen "wir“ Jose?'  # one of them it has

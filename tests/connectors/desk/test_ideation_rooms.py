@@ -147,6 +147,58 @@ async def test_a_message_that_is_changed_changes_its_idea_and_one_taken_back_tak
     assert not meeting.texts()
 
 
+async def test_a_list_follows_its_message_also_where_ideas_are_hidden(open_doors: Doors, slack: SlackChat) -> None:
+    meeting = Meeting(open_doors, slack, 2)
+    await meeting.opens("new blind how might we welcome new colleagues?")
+    await meeting.presses("Keep it as it is")
+    bob = meeting.people[1]
+    said = slack.says(bob, "- a buddy\n- a mapp\n- a tour", meeting.room)
+    await open_doors.settle()
+    bob.edits(said, "- a buddy\n- a map\n- a tour\n- cake")
+    await open_doors.settle()
+    assert sorted(meeting.texts()) == ["a buddy", "a map", "a tour", "cake"]
+    bob.edits(said, "- a map\n- cake")
+    await open_doors.settle()
+    assert sorted(meeting.texts()) == ["a map", "cake"]
+    bob.deletes(said)
+    await open_doors.settle()
+    assert not meeting.texts()
+
+
+async def test_who_writes_in_private_is_let_go_when_they_think_about_their_own(
+    open_doors: Doors, telegram: TelegramChat
+) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    await meeting.opens("new blind how might we welcome new colleagues?")
+    await meeting.presses("Keep it as it is")
+    bob = meeting.people[1]
+    bob.starts(meeting.board.text.split("?start=")[1].split()[0])
+    await open_doors.settle()
+    telegram.says(bob, "A buddy")
+    await open_doors.settle()
+    telegram.orders(bob, "ideate a present for my boss")
+    await open_doors.settle()
+    telegram.says(bob, "A one-way ticket")
+    await open_doors.settle()
+    assert meeting.texts() == ["A buddy"]
+
+
+async def test_a_bulb_finds_after_a_restart_what_telegram_cannot_look_up(
+    open_doors: Doors, telegram: TelegramChat
+) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    meeting.room.channel.promotes_bot()
+    await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    await meeting.orders("ideate discuss")
+    said = telegram.says(meeting.people[1], "somebody should just show them round", meeting.room)
+    await open_doors.settle()
+    await open_doors.restart()
+    telegram.reacts(meeting.people[0], said, "💡")
+    await open_doors.settle()
+    assert meeting.texts() == ["somebody should just show them round"]
+
+
 async def test_buttons_of_a_step_that_is_over_or_of_another_room_do_nothing(
     open_doors: Doors, telegram: TelegramChat
 ) -> None:
