@@ -7,13 +7,14 @@ committed by `connectors.delivery` between its calls.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-from aiohttp.web import RouteDef
+from typing import TYPE_CHECKING, Protocol
 
 from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
 from retrieval.errors import AtelierError
+
+if TYPE_CHECKING:
+    from aiohttp.web import RouteDef  # the terminal comes without it
 
 # ConnectorError (AtelierError)
 # ├── Throttled: not delivered, for certain; may be tried again after `seconds`
@@ -85,7 +86,7 @@ class Connector(Protocol):
         """Receive until cancelled. Tells the platform that an event arrived only after `accept` returned."""
         ...
 
-    def routes(self, accept: Accept) -> list[RouteDef]:
+    def routes(self, accept: Accept) -> "list[RouteDef]":
         """What the one HTTP server of the process serves for this platform; none where it is not needed."""
         ...
 
