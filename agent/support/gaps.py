@@ -20,9 +20,10 @@ from agent.support.asked import Asked
 from retrieval.passage import Vectors
 from retrieval.tokens import words
 
-MOST = 2_000  # questions that are put together, the latest
+MOST = 1_000  # questions that are put together, the latest
 MOST_OF_ONE = 3  # that one person counts for: nobody makes a gap large alone
-NEAR = 0.5  # cosine with the middle of a group from which a question belongs to it
+NEAR = 0.3  # mean cosine from which questions, and groups of them, belong together; chosen on 4 runs of bench_gaps
+JOINED = 200  # groups that may be joined
 EXAMPLES = 3
 LONGEST = 160  # characters of an example
 _WORD = re.compile(r"[^\W_]+")
@@ -79,15 +80,45 @@ def find_gaps(
 
 
 def together(vectors: Vectors) -> NDArray[np.int64]:
-    """The group of each question, from 0, (n,); what is near to no others is a group of its own."""
+    """The group of each question, from 0, (n,); what is near to no others is a group of its own.
+
+    Nearness is the mean cosine between members: in a small group, that with its middle is high for strays too.
+    """
     groups = clusters(vectors)
-    for _ in range(2):  # without the strays a middle moves
-        middles = np.stack([vectors[groups == group].mean(axis=0) for group in range(int(groups.max()) + 1)])
-        middles /= np.maximum(np.linalg.norm(middles, axis=1, keepdims=True), 1e-9)
-        strays = np.nonzero((vectors * middles[groups]).sum(axis=1) < NEAR)[0]
+    for _ in range(2):  # without the strays the others are nearer
+        sums, sizes = _sums(vectors, groups)
+        others = np.maximum(sizes[groups] - 1, 1)
+        mean = ((vectors * sums[groups]).sum(axis=1) - 1) / others
+        strays = np.nonzero((mean < NEAR) & (sizes[groups] > 1))[0]
         groups[strays] = groups.max() + 1 + np.arange(len(strays))
-        groups = np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int64)
-    return groups
+        groups = _numbered(groups)
+    return _joined(vectors, groups)
+
+
+def _joined(vectors: Vectors, groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """One topic that was cut in two is one again; of very many groups the largest are looked at."""
+    while True:
+        sums, sizes = _sums(vectors, groups)
+        large = np.argsort(-sizes, kind="stable")[:JOINED]
+        mean = sums[large] @ sums[large].T / np.outer(sizes[large], sizes[large])
+        np.fill_diagonal(mean, -1)
+        first, second = divmod(int(mean.argmax()), len(large))
+        if mean[first, second] < NEAR:
+            return groups
+        groups[groups == large[second]] = large[first]
+        groups = _numbered(groups)
+
+
+def _sums(vectors: Vectors, groups: NDArray[np.int64]) -> tuple[Vectors, NDArray[np.int64]]:
+    """The sum of each group's vectors, and how many they are."""
+    sizes = np.bincount(groups)
+    sums = np.zeros((len(sizes), vectors.shape[1]), np.float32)
+    np.add.at(sums, groups, vectors)
+    return sums, sizes
+
+
+def _numbered(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _gap(label: str, members: Sequence[Asked], examples: Sequence[str]) -> Gap:
