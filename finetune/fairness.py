@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,7 +140,7 @@ def fairness(judge: Judge, seed: int = 0) -> Fairness:
     return Fairness(tuple(gaps))
 
 
-def spelt(text: str, pairs: Iterable[tuple[str, str]]) -> str:
+def spelt(text: str, pairs: Iterable[Sequence[str]]) -> str:
     """`text` in another spelling, capitals at its beginning kept."""
     changed = text
     for pattern, instead in pairs:
@@ -206,8 +207,6 @@ def _sentence(gap: Gap) -> str:
 
 
 @cache
-def _data() -> dict[str, dict[str, dict[str, list[str]]]]:
-    found: dict[str, dict[str, dict[str, list[str]]]] = tomllib.loads(
-        files("finetune").joinpath("data", "fairness.toml").read_text("utf-8")
-    )
+def _data() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads(files("finetune").joinpath("data", "fairness.toml").read_text("utf-8"))
     return found

@@ -7,7 +7,7 @@ to the layers learn with it, and the rates fall to nothing (the idea of Kumar et
 import datetime as dt
 import json
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -139,7 +139,7 @@ def _fit(
 
     while epoch < plan.frozen + plan.epochs:
         groups_now = list(taught.batches(np.random.default_rng((plan.seed, epoch))))
-        heard: Counter[str] = Counter()
+        heard: defaultdict[str, float] = defaultdict(float)
         network.train()
         for number in range(place, len(groups_now)):
             rates = rates_at(epoch + number / len(groups_now), plan)
@@ -225,7 +225,7 @@ def measure(
                     right["strict"] += is_head and relation == gold
     network.train(was_training)
     count = right["words"]
-    return Score(*(right[name] / count for name in ("upos", "uas", "las", "strict")), words=count)
+    return Score(right["upos"] / count, right["uas"] / count, right["las"] / count, right["strict"] / count, count)
 
 
 def write_syntax(

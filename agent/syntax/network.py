@@ -71,14 +71,20 @@ class Changed(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         plain = functional.linear(states, self.weight, self.bias)
-        low = functional.linear(states, self.down).unflatten(-1, (self.parts, self.rank))
-        return plain + torch.einsum("...pr,por->...po", low, self.up.unflatten(0, (self.parts, -1))).flatten(-2)
+        low = functional.linear(states, self.down)
+        low = low.view(*low.shape[:-1], self.parts, self.rank)
+        return plain + torch.einsum("...pr,por->...po", low, self._ups).flatten(-2)
 
     @property
     def changed(self) -> Tensor:
         """The weights with the change added in."""
-        down = self.down.unflatten(0, (self.parts, self.rank))
-        return (self.weight + (self.up.unflatten(0, (self.parts, -1)) @ down).flatten(0, 1)).detach()
+        change = self._ups @ self.down.view(self.parts, self.rank, -1)
+        result: Tensor = (self.weight + change.flatten(0, 1)).detach()
+        return result
+
+    @property
+    def _ups(self) -> Tensor:
+        return self.up.view(self.parts, -1, self.rank)
 
 
 class ChangedLayer(nn.Module):
@@ -175,7 +181,8 @@ class Network(nn.Module):
         scores = functional.pad(dependent, (0, 1), value=1.0) @ self.arc @ head.transpose(1, 2)
         possible = functional.pad(real, (1, 0), value=True)[:, None, :].expand_as(scores).clone()
         possible[:, :, 1:] &= ~torch.eye(words.shape[1], dtype=torch.bool, device=words.device)
-        return scores.masked_fill(~possible, FAR)
+        result: Tensor = scores.masked_fill(~possible, FAR)
+        return result
 
     def relations(self, words: Tensor, heads: Tensor) -> Tensor:
         """Scores of each word's relation to its head, (n, words, relations). heads: (n, words), 0 is the root."""
@@ -185,7 +192,8 @@ class Network(nn.Module):
         dependent, head = (functional.pad(each, (0, 1), value=1.0) for each in (dependent, head))
         n, width, size = dependent.shape
         met = (dependent.reshape(-1, size) @ self.relation.reshape(size, -1)).view(n, width, -1, size)
-        return (met @ head[..., None]).squeeze(-1)
+        result: Tensor = (met @ head[..., None]).squeeze(-1)
+        return result
 
     def _rooted(self, words: Tensor) -> Tensor:
         return torch.cat([self.root.expand(words.shape[0], 1, -1), words], 1)

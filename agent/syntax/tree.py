@@ -57,7 +57,7 @@ def _with(scores: NDArray[np.floating]) -> list[int]:
 
 def _edmonds(weights: NDArray[np.float64]) -> NDArray[np.intp]:
     """The head of each node but the root, node 0, whose entry means nothing."""
-    heads = weights.argmax(axis=0)
+    heads: NDArray[np.intp] = weights.argmax(axis=0)
     heads[0] = -1
     cycle = _cycle(heads)
     if cycle is None:
@@ -78,7 +78,7 @@ def _edmonds(weights: NDArray[np.float64]) -> NDArray[np.intp]:
     smaller[size, :size] = leaving.max(axis=0)
     smaller[:, 0] = -np.inf
     inner = _edmonds(smaller)
-    result = heads.copy()
+    result: NDArray[np.intp] = heads.copy()
     for k in range(1, size):
         result[outside[k]] = ring[from_node[k]] if inner[k] == size else outside[inner[k]]
     entry = inner[size]

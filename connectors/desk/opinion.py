@@ -7,7 +7,7 @@ words may be learned from a message is counted, and no word of it is kept.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -244,8 +244,8 @@ class OpinionDesk:
 
     def _answer(self, command: Command, text: str) -> Outgoing:
         """For whoever ordered it: Slack whispers."""
-        audience = "one" if command.place.platform == "slack" else "all"
-        return Outgoing(command.place, text, to=command.account, audience=audience)
+        said = Outgoing(command.place, text, to=command.account)
+        return replace(said, audience="one") if command.place.platform == "slack" else said
 
     def _say(self, event: Command, name: str, /, **values: object) -> str:
         return say(event.language, name, p=prefix(event.place.platform), **values)
