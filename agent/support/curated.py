@@ -212,8 +212,7 @@ class Curated:
         if not places:
             return None
         cosines = (book.vectors[places] @ vector.reshape(-1)).astype(np.float64)
-        ids = [book.entries[place].answer for place in places]
-        sure = probabilities(read(question), [book.phrasings[place] for place in places], cosines, ids)
+        sure = probabilities(read(question), [book.phrasings[place] for place in places], cosines)
         best = int(np.argmax(sure))
         if sure[best] < THRESHOLD:
             return None

@@ -98,8 +98,7 @@ def faq(encoder: TransformerEncoder) -> tuple[list[Outcome], list[Outcome]]:
             kept = [i for i, each in enumerate(questions) if is_there or each not in near | same]
             cosines = (vectors[kept] @ vector).astype(np.float64)
             known = [matching.read(questions[i]) for i in kept]
-            answers = [entries[questions[i]] for i in kept]
-            sure = matching.probabilities(matching.read(other), known, cosines, answers)
+            sure = matching.probabilities(matching.read(other), known, cosines)
             for scores, into in ((sure, ours), (cosines, plain)):
                 best = int(np.argmax(scores))
                 right = is_there and questions[kept[best]] in (same | near)

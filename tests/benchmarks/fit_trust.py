@@ -82,7 +82,7 @@ def faq_rows(encoder: Encoder) -> list[Asked]:
         place = questions.index(gold)
         like = set(np.flatnonzero(vectors @ vectors[place] >= LIKE)) | {place}
         others = [i for i in range(len(questions)) if i not in like]
-        for size in (1, 5, 30, 250):
+        for size in (len(others),):
             for own in ([place], []):
                 kept = [*own, *chance.sample(others, size)]
                 found.append(_row(other, vector, [known[i] for i in kept], vectors[kept], [i == place for i in kept]))
@@ -108,14 +108,13 @@ def _row(
 ) -> Asked:
     cosines = (vectors @ vector).astype(np.float64)
     near = np.argsort(-cosines)[: matching.NEAR]
-    answers = [str(place) for place in range(len(known))]
-    return matching.features(matching.read(text), known, cosines, answers, near), [right[i] for i in near]
+    return matching.features(matching.read(text), known, cosines, near), [right[i] for i in near]
 
 
 def fit_matching(encoder: Encoder) -> None:
     rows = [*faq_rows(encoder), *other_questions(encoder)]
     x, y = np.vstack([each for each, _ in rows]), np.concatenate([np.array(each) for _, each in rows])
-    model = LogisticRegression(C=1.0, max_iter=5000).fit(x, y)
+    model = LogisticRegression(C=10.0, max_iter=5000).fit(x, y)
     print(f"{len(rows):,} questions, {len(y):,} entries, {y.mean():.3f} right")
     print("WEIGHTS = np.array([", ", ".join(f"{value:.3f}" for value in model.coef_[0]), "])")
     print(f"BIAS = {model.intercept_[0]:.3f}")
