@@ -49,7 +49,8 @@ class Scope:
 
     def chance(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """The chance that each message is in scope, where half of all are."""
-        result: NDArray[np.float32] = 1 / (1 + np.exp(-((seen - self.middle) / self.spread @ self.weights + self.bias)))
+        odds = (seen - self.middle) / self.spread @ self.weights + self.bias
+        result: NDArray[np.float32] = (1 / (1 + np.exp(-odds))).astype(np.float32)
         return result
 
 

@@ -121,7 +121,8 @@ def learn(
     with_branch = judged.accuracy > plain.accuracy
     everything = np.arange(len(rows))
     linear, trained = _both(made, branch, everything, recipe)
-    kept, taught, self_taught = judged if with_branch else plain, (), "no unlabelled messages were given"
+    taught: tuple[str, ...] = ()
+    kept, self_taught = judged if with_branch else plain, "no unlabelled messages were given"
     if asked:
         progress("learning from messages without labels …")
         seconds = [
@@ -139,7 +140,11 @@ def learn(
             kept, taught = after, tuple(texts[i] for i, _ in extra)
         else:
             self_taught += ", so they were left out"
-    said = _logits(made, (linear, trained), made.unlabelled, kept.believed) if asked else np.empty((0, len(labels)))
+    said = (
+        _logits(made, (linear, trained), made.unlabelled, kept.believed)
+        if asked
+        else np.empty((0, len(labels)), dtype=np.float32)
+    )
     proposed = worth_labelling(probabilities(said, 1.0), cached.embeddings[made.unlabelled], propose) if asked else []
     vectors = cached.embeddings[: len(rows)]
     return Learned(

@@ -32,7 +32,7 @@ DEPTHS = (0, 1, 2, 3, 6)
 SEEDS = (0, 1, 2)
 FEW_SEEDS = (0, 1, 2)
 PICTURE = Path(__file__).parent / "results" / "intents.png"
-SHOWN_BY_DEPTH = {0: "Atelier's head, frozen"}  # what the picture shows; else the branch with the head
+FROZEN = "frozen embedding + logistic"
 
 
 def few_shots(seed: int, encoder: TransformerEncoder, most_labels: int = 0) -> list[dict[str, Any]]:
@@ -58,7 +58,7 @@ def few_shots(seed: int, encoder: TransformerEncoder, most_labels: int = 0) -> l
     common = {"set": "banking77-10", "seed": seed}
     depth = 0 if learned.branch is None else len(learned.branch.branch.layers)
     return [
-        {**common, "depth": 0, "model": SHOWN_BY_DEPTH[0], **_hit(frozen, right), "seconds": 0.0},
+        {**common, "depth": 0, "model": "Atelier's head, frozen", **_hit(frozen, right), "seconds": 0.0},
         {
             **common,
             "depth": depth,
@@ -136,7 +136,7 @@ def _curve(runs: list[dict[str, Any]], timed: list[dict[str, Cell]]) -> dict[str
     }
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        if run["set"] in RECIPES and run["model"] == SHOWN_BY_DEPTH.get(run["depth"], "branch + head"):
+        if run["set"] in RECIPES and run["model"] == ("branch + head" if run["depth"] else FROZEN):
             found[run["set"]][run["depth"]].append(run[SETS[run["set"]](0).measure])
     return {
         name: [(passes[depth], statistics.mean(values)) for depth, values in sorted(depths.items())]
