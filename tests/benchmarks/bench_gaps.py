@@ -162,6 +162,7 @@ def run(quick: bool) -> Report:
         (
             f"{INTENTS} intents with {ASKED} questions each, {STRAYS} out of scope; of one intent no document.",
             f"A run leaves {mean:.0f} questions unanswered, {right:.1f} of them about the missing intent.",
-            "The target is 9 of 10 runs.",
+            "The target is 9 of 10 runs. The constant NEAR was chosen on the first four.",
+            "An intent that reads as small talk (user_name, the fifth run) is never searched for, so it leaves no gap.",
         ),
     )
