@@ -193,6 +193,12 @@ class Cases:
         with reading(self._engine) as connection:
             return _one(connection, cases.c.number.in_(about))
 
+    def answered_in(self, key: str) -> Case | None:
+        """The case in which the event with this key was an answer."""
+        about = sa.select(case_lines.c.number).where(case_lines.c.key == key, case_lines.c.kind == Kind.ANSWERED.value)
+        with reading(self._engine) as connection:
+            return _one(connection, cases.c.number.in_(about))
+
     def step(
         self, number: int, kind: Kind, person: str, account: str, key: str, *, text: str = ""
     ) -> Step | Case | None:

@@ -63,7 +63,10 @@ class Handover:
         if not self.is_for(event.place):
             return None
         said = _as_post(event)
-        if (case := await asyncio.to_thread(self._at_desk, said, stage)) is not None:
+        case = await asyncio.to_thread(self._at_desk, said, stage)
+        if case is None and isinstance(event, Edited):  # a change does not say what it replied to
+            case = await asyncio.to_thread(self.cases.answered_in, name_of(event.place, event.message))
+        if case is not None:
             return await self._from_desk(case, said, stage)
         held = await asyncio.to_thread(self.cases.held, event.place)
         return None if held is None else await self._from_place(held, said, stage)

@@ -237,3 +237,22 @@ async def test_the_desk_is_told_when_nobody_hears_it_any_more(
     telegram.orders(ann, "forget yes")
     await rest(doors)
     assert any("had everything about them deleted" in each.text for each in desk.shown())
+
+
+async def test_a_correction_of_an_answer_is_passed_on_from_telegram_too(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat
+) -> None:
+    ann, mara = slack.person("Ann"), telegram.person("Mara")
+    desk = desk_for(telegram, mara)
+    await doors.open(Scripted("At nine."), support=section(desk))
+    slack.says(ann, HUMAN)
+    await rest(doors)
+    telegram.presses(mara, desk.card(), "Take it")
+    await rest(doors)
+    claimed = next(each for each in desk.shown() if "Return" in each.buttons)
+    said = mara.writes("Come at ten.", desk.room.channel, reply_to=claimed.ref)
+    await rest(doors)
+    mara.edits(said, "Come at eleven.")
+    await rest(doors)
+    heard = [text for text in texts(slack, ann) if "From our team" in text]
+    assert [("ten" in text, "eleven" in text) for text in heard] == [(True, False), (False, True)]
