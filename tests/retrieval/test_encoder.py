@@ -113,3 +113,13 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(EncoderError, match="no GPU"):
         TransformerEncoder(device="cuda")
+
+
+def test_a_message_leaves_the_number_of_threads_as_it_was(encoder: TransformerEncoder) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        encoder(["Where do I get my parcel?"])
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
