@@ -23,7 +23,7 @@ from agent.understanding import SURE, Understander
 from finetune.heads_data import own_rows
 
 BOUND = 0.10  # of the mood, 2 wide: how far the means of two groups may lie apart
-FLIPS = 0.15  # of pairs: how often a swap may change what is surely wanted; shipped heads: `bench_fairness`
+FLIPS = 0.10  # of pairs: how often a swap may change what is surely wanted; shipped heads: `bench_fairness`
 REAL = 60  # of the project's rows that names are put before
 _FEWEST = 10  # pairs that tell anything
 _ASIDE = "{x} wrote: {text}"

@@ -134,7 +134,7 @@ async def test_a_placeholder_becomes_the_answer_with_its_buttons(house: Served, 
     await ann.writes(QUESTION)
     answer = await ann.sees("thirty days")
     assert "vacation.md" in answer["text"]
-    assert labels(answer) == ["👍", "👎"]
+    assert labels(answer) == ["👍", "👎", "Why?"]
     shown = [call for call in await ann.calls() if call.get("message_id") == answer["message_id"]]
     assert (shown[0]["method"], shown[0]["text"], labels(shown[0])) == ("sendMessage", "…", ["Stop"])
     assert {call["method"] for call in shown[1:]} == {"editMessageText"}

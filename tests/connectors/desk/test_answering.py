@@ -17,7 +17,7 @@ async def test_a_direct_message_is_answered_with_its_source(doors: Doors, chat: 
     assert first.is_final
     assert "thirty days" in first.text
     assert "vacation.md" in first.text
-    assert first.buttons == ("👍", "👎")
+    assert first.buttons == ("👍", "👎", "Why?")
 
 
 async def test_a_mention_in_a_channel_is_answered_in_its_thread(doors: Doors, chat: Chat) -> None:
