@@ -9,7 +9,7 @@ SHORT = 160  # characters of a sentence that was left out
 KEPT = "Sentences of the model that the passages support:"
 LEFT_OUT = "Left out, as no passage supports it:"
 TRIED = "Passages, with the search's certainty that they answer:"
-LACKING = "not in the passages:"
+LACKING = "; not in the passages:"
 
 
 def why(turn: Turn) -> str:
@@ -34,5 +34,5 @@ def _evidence(turn: Turn) -> Iterator[str]:
         yield LEFT_OUT
     for claim in dropped:
         text = claim.text if len(claim.text) <= SHORT else f"{claim.text[:SHORT].rstrip()} …"
-        lacks = f"; {LACKING} {claim.lacks}" if claim.lacks else ""
+        lacks = f"{LACKING} {claim.lacks}" if claim.lacks else ""
         yield f"- “{text}” ({claim.support:.0%}{lacks})"
