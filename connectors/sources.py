@@ -31,7 +31,10 @@ def allowed(sources: Sources) -> Allows:
 
         if is_public(address):
             return True
-        inside = ipaddress.ip_address(address.partition("%")[0])
+        try:
+            inside = ipaddress.ip_address(address.partition("%")[0])
+        except ValueError:  # a short form, as 127.1
+            return False
         inner = getattr(inside, "ipv4_mapped", None) or inside
         is_own = inner.is_loopback or inner.is_link_local or inner.is_unspecified or inner.is_multicast
         return host.lower().rstrip(".") in named and not is_own

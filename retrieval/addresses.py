@@ -49,6 +49,8 @@ def is_open(_host: str, address: str) -> bool:
 
 def is_address(host: str) -> bool:
     """Whether it is an address and no name, also in the short forms that the system takes: 127.1, 0x7f000001."""
+    if host.replace(".", "").isdigit():  # aiohttp looks no such one up
+        return True
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -14,6 +14,7 @@ from typing import Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import aiohttp
+from yarl import URL
 
 from retrieval.addresses import Allows, PrivateAddressError, Resolver, is_address, is_open
 from retrieval.errors import UnreadableFile
@@ -201,8 +202,11 @@ class Web:
         self._called[site] = clock.time()
 
     def _check(self, at: str) -> None:
-        """A bare address is never looked up, so it is judged here."""
-        host = urlsplit(at).hostname or ""
+        """A bare address is never looked up, so it is judged here, as it is called: wide digits are plain ones."""
+        try:
+            host = URL(at).raw_host or ""
+        except ValueError as error:
+            raise UnreadableFile(f"{at[:200]!r} is no web address ({error}).") from None
         if is_address(host) and not self._allows(host, host):
             raise UnreadableFile(_inside(host))
 

@@ -60,6 +60,7 @@ def test_a_server_of_one_s_own_is_named_and_what_is_this_machine_s_never_called(
     for host, address in (("127.0.0.1", "127.0.0.1"), ("meta.corp", "169.254.169.254"), ("wiki.corp", "::1")):
         assert not allows(host, address)
     assert not allows("wiki.corp", "::ffff:127.0.0.1")
+    assert not allows("127.1", "127.1")
 
 
 def test_a_folder_at_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

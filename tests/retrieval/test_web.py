@@ -68,7 +68,11 @@ async def test_while_robots_txt_fails_nothing_is_read(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["127.0.0.1", "127.1", "0x7f000001", "2130706433", "[::1]", "localhost", "[::ffff:7f00:1]"]
+    "host",
+    [
+        *("127.0.0.1", "127.1", "0x7f000001", "2130706433", "[::1]", "localhost", "[::ffff:7f00:1]"),
+        *("127\u30020\u30020\u30021", "\uff11\uff12\uff17.0.0.1"),  # other marks and wide digits, which are the same
+    ],
 )
 async def test_nothing_inside_is_called(site: Site, host: str) -> None:
     port = site.base.rpartition(":")[2]
