@@ -19,7 +19,7 @@ from agent.message import Move, Place
 from agent.support.cases import Case, Cases, Kind, State
 from agent.support.curated import Curated, Entry
 from agent.support.curated import State as Standing
-from agent.support.proposals import HEARD, KIND, OF_CASE
+from agent.support.proposals import KIND, OF_CASE
 from agent.surface import looks_like_question
 from connectors.delivery.stage import Stage
 from connectors.desk.roles import Guard, Role, Roles
@@ -57,7 +57,7 @@ class Faq:
         if not await self._may(command, entry):
             return [await self._no(command, f"faq {verb}".strip(), name, stage)]
         if verb in ("", "list"):
-            return [answer(command, await asyncio.to_thread(self._listed, command))]
+            return [answer(command, self._listed(command, await self._waiting(command)))]
         if verb not in ("approve", "ask", "dismiss") or (verb == "ask" and not words.strip()):
             return [answer(command, self._say(command, "faq_usage"))]
         if entry is None:
@@ -78,11 +78,7 @@ class Faq:
 
     async def follow(self, due: Due, _stage: Stage) -> Sequence[Outgoing]:
         """The card of an answer that a case gave, where it gave one. Again after a crash, it is the same entry."""
-        what, _, number = due.value.partition(" ")
-        if what == "entry":
-            entry = await asyncio.to_thread(self.curated.get, int(number))
-        else:
-            entry = await asyncio.to_thread(self._proposed, int(number))
+        entry = await asyncio.to_thread(self._proposed, int(due.value.partition(" ")[2]))
         return [] if entry is None or entry.state is not Standing.PROPOSED else [self._card(entry, due.place)]
 
     def _proposed(self, number: int) -> Entry | None:
@@ -125,16 +121,18 @@ class Faq:
         return " ".join(clean(self.tidy(found[0])).split()) if found else ""
 
     def _readers(self, case: Case) -> str:
-        """Everyone, unless it was asked in a channel where something is read that is not for everyone."""
+        """Everyone, unless it was asked in a channel where something is read that is not for everyone: then those.
+
+        Of several the first by name: an entry has one audience, and is for no more people than it was asked among.
+        """
         turn = self.memory.turn(case.turn) if case.turn and not case.direct else None
         named = {each for each in turn.message.readers if "/chat-" not in each} if turn else set()
         named -= {everyone(self.tenant)}
-        return named.pop() if len(named) == 1 else EVERYONE
+        return min(named, default=EVERYONE)
 
     def _card(self, entry: Entry, place: Place) -> Outgoing:
         number = entry.origin.removeprefix(OF_CASE)
-        is_case = entry.origin.startswith(OF_CASE)
-        head = say(self.language, "faq_card" if is_case else "faq_card_heard", n=entry.id, case=number)
+        head = say(self.language, "faq_card", n=entry.id, case=number)
         readers = say(self.language, "faq_readers", audience=entry.audience.partition("/")[2])
         text = "\n".join([head, *(f"> {line}" for line in entry.question.split("\n")), relayed(entry.answer), readers])
         return Outgoing(place, text, buttons=self._choices(entry, place))
@@ -165,10 +163,10 @@ class Faq:
         return answer(event, self._say(event, "faq_reworded" if words else "faq_approved", n=entry.id))
 
     async def _may(self, event: Command | Press, entry: Entry | None) -> bool:
-        """Agents of the desk that settled it, and administrators; of what came from no desk the agents of any."""
+        """Agents of the desk that settled it, and administrators; without an entry the agents of any desk."""
         if event.place.tenant != self.tenant:
             return False
-        if entry is not None and entry.origin.startswith(OF_CASE):
+        if entry is not None:
             case = await asyncio.to_thread(self.cases.get, int(entry.origin.removeprefix(OF_CASE)))
             if case is not None:
                 return await self.roles.helps(event.account, case.desk, event.place)
@@ -183,11 +181,30 @@ class Faq:
         digits = name.removeprefix("#")
         is_number = digits.isascii() and digits.isdigit() and len(digits) < 16
         entry = self.curated.get(int(digits)) if is_number else None
-        is_ours = entry is not None and entry.tenant == self.tenant and entry.origin.startswith((OF_CASE, HEARD))
+        is_ours = entry is not None and entry.tenant == self.tenant and entry.origin.startswith(OF_CASE)
         return entry if is_ours else None
 
-    def _listed(self, command: Command) -> str:
-        waiting = self.curated.listing(self.tenant, Standing.PROPOSED)[-LISTED:]
+    async def _waiting(self, command: Command) -> list[Entry]:
+        """What waits for who gave the order, the latest; in a Telegram group, which all read, that of its own desk."""
+        is_alone = command.direct or command.place.platform == "slack"
+        decides: dict[tuple[str, str], bool] = {}
+        found: list[Entry] = []
+        for entry in reversed(await asyncio.to_thread(self.curated.listing, self.tenant, Standing.PROPOSED)):
+            number = entry.origin.removeprefix(OF_CASE)
+            case = await asyncio.to_thread(self.cases.get, int(number)) if number != entry.origin else None
+            if case is None:
+                continue
+            desk = (case.desk.platform, case.desk.channel)
+            if desk not in decides:
+                is_here = is_alone or desk == (command.place.platform, command.place.channel)
+                decides[desk] = is_here and await self._may(command, entry)
+            if decides[desk]:
+                found.append(entry)
+            if len(found) == LISTED:
+                break
+        return found[::-1]
+
+    def _listed(self, command: Command, waiting: Sequence[Entry]) -> str:
         lines = [
             self._say(command, "faq_line", n=each.id, question=_short(each.title), answer=_short(each.answer))
             for each in waiting

@@ -138,6 +138,43 @@ async def test_a_message_that_is_deleted_is_in_no_gap_and_no_proposal(doors: Doo
     assert "nothing was left without a good answer" in texts(slack, boss)[-1]
 
 
+async def test_a_question_that_is_deleted_takes_the_proposal_in_its_words_along(doors: Doors, slack: SlackChat) -> None:
+    ann, mara = slack.person("Ann"), slack.person("Mara")
+    desk = desk_for(slack, mara)
+    await doors.open(support=section(desk))
+    said = slack.says(ann, QUESTION)
+    await rest(doors)
+    slack.says(ann, HUMAN)
+    await rest(doors)
+    slack.orders(mara, f"case resolve {cases(doors)[0].number} {REPLY}")
+    await rest(doors)
+    curated = Curated(doors.house.store.engine)
+    (entry,) = curated.listing(TENANT)
+    curated.approve(entry.id, "")
+    ann.deletes(said)
+    await rest(doors)
+    assert curated.listing(TENANT) == []
+
+
+async def test_what_waits_is_listed_to_those_who_decide_on_it(doors: Doors, telegram: TelegramChat) -> None:
+    ann, mara, boss = telegram.person("Ann"), telegram.person("Mara"), telegram.person("Boss")
+    desk, room = desk_for(telegram, mara), telegram.room(ann, boss)
+    await doors.open(administrators=(telegram.account(boss),), support=section(desk))
+    await _settled(doors, telegram, ann, mara, desk)
+    other = Curated(doors.house.store.engine)
+    other.propose("slack/acme/x", TENANT, "Half put in?", "By a crash.", "", "everyone")
+    telegram.orders(boss, "faq")
+    telegram.says(boss, "Hello!")
+    telegram.orders(boss, "faq", room)
+    await rest(doors)
+    alone = [text for text in texts(telegram, boss) if REPLY in text]
+    assert len(alone) == 1
+    assert "By a crash." not in alone[0]
+    said = texts(telegram, room)
+    assert "No answer waits for approval." in said
+    assert not any(REPLY in text for text in said)
+
+
 async def test_in_a_group_the_report_is_not_for_everybody(doors: Doors, telegram: TelegramChat) -> None:
     ann, boss = telegram.person("Ann"), telegram.person("Boss")
     room = telegram.room(ann, boss)
