@@ -7,7 +7,7 @@ full of holes.
 import unicodedata
 from functools import cache
 
-from PIL import ImageFont
+from PIL import ImageDraw, ImageFont
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 LOOKED_FOR = (  # found by name where systems keep fonts: Linux, Windows, macOS
@@ -30,6 +30,27 @@ def lettered(text: str, size: int) -> tuple[str, Font]:
         return text, found
     font = found or ours
     return "".join(char if not _is_missing(char, font) else _written_out(char) for char in text), font
+
+
+def write(
+    pen: ImageDraw.ImageDraw,
+    at: tuple[float, float],
+    text: str,
+    size: int,
+    ink: str,
+    *,
+    anchor: str = "la",
+    width: float | None = None,
+) -> float:
+    """Write a line of text; how long it became. width: pixels after which it ends in an ellipsis."""
+    shown, font = lettered(" ".join(text.split()), size)
+    if width is not None and pen.textlength(shown, font) > width:
+        end = "..." if _is_missing("…", font) else "…"
+        while shown and pen.textlength(shown + end, font) > width:
+            shown = shown[:-1]
+        shown = shown.rstrip(" ,") + end
+    pen.text(at, shown, ink, font, anchor=anchor)
+    return pen.textlength(shown, font)
 
 
 @cache

@@ -9,8 +9,9 @@ import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from agent.lettering import write
 from agent.opinion.mood import Span, Topic
 
 SIZE = (1200, 1340)
@@ -22,7 +23,6 @@ PAPER, INK, SOFT, FAINT = "#ffffff", "#222222", "#5f5f5f", "#dddddd"
 BAD, CALM, GOOD = "#d55e00", "#bdbdbd", "#0072b2"
 TITLE, TEXT, SMALL = 46, 32, 28  # pixels: 2.5 mm and more where the picture is as wide as a telephone
 MOST = 6  # topics
-_Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def draw_mood(
@@ -38,27 +38,25 @@ def draw_mood(
     """  # noqa: D205 - one sentence
     picture = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(picture)
-    large, text, small = (ImageFont.load_default(size) for size in (TITLE, TEXT, SMALL))
-    pen.text((LEFT, 36), _cut(title, large, pen, RIGHT - LEFT), INK, large)
-    pen.text((LEFT, 102), _cut(line, text, pen, RIGHT - LEFT), SOFT, text)
-    _legend(pen, words, small)
-    _bars(pen, spans, alarms, words, small)
-    pen.text((LEFT, TOPICS - 58), _cut(words["topics"], text, pen, RIGHT - LEFT), INK, text)
+    write(pen, (LEFT, 36), title, TITLE, INK, width=RIGHT - LEFT)
+    write(pen, (LEFT, 102), line, TEXT, SOFT, width=RIGHT - LEFT)
+    _legend(pen, words)
+    _bars(pen, spans, alarms, words)
+    write(pen, (LEFT, TOPICS - 58), words["topics"], TEXT, INK, width=RIGHT - LEFT)
     if not topics:
-        pen.text((LEFT, TOPICS + 6), _cut(words["none"], small, pen, RIGHT - LEFT), SOFT, small)
+        write(pen, (LEFT, TOPICS + 6), words["none"], SMALL, SOFT, width=RIGHT - LEFT)
     for i, topic in enumerate(topics[:MOST]):
-        _row(pen, topic, TOPICS + i * ROW, text, small)
+        _row(pen, topic, TOPICS + i * ROW)
     out = io.BytesIO()
     picture.save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
-def _legend(pen: ImageDraw.ImageDraw, words: Mapping[str, str], font: "_Font") -> None:
+def _legend(pen: ImageDraw.ImageDraw, words: Mapping[str, str]) -> None:
     x = float(LEFT)
     for name, colour in (("positive", GOOD), ("neutral", CALM), ("negative", BAD)):
         pen.rectangle((x, 170, x + 28, 198), colour)
-        pen.text((x + 40, 184), words[name], INK, font, anchor="lm")
-        x += 40 + pen.textlength(words[name], font) + 44
+        x += 84 + write(pen, (x + 40, 184), words[name], SMALL, INK, anchor="lm")
 
 
 def _bars(
@@ -66,7 +64,6 @@ def _bars(
     spans: Sequence[Span],
     alarms: Sequence[datetime],
     words: Mapping[str, str],
-    font: "_Font",
 ) -> None:
     if not spans:
         return
@@ -85,17 +82,17 @@ def _bars(
         if any(each.begins <= at < _end(spans, i) for at in alarms):
             low = LINE + shares.negative * unit
             pen.polygon([(x + wide / 2, low + 8), (x + wide / 2 - 14, low + 34), (x + wide / 2 + 14, low + 34)], INK)
-            pen.text((x + wide / 2, low + 52), words["alarm"], INK, font, anchor="mm")
+            write(pen, (x + wide / 2, low + 52), words["alarm"], SMALL, INK, anchor="mm")
     pen.line((LEFT, LINE, RIGHT, LINE), INK, 2)
     shown = (0, len(spans) // 2, len(spans) - 1) if len(spans) > 2 else range(len(spans))
     for i in shown:
         x = min(max(LEFT + (i + 0.5) * step, LEFT + 60), RIGHT - 60)
-        pen.text((x, BOTTOM + 26), f"{spans[i].begins:%m-%d}", SOFT, font, anchor="mm")
+        write(pen, (x, BOTTOM + 26), f"{spans[i].begins:%m-%d}", SMALL, SOFT, anchor="mm")
     tallest = max(spans, key=lambda each: each.shares.neutral + each.shares.positive)
     count = tallest.shares.neutral + tallest.shares.positive
     top = LINE - count * unit
     x = LEFT + spans.index(tallest) * step + step / 2
-    pen.text((x, top - 18), str(count), SOFT, font, anchor="mm")
+    write(pen, (x, top - 18), str(count), SMALL, SOFT, anchor="mm")
 
 
 def _end(spans: Sequence[Span], i: int) -> datetime:
@@ -106,25 +103,15 @@ def _end(spans: Sequence[Span], i: int) -> datetime:
     )
 
 
-def _row(pen: ImageDraw.ImageDraw, topic: Topic, y: int, text: "_Font", small: "_Font") -> None:
+def _row(pen: ImageDraw.ImageDraw, topic: Topic, y: int) -> None:
     """Name, count, and the share of negative messages as a bar with its bounds."""
     begins, width = 560, 420
-    pen.text((LEFT, y + 22), _cut(topic.name, text, pen, begins - LEFT - 110), INK, text, anchor="lm")
-    pen.text((begins - 24, y + 22), str(topic.shares.count), SOFT, small, anchor="rm")
+    write(pen, (LEFT, y + 22), topic.name, TEXT, INK, anchor="lm", width=begins - LEFT - 110)
+    write(pen, (begins - 24, y + 22), str(topic.shares.count), SMALL, SOFT, anchor="rm")
     low, high = topic.shares.bounds
     pen.rectangle((begins, y + 6, begins + width, y + 38), FAINT)
     pen.rectangle((begins, y + 6, begins + width * topic.shares.share, y + 38), BAD)
     for at in (low, high):
         pen.line((begins + width * at, y + 2, begins + width * at, y + 42), INK, 3)
     pen.line((begins + width * low, y + 22, begins + width * high, y + 22), INK, 3)
-    pen.text((begins + width + 24, y + 22), f"{topic.shares.share:.0%}", INK, text, anchor="lm")
-
-
-def _cut(text: str, font: "_Font", pen: ImageDraw.ImageDraw, width: float) -> str:
-    """In one line of that width; what does not fit ends in an ellipsis."""
-    text = " ".join(text.split())
-    if pen.textlength(text, font) <= width:
-        return text
-    while text and pen.textlength(f"{text}…", font) > width:
-        text = text[:-1]
-    return f"{text.rstrip(' ,')}…"
+    write(pen, (begins + width + 24, y + 22), f"{topic.shares.share:.0%}", TEXT, INK, anchor="lm")

@@ -7,8 +7,9 @@ Colours are of Okabe & Ito's palette (2008); every part of a bar has its number 
 import io
 from collections.abc import Mapping, Sequence
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from agent.lettering import write
 from agent.support.digest import Day, Figures, Topic
 from agent.support.gaps import Gap
 
@@ -61,7 +62,7 @@ def draw_week(figures: Figures, language: str = "") -> bytes:
     picture = Image.new("RGB", (WIDTH, height), PAPER)
     pen = ImageDraw.Draw(picture)
     title = str(words["title"]).format(since=f"{figures.since:%d.%m.}", until=f"{figures.until:%d.%m.%Y}")
-    pen.text((LEFT, 36), title, INK, _font(TITLE))
+    write(pen, (LEFT, 36), title, TITLE, INK)
     _legend(pen, 128, [(str(words[name]), colour) for name, colour in _PARTS])
     y = _days(pen, 200, figures.days, words["days"])
     y = _numbers(pen, y + 96, figures, words)
@@ -77,16 +78,11 @@ def draw_week(figures: Figures, language: str = "") -> bytes:
 _PARTS = (("answered", ANSWERED), ("refused", REFUSED), ("handed", HANDED))
 
 
-def _font(size: int) -> "ImageFont.FreeTypeFont | ImageFont.ImageFont":
-    return ImageFont.load_default(size)
-
-
 def _legend(pen: ImageDraw.ImageDraw, y: int, entries: Sequence[tuple[str, str]]) -> None:
-    x, font = float(LEFT), _font(SMALL)
+    x = float(LEFT)
     for words, colour in entries:
         pen.rectangle((x, y + 4, x + 28, y + 32), colour)
-        pen.text((x + 40, y + 18), words, INK, font, anchor="lm")
-        x += 40 + pen.textlength(words, font) + 40
+        x += 80 + write(pen, (x + 40, y + 18), words, SMALL, INK, anchor="lm")
 
 
 def _days(pen: ImageDraw.ImageDraw, top: int, days: Sequence[Day], names: Sequence[str]) -> int:
@@ -94,7 +90,6 @@ def _days(pen: ImageDraw.ImageDraw, top: int, days: Sequence[Day], names: Sequen
     bottom = top + CHART
     most = max([1, *(each.answered + each.refused for each in days), *(each.handed for each in days)])
     step = (RIGHT - LEFT) / len(days)
-    font = _font(SMALL)
     pen.line([(LEFT, bottom), (RIGHT, bottom)], GRID, 3)
     for place, day in enumerate(days):
         x, y = LEFT + place * step, float(bottom)
@@ -104,13 +99,13 @@ def _days(pen: ImageDraw.ImageDraw, top: int, days: Sequence[Day], names: Sequen
             y -= high
         if day.answered + day.refused:
             middle = x + 0.37 * step
-            pen.text((middle, y - 8), str(day.answered + day.refused), INK, font, anchor="mb")
+            write(pen, (middle, y - 8), str(day.answered + day.refused), SMALL, INK, anchor="mb")
         if day.handed:
             high = day.handed / most * (CHART - 50)
             pen.rectangle((x + 0.66 * step, bottom - high, x + 0.88 * step, bottom), HANDED)
-            pen.text((x + 0.77 * step, bottom - high - 8), str(day.handed), INK, font, anchor="mb")
+            write(pen, (x + 0.77 * step, bottom - high - 8), str(day.handed), SMALL, INK, anchor="mb")
         label = f"{names[day.day.weekday()]} {day.day.day}."
-        pen.text((x + 0.5 * step, bottom + 14), label, INK, font, anchor="mt")
+        write(pen, (x + 0.5 * step, bottom + 14), label, SMALL, INK, anchor="mt")
     return bottom
 
 
@@ -125,8 +120,8 @@ def _numbers(pen: ImageDraw.ImageDraw, y: int, figures: Figures, words: Mapping[
         facts.append((f"{words['rated']}", f"{figures.liked} / {figures.disliked}"))
     wide = (RIGHT - LEFT) / max(1, len(facts))
     for place, (name, value) in enumerate(facts):
-        pen.text((LEFT + place * wide, y), value, INK, _font(TEXT + 14))
-        pen.text((LEFT + place * wide, y + 62), _cut(pen, name, wide - 20, SMALL - 4), SOFT, _font(SMALL - 4))
+        write(pen, (LEFT + place * wide, y), value, TEXT + 14, INK)
+        write(pen, (LEFT + place * wide, y + 62), name, SMALL - 4, SOFT, width=wide - 20)
     return y + 100
 
 
@@ -137,15 +132,13 @@ def _time(seconds: float) -> str:
 
 
 def _topics(pen: ImageDraw.ImageDraw, y: int, topics: Sequence[Topic], words: Mapping[str, object]) -> int:
-    pen.text((LEFT, y), str(words["topics"]), INK, _font(TEXT + 6))
+    write(pen, (LEFT, y), str(words["topics"]), TEXT + 6, INK)
     moods = words["moods"]
     assert isinstance(moods, tuple)
     _legend(pen, y + 58, list(zip(moods, (NEGATIVE, NEUTRAL, POSITIVE), strict=True)))
     y += 112
     for topic in topics:
-        pen.text(
-            (LEFT, y), _cut(pen, f"{_short(topic.label)} ({topic.questions})", RIGHT - LEFT, SMALL), INK, _font(SMALL)
-        )
+        write(pen, (LEFT, y), f"{_short(topic.label)} ({topic.questions})", SMALL, INK, width=RIGHT - LEFT)
         x = float(LEFT)
         for share, colour in ((topic.negative, NEGATIVE), (topic.neutral, NEUTRAL), (topic.positive, POSITIVE)):
             wide = share * (RIGHT - LEFT)
@@ -153,32 +146,23 @@ def _topics(pen: ImageDraw.ImageDraw, y: int, topics: Sequence[Topic], words: Ma
                 pen.rectangle((x, y + 42, x + wide, y + 74), colour)
             if wide > 90:
                 ink = INK if colour == NEUTRAL else PAPER
-                pen.text((x + wide / 2, y + 58), f"{share:.0%}", ink, _font(26), anchor="mm")
+                write(pen, (x + wide / 2, y + 58), f"{share:.0%}", 26, ink, anchor="mm")
             x += wide
         y += ROW
     return y
 
 
 def _gaps(pen: ImageDraw.ImageDraw, y: int, gaps: Sequence[Gap], title: str) -> None:
-    pen.text((LEFT, y), title, INK, _font(TEXT + 6))
+    write(pen, (LEFT, y), title, TEXT + 6, INK)
     y += 60
     most = max(gap.count for gap in gaps)
     for gap in gaps:
-        pen.text((LEFT, y), _cut(pen, _short(gap.label), RIGHT - LEFT, SMALL), INK, _font(SMALL))
+        write(pen, (LEFT, y), _short(gap.label), SMALL, INK, width=RIGHT - LEFT)
         wide = gap.count / most * (RIGHT - LEFT - 90)
         pen.rectangle((LEFT, y + 42, LEFT + wide, y + 74), REFUSED)
-        pen.text((LEFT + wide + 14, y + 58), str(gap.count), INK, _font(SMALL), anchor="lm")
+        write(pen, (LEFT + wide + 14, y + 58), str(gap.count), SMALL, INK, anchor="lm")
         y += ROW
 
 
 def _short(label: str) -> str:
     return label if len(label) <= LABEL else f"{label[: LABEL - 1].rstrip(' ,')}…"
-
-
-def _cut(pen: ImageDraw.ImageDraw, text: str, wide: float, size: int) -> str:
-    font = _font(size)
-    if pen.textlength(text, font) <= wide:
-        return text
-    while text and pen.textlength(f"{text}…", font) > wide:
-        text = text[:-1]
-    return f"{text}…"

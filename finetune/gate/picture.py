@@ -4,6 +4,7 @@ from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
 
+from agent.lettering import write
 from finetune.gate.gate import LOSS, Measure, Verdict
 from finetune.gate.grounded import RIGHT, Kind
 from finetune.gate.speaking import CANDIDATE, LIVE
@@ -21,9 +22,9 @@ def draw(verdict: Verdict) -> bytes:
     """The picture as a PNG."""
     picture = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(picture)
-    small, large = ImageFont.load_default(TEXT), ImageFont.load_default(LARGE)
+    small = ImageFont.load_default(TEXT)
     title = f"{'Accepted' if verdict.accepted else 'Rejected'}: candidate against {verdict.against}"
-    pen.text((LEFT, 24), title, GOOD if verdict.accepted else BAD, large)
+    write(pen, (LEFT, 24), title, LARGE, GOOD if verdict.accepted else BAD, width=RIGHT_EDGE - LEFT)
     zone = MIDDLE - (MIDDLE - LEFT) / REACH
     pen.rectangle([LEFT, 96, zone, 600], ZONE)
     pen.text((LEFT + 10, 104), "worse than allowed", BAD, small)
@@ -72,7 +73,7 @@ def _bars(pen: ImageDraw.ImageDraw, verdict: Verdict, top: float, font: Font) ->
     pen.rectangle([420, top + 6, 460, top + 26], GOOD)
     pen.text((474, top), "candidate", INK, font)
     pen.rectangle([660, top + 6, 700, top + 26], FAINT)
-    pen.text((714, top), verdict.against[:24], INK, font)
+    write(pen, (714, top), verdict.against, TEXT, INK, width=RIGHT_EDGE - 714)
     start, end = 380, 1000
     for number, (kind, words) in enumerate(_KINDS.items()):
         y = top + 70 + number * 130

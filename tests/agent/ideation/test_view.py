@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from agent import lettering
 from agent.ideation import export
@@ -299,3 +299,11 @@ def test_words_in_other_letters_have_no_holes(monkeypatch: pytest.MonkeyPatch) -
     assert lettered("wie begruessen", 20)[0] == "wie begruessen"
     monkeypatch.setattr(lettering, "_of_machine", lambda _: None)  # a machine without fonts
     assert lettered("wie begrüßen „wir“ José?", 20)[0] == 'wie begruessen "wir“ Jose?'  # one of them it has
+
+
+def test_a_line_too_long_ends_in_an_ellipsis(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lettering, "_of_machine", lambda _: None)
+    pen = ImageDraw.Draw(Image.new("RGB", (900, 60)))
+    whole = lettering.write(pen, (0, 0), "Größte Lücken", 30, "#fff")
+    assert 0 < lettering.write(pen, (0, 0), "Größte Lücken", 30, "#fff", width=whole) == whole
+    assert whole / 3 < lettering.write(pen, (0, 0), "Größte Lücken" * 9, 30, "#fff", width=whole) < whole * 1.3
