@@ -54,7 +54,9 @@ class Alarm:
 
 
 def key_of(message: str) -> str:
-    """What a message is kept under: nobody can read back from it which one it was."""
+    """What a message is kept under: as long for every platform, and no address by itself. It is no secret, though:
+    whoever knows the platform's message ids can try them.
+    """  # noqa: D205 - one sentence
     return hashlib.sha256(f"opinion/{message}".encode()).hexdigest()
 
 
@@ -109,7 +111,11 @@ class Monitor:
             return [_watch(row) for row in connection.execute(query)]
 
     def note(self, heard: Heard) -> bool:
-        """Keep a message; whether it was new. One that was kept before takes what it says now (it was edited)."""
+        """Keep a message; whether it was new. One that was kept before takes what it says now (it was edited).
+
+        Its words, and topics out of them, are for `heard` to leave out; those of somebody who took their consent back
+        since are dropped here.
+        """
         row = {
             "key": heard.key,
             "channel": heard.channel,
@@ -124,10 +130,12 @@ class Monitor:
         with writing(self._engine) as connection:
             lock_memory(connection)  # nobody is forgotten between these statements
             if heard.author:
-                known = sa.select(persons.c.id).where(persons.c.id == heard.author)
-                row["author"] = connection.execute(known).scalar_one_or_none()
-                if row["author"] is None:  # forgotten since it was written
+                known = sa.select(persons.c.consent).where(persons.c.id == heard.author)
+                agrees = connection.execute(known.with_for_update(read=True)).scalar_one_or_none()
+                if agrees is None:  # forgotten since it was written
                     return False
+                if not agrees and row["text"]:  # as `withhold` leaves it
+                    row |= {"text": "", "topics": []}
             changed = {name: row[name] for name in ("negative", "positive", "topics", "text")}
             if connection.execute(opinions.update().where(opinions.c.key == heard.key).values(changed)).rowcount:
                 return False

@@ -19,7 +19,7 @@ SHORT = 6  # messages below which a conversation has no trend
 class Heard:
     """One message of a watched channel.
 
-    key: tells it from others, without saying which it was. channel, thread: keys of Places. author: a person's id, or
+    key: tells it from others. channel, thread: keys of Places. author: a person's id, or
     empty. negative, positive: how likely, 0..1. text: an excerpt, where its author agreed; else empty.
     """
 

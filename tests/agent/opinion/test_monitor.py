@@ -23,6 +23,8 @@ class Channel:
         self.memory, self.monitor = Memory(engine), Monitor(engine)
         self.people = [self.memory.person(f"slack:T:U{i}") for i in range(12)]
         self.count = 0
+        for each in self.people:
+            self.memory.people.set_consent(each.id, consent=True)
 
     def says(self, negative: float, text: str = "", who: int | None = None, *topics: str) -> str:
         key, at = key_of(f"m{self.count}"), NOW + timedelta(minutes=self.count)
@@ -74,6 +76,10 @@ def test_forget_consent_and_a_new_id_reach_it(channel: Channel, engine: Engine) 
     channel.monitor.watch(ROOM, "slack:T:U2", OTHER, "en")
     assert withhold(engine, channel.people[1].id) == 1
     assert channel.texts == ["words of 0", "", "words of 2"]
+    channel.memory.people.set_consent(channel.people[1].id, consent=False)
+    key = channel.says(0.3, "was under way when they took it back", 1)
+    assert channel.texts == ["words of 0", "", "words of 2", ""]
+    assert channel.monitor.take_back(key)
     assert channel.memory.forget(channel.people[2].id).heard == 1
     assert channel.texts == ["words of 0", ""]
     assert channel.monitor.watched(ROOM) is None  # its reports went to who is forgotten
