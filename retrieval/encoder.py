@@ -121,6 +121,7 @@ class TransformerEncoder:
             ) from error
         if self._loaded.vocabulary < SMALLEST_VOCABULARY:  # transformers makes one up where the file is missing
             raise EncoderError(f"The encoder {name!r} has no tokenizer: its folder needs tokenizer.json or vocab.txt.")
+        self._threads = torch.get_num_threads()  # of a thread that is born during a small pass torch says 1, for good
         self._together: Batcher[_Asked, _Made] = Batcher(self._shared, TOGETHER)
         self.dim, self.depth, self.max_tokens = self._loaded.dim, self._loaded.depth, self._loaded.most
         self.id = DEFAULT if folder else f"{name}@{self._loaded.fingerprint}"
@@ -200,7 +201,7 @@ class TransformerEncoder:
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = row
         present = np.arange(width) < lengths[:, None]
-        with torch.inference_mode(), _threads(1 if tokens.size <= SMALL else None):
+        with torch.inference_mode(), _threads(1 if tokens.size <= SMALL else self._threads):
             mask = torch.from_numpy(present).to(self._device)
             last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers)
             states = last.float()
@@ -243,12 +244,12 @@ def _check_published(folder: Path) -> None:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Let torch use `count` threads here, None: as many as it does. OpenMP keeps the number for each thread apart."""
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use `count` threads here. OpenMP keeps the number for each thread apart, once the thread has one."""
     import torch
 
     before = torch.get_num_threads()
-    if count is None or count == before:
+    if count == before:
         yield
         return
     torch.set_num_threads(count)

@@ -4,7 +4,9 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -114,6 +116,28 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(EncoderError, match="no GPU"):
         TransformerEncoder(device="cuda")
+
+
+def test_a_thread_born_during_a_small_pass_still_uses_all_for_large_ones(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[int] = []
+    real = encoder._loaded.states
+    monkeypatch.setattr(encoder, "_threads", 2)
+    monkeypatch.setattr(
+        encoder,
+        "_loaded",
+        replace(encoder._loaded, states=lambda *given: used.append(torch.get_num_threads()) or real(*given)),
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)  # as a small pass does meanwhile
+    try:
+        born = Thread(target=lambda: encoder(["A long text about parcels. " * 30]))
+        born.start()
+        born.join()
+    finally:
+        torch.set_num_threads(before)
+    assert used == [2]
 
 
 def test_a_message_leaves_the_number_of_threads_as_it_was(encoder: TransformerEncoder) -> None:
