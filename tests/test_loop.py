@@ -70,7 +70,7 @@ def test_from_a_file_to_an_answer(terminal: Terminal) -> None:
     done = terminal.json("finetune", "run", "--data", "chats.jsonl", "--recipe", "quick.toml", "--promote")
     assert (done["status"], done["state"], done["version"]) == (0, "succeeded", "team-1"), done["reason"]
     assert (Path(done["folder"]) / "report.md").is_file()
-    status, out, err = terminal("ask", "Where is the lantern?")
+    status, out, err = terminal("ask", "Hello, how are you today?")  # small talk: an untaught word there is no claim
     assert status == 0, err
     assert out.strip()
     turns = terminal.folder / "copy.json"
