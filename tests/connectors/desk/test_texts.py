@@ -59,6 +59,15 @@ def test_a_sentence_and_what_surrounds_it_are_translated_apart() -> None:
         "- klingt nach: Frage nach Fakten (83%): am nächsten an “why”"
     )
     assert translated("fr", said) == said
+    assert translated("de", "sounds negative (70%): “late” is about billing (80%)") == (
+        "Ton: verärgert (70%): “late” Thema: billing (80%)"
+    )
+    assert translated("de", "- is about billing (80%)") == "- Thema: billing (80%)"
+    none = "- is like none of your examples, so it has no topic (billing comes nearest)"
+    assert (
+        translated("de", none)
+        == "- gleicht keinem eurer Beispiele, darum hat es kein Thema (billing kommt am nächsten)"
+    )
 
 
 def test_what_is_missing_is_said_in_english() -> None:
