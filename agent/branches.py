@@ -121,7 +121,7 @@ def _copied(block: Any) -> Layer:
         attention, ahead, back = block.attention, block.intermediate, block.output
         parts: Sequence[Any] = (attention.self.query, attention.self.key, attention.self.value)
         heads, eps = int(attention.self.num_attention_heads), float(back.LayerNorm.eps)
-        known = "GELU" in type(ahead.intermediate_act_fn).__name__
+        known = type(ahead.intermediate_act_fn).__name__ in ("GELUActivation", "GELU")  # others come near it, or not
         weight = ahead.dense.weight
         dim, inner = int(weight.shape[1]), int(weight.shape[0])
         pairs = {
