@@ -20,6 +20,7 @@ from connectors.desk.telling import Telling, Word
 from connectors.desk.texts import say
 from connectors.settings import Settings
 from connectors.sources import allowed, wanted
+from retrieval.errors import SettingsError
 from retrieval.watched import Look, Watcher
 from retrieval.web import Web
 
@@ -42,17 +43,25 @@ class Schedule:
     web: Callable[[], Web] | None = None
 
     async def follow(self, due: Due, stage: Stage) -> Sequence[Outgoing]:
-        """What is due. A timer of settings that have changed since is let go: `begin` has kept others."""
-        settings = self.settings()
+        """What is due. A timer of settings that have changed since is let go: `begin` has kept others.
+
+        While the settings cannot be read, a round is left out and the next one kept: a slip in them ends nothing.
+        """
+        settings: Settings | None = None
+        try:
+            settings = self.settings()
+        except SettingsError as error:
+            log.warning("Nothing is read or told by the clock while the settings cannot be read: %s", error)
         if due.what == DIGEST:
             return await self._digest(due, stage, settings)
-        every = settings.sources.every
-        if not every or due.value.partition(" ")[0] != str(every):
+        every = int(due.value.partition(" ")[0])
+        if settings is not None and settings.sources.every != every:
             return ()
         kind, value = round_of(every, time.time() + 60.0 * every)
         later = 60.0 * every * int(value.partition(" ")[2]) - time.time()
         await _keep(stage.delivery, due.place, kind, value, wait=later)
-        await self.read(stage, due.id, settings)
+        if settings is not None:
+            await self.read(stage, due.id, settings)
         return ()
 
     async def read(self, stage: Stage, key: str, settings: Settings) -> list[Look]:
@@ -71,14 +80,15 @@ class Schedule:
             )
         return looks
 
-    async def _digest(self, due: Due, stage: Stage, settings: Settings) -> Sequence[Outgoing]:
-        at, moment = settings.support.digest_at, datetime.fromisoformat(due.value)
-        if at is None or (moment.weekday(), moment.hour, moment.minute) != at:
+    async def _digest(self, due: Due, stage: Stage, settings: Settings | None) -> Sequence[Outgoing]:
+        moment = datetime.fromisoformat(due.value)
+        at = (moment.weekday(), moment.hour, moment.minute)
+        if settings is not None and settings.support.digest_at != at:
             return ()
         following = next_digest(at, max(moment, datetime.now(UTC)))
         wait = following.timestamp() - time.time()
         await _keep(stage.delivery, due.place, DIGEST, following.isoformat(), wait=wait)
-        if moment > datetime.now(UTC) - timedelta(days=7):
+        if settings is not None and moment > datetime.now(UTC) - timedelta(days=7):
             await self.telling.tell(f"digest/{due.value}", await self.weekly(moment), stage.delivery)
         return ()
 

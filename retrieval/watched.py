@@ -147,6 +147,9 @@ class Watcher:
                 Look(wanted.address, problem=str(error), is_new=not before.problem),
                 before.version,
             )
+        except OSError as error:  # a folder behind others that are closed, a name that is too long
+            problem = f"{wanted.address} cannot be read: {error.strerror or type(error).__name__}."
+            look, version = Look(wanted.address, problem=problem, is_new=not before.problem), before.version
         look = replace(look, is_well_again=bool(before.problem) and not look.problem)
         now = int(time.time())
         is_changed = bool(look.added or look.updated or look.removed)

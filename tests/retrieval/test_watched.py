@@ -159,7 +159,8 @@ async def test_what_had_been_ingested_before_stays_when_it_is_listed_no_more(
 
 async def test_one_bad_source_does_not_stop_the_others(engine: Engine, base: KnowledgeBase, site: Site) -> None:
     url = site.put("/hours", "Hours", "We open at nine.")
-    looks = await look(engine, base, "https://", "/no/such/folder", url, url)
-    assert [bool(each.problem) for each in looks] == [True, True, False]
+    bad = ("https://", "/no/such/folder", f"/{'x' * 300}")
+    looks = await look(engine, base, *bad, url, url)
+    assert [bool(each.problem) for each in looks] == [True, True, True, False]
     assert found(base, "When do we open?") == ["We open at nine."]
-    assert [each.is_news for each in await look(engine, base, "https://", "/no/such/folder", url)] == [False] * 3
+    assert [each.is_news for each in await look(engine, base, *bad, url)] == [False] * 4

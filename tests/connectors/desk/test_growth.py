@@ -2,15 +2,18 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from agent.events import Due
+from agent.message import Place
 from agent.support.audit import Audit
 from agent.support.curated import Curated, State
-from connectors.sources_schedule import begin, next_digest, round_of
+from connectors.sources_schedule import Schedule, begin, next_digest, round_of
+from retrieval.errors import SettingsError
 from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
 from tests.connectors.desk.doors import TENANT, Doors
 from tests.connectors.desk.handing import HUMAN, cases, desk_for, rest, section
@@ -248,6 +251,26 @@ async def test_sources_are_read_by_the_clock_and_administrators_hear_what_change
     assert any("nine" in text for text in texts(slack, boss))
 
 
+@pytest.mark.parametrize("value", ["60 2", "2026-11-23T08:00:00+00:00"])
+async def test_a_slip_in_the_settings_ends_no_rounds(value: str) -> None:
+    """The next one is kept all the same; nothing else is touched, so there need be nothing else."""
+    kept: list[Due] = []
+
+    class Kept:
+        async def follow(self, due: Due, **_: Any) -> None:
+            kept.append(due)
+
+    def unreadable() -> Any:
+        raise SettingsError("line 3 is no TOML")
+
+    nothing: Any = None
+    schedule = Schedule(nothing, unreadable, nothing, nothing)
+    kind = "sources" if value == "60 2" else "digest"
+    stage: Any = SimpleNamespace(delivery=Kept())
+    await schedule.follow(Due(f"{kind}/{value}", Place("slack", TENANT, ""), "", kind, value), stage)
+    assert [(due.what, due.value != value) for due in kept] == [(kind, True)]
+
+
 def test_rounds_and_weeks_are_counted_alike_by_every_process() -> None:
     assert round_of(60, 7200.0) == round_of(60, 10799.0) == ("sources", "60 2")
     friday = datetime(2026, 11, 27, 9, 0, tzinfo=UTC)
@@ -259,7 +282,6 @@ def test_rounds_and_weeks_are_counted_alike_by_every_process() -> None:
 @pytest.mark.parametrize("words", ["digest = 'someday'", "stale = -1"])
 def test_mistakes_in_the_settings_are_named(words: str, tmp_path: Any) -> None:
     from connectors.settings import load_settings
-    from retrieval.errors import SettingsError
 
     file = tmp_path / "atelier.toml"
     file.write_text(f"[support]\n{words}\n")
