@@ -10,7 +10,7 @@ entry, also after a crash.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from threading import Lock
 from typing import Any
@@ -223,7 +223,10 @@ class Curated:
         now = datetime.now(UTC)
         with writing(self._engine) as connection:
             lock_memory(connection)
-            changed = dict(values) | {"decided_by": _known(connection, by), "decided": now, "changed": now}
+            last = connection.execute(sa.select(sa.func.max(curated.c.changed))).scalar()
+            # later than all others also where a clock was set back: by the latest change a book is known to be old
+            later = now if last is None else max(now, last + timedelta(microseconds=1))
+            changed = dict(values) | {"decided_by": _known(connection, by), "decided": now, "changed": later}
             connection.execute(curated.update().where(curated.c.id == number).values(changed))
             return _one(connection, curated.c.id == number)
 

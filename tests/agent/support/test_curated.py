@@ -1,6 +1,7 @@
 """Answers that the team has approved: given word for word to whom they are for, and to nobody else, until withdrawn."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,11 @@ from agent.memory import Memory
 from agent.message import Move
 from agent.settled import APPROVED, CURATED
 from agent.support.curated import Curated, State
+from agent.support.tables import curated as table
 from agent.understanding import Understander
 from agent.why import why
 from connectors.privacy import copy_of
+from retrieval.database import writing
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import MessageRefused, SettingsError
 from retrieval.knowledge import KnowledgeBase
@@ -53,6 +56,15 @@ def test_only_what_is_approved_answers_and_each_event_is_one_entry(curated: Cura
     assert [each.state for each in curated.listing("acme")] == [State.WITHDRAWN]
     assert curated.listing("other") == curated.listing("acme", State.APPROVED) == []
     assert curated.approve(99, "") is None
+
+
+def test_a_change_beside_a_clock_that_was_set_back_is_seen(curated: Curated, engine: Engine, encoder) -> None:
+    entry = curated.put("m1", "acme", PARCEL, "At the front desk.", "", "everyone")
+    with writing(engine) as connection:
+        connection.execute(table.update().values(changed=datetime(2999, 1, 1, tzinfo=UTC)))
+    assert found(curated, encoder, PARCEL) == "At the front desk."
+    curated.approve(entry.id, "", "In the cellar.")
+    assert found(curated, encoder, PARCEL) == "In the cellar."
 
 
 def test_an_answer_is_for_its_readers_alone(curated: Curated, encoder) -> None:
