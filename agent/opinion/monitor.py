@@ -160,9 +160,10 @@ class Monitor:
         Within QUIET of an alarm there is no other in the channel.
         """
         here = _channel(place).key
-        latest = sa.select(opinions).where(opinions.c.channel == here).order_by(opinions.c.at.desc(), opinions.c.id)
+        latest = opinions.c.at.desc(), opinions.c.id.desc()  # Telegram knows whole seconds only
+        query = sa.select(opinions).where(opinions.c.channel == here).order_by(*latest).limit(LOOKED_AT)
         with reading(self._engine) as connection:
-            rows = connection.execute(latest.limit(LOOKED_AT)).all()
+            rows = connection.execute(query).all()
         heard = [_heard(row) for row in reversed(rows)]
         index = next((i for i, each in enumerate(heard) if each.key == key), None)
         if index is None:
