@@ -105,12 +105,13 @@ class OpinionDesk:
         except ConnectorError:
             return [self._answer(command, self._say(command, "opinion_write_first"))]
         place = _channel(command.place)
-        is_new = await asyncio.to_thread(self.monitor.watch, place, command.account, told, command.language)
+        await asyncio.to_thread(self.monitor.watch, place, command.account, told, command.language)
         watch = await asyncio.to_thread(self.monitor.watched, place)
         if watch is not None:
             await self._follow(watch, 1, stage)
-        said = [self._answer(command, self._say(command, "opinion_on", every=f"{EVERY:,}"))]
-        return [*said, Outgoing(command.place, self._say(command, "opinion_told_all"))] if is_new else said
+        said = self._answer(command, self._say(command, "opinion_on", every=f"{EVERY:,}"))
+        # Each time: whether it is new would be lost in a crash, and nobody would be told.
+        return [said, Outgoing(command.place, self._say(command, "opinion_told_all"))]
 
     async def mood(self, command: Command, stage: Stage) -> Sequence[Outgoing]:  # noqa: ARG002 - an order's signature
         """`/mood [DAYS]`: the chart of this channel, or in private of all that are watched; always sent in private."""
@@ -145,6 +146,8 @@ class OpinionDesk:
         return [await asyncio.to_thread(self._report, watch, watch.told, watch.language, SHOWN_DAYS, "")]
 
     async def _follow(self, watch: Watch, number: int, stage: Stage) -> None:
+        over = (datetime.now(UTC) - watch.since) // WEEK  # charts that were missed while nobody ran are not made up for
+        number = max(number, over + 1)
         value = f"{number} {_stamp(watch)} {watch.place.key}"
         due = Due(f"{KIND}/{value}", watch.told, watch.account, KIND, value, watch.language)
         wait = (watch.since + number * WEEK - datetime.now(UTC)).total_seconds()
