@@ -107,3 +107,15 @@ def test_a_surge_makes_one_alarm_with_what_it_is_about(channel: Channel) -> None
     assert channel.monitor.alarm(ROOM, keys[at]) == alarm  # after a crash it is asked for again
     assert len(channel.monitor.alarms(ROOM, NOW)) == 1
     assert channel.monitor.prune(NOW + KEPT + timedelta(days=2)) == 85
+
+
+def test_messages_of_one_second_are_followed_in_their_order(channel: Channel) -> None:
+    for _ in range(60):
+        channel.says(0.03)
+    now = NOW + timedelta(hours=2)
+    found = []
+    for i in range(25):  # Telegram tells whole seconds
+        heard = Heard(f"k{i}", ROOM.key, ROOM.key, channel.people[i % 12].id, now, 0.93, 0.02, ("printer",))
+        channel.monitor.note(heard)
+        found.append(channel.monitor.alarm(ROOM, heard.key))
+    assert sum(each is not None for each in found) == 1
