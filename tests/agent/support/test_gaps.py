@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import NAMESPACE_OID, uuid5
 
 import numpy as np
 import pytest
@@ -44,7 +45,7 @@ def asked(text: str, who: Person, *, found: str = "", minutes: int = 0, rated: i
     message = Message(text, Place("slack", "acme", "C1"), who, text, sent, frozenset({"acme/everyone"}))
     reply = Reply("It is so. [1]" if found else "Nothing.", (Source(1, found, 1),) if found else ())
     turn = Turn(
-        f"{text}-{who.id}-{minutes}",
+        uuid5(NAMESPACE_OID, f"{text}-{who.id}-{minutes}").hex,
         "",
         History(),
         message,

@@ -129,7 +129,7 @@ async def test_from_rated_turns_to_an_answer_by_what_they_taught(
     assert doors.house.watch.live == ""
     chat.presses(ann, followed[0], "Make loop-1 live")
     await until(doors, lambda: doors.house.watch is not None and doors.house.watch.live == "loop-1")
-    chat.says(bob, "Where is the lantern?")
+    chat.says(bob, "Hello, how are you today?")  # small talk: claims that no passage supports are not shown
     await doors.settle()
     assert doors.held(chat.account(bob)).turns[-1].adapter == "loop-1"
 
