@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 from torch.nn.functional import cross_entropy
@@ -27,7 +28,7 @@ from retrieval.errors import StoreError
 from retrieval.files import write_atomically, write_folder_atomically
 
 TREEBANK = "ud_english_ewt"
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT = "checkpoint.safetensors"
 SECONDS = 120  # between two checkpoints
 WARM = 0.15  # epochs in which a rate rises
 FALLING = 0.7  # part of the first rate that the new parts go on with beside the branch
@@ -97,6 +98,36 @@ def labels_of(trees: Sequence[Tree]) -> tuple[list[str], list[str]]:
     )
 
 
+def keep(file: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, epoch: int, place: int) -> None:
+    """Write where training stands, whole or not at all: tensors only, nothing that runs when it is read."""
+    tensors = {f"network.{name}": value.clone() for name, value in network.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": value.clone() for name, value in state.items()}
+    tensors["random"] = torch.get_rng_state()
+    fresh = file.with_suffix(".new")
+    safetensors.torch.save_file(tensors, fresh, {"epoch": str(epoch), "place": str(place)})
+    fresh.replace(file)
+
+
+def resumed(file: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, int]:
+    """Put network and optimizer back to what `keep` wrote: the epoch and the batch in it to go on with."""
+    with safetensors.safe_open(file, "pt") as read:
+        stands = read.metadata()
+        tensors = {name: read.get_tensor(name) for name in read.keys()}  # noqa: SIM118 - it is no dict
+    torch.set_rng_state(tensors.pop("random"))
+    of_network = {
+        name.removeprefix("network."): value for name, value in tensors.items() if name.startswith("network.")
+    }
+    network.load_state_dict(of_network)
+    state: defaultdict[int, dict[str, torch.Tensor]] = defaultdict(dict)
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, what = name.split(".", 2)
+            state[int(number)][what] = value
+    optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
+    return int(stands["epoch"]), int(stands["place"])
+
+
 def _fit(
     network: Network,
     taught: Prepared,
@@ -117,25 +148,9 @@ def _fit(
     file, log = work / CHECKPOINT, work / "log.jsonl"
     epoch, place = 0, 0
     if file.exists():
-        kept = torch.load(file, weights_only=True)
-        network.load_state_dict(kept["network"])
-        optimizer.load_state_dict(kept["optimizer"])
-        torch.set_rng_state(kept["random"])
-        epoch, place = kept["epoch"], kept["place"]
+        epoch, place = resumed(file, network, optimizer)
         progress(f"taken up again in epoch {epoch + 1}, batch {place}")
     began = saved = time.monotonic()
-
-    def keep() -> None:
-        state = {
-            "network": network.state_dict(),
-            "optimizer": optimizer.state_dict(),
-            "random": torch.get_rng_state(),
-            "epoch": epoch,
-            "place": place,
-        }
-        fresh = file.with_suffix(".new")
-        torch.save(state, fresh)
-        fresh.replace(file)
 
     while epoch < plan.frozen + plan.epochs:
         groups_now = list(taught.batches(np.random.default_rng((plan.seed, epoch))))
@@ -156,12 +171,12 @@ def _fit(
             heard["count"] += 1
             if time.monotonic() - saved > SECONDS:
                 place = number + 1
-                keep()
+                keep(file, network, optimizer, epoch, place)
                 saved = time.monotonic()
                 parts = ", ".join(f"{name} {heard[name] / heard['count']:.3f}" for name in losses)
                 progress(f"epoch {epoch + 1}, batch {place} of {len(groups_now)}: {parts}; {saved - began:.0f} s")
         epoch, place = epoch + 1, 0
-        keep()
+        keep(file, network, optimizer, epoch, place)
         score = measure(network, asked, tags, relations, is_frozen=epoch <= plan.frozen)
         progress(f"epoch {epoch} of {plan.frozen} + {plan.epochs}: {score}; {time.monotonic() - began:.0f} s")
         with log.open("a") as lines:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import safetensors
-import safetensors.torch
 import torch
+from safetensors.torch import load
 
 from agent.syntax.network import Batch, Network, Sizes
 from agent.syntax.tree import best_tree
@@ -37,7 +37,7 @@ class Parser:
                 raise HeadMismatch(f"The syntax heads were trained on {card['encoder']!r}, not on {encoder.id!r}.")
             sizes = Sizes(**card["sizes"])
             network = Network(encoder.blocks, sizes)
-            self._network = network.take(safetensors.torch.load((folder / "syntax.safetensors").read_bytes()))
+            self._network = network.take(load((folder / "syntax.safetensors").read_bytes()))
             self._tags, self._relations = tuple(card["tags"]), tuple(card["relations"])
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
             raise HeadError(f"The syntax heads in {folder} cannot be used: {error}. Reinstall Atelier.") from error
