@@ -31,9 +31,11 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A word of the message. delta: what leaving it out takes from the label's log-odds. left: how likely the label is
-    without it, and without those before it where several are left out together.
-    """  # noqa: D205 - one sentence
+    """A word of the message.
+
+    delta: what leaving it out takes from the label's log-odds. left: how likely the label is without it, and without
+    those before it where several are left out together.
+    """
 
     word: str
     span: Span

@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from annotated_types import Ge, Gt, Le
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -25,6 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from connectors.settings_words import allowed, default_of, toml_of
 from connectors.sources_settings import Sources, SourcesSetting, placed
 from connectors.support_settings import Support, SupportSetting
 from retrieval.audience import audience_of, check_tenant, everyone
@@ -304,7 +303,7 @@ def documented_toml(**chosen: str | float) -> str:
     for name, field in Settings.model_fields.items():
         value = chosen[name] if name in chosen else default_of(field)
         mark = "" if name in chosen else "# "
-        blocks.append(f"# {field.description}\n# Allowed: {allowed(field)}.\n{mark}{name} = {_toml(value)}")
+        blocks.append(f"# {field.description}\n# Allowed: {allowed(field)}.\n{mark}{name} = {toml_of(value)}")
     return "\n\n".join(blocks) + "\n"
 
 
@@ -312,39 +311,8 @@ def settings_table() -> str:
     """The settings as a Markdown table, for the README."""
     rows = ["| setting | default | what it is | allowed |", "| --- | --- | --- | --- |"]
     for name, field in Settings.model_fields.items():
-        rows.append(f"| `{name}` | `{_toml(default_of(field))}` | {field.description} | {allowed(field)} |")
+        rows.append(f"| `{name}` | `{toml_of(default_of(field))}` | {field.description} | {allowed(field)} |")
     return "\n".join(rows)
-
-
-def default_of(field: FieldInfo) -> object:
-    """A default as a settings file writes it."""
-    value = field.default
-    return (
-        value.get_secret_value() if isinstance(value, SecretStr) else str(value) if isinstance(value, Path) else value
-    )
-
-
-def allowed(field: FieldInfo) -> str:
-    """What a setting can be, in words."""
-    if field.annotation in (int, float):
-        what = "a whole number" if field.annotation is int else "a number"
-        lowest = next(
-            f"from {each.ge}" if isinstance(each, Ge) else f"above {each.gt}"
-            for each in field.metadata
-            if isinstance(each, Ge | Gt)
-        )
-        return f"{what} {lowest} up to {next(each.le for each in field.metadata if isinstance(each, Le))}"
-    if field.annotation is Path:
-        return "a folder"
-    if field.annotation in (str, SecretStr):
-        return "text"
-    if field.annotation == tuple[str, ...]:
-        return "a list of texts"
-    if field.annotation in (Support, Sources):
-        return "a table"
-    if field.annotation == dict[str, Path]:
-        return "a table of names and folders"
-    return " or ".join(f'"{value}"' for value in field.annotation.__args__)  # type: ignore[union-attr] # a Literal
 
 
 def _parse(path: Path) -> dict[str, Any]:
@@ -392,12 +360,6 @@ def _line_of(key: str, file: Path) -> str:
 
 def _absolute(path: Path, folder: Path) -> Path:
     return Path(os.path.normpath(folder / path.expanduser()))
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
-    return "[]" if value == () else str(value)
 
 
 @contextmanager

@@ -53,9 +53,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Parts of 1 of all words, punctuation counted, on gold words. las: relations without their subtypes, as CoNLL 2018
-    counts; strict: with them.
-    """  # noqa: D205 - one sentence
+    """Parts of 1 of all words, punctuation counted, on gold words.
+
+    las: relations without their subtypes, as CoNLL 2018 counts; strict: with them.
+    """
 
     upos: float
     uas: float

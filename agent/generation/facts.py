@@ -184,9 +184,10 @@ def _parts(token: re.Match[str], text: str) -> Iterator[tuple[str, bool, bool, b
 
 
 def _value(text: str) -> float:
-    """1,234.5 and 1.234,5 and 1 234 and 1.5: a separator before three digits is no point, unless it is the only one
-    behind a zero.
-    """  # noqa: D205 - one sentence
+    """The number of 1,234.5 and 1.234,5 and 1 234 and 1.5.
+
+    A separator before three digits is no point, unless it is the only one behind a zero.
+    """
     plain = re.sub(r"[’'\u202f\u00a0 ]", "", text)
     commas, points = plain.count(","), plain.count(".")
     if commas and points:

@@ -19,9 +19,11 @@ MOST = 4  # key phrases of a message
 
 @dataclass(frozen=True, slots=True)
 class Impression:
-    """negative, positive: how likely, 0..1. labels: of the team's own, which are nobody's words. phrases: the
-    message's own words.
-    """  # noqa: D205 - one sentence
+    """How a message sounds and what it is about.
+
+    negative, positive: how likely, 0..1. labels: of the team's own, which are nobody's words. phrases: the message's
+    own words.
+    """
 
     negative: float
     positive: float

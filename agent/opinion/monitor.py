@@ -54,9 +54,10 @@ class Alarm:
 
 
 def key_of(message: str) -> str:
-    """What a message is kept under: as long for every platform, and no address by itself. It is no secret, though:
-    whoever knows the platform's message ids can try them.
-    """  # noqa: D205 - one sentence
+    """What a message is kept under: as long for every platform, and no address by itself.
+
+    It is no secret, though: whoever knows the platform's message ids can try them.
+    """
     return hashlib.sha256(f"opinion/{message}".encode()).hexdigest()
 
 

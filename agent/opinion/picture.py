@@ -33,9 +33,11 @@ def draw_mood(
     alarms: Sequence[datetime],
     words: Mapping[str, str],
 ) -> bytes:
-    """The picture as a PNG. line: figures under the title. words: what the parts are called, in the reader's language:
-    `negative`, `neutral`, `positive`, `topics`, `alarm`, `none`.
-    """  # noqa: D205 - one sentence
+    """The picture as a PNG.
+
+    line: figures under the title. words: what the parts are called, in the reader's language: `negative`, `neutral`,
+    `positive`, `topics`, `alarm`, `none`.
+    """
     picture = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(picture)
     write(pen, (LEFT, 36), title, TITLE, INK, width=RIGHT - LEFT)

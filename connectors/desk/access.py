@@ -13,9 +13,11 @@ from retrieval.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """administrators, allowed: accounts and channels as settings write them (`slack:U123`, `telegram:42`); an empty
+    """Who may do what.
+
+    administrators, allowed: accounts and channels as settings write them (`slack:U123`, `telegram:42`); an empty
     `allowed` means everybody. members: `hr=slack:U123`: who holds an audience, or which channel may read it.
-    """  # noqa: D205 - fields, not prose
+    """
 
     administrators: frozenset[str]
     allowed: frozenset[str]

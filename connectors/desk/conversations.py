@@ -10,9 +10,10 @@ from retrieval.database import reading
 
 
 def meant(memory: Memory, place: Place) -> list[Place]:
-    """The conversations that an order given in `place` is about: on Slack all of the channel, as no command can be
-    given in a thread there; elsewhere this one.
-    """  # noqa: D205 - one sentence
+    """The conversations that an order given in `place` is about.
+
+    On Slack all of the channel, as no command can be given in a thread there; elsewhere this one.
+    """
     if place.platform != "slack":
         return [place]
     with reading(memory.engine) as connection:

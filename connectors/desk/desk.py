@@ -288,9 +288,11 @@ class Desk:
         return Outgoing(post.place, reply.text or "…", reply.sources, notice, buttons=buttons, to=post.account)
 
     async def _ask_consent(self, post: Post, person: str, stage: Stage) -> None:
-        """After the first answer in private, once: the question has a key of its own in the queue, however often it is
-        put there, and counts as asked only when it is safe there.
-        """  # noqa: D205 - one sentence
+        """After the first answer in private, once.
+
+        The question has a key of its own in the queue, however often it is put there, and counts as asked only when it
+        is safe there.
+        """
         if not post.direct or person in self.asked:
             return
         if not await asyncio.to_thread(self.memory.people.is_consent_asked, person):

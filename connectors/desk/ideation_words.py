@@ -104,9 +104,10 @@ def _behind(text: str, first: str) -> str:
 
 
 def ideas_in(text: str, *, questions: bool = False) -> tuple[str, ...]:
-    """The ideas that a message holds: one, or one a line where it is a list; none in chatter, questions and talk to
-    somebody. questions: they are what is wanted now.
-    """  # noqa: D205 - one sentence
+    """The ideas that a message holds: one, or one a line where it is a list.
+
+    None in chatter, questions and talk to somebody. questions: they are what is wanted now.
+    """
     if _TO_ANOTHER.match(text):
         return ()
     lines = [line for line in text.splitlines() if line.strip()]
