@@ -62,7 +62,7 @@ class ChannelRules:
             return connection.execute(query).first() is not None
 
 
-def is_addressed(post: Post, rule: Rule, followed: bool) -> tuple[bool, str]:  # noqa: FBT001 - one of three facts
+def is_addressed(post: Post, rule: Rule, *, followed: bool) -> tuple[bool, str]:
     """Whether `post` is for Atelier, and why, in one sentence. followed: `ChannelRules.is_followed` of its place."""
     if post.direct:
         return True, "Nobody but Atelier reads along here."

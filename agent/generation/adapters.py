@@ -252,7 +252,7 @@ def inject(model: Any, name: str, files: AdapterFiles) -> None:
         result = set_peft_model_state_dict(model, files.tensors, name)
         missing = [key for key in result.missing_keys if re.search(rf"\.{name}(\.|$)", key)]
         if missing or result.unexpected_keys:
-            raise ModelFolderError(  # noqa: TRY301 - undone like peft's own
+            raise ModelFolderError(  # noqa: TRY301 - the handler below takes half an adapter off again, as for what peft raises
                 f"The adapter does not cover the layers its {CONFIG} names: {len(missing)} are missing "
                 f"and {len(result.unexpected_keys)} are too many."
             )

@@ -180,7 +180,7 @@ class Desk:
         if not post.direct:  # else nobody but Atelier reads along, and no rule counts
             rule = await asyncio.to_thread(self.rules.rule, post.place)
             followed = bool(post.place.thread) and await asyncio.to_thread(self.rules.is_followed, post.place)
-        addressed, _ = is_addressed(post, rule, followed)
+        addressed, _ = is_addressed(post, rule, followed=followed)
         if not addressed:
             return ()
         if stage.has_more and not stage.handle:  # nothing is shown of it yet

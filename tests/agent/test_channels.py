@@ -42,7 +42,7 @@ def test_who_is_answered_and_why(
     rule: Rule, direct: bool, called: bool, followed: bool, addressed: bool, why: str
 ) -> None:
     post = Post("1", THREAD, "slack:T1:U1", "hello", datetime.now(UTC), direct=direct, called=called)
-    assert is_addressed(post, rule, followed) == (addressed, why)
+    assert is_addressed(post, rule, followed=followed) == (addressed, why)
 
 
 def test_a_rule_is_the_whole_channels_and_no_others(rules: ChannelRules) -> None:
