@@ -20,6 +20,7 @@ from agent.message import Person, Turn
 from agent.opinion.monitor import Monitor
 from agent.opinion.persons import withhold as withhold_opinions
 from agent.support.cases import Cases
+from agent.support.persons import withhold as withhold_answers
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
 from connectors.privacy_opinion import HeardCopy, heard_of
@@ -195,10 +196,13 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
 def withhold(person: Person, memory: Memory, home: Path) -> Unlearned:
     """Take a person's consent back: what they wrote leaves every job's data too, also one that may be resumed.
 
+    Answers to a question in their own words go as well; they can be approved again in others'.
+
     Raises StoreError; asked again it finishes the work.
     """
     memory.people.set_consent(person.id, consent=False)
     withhold_opinions(memory.engine, person.id)
+    withhold_answers(memory.engine, person.id)
     return unlearn(memory.engine, home, Gone(person.id), WITHHELD)
 
 

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
 from agent.message import Place
 from agent.support.tables import audit, case_lines, cases, curated
+from retrieval.database import writing
 
 
 def erase(connection: Connection, person: str, accounts: Sequence[str]) -> int:
@@ -44,6 +45,12 @@ def drop_curated(connection: Connection, person: str) -> frozenset[int]:
     for column in (curated.c.proposed_by, curated.c.decided_by):
         connection.execute(curated.update().where(column == person).values({column.name: None}))
     return frozenset(-each for each in gone)
+
+
+def withhold(engine: Engine, person: str) -> int:
+    """Take away proposed and approved answers whose question stands in a person's own words; how many there were."""
+    with writing(engine) as connection:
+        return connection.execute(curated.delete().where(curated.c.asked_by == person)).rowcount
 
 
 def merge(connection: Connection, gone: str, into: str) -> None:

@@ -13,6 +13,7 @@ from agent.memory import Memory
 from agent.message import Move
 from agent.settled import APPROVED, CURATED
 from agent.support.curated import Curated, State
+from agent.support.persons import withhold
 from agent.support.tables import curated as table
 from agent.understanding import Understander
 from agent.why import why
@@ -105,6 +106,17 @@ def test_who_is_forgotten_leaves_no_proposal_and_no_name(engine: Engine, curated
     assert [(each.id, each.decided_by) for each in left] == [(put.id, ""), (reworded.id, bob.id)]
     assert ann.id not in everything_stored(engine)
     assert "Hedwig" not in everything_stored(engine)
+
+
+def test_who_takes_consent_back_leaves_no_answer_to_a_question_in_their_words(engine: Engine, curated: Curated) -> None:
+    ann = Memory(engine).person("terminal:acme:ann")
+    for origin in ("case-1", "case-2"):
+        curated.propose(origin, "acme", "May my daughter Hedwig visit?", "Yes.", "", "everyone", asked_by=ann.id)
+    curated.approve(curated.listing("acme")[0].id, "")
+    reworded = curated.propose("case-3", "acme", "May Hedwig park?", "Yes.", "", "everyone", asked_by=ann.id)
+    curated.approve(reworded.id, "", question="May children park?")
+    assert withhold(engine, ann.id) == 2
+    assert [each.question for each in curated.listing("acme")] == ["May children park?"]
 
 
 @pytest.fixture
