@@ -41,6 +41,7 @@ OWN_WEIGHT: dict[Kind, float] = {
 DOUBT_WEIGHT = 2.0  # of the rows without a label, against any one label: at 1, keyboard noise still sounds sure
 FOLDS = 5
 BATCH = 512  # texts between two words of progress
+HISTORY = 20  # steps that L-BFGS remembers: with 100 most of its time goes into remembering, for the same weights
 Logits = NDArray[np.float32]
 Progress = Callable[[str], None]
 
@@ -187,7 +188,8 @@ def fit(kind: Kind, inputs: Inputs, rows: Sequence[Row], labels: Sequence[str] =
     weights, gram_weights, bias = (
         torch.zeros(*shape, len(labels), dtype=torch.float64) for shape in ((dense.shape[1],), (len(used),), ())
     )
-    optimizer = torch.optim.LBFGS([weights, gram_weights, bias], max_iter=300, line_search_fn="strong_wolfe")
+    learned = [weights, gram_weights, bias]
+    optimizer = torch.optim.LBFGS(learned, max_iter=400, history_size=HISTORY, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         """Its gradient by hand: torch's own, through an embedding bag, takes three times as long."""

@@ -13,7 +13,7 @@ from agent.generation.rendering import messages_of, render
 from agent.message import History, Intent, Line, Move, Prompt
 from agent.prompt import PERSONA
 from finetune.base import build as building
-from finetune.base import reading, talk, trees
+from finetune.base import feed, measure, reading, talk, trees
 from finetune.base.build import build
 from finetune.base.export import export
 from finetune.base.feed import Feed
@@ -79,9 +79,13 @@ def tokenizer(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module")
-def work(data, tokenizer, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("work")
+@pytest.fixture
+def work(data, tokenizer, tmp_path, monkeypatch):
+    """Rows half as long as the real ones: what attends to what costs a quarter."""
+    for module in (building, feed, measure):
+        monkeypatch.setattr(module, "WINDOW", WINDOW // 2)
+    folder = tmp_path / "work"
+    folder.mkdir()
     build(data, tokenizer / "tokenizer.json", folder, share=0.1)
     return folder
 
@@ -195,14 +199,14 @@ class Stopped(Exception):
 
 def test_training_lowers_the_loss_and_a_stopped_run_goes_on_exactly(work, tokenizer, tmp_path, monkeypatch):
     pieces = Tokenizer.from_file(str(tokenizer / "tokenizer.json")).get_vocab_size()
-    plan = Plan(preset="tiny", steps=6, rows=2, micro=1, every=3)
+    plan = Plan(preset="tiny", steps=4, rows=2, micro=1, every=2)  # all three phases
     whole = train_model(work, tmp_path / "whole", pieces, plan, lambda _: None)
     (work / "tiny-0.checkpoint").unlink()
     taken = Feed.batch
 
     def stopping(self, step, rows, mixture):
-        if step == 4:
-            raise Stopped  # the checkpoint is of step 3
+        if step == 3:
+            raise Stopped  # the checkpoint is of step 2
         return taken(self, step, rows, mixture)
 
     lines: list[str] = []
@@ -211,7 +215,7 @@ def test_training_lowers_the_loss_and_a_stopped_run_goes_on_exactly(work, tokeni
         with pytest.raises(Stopped):
             train_model(work, tmp_path / "halves", pieces, plan, lines.append)
     rest = train_model(work, tmp_path / "halves", pieces, plan, lines.append)
-    assert "goes on from step 3 of 6" in lines
+    assert "goes on from step 2 of 4" in lines
     for one, other in zip(whole.state_dict().values(), rest.state_dict().values(), strict=True):
         assert torch.equal(one, other)
     curves = json.loads((tmp_path / "halves" / "curves.json").read_text())["curves"]
