@@ -1,5 +1,6 @@
 """Shared by all tests: nothing reaches a hub, the default encoder is loaded once, stores are real and empty."""
 
+import gc
 import importlib
 import os
 from collections.abc import Generator, Iterator
@@ -59,6 +60,11 @@ os.fsync = lambda _: None  # type: ignore[assignment]  # as above, for files
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now is not looked through: some libraries collect garbage at each end, a second a time."""
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
