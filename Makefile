@@ -46,12 +46,19 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Atelier needs Python 3.11 or newer: make PYTHON=python3.12 chat"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+# Packages are compiled as they are imported: compiling all of them takes longer than the first start (--no-compile).
+PIP_INSTALL = $(PIP) install -q --no-compile $(EXTRA_INDEX) -c constraints.txt
+define ANNOUNCE
 	@echo "Setting up (once). Where pip finds no CPU wheel of torch on Linux it takes the CUDA build, several gigabytes;"
 	@echo "on a machine without a GPU stop now and run: make TORCH_INDEX=<the CPU wheel index named on pytorch.org> $(MAKECMDGOALS)"
-	$(PIP) install -q $(EXTRA_INDEX) -c constraints.txt -e '.[$(FAISS)]'
+endef
+
+$(VENV)/.ready: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(ANNOUNCE)
+	$(PIP_INSTALL) -e '.[$(FAISS)]'
 	@touch $@
 
-$(VENV)/.ready-dev: $(VENV)/.ready
-	$(PIP) install -q $(EXTRA_INDEX) -c constraints.txt -e '.[$(FAISS),dev,foreign]'
-	@touch $@
+$(VENV)/.ready-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(ANNOUNCE)
+	$(PIP_INSTALL) -e '.[$(FAISS),dev,foreign]'
+	@touch $(VENV)/.ready $@

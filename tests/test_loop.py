@@ -14,10 +14,10 @@ import pytest
 from tests.agent.models import build_model
 from tests.finetune.tiny import chats
 
-PATIENCE = 200  # seconds, on a machine that does other things too
+PATIENCE = 280  # seconds, on a machine that does other things too
 RECIPE = """
 rank = 4
-epochs = {epochs}
+epochs = 60
 batch_tokens = 512
 max_tokens = 256
 learning_rate = 5e-3
@@ -60,14 +60,27 @@ class Terminal:
 def terminal(tmp_path: Path) -> Terminal:
     build_model(tmp_path / "small", hidden=32)
     chats(tmp_path / "chats.jsonl")
-    (tmp_path / "quick.toml").write_text(RECIPE.format(epochs=12))
-    (tmp_path / "long.toml").write_text(RECIPE.format(epochs=4000))
+    (tmp_path / "recipe.toml").write_text(RECIPE)
     return Terminal(tmp_path)
 
 
-@pytest.mark.timeout(400)  # processes that load torch, perhaps beside other work
-def test_from_a_file_to_an_answer(terminal: Terminal) -> None:
-    done = terminal.json("finetune", "run", "--data", "chats.jsonl", "--recipe", "quick.toml", "--promote")
+@pytest.mark.timeout(900)  # processes that load torch, perhaps beside other work
+def test_from_a_file_by_way_of_ctrl_c_to_an_answer(terminal: Terminal) -> None:
+    """Ctrl-C keeps a checkpoint and says how to go on; gone on, the version speaks, and its turns name it."""
+    words = ("finetune", "run", "--data", "chats.jsonl", "--recipe", "recipe.toml", "--promote")
+    with terminal.begin(*words) as running:
+        ends = time.monotonic() + PATIENCE
+        jobs = terminal.folder / "home" / "jobs"
+        while not list(jobs.glob("*/metrics.jsonl")) and time.monotonic() < ends:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=PATIENCE)
+    assert running.returncode == 130
+    assert "a checkpoint is kept" in err
+    (job,) = jobs.glob("2*")
+    assert f"Go on from its last checkpoint: atelier finetune resume {job.name}" in out
+    assert list(job.glob("checkpoints/step-*"))
+    done = terminal.json("finetune", "resume", job.name)
     assert (done["status"], done["state"], done["version"]) == (0, "succeeded", "team-1"), done["reason"]
     assert (Path(done["folder"]) / "report.md").is_file()
     status, out, err = terminal("ask", "Hello, how are you today?")  # small talk: an untaught word there is no claim
@@ -76,19 +89,3 @@ def test_from_a_file_to_an_answer(terminal: Terminal) -> None:
     turns = terminal.folder / "copy.json"
     assert terminal("export", str(turns))[0] == 0
     assert [turn["adapter"] for turn in json.loads(turns.read_text())["turns"]] == ["team-1"]
-
-
-@pytest.mark.timeout(400)  # processes that load torch, perhaps beside other work
-def test_ctrl_c_keeps_a_checkpoint_from_which_it_goes_on(terminal: Terminal) -> None:
-    with terminal.begin("finetune", "run", "--data", "chats.jsonl", "--recipe", "long.toml") as running:
-        ends = time.monotonic() + PATIENCE
-        jobs = terminal.folder / "home" / "jobs"
-        while not list(jobs.glob("*/metrics.jsonl")) and time.monotonic() < ends:
-            time.sleep(0.1)
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=PATIENCE)
-    assert running.returncode == 130
-    assert "a checkpoint is kept" in err
-    (job,) = jobs.glob("2*")
-    assert f"Go on from its last checkpoint: atelier finetune resume {job.name}" in out
-    assert list(job.glob("checkpoints/step-*"))
