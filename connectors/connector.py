@@ -143,6 +143,10 @@ class Connector(Protocol):
         """Whether a person is in the channel of `place` at this moment; False where the platform does not say."""
         ...
 
+    async def has_left(self, account: str, place: Place) -> bool:
+        """Whether a person is not in the channel of `place` at this moment; False where the platform does not say."""
+        ...
+
     async def members(self, place: Place) -> frozenset[str]:
         """The accounts of all who can read in the channel of `place`; empty where they cannot all be named."""
         ...

@@ -175,6 +175,9 @@ class _Screen:
     async def called(self, account: str) -> str:  # noqa: ARG002 - the seam's
         return ""
 
+    async def has_left(self, account: str, place: Place) -> bool:  # noqa: ARG002 - the seam's
+        return False
+
     async def aside(self, account: str, place: Place) -> Place:  # noqa: ARG002 - the seam's
         return place
 

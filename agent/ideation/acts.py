@@ -292,7 +292,6 @@ class Nudged:
 
     rule: str
     reason: str
-    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

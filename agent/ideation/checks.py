@@ -1,5 +1,6 @@
 """What may be done in a session now. Each check raises SessionRefused, whose sentence says why and what to do."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -9,7 +10,7 @@ from agent.ideation.acts import Ballot, Kind, Phase, Rules
 from agent.ideation.board import Board, Idea, dimension_of, is_before
 from agent.ideation.ledger import Acting
 from agent.ideation.refusals import refuse
-from agent.ideation.technique import Deal, Technique
+from agent.ideation.technique import Deal, Stage, Technique
 from agent.memory_tables import storable
 
 LONGEST = 1000  # characters of a contribution
@@ -17,6 +18,7 @@ LONGEST_TOPIC = 300
 MOST = 5000  # contributions of a session
 MOST_MINUTES = 60 * 24 * 30
 MOST_DOTS = 50
+_CHOOSES = re.compile(r"#?(\d{1,4})\s*[:–—-]\s*(?=\S)")
 _PLURAL = {
     Kind.IDEA: "ideas",
     Kind.FACT: "facts",
@@ -148,6 +150,7 @@ def fitted(
     stage, task = turns.stage_of(board, technique), turns.task(board, technique, who)
     if stage is None or task is None:
         return act
+    act, chosen = _answering(board, stage, act)
     read = kind if kind not in (None, stage.takes) else None if insists else turns.misfit(stage, technique, act.text)
     if read is not None:
         if stage.takes is Kind.QUESTION and stage.begins:
@@ -161,7 +164,7 @@ def fitted(
     sources = act.sources
     if stage.deal is Deal.SPARK and board.sparks and board.sparks[-1].source:
         sources = (*sources, board.sparks[-1].source)
-    dealt = tuple(each.id for each in task.on) if stage.deal in (Deal.TURN, Deal.ANSWER) else ()
+    dealt = chosen or (tuple(each.id for each in task.on) if stage.deal in (Deal.TURN, Deal.ANSWER) else ())
     return replace(
         act,
         kind=stage.takes,
@@ -171,6 +174,16 @@ def fitted(
         sheet=task.sheet,
         private=stage.private,
     )
+
+
+def _answering(board: Board, stage: Stage, act: acts.Added) -> tuple[acts.Added, tuple[str, ...]]:
+    """Without the number of the contribution that somebody works on, and that number: `3: …` chooses another one."""
+    found = _CHOOSES.match(act.text) if stage.deal in (Deal.TURN, Deal.ANSWER) else None
+    wanted = Kind.BAD_IDEA if stage.deal is Deal.TURN else Kind.QUESTION
+    other = board.idea(found[1]) if found else None
+    if found is None or other is None or not other.is_open or other.kind is not wanted:
+        return act, ()
+    return replace(act, text=words_of(act.text[found.end() :])), (other.id,)
 
 
 def check_dimension(text: str) -> None:

@@ -144,9 +144,10 @@ class Course:
         """Show everybody a stimulus; ideas that come after it name its source."""
         return self._ground.do(session, None, key, lambda _board, _by: [New(acts.Sparked(storable(text), source))])
 
-    def nudged(self, session: str, rule: str, reason: str, text: str = "", *, key: str) -> Done:
-        """Keep that the facilitator's rules spoke up, and why."""
-        return self._ground.do(session, None, key, lambda _board, _by: [New(acts.Nudged(rule, reason, text))])
+    def nudged(self, session: str, rule: str, reason: str, *, key: str, spark: tuple[str, str] | None = None) -> Done:
+        """Keep that the facilitator's rules spoke up, and why. spark: what it gave to think from, and its source."""
+        given = [] if spark is None else [New(acts.Sparked(storable(spark[0]), spark[1]), key=f"{key}/spark")]
+        return self._ground.do(session, None, key, lambda _board, _by: [New(acts.Nudged(rule, reason)), *given])
 
     def vote_by(
         self, session: str, person: Person | None, ballot: Ballot, criteria: Sequence[Criterion] = (), *, key: str

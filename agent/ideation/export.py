@@ -1,6 +1,7 @@
 """A session to take away: Markdown, CSV, JSON, and one HTML page that needs nothing else. Pure.
 
-What is shared is what the group made. Votes leave as results only: who voted how is nobody's to read.
+What is shared is what the group made. Votes leave as results only: who voted how is nobody's to read. Pages for people
+are in the session's language; the names of columns and fields are the same in every language, as programs read them.
 """
 
 import base64
@@ -15,15 +16,15 @@ from dataclasses import dataclass, field
 from agent.ideation.acts import Ballot, Kind, RemarkKind
 from agent.ideation.board import Action, Board, Idea
 from agent.ideation.groups import Group
+from agent.ideation.labels import counted, decimal, label, spoken_in
 from agent.ideation.measures import Figures
 from agent.ideation.tally import Standing
 
 Naming = Callable[[str], str]  # a person's id to the name that is shown
 
-_REMARKS = {RemarkKind.GOOD: "Good", RemarkKind.PROBLEM: "Problem", RemarkKind.STEP_UP: "Better if"}
 _FORMULA = re.compile(r"^[\s]*[=+\-@\t\r]")  # a spreadsheet would compute these (owasp.org, CSV injection)
+_SLOT = re.compile(r"\{(language|title|body)\}")  # filled in one pass: a topic may hold braces
 _MARKS = re.compile(r"([\\`*_{}\[\]<>#|~])")
-_SCORES = {Ballot.DOTS: "dots", Ballot.PAIRS: "chance to win", Ballot.CRITERIA: "points of 5"}
 
 
 def someone(_: str) -> str:
@@ -40,6 +41,13 @@ class Record:
     figures: Figures | None = None
     picture: bytes = field(default=b"", repr=False)
     name: Naming = someone
+
+    @property
+    def language(self) -> str:
+        return self.board.session.rules.language
+
+    def label(self, name: str, **values: object) -> str:
+        return label(self.language, name, **values)
 
     @property
     def ideas(self) -> tuple[Idea, ...]:
@@ -62,10 +70,10 @@ class Record:
 
     def by(self, idea: Idea) -> str:
         """Whose an idea is: "Ann and Bob", "the machine", "Ann, with the machine (50%)"."""
-        people = " and ".join(dict.fromkeys(map(self.name, idea.authors)))
+        people = f" {self.label('and')} ".join(dict.fromkeys(map(self.name, idea.authors)))
         if not people:
-            return "the machine"
-        return f"{people}, with the machine ({idea.share:.0%})" if idea.share >= 0.01 else people
+            return self.label("the_machine")
+        return self.label("with_machine", people=people, share=f"{idea.share:.0%}") if idea.share >= 0.01 else people
 
     def owner(self, action: Action) -> str:
         return self.name(action.person) if action.person else action.owner
@@ -83,22 +91,24 @@ class Record:
             return ""
         ballot = self.board.session.rules.ballot
         shape = "{:.0f}" if ballot is Ballot.DOTS else "{:.0%}" if ballot is Ballot.PAIRS else "{:.1f}"
-        score, low, high = (shape.format(each) for each in (found.score, found.low, found.high))
-        return f"{score} {_SCORES[ballot]} ({low} to {high}), first in {found.first:.0%}"
+        score, low, high = (decimal(self.language, each, shape) for each in (found.score, found.low, found.high))
+        is_dots = ballot is Ballot.DOTS
+        said = counted(self.language, "dots", round(found.score)) if is_dots else self.label(ballot, score=score)
+        return self.label("scored", score=said, low=low, high=high, first=f"{found.first:.0%}")
 
     @property
     def summary(self) -> list[str]:
         """The session in a few lines: who, how many, how varied."""
-        now = self.board.session
-        lines = [f"{len(now.members)} people, {len(self.ideas)} ideas, in {len(now.places)} place(s)."]
+        now, language = self.board.session, self.language
+        counts = {"people": len(now.members), "ideas": len(self.ideas), "places": len(now.places)}
+        lines = [self.label("held", **{name: counted(language, name, count) for name, count in counts.items()})]
         if now.opened is not None:
-            lines.insert(0, f"Opened {now.opened:%Y-%m-%d %H:%M} UTC.")
+            lines.insert(0, self.label("opened", at=f"{now.opened:%Y-%m-%d %H:%M}"))
         if now.asked != now.topic:
-            lines.append(f"First asked as: {now.asked}")
+            lines.append(self.label("asked", topic=now.asked))
         if (figures := self.figures) is not None and figures.ideas > 1:
-            lines.append(
-                f"As varied as {figures.vendi:.1f} different ideas; the machine's share is {figures.machine:.0%}."
-            )
+            vendi, share = decimal(language, figures.vendi), f"{figures.machine:.0%}"
+            lines.append(self.label("variety", vendi=vendi, share=share))
         return lines
 
 
@@ -109,16 +119,17 @@ def markdown(record: Record) -> str:
     if board.decided:
         taken = [f"- **{_plain(each.text)}**" for each in record.ideas if each.id in board.decided]
         reason = [_plain(board.decision_reason)] if board.decision_reason else []
-        parts += ["## Decided", "\n".join(taken), *reason]
+        parts += [f"## {record.label('decided')}", "\n".join(taken), *reason]
     if board.actions:
-        parts += ["## To do", "\n".join(_action(record, each) for each in board.actions)]
-    parts += ["## Ideas", "\n".join(_idea(record, each) for each in record.ideas) or "None yet."]
+        parts += [f"## {record.label('to_do')}", "\n".join(_action(record, each) for each in board.actions)]
+    ideas = "\n".join(_idea(record, each) for each in record.ideas)
+    parts += [f"## {record.label('all_ideas')}", ideas or record.label("none")]
     if record.groups:
         grouped = (f"- **{_plain(each.label)}**: {', '.join(each.ideas)}" for each in record.groups)
-        parts += ["## Groups", "\n".join(grouped)]
+        parts += [f"## {record.label('groups')}", "\n".join(grouped)]
     if record.others:
-        noted = (f"- *{each.kind.replace('_', ' ')}*: {_plain(each.text)}" for each in record.others)
-        parts += ["## Noted", "\n".join(noted)]
+        noted = (f"- *{record.label(f'kind_{each.kind}')}*: {_plain(each.text)}" for each in record.others)
+        parts += [f"## {record.label('noted')}", "\n".join(noted)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -198,27 +209,36 @@ def page(record: Record) -> str:
     topic = html.escape(board.session.topic)
     parts = [f"<h1>{topic}</h1>", _items(record.summary)]
     if board.decided:
-        parts += ["<h2>Decided</h2>", _items([each.text for each in record.ideas if each.id in board.decided])]
+        parts += [
+            f"<h2>{record.label('decided')}</h2>",
+            _items([each.text for each in record.ideas if each.id in board.decided]),
+        ]
         parts.append(f"<p>{html.escape(board.decision_reason)}</p>" if board.decision_reason else "")
     if board.actions:
         said = [
             " ".join(filter(None, (a.text, f"— {record.owner(a)}" if record.owner(a) else "", a.due)))
             for a in board.actions
         ]
-        parts += ["<h2>To do</h2>", _items(said)]
+        parts += [f"<h2>{record.label('to_do')}</h2>", _items(said)]
     if record.picture:
         content = base64.b64encode(record.picture).decode()
-        parts.append(f'<img alt="Map of the ideas" src="data:image/png;base64,{content}">')
-    head = "".join(f"<th>{each}</th>" for each in ("", "Idea", "By", "Group", "Result"))
+        parts.append(f'<img alt="{record.label("map_alt")}" src="data:image/png;base64,{content}">')
+    columns = ("", *(record.label(each) for each in ("idea", "by", "group", "result")))
+    head = "".join(f"<th>{each}</th>" for each in columns)
     rows = "".join(_row(record, each) for each in record.ideas)
-    parts += ["<h2>Ideas</h2>", f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"]
+    parts += [
+        f"<h2>{record.label('all_ideas')}</h2>",
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>",
+    ]
     if record.others:
-        parts += ["<h2>Noted</h2>", _items([f"{each.kind.replace('_', ' ')}: {each.text}" for each in record.others])]
-    return _PAGE.replace("{title}", topic).replace("{body}", "\n".join(filter(None, parts)))
+        noted = [f"{record.label(f'kind_{each.kind}')}: {each.text}" for each in record.others]
+        parts += [f"<h2>{record.label('noted')}</h2>", _items(noted)]
+    filled = {"language": spoken_in(record.language), "title": topic, "body": "\n".join(filter(None, parts))}
+    return _SLOT.sub(lambda found: filled[found[1]], _PAGE)
 
 
 _PAGE = """<!doctype html>
-<html lang="en">
+<html lang="{language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -240,7 +260,7 @@ th, td { text-align: left; vertical-align: top; padding: .4rem; border-bottom: 1
 
 def _row(record: Record, idea: Idea) -> str:
     said = "".join(
-        f'<div class="said">{_REMARKS[each.kind]}: {html.escape(each.text)}</div>'
+        f'<div class="said">{record.label(each.kind)}: {html.escape(each.text)}</div>'
         for each in record.board.remarks_on(idea.id)
     )
     cells = [idea.id, "", record.by(idea), record.group(idea), record.result(idea)]
@@ -256,14 +276,14 @@ def _items(lines: Sequence[str]) -> str:
 
 def _idea(record: Record, idea: Idea) -> str:
     details = [_plain(record.by(idea)), record.result(idea), " ".join(f"\\#{_plain(tag)}" for tag in idea.tags)]
-    details += [f"from {', '.join(map(_plain, idea.sources))}"] if idea.sources else []
+    details += [record.label("from", sources=", ".join(map(_plain, idea.sources)))] if idea.sources else []
     lines = [f"- {idea.id}. {_plain(idea.text)} ({'; '.join(filter(None, details))})"]
-    lines += [f"  - {_REMARKS[each.kind]}: {_plain(each.text)}" for each in record.board.remarks_on(idea.id)]
+    lines += [f"  - {record.label(each.kind)}: {_plain(each.text)}" for each in record.board.remarks_on(idea.id)]
     return "\n".join(lines)
 
 
 def _action(record: Record, action: Action) -> str:
-    details = [record.owner(action), action.due, f"idea {action.idea}" if action.idea else ""]
+    details = [record.owner(action), action.due, record.label("for_idea", idea=action.idea) if action.idea else ""]
     named = ", ".join(filter(None, details))
     return f"- [{'x' if action.is_done else ' '}] {_plain(action.text)}" + (f" ({_plain(named)})" if named else "")
 

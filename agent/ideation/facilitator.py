@@ -51,7 +51,6 @@ class Nudge:
 
     rule: Rule
     reason: str
-    text: str
     to: tuple[str, ...] = ()
 
 
@@ -136,11 +135,7 @@ def _heated(board: Board, lately: Sequence[Heard], limits: Limits) -> Nudge | No
     if len(sharp) < max(3, len(lately) / 2) or len({each.person for each in sharp}) < 2:
         return None
     reason = f"{len(sharp)} of the last {len(lately)} lines read negative, of {len({e.person for e in sharp})} people."
-    text = (
-        "It is getting tense, which often means that something matters. Let us take a breath: say what the other side "
-        "is right about first, then what worries you, as a question about the idea and not about the person."
-    )
-    return Nudge(Rule.HEATED, reason, text)
+    return Nudge(Rule.HEATED, reason)
 
 
 def _off_topic(lately: Sequence[Heard], topic: Vector | None, vectors: Vectors | None, limits: Limits) -> Nudge | None:
@@ -152,10 +147,7 @@ def _off_topic(lately: Sequence[Heard], topic: Vector | None, vectors: Vectors |
     if sum(is_away) < max(4, len(seen) * 2 / 3) or not is_away[-1]:
         return None
     reason = f"{sum(is_away)} of the last {len(seen)} lines have to do neither with the topic nor with an idea."
-    text = (
-        "We have drifted off. If it matters, I can keep it for later; otherwise: what has it to do with our question?"
-    )
-    return Nudge(Rule.OFF_TOPIC, reason, text)
+    return Nudge(Rule.OFF_TOPIC, reason)
 
 
 def _unequal(board: Board, limits: Limits) -> Nudge | None:
@@ -182,11 +174,7 @@ def _unequal(board: Board, limits: Limits) -> Nudge | None:
     reason = (
         f"One person gave {top} of {total} contributions (Gini {spread:.2f}), {len(quiet)} of {len(people)} little."
     )
-    text = (
-        "Some of you have not had a word yet. The next two minutes are for those: one line is enough, and it can be "
-        "written to me in private."
-    )
-    return Nudge(Rule.UNEQUAL, reason, text, quiet)
+    return Nudge(Rule.UNEQUAL, reason, quiet)
 
 
 def _repetition(board: Board, vectors: Vectors | None, limits: Limits) -> Nudge | None:
@@ -202,10 +190,7 @@ def _repetition(board: Board, vectors: Vectors | None, limits: Limits) -> Nudge 
     if len(repeats) < limits.window / 2:
         return None
     reason = f"{len(repeats)} of the last {limits.window} ideas are near an earlier one (cosine from {limits.near})."
-    text = (
-        "The last ideas circle around the same spot. Let us go somewhere else: what would somebody do who hates these?"
-    )
-    return Nudge(Rule.REPETITION, reason, text)
+    return Nudge(Rule.REPETITION, reason)
 
 
 def _stagnation(board: Board, heard: Sequence[Heard], now: datetime, limits: Limits) -> Nudge | None:
@@ -219,8 +204,7 @@ def _stagnation(board: Board, heard: Sequence[Heard], now: datetime, limits: Lim
     assert since is not None, "a stalled board has been waiting since some moment"
     minutes = (now - since).total_seconds() / 60
     reason = f"No contribution for {minutes:.0f} minutes while ideas are collected ({len(board.open)} on the board)."
-    text = "It has gone quiet. Here is something to push against."
-    return Nudge(Rule.STAGNATION, reason, text)
+    return Nudge(Rule.STAGNATION, reason)
 
 
 def _last_given(board: Board) -> datetime | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from agent.ideation import acts
+from agent.ideation import acts, turns
 from agent.ideation.acts import Phase
 from agent.ideation.board import Board, Idea
 from agent.ideation.ledger import Acting, Decide, Ledger, New
@@ -49,10 +49,12 @@ class Ground:
         return self.now() + timedelta(minutes=stage.minutes) if stage.minutes else None
 
     def staged(self, board: Board) -> New:
-        """The act that takes the technique to its next stage, or ends it."""
+        """The act that takes the technique to its next stage that has something to deal, or ends it."""
         technique = self.technique(board.session.technique)
         plan = technique.plan(len(board.session.roster)) if technique else ()
         following = board.session.stage + 1
+        while following < len(plan) and turns.is_idle(board, plan[following]):
+            following += 1
         if following >= len(plan):
             is_timed = board.session.rules.minutes_of(Phase.COLLECT) is not None
             return New(acts.TechniqueEnded(self.now() + AFTER if is_timed else None))

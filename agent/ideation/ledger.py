@@ -177,13 +177,18 @@ class Ledger:
         known = ((row, event.act) for row in rows if (event := _event(row)) is not None)
         return tuple((row.session, act.idea, places[row.key]) for row, act in known if isinstance(act, Added))
 
-    def spoken(self, session: str, key: str) -> Spoken | None:
-        """What was said in the chat event with this key, as it reads now."""
-        here = (events.c.session == session) & (events.c.key == digest(key)) & _IS_TALK
+    def act(self, session: str, key: str) -> Act | None:
+        """What was done by the key, as it reads now."""
+        here = (events.c.session == session) & (events.c.key == digest(key))
         with reading(self.engine) as connection:
             row = connection.execute(sa.select(events).where(here)).first()
         event = None if row is None else _event(row)
-        return event.act if event is not None and isinstance(event.act, Spoken) else None
+        return None if event is None else event.act
+
+    def spoken(self, session: str, key: str) -> Spoken | None:
+        """What was said in the chat event with this key, as it reads now."""
+        found = self.act(session, key)
+        return found if isinstance(found, Spoken) else None
 
     def retell(self, tenant: str, key: str, text: str) -> None:
         """What was said in this chat event reads so now; without a text it was taken back."""

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from agent.ideation.groups import Group
+from agent.ideation.labels import label
 from agent.ideation.layout import Points, apart
 from agent.lettering import Font, lettered
 
@@ -39,8 +40,13 @@ class Mark:
 Box = tuple[float, float, float, float]
 
 
-def draw_map(title: str, marks: Sequence[Mark], points: Points, groups: Sequence[Group], note: str = "") -> bytes:
-    """The map as a PNG. points: of the marks, in the unit square, (n, 2). note: a line of figures below."""
+def draw_map(
+    title: str, marks: Sequence[Mark], points: Points, groups: Sequence[Group], note: str = "", language: str = ""
+) -> bytes:
+    """The map as a PNG. points: of the marks, in the unit square, (n, 2). note: a line of figures below.
+
+    language: that the legend is written in.
+    """
     picture = Image.new("RGB", SIZE, PAPER)
     pen = ImageDraw.Draw(picture)
     (title, large), (note, small) = lettered(title, TEXT + 10), lettered(note, SMALL)
@@ -59,7 +65,7 @@ def draw_map(title: str, marks: Sequence[Mark], points: Points, groups: Sequence
         spots = [at[each] for each in group.ideas if each in at]
         if spots:
             _label(pen, group.label, spots, PALETTE[i % len(PALETTE)], taken)
-    _legend(pen, marks, note, small)
+    _legend(pen, marks, note, small, language)
     out = io.BytesIO()
     picture.save(out, "PNG", optimize=True)
     return out.getvalue()
@@ -127,17 +133,19 @@ def _overlap(first: Box, second: Box) -> float:
     return wide * high if wide > 0 and high > 0 else 0.0
 
 
-def _legend(pen: ImageDraw.ImageDraw, marks: Sequence[Mark], note: str, font: Font) -> None:
+def _legend(pen: ImageDraw.ImageDraw, marks: Sequence[Mark], note: str, font: Font, language: str) -> None:
     y, x = 1112.0, float(LEFT)
-    entries = [("people", False, False)]
-    entries += [("machine", True, False)] if any(each.is_machine for each in marks) else []
-    entries += [("decided", False, True)] if any(each.is_decided for each in marks) else []
-    for words, is_machine, is_decided in entries:
+    entries = [("map_people", False, False)]
+    entries += [("map_machine", True, False)] if any(each.is_machine for each in marks) else []
+    entries += [("map_decided", False, True)] if any(each.is_decided for each in marks) else []
+    for name, is_machine, is_decided in entries:
+        words, legible = lettered(label(language, name), SMALL)
         _draw_mark(pen, Mark("", 0, is_machine, is_decided), (x + 14, y), 13, SOFT)
-        pen.text((x + 42, y), words, INK, font, anchor="lm")
-        x += 42 + pen.textlength(words, font) + 44
+        pen.text((x + 42, y), words, INK, legible, anchor="lm")
+        x += 42 + pen.textlength(words, legible) + 44
     if any(each.votes for each in marks):
-        pen.text((x, y), "larger: more votes", INK, font, anchor="lm")
+        words, legible = lettered(label(language, "map_larger"), SMALL)
+        pen.text((x, y), words, INK, legible, anchor="lm")
     if note:
         pen.text((LEFT, y + 48), note, SOFT, font, anchor="lm")
 

@@ -151,6 +151,7 @@ class Sessions:
         def decide(board: Board, by: Acting) -> list[New]:
             checks.may_add(board)
             technique = self.technique(board)
+            task = turns.task(board, technique, by.who) if technique is not None and person is not None else None
             act = acts.Added(
                 by.name(),
                 words,
@@ -165,7 +166,8 @@ class Sessions:
                 act = checks.fitted(board, technique, by.who, act, kind, insists=insists)
             elif act.kind is Kind.DIMENSION:
                 checks.check_dimension(words)
-            return [New(act), *entering(board, by, account)]
+            dealt = [New(acts.Celled(act.idea, task.cell))] if task is not None and task.cell else []
+            return [New(act), *dealt, *entering(board, by, account)]
 
         return self.course.completed(self._made(session, person, key, decide))
 

@@ -52,18 +52,18 @@ def stage_of(board: Board, technique: Technique) -> Stage | None:
 
 
 def task(board: Board, technique: Technique, person: str = "") -> Task | None:
-    """What `person` is asked now, or everyone for ""; None past the last stage."""
+    """What `person` is asked now, None past the last stage; for "" everyone, and … stands for what each is dealt."""
     stage = stage_of(board, technique)
     if stage is None:
         return None
     place = _place(board, person)
     left = max(0, stage.quota - len(given(board, person))) if stage.quota and person else None
-    topic, dealt, more = board.session.topic, dict[str, str](), Task("", stage.takes, left, stage.private)
+    topic, dealt = board.session.topic, dict.fromkeys(("role", "item", "cell"), "…")
     sheet: int | None = None
     on: tuple[Idea, ...] = ()
     cell: tuple[str, ...] = ()
     role = ""
-    match stage.deal:
+    match stage.deal if person or not deals(stage) else Deal.NOTHING:
         case Deal.SHEETS:
             sheet = sheet_of(board, person)
             on = on_sheet(board, sheet) if sheet is not None else ()
@@ -82,7 +82,7 @@ def task(board: Board, technique: Technique, person: str = "") -> Task | None:
             dealt["spark"] = board.sparks[-1].text if board.sparks else "…"
         case Deal.NOTHING:
             pass
-    return Task(put_in(stage.ask, topic, **dealt), more.kind, left, stage.private, sheet, on, cell, role)
+    return Task(put_in(stage.ask, topic, **dealt), stage.takes, left, stage.private, sheet, on, cell, role)
 
 
 def given(board: Board, person: str) -> tuple[Idea, ...]:
@@ -95,14 +95,28 @@ def given(board: Board, person: str) -> tuple[Idea, ...]:
     )
 
 
+def deals(stage: Stage) -> bool:
+    """Whether each is given something of their own where all can read it."""
+    return stage.deal in (Deal.ROLES, Deal.TURN, Deal.ANSWER, Deal.CELLS) and not stage.private
+
+
+def is_idle(board: Board, stage: Stage) -> bool:
+    """Whether there is nothing to deal in a stage that deals what came before it."""
+    match stage.deal:
+        case Deal.TURN | Deal.ANSWER:
+            return not untaken(board, Kind.BAD_IDEA if stage.deal is Deal.TURN else Kind.QUESTION)
+        case Deal.CELLS:
+            return not empty_cells(board)
+        case _:
+            return False
+
+
 def is_complete(board: Board, technique: Technique) -> bool:
     """Whether everybody who was there when it began has given what the stage asks for, so that it can move on."""
     stage = stage_of(board, technique)
     if stage is None:
         return True
-    if stage.deal in (Deal.TURN, Deal.ANSWER) and not untaken(
-        board, Kind.BAD_IDEA if stage.deal is Deal.TURN else Kind.QUESTION
-    ):
+    if is_idle(board, stage):
         return bool(board.session.roster)
     owes = board.session.roster
     return bool(stage.quota and owes) and all(len(given(board, each)) >= stage.quota for each in owes)
@@ -188,6 +202,6 @@ def _begins(stage: Stage, text: str) -> bool:
 
 
 def _place(board: Board, person: str) -> int:
-    """Where somebody sits: in the order of the roster, then of those who came later."""
-    order = [*board.session.roster, *(each.person for each in board.session.members)]
-    return list(dict.fromkeys(order)).index(person) if person in order else 0
+    """Where somebody sits: in the order of the roster, then of those who came later; behind them who comes now."""
+    order = list(dict.fromkeys([*board.session.roster, *(each.person for each in board.session.members)]))
+    return order.index(person) if person in order else len(order) if person else 0

@@ -7,6 +7,7 @@ import numpy as np
 from agent.ideation.board import Board, Idea
 from agent.ideation.export import Naming, Record, someone
 from agent.ideation.groups import FEWEST, Duplicate, Group, duplicates, grouped
+from agent.ideation.labels import counted, decimal, label
 from agent.ideation.layout import layout
 from agent.ideation.measures import Figures, figures
 from agent.ideation.picture import Mark, draw_map
@@ -31,11 +32,14 @@ class View:
     @property
     def note(self) -> str:
         """A line of figures."""
-        count = f"{len(self.ideas)} idea{'' if len(self.ideas) == 1 else 's'}"
+        language = self.board.session.rules.language
+        count = counted(language, "ideas", len(self.ideas))
         if len(self.ideas) < 2:
             return count
-        said = f"{count}, as varied as {self.figures.vendi:.1f} different ones"
-        return f"{said}; machine {self.figures.machine:.0%}" if self.figures.machine >= 0.005 else said
+        said = f"{count}, {label(language, 'varied', vendi=decimal(language, self.figures.vendi))}"
+        if self.figures.machine < 0.005:
+            return said
+        return f"{said}; {label(language, 'machine_part', share=f'{self.figures.machine:.0%}')}"
 
     def picture(self) -> bytes:
         """The map as a PNG."""
@@ -45,7 +49,9 @@ class View:
         labels = np.array([label.get(each.id, 0) for each in self.ideas], dtype=np.int64)
         decided = self.board.decided
         marks = [Mark(each.id, votes.get(each.id, 0), each.by == "machine", each.id in decided) for each in self.ideas]
-        return draw_map(self.board.session.topic, marks, layout(self.vectors, labels), self.groups, self.note)
+        now = self.board.session
+        at = layout(self.vectors, labels)
+        return draw_map(now.topic, marks, at, self.groups, self.note, now.rules.language)
 
     def record(self, name: Naming = someone, *, with_picture: bool = False) -> Record:
         """What is exported. name: the name of a person, by id, as it may be shown."""

@@ -91,6 +91,11 @@ class Ideation:
         given = command.argument.strip()
         is_idea = command.name == "idea"
         wish = Wish("idea", text=given) if is_idea else wish_of(given, is_running=board is not None)
+        if is_private and board is not None and await self.stand.has_left(command.account, board):
+            await asyncio.to_thread(self.stand.unbind, command.account, board)
+            if wish is not None and wish.verb not in ("help", "join", "new"):
+                return [answer(command, self._say(command, "ideation_has_left"))]
+            board = None
         if wish is not None and wish.verb == "help":
             if command.direct and not command.argument.strip():
                 return None
@@ -128,6 +133,8 @@ class Ideation:
         if not is_here or meaning.place.channel != press.place.channel or board is None:
             return [answer(press, self._say(press, "expired"))]
         press = replace(press, place=meaning.place)
+        if press.place not in board.session.places and await self.stand.has_left(press.account, board):
+            return [answer(press, self._say(press, "ideation_has_left"))]
         numbers = tuple(each for each in words if each.isdigit())
         text = press.text.strip() if verb == "add" else "" if numbers or not words else words[0]
         if board.session.is_closed and verb not in ("export", "map"):
@@ -167,7 +174,7 @@ class Ideation:
             if is_so:
                 await asyncio.to_thread(self.stand.note, board, name)
         await self.stand.wake(board, stage.delivery)
-        return [replace(await asyncio.to_thread(self.stand.shown, board, place), place=event.place)]
+        return [replace(await self.stand.shown(board, place), place=event.place)]
 
     def _stands(self, board: Board, place: Place, handle: str, *, is_root: bool) -> None:
         """The first board of a place; of one that begins its thread more is seen than of later ones."""
@@ -191,8 +198,7 @@ class Ideation:
             session = await asyncio.to_thread(self.stand.sessions.ledger.by_code, code, command.place.tenant)
             if session is None:
                 return [answer(command, self._say(command, "ideation_refused_no_session"))]
-            board = await asyncio.to_thread(self.stand.sessions.board, session)
-            return await self.wishes(board, Wish("write"), command, stage)
+            return await self._writes(session, command, stage)
         try:
             await stage.open(replace(command, account=""))
             place = self.stand.connectors[command.place.platform].under(command.place, stage.handle)
@@ -204,7 +210,7 @@ class Ideation:
         if command.is_shared:
             await asyncio.to_thread(self.stand.note, board, "shared")
         await self.stand.changed(board, stage.delivery)
-        return [replace(await asyncio.to_thread(self.stand.shown, board, place), place=command.place)]
+        return [replace(await self.stand.shown(board, place), place=command.place)]
 
     # The rest
 
@@ -217,7 +223,13 @@ class Ideation:
         command = Command(event.id, event.place, event.account, "ideate", "write", True, event.language)  # noqa: FBT003 - they are alone here
         if session is None:
             return [answer(command, self._say(command, "ideation_refused_no_session"))]
+        return await self._writes(session, command, stage)
+
+    async def _writes(self, session: str, command: Command, stage: Stage) -> Sequence[Outgoing]:
+        """Somebody will give ideas in private, who knows the session's code; not who was in its channel and left."""
         board = await asyncio.to_thread(self.stand.sessions.board, session)
+        if await self.stand.has_left(command.account, board):
+            return [answer(command, self._say(command, "ideation_has_left"))]
         return await self.wishes(board, Wish("write"), command, stage)
 
     async def due(self, due: Due, stage: Stage) -> Sequence[Outgoing]:

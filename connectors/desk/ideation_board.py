@@ -20,6 +20,7 @@ BAR = 8  # characters of the timer
 WIDTH = 160  # characters of an idea in a list
 ROOM = 2_400  # characters for the ideas: the whole must fit into one message
 MOST_PRESSED = 24  # ideas with a button of their own
+MOST_DEALT = 12  # people for whom it stands on the board what they are given
 LEADING = 3  # ideas that are offered for the decision
 _MARKS = re.compile(r"([\\*_`~\[\]])")
 
@@ -38,6 +39,8 @@ class Sight:
     """What is shown beside the board itself.
 
     platform: whose commands are named. task: what all are asked, where a technique runs, with its title and stages.
+    dealt: people's names, and what each of them is given to work on. is_numbered: that is a contribution, and
+    another one can be chosen by its number. empty: cells of the design space without an idea.
     alike: pairs that may say the same. standing: the result so far, best first. pair: the two to choose between. link:
     where ideas are given in private. following: the step to go on to.
     """
@@ -47,6 +50,9 @@ class Sight:
     task: Task | None = None
     technique: str = ""
     stages: int = 0
+    dealt: tuple[tuple[str, str], ...] = ()
+    is_numbered: bool = False
+    empty: int = 0
     alike: tuple[tuple[str, str], ...] = ()
     standing: tuple[Standing, ...] = ()
     pair: tuple[str, str] = ("", "")
@@ -119,7 +125,7 @@ def asked(board: Board, sight: Sight) -> str:
         step = {"technique": sight.technique, "stage": now.stage + 1, "stages": sight.stages}
         if sight.task.private:
             return say(language, "ideation_question_private", **step)
-        return say(language, "ideation_question", ask=sight.task.text, **step)
+        return "\n".join([say(language, "ideation_question", ask=sight.task.text, **step), *_dealt(board, sight)])
     match now.phase:
         case Phase.REFRAME if not board.reframings:
             name = "reframe_alone"
@@ -136,6 +142,17 @@ def asked(board: Board, sight: Sight) -> str:
     criterion = line(now.rules.criteria[0].name, 60) if now.rules.criteria else ""
     named = criteria_said(now.rules.criteria)
     return say(language, f"ideation_do_{name}", p=p, dots=now.rules.dots, criterion=criterion, criteria=named)
+
+
+def _dealt(board: Board, sight: Sight) -> list[str]:
+    """Who is given what, and how another one is chosen."""
+    language = board.session.rules.language
+    lines = [f"• {line(name, 40)}: **{line(what, 120)}**" for name, what in sight.dealt[:MOST_DEALT]]
+    if sight.dealt and sight.is_numbered:
+        lines.append(say(language, "ideation_choose_other"))
+    if sight.empty:
+        lines.append(say(language, "ideation_empty", count=sight.empty, p=prefix(sight.platform)))
+    return lines
 
 
 def criteria_said(criteria: Sequence[Criterion]) -> str:

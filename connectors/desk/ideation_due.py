@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from agent.events import Due, Outgoing, Picture
 from agent.ideation import facilitator
-from agent.ideation.acts import Phase, Spoken
+from agent.ideation.acts import Nudged, Phase, Sparked, Spoken
 from agent.ideation.board import Board
 from agent.ideation.facilitator import Heard
 from agent.ideation.refusals import SessionRefused
@@ -61,7 +61,7 @@ class Dues:
         handle = await asyncio.to_thread(self.stand.handle, board, due.place)
         if not handle or (due.place not in board.session.places and not board.session.is_closed):
             return ()
-        return [await asyncio.to_thread(self.stand.shown, board, due.place, handle)]
+        return [await self.stand.shown(board, due.place, handle)]
 
     async def _stepped(self, board: Board, due: Due, step: int, stage: Stage) -> Sequence[Outgoing]:
         """A new step begins below what was written: a board of its own there, and the one before lets go."""
@@ -73,7 +73,7 @@ class Dues:
             return ()
         before = await asyncio.to_thread(self.stand.handle, board, due.place)
         await asyncio.to_thread(self.stand.keep, board, due.place, stage.handle)
-        said = [await asyncio.to_thread(self.stand.shown, board, due.place)]
+        said = [await self.stand.shown(board, due.place)]
         said += await asyncio.to_thread(self.stand.let_go, board, due.place, before, stage.handle)
         if board.session.phase in _SEEN and not board.session.technique:
             said += await asyncio.to_thread(self._map, board, due.place)
@@ -95,6 +95,8 @@ class Dues:
         person = await asyncio.to_thread(self.stand.memory.person, due.account)
         task = self.stand.sessions.task(board, person.id)
         if task is None or not task.private or await asyncio.to_thread(self._is_past, board, step):
+            return ()
+        if await self.stand.has_left(due.account, board):
             return ()
         connector = self.stand.connectors[due.place.platform]
         try:
@@ -127,21 +129,12 @@ class Dues:
                 board = moved.board
         except SessionRefused:
             return ()  # somebody closed it meanwhile
-        nudge = await asyncio.to_thread(self._nudge, board)
-        if nudge is not None:
-            log.info("Session %s: %s nudge. %s", board.session.id, nudge.rule, nudge.reason)
-            key = f"nudge/{due.id}"
-            kept = await asyncio.to_thread(
-                stand.sessions.course.nudged, board.session.id, nudge.rule, nudge.reason, nudge.text, key=key
-            )
-            board, language = kept.board, board.session.rules.language
-            text = say_nudge(language, nudge)
-            if nudge.rule is facilitator.Rule.STAGNATION and board.session.rules.machine == "stalled":
-                text += "\n" + await self.offers.pushed(board, due.id)
+        if text := await asyncio.to_thread(self._nudged, board, f"nudge/{due.id}"):
+            board = await asyncio.to_thread(stand.sessions.board, board.session.id)
             for place in (each for each in board.session.places if each not in held):
-                told = Outgoing(place, say(language, "ideation_nudge", text=text))
+                told = Outgoing(place, say(board.session.rules.language, "ideation_nudge", text=text))
                 await stage.delivery.post(f"{due.id}/{place.key}", told)
-        if done.is_new or nudge is not None or board.session.due is not None:
+        if done.is_new or text or board.session.due is not None:
             await stand.changed(board, stage.delivery)
         elif await asyncio.to_thread(self._lately, board):  # whatever happens next wakes it again
             await stand.step(board, stage.delivery)
@@ -151,6 +144,22 @@ class Dues:
     def _lately(self, board: Board) -> bool:
         last = max(each.at for each in self.stand.sessions.events(board.session.id))
         return last > datetime.now(UTC) - IDLE
+
+    def _nudged(self, board: Board, key: str) -> str:
+        """What the facilitator says at this look, or said at it before a crash kept it from being shown; or nothing."""
+        sessions, session = self.stand.sessions, board.session.id
+        if sessions.ledger.act(session, key) is None:
+            nudge = self._nudge(board)
+            if nudge is None:
+                return ""
+            is_stalled = nudge.rule is facilitator.Rule.STAGNATION and board.session.rules.machine == "stalled"
+            drawn = self.offers.pushed(board) if is_stalled else None
+            spark = None if drawn is None else (drawn.text, drawn.source)
+            if sessions.course.nudged(session, nudge.rule, nudge.reason, key=key, spark=spark).is_new:
+                log.info("Session %s: %s nudge. %s", session, nudge.rule, nudge.reason)
+        said, spark_said = sessions.ledger.act(session, key), sessions.ledger.act(session, f"{key}/spark")
+        text = say(board.session.rules.language, f"ideation_nudge_{said.rule}") if isinstance(said, Nudged) else ""
+        return f"{text}\n{self.offers.asked(board, spark_said.text)}" if isinstance(spark_said, Sparked) else text
 
     def _nudge(self, board: Board) -> facilitator.Nudge | None:
         stand = self.stand
@@ -164,12 +173,6 @@ class Dues:
         ]
         vectors = stand.vectors(board.open)
         return facilitator.watch(board, heard, datetime.now(UTC), topic=topic, vectors=vectors)
-
-
-def say_nudge(language: str, nudge: facilitator.Nudge) -> str:
-    """In the session's language, where there are words for it."""
-    name = f"ideation_nudge_{nudge.rule}"
-    return say(language, name) if language.lower().startswith("de") else nudge.text
 
 
 def round_said(stand: Stand, board: Board, person: str) -> str:

@@ -47,6 +47,9 @@ class Messages:
             board = await asyncio.to_thread(self.stand.bound, post.account)
         if board is None or not self.stand.access.is_allowed(post.account, post.place):
             return None
+        if is_private and await self.stand.has_left(post.account, board):
+            await asyncio.to_thread(self.stand.unbind, post.account, board)
+            return None if wishes(post.text) else [answer(post, self._say(post, "ideation_has_left"))]
         if is_private and (wishes(post.text) or _LEAVES.match(post.text)):  # from now on they think about their own
             await asyncio.to_thread(self.stand.unbind, post.account, board)
             told = answer(post, self._say(post, "ideation_write_stop"))

@@ -104,24 +104,20 @@ class Offers:
         await self.stand.changed(done.board, stage.delivery)
         if wish.verb == "wider" and (said := await self._idea(done.board, drawn, stage)) is not None:
             return [Outgoing(event.place, said, to=event.account)]
-        text = say(language, f"ideation_{name}", text=self._asked(board, drawn))
+        text = say(language, f"ideation_{name}", text=self.asked(board, drawn.text))
         if drawn.source:
             text += "\n" + say(language, "ideation_from", source=boards.line(drawn.source))
         return [Outgoing(event.place, text, to=event.account)]
 
-    async def pushed(self, board: Board, key: str) -> str:
+    def pushed(self, board: Board) -> Stimulus:
         """Something to push against, where nobody has been yet."""
-        vectors = await asyncio.to_thread(self.stand.vectors, board.open)
-        drawn = await asyncio.to_thread(self.stimuli().wider, board, vectors)
-        spark = self.stand.sessions.course.spark
-        await asyncio.to_thread(spark, board.session.id, drawn.text, drawn.source, key=f"pushed/{key}")
-        return self._asked(board, drawn)
+        return self.stimuli().wider(board, self.stand.vectors(board.open))
 
-    def _asked(self, board: Board, drawn: Stimulus) -> str:
+    def asked(self, board: Board, stimulus: str) -> str:
         """What is asked with a stimulus."""
         cells = {named_cell(board, each) for each in empty_cells(board)}
-        name = "cell" if drawn.text in cells else "far"
-        return say(board.session.rules.language, f"ideation_{name}", text=boards.line(drawn.text, 220))
+        name = "cell" if stimulus in cells else "far"
+        return say(board.session.rules.language, f"ideation_{name}", text=boards.line(stimulus, 220))
 
     async def _idea(self, board: Board, drawn: Stimulus, stage: Stage) -> str | None:
         """An idea of the machine's own on the board, and what is said of it; None where it has no new one."""

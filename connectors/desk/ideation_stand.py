@@ -15,10 +15,10 @@ from agent.buttons import Buttons, Meaning, id_for
 from agent.events import Button, Due, Outgoing
 from agent.ideation import acts, groups, turns
 from agent.ideation.acts import Ballot, Phase
-from agent.ideation.board import Board
+from agent.ideation.board import Board, Member
 from agent.ideation.sessions import Sessions
 from agent.ideation.tally import next_pair, tally
-from agent.ideation.technique import Stage
+from agent.ideation.technique import Deal, Stage
 from agent.ideation.vectors import IdeaVectors
 from agent.memory import Memory
 from agent.message import Person, Place
@@ -94,6 +94,23 @@ class Stand:
         key = f"{KIND}/desk/{account}"
         self.buttons.make(f"{KIND}-note", "", board.session.places[0], KEPT, key=key)
 
+    async def has_left(self, account: str, board: Board) -> bool:
+        """Whether somebody is in none of a session's channels any more; then it is not theirs to write for in private.
+
+        Not where no platform can tell: who came by the session's code has no account on them.
+        """
+        person = await asyncio.to_thread(self.memory.person, account)
+        seats = [
+            (each, place)
+            for each in (person.accounts or (account,))
+            for place in board.session.places
+            if each.startswith(f"{place.platform}:{place.tenant}:")
+        ]
+        for each, place in seats:
+            if not await self.connectors[place.platform].has_left(each, place):
+                return False
+        return bool(seats)
+
     def is_held(self, place: Place) -> bool:
         """Whether a person of support has the conversation in a place, so that Atelier is silent there."""
         return self.cases.held(place) is not None
@@ -122,8 +139,10 @@ class Stand:
 
     # What is seen
 
-    def sight(self, board: Board, platform: str) -> Sight:
-        now = board.session
+    def sight(self, board: Board, platform: str, names: Mapping[str, str] | None = None) -> Sight:
+        """names: of those who are given something of their own where all can read it, by account."""
+        now, called = board.session, names or {}
+        stage = self.stage(board)
         technique, is_voted = self.sessions.technique(board), now.phase in (Phase.ENRICH, Phase.DECIDE, Phase.CLOSED)
         telegram = self.connectors.get("telegram")
         link = telegram.address(f"{KIND}-{now.code}") if telegram is not None and platform == "telegram" else ""
@@ -133,9 +152,14 @@ class Stand:
         return Sight(
             platform,
             datetime.now(UTC),
-            task=self.sessions.task(board),
+            task=self.sessions.task(board, alone(board)),
             technique=technique.title if technique else "",
             stages=len(technique.plan(len(now.roster))) if technique else 0,
+            dealt=tuple((called[each.account], self._given(board, each.person)) for each in self._dealt_to(board))
+            if called
+            else (),
+            is_numbered=stage is not None and stage.deal in (Deal.TURN, Deal.ANSWER),
+            empty=len(turns.empty_cells(board)) if stage is not None and stage.deal is Deal.CELLS else 0,
             alike=alike,
             standing=tally(board) if is_voted else (),
             pair=(is_paired and next_pair(board, "")) or ("", ""),
@@ -143,15 +167,31 @@ class Stand:
             following=following(board, alike),
         )
 
+    def _dealt_to(self, board: Board) -> tuple[Member, ...]:
+        """Those who are each given something of their own where all can read it; nobody where one is alone."""
+        stage = self.stage(board)
+        return board.session.members if stage is not None and turns.deals(stage) and not alone(board) else ()
+
+    def _given(self, board: Board, person: str) -> str:
+        task = self.sessions.task(board, person)
+        if task is None:
+            return ""
+        named = turns.named_cell(board, task.cell) if task.cell else " ".join(f"{i.id}: {i.text}" for i in task.on)
+        return task.role or named or "…"
+
     def alike(self, board: Board) -> tuple[tuple[str, str], ...]:
         """Pairs of ideas that may say the same, the likest first."""
         ideas = board.open
         found = groups.duplicates([each.id for each in ideas], [each.text for each in ideas], self.vectors(ideas))
         return tuple((each.first, each.second) for each in found)
 
-    def shown(self, board: Board, place: Place, renews: str = "") -> Outgoing:
+    async def shown(self, board: Board, place: Place, renews: str = "") -> Outgoing:
         """The board as a message in one of its places."""
-        sight = self.sight(board, place.platform)
+        names = await self.names.of(each.account for each in self._dealt_to(board))
+        return await asyncio.to_thread(self._shown, board, place, renews, names)
+
+    def _shown(self, board: Board, place: Place, renews: str, names: Mapping[str, str]) -> Outgoing:
+        sight = self.sight(board, place.platform, names)
         given = boards.controls(board, sight)
         return Outgoing(place, boards.text(board, sight), buttons=self.pressable(board, place, given), renews=renews)
 
@@ -256,6 +296,12 @@ def here(board: Board, place: Place) -> Place | None:
     mine = (place.platform, place.tenant, place.channel)
     found = [each for each in board.session.places if (each.platform, each.tenant, each.channel) == mine]
     return place if place in found else found[-1] if found else None
+
+
+def alone(board: Board) -> str:
+    """Who thinks in a session where nobody else does, or empty."""
+    members = board.session.members
+    return members[0].person if len(members) == 1 else ""
 
 
 def following(board: Board, alike: Sequence[tuple[str, str]]) -> Phase:

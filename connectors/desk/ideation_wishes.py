@@ -102,11 +102,11 @@ class Wishes:
     async def _board(self, board: Board, event: Asking, stage: Stage) -> Sequence[Outgoing]:
         """A board of its own below what was written; the one before lets go. In private only a look."""
         if event.place not in board.session.places:
-            return [replace(await asyncio.to_thread(self.stand.shown, board, event.place), to=event.account)]
+            return [replace(await self.stand.shown(board, event.place), to=event.account)]
         await stage.open(event)
         before = await asyncio.to_thread(self.stand.handle, board, event.place)
         await asyncio.to_thread(self.stand.keep, board, event.place, stage.handle)
-        said = [await asyncio.to_thread(self.stand.shown, board, event.place)]
+        said = [await self.stand.shown(board, event.place)]
         return said + await asyncio.to_thread(self.stand.let_go, board, event.place, before, stage.handle)
 
     def _results(self, board: Board, event: Asking) -> Outgoing:
@@ -203,6 +203,10 @@ class Wishes:
             case "tag":
                 await self._done(stage, lambda: sessions.tag(session, person, number, wish.text, key=key))
                 return [answer(event, self._say(event, "ideation_tagged", idea=number, tag=boards.line(wish.text, 40)))]
+            case "cell":
+                values = [each.strip() for each in re.split(r"[,;/]", wish.text)]
+                await self._done(stage, lambda: sessions.put_in_cell(session, person, number, values, key=key))
+                return [answer(event, self._say(event, "ideation_celled", idea=number))]
             case "split":
                 parts = re.split(r"\s*[|;]\s*", wish.text)
                 await self._done(stage, lambda: sessions.split(session, person, number, parts, key=key))

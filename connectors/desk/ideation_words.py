@@ -14,7 +14,7 @@ _ALONE = {  # words that are a wish when nothing follows
     "reveal": "phase", "vote": "phase", "collect": "phase", "discuss": "phase", "decide": "phase",
     "enrich": "phase", "reframe": "phase", "ideas": "board", "criteria": "criteria", "rate": "rate",
 }  # fmt: skip
-_NUMBERED = frozenset({"edit", "withdraw", "tag", "split", "good", "problem", "better", "deeper", "done", "score"})
+_NUMBERED = frozenset("edit withdraw tag split good problem better deeper done score cell".split())
 _SEVERAL = frozenset({"merge", "vote", "decide"})  # numbers, then perhaps words
 _WORDED = frozenset({"idea", "action", "technique", "use", "question", "criteria"})
 _OPTIONS = frozenset({"blind", "anyone", "quiet", "pairs", "private"})

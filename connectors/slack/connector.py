@@ -285,6 +285,11 @@ class SlackConnector:
         tenant, user = _account(account)
         return tenant == place.tenant and user in await self._people(place)
 
+    async def has_left(self, account: str, place: Place) -> bool:
+        tenant, user = _account(account)
+        known = await self._people(place) if tenant == place.tenant else frozenset[str]()
+        return bool(known) and user not in known
+
     async def members(self, place: Place) -> frozenset[str]:
         """Strangers in a shared channel are counted as if they were of the team: then nothing is shared too widely."""
         with suppress(ConnectorError):

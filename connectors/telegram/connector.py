@@ -242,6 +242,9 @@ class TelegramConnector:
     async def belongs(self, account: str, place: Place) -> bool:
         return await people.belongs(self._bot, account, place)
 
+    async def has_left(self, account: str, place: Place) -> bool:
+        return await people.has_left(self._bot, account, place)
+
     async def members(self, place: Place) -> frozenset[str]:  # noqa: ARG002 - the seam's
         """A bot cannot list them."""
         return frozenset()

@@ -22,3 +22,10 @@ async def belongs(bot: Bot, account: str, place: Place) -> bool:
     with suppress(TelegramError, ValueError):
         return is_present(await bot.get_chat_member(place.channel, int(account.rpartition(":")[2])))
     return False
+
+
+async def has_left(bot: Bot, account: str, place: Place) -> bool:
+    """Not where the bot is not told: who is in a group it may learn as an administrator only."""
+    with suppress(TelegramError, ValueError):
+        return not is_present(await bot.get_chat_member(place.channel, int(account.rpartition(":")[2])))
+    return False

@@ -1,5 +1,6 @@
 """Techniques really change what a session asks, of whom, and what it takes."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,41 @@ def test_bad_ideas_are_turned_round_one_by_one(desk: Room) -> None:
     assert desk.sessions.board(session).session.technique == ""  # all are turned round
 
 
+def test_another_bad_idea_than_the_one_dealt_is_chosen_by_its_number(desk: Room) -> None:
+    session = begin(desk, "reverse", "bob")
+    worse = desk.add(session, "bob", "Close all counters but one")
+    desk.add(session, "ann", "Answer every call first")
+    on(desk, session)
+    turned = desk.sessions.add(session, desk.person("bob"), f"{worse}: Open two more", key=desk.key()).idea
+    assert turned is not None
+    assert (turned.text, turned.parents) == ("Open two more", (worse,))
+    later = desk.sessions.add(session, desk.person("bob"), "99: bottles of tea", key=desk.key()).idea
+    assert later is not None
+    assert later.text == "99: bottles of tea"  # there is no 99
+
+
+def test_a_stage_with_nothing_to_deal_is_passed_over(desk: Room) -> None:
+    session = begin(desk, "reverse", "bob")
+    on(desk, session)
+    assert desk.sessions.board(session).session.technique == ""  # nobody named a bad idea
+
+
+def test_who_comes_later_gets_a_role_of_their_own(desk: Room) -> None:
+    session = begin(desk, "role_storming", "bob")
+    late = desk.sessions.add(session, desk.person("cy"), "A stool to stand on", key=desk.key()).idea
+    assert late is not None
+    roles = [task(desk, session, each).role for each in ("ann", "bob", "cy")]
+    assert len(set(roles)) == 3
+    assert late.tags == (roles[2],)
+    assert "**…**" in _for_all(desk, session)  # what is dealt to one is not what all are asked
+
+
+def _for_all(desk: Room, session: str) -> str:
+    found = desk.sessions.task(desk.sessions.board(session))
+    assert found is not None
+    return found.text
+
+
 def test_roles_are_dealt_and_go_round(desk: Room) -> None:
     session = begin(desk, "role_storming", "bob", "cy")
     first = [task(desk, session, each).role for each in ("ann", "bob", "cy")]
@@ -150,7 +186,11 @@ def test_the_design_space_shows_the_cells_that_are_empty(desk: Room) -> None:
     desk.add(session, "bob", "price: free, paid")
     desk.add(session, "ann", "place: at the door, online")
     on(desk, session)
+    given = task(desk, session, "bob").cell
     idea = desk.add(session, "bob", "Numbers drawn at the door")
+    (stands,) = desk.sessions.board(session).open
+    assert stands.values == given  # the cell that was dealt is filled, so the next one is dealt another
+    assert given not in empty_cells(desk.sessions.board(session))
     done = desk.sessions.put_in_cell(session, None, idea, ["Free", "at the door"], key=desk.key())
     assert empty_cells(done.board) == (("paid", "online"), ("free", "online"), ("paid", "at the door"))
     assert "**price: paid, place: online**" in task(desk, session, "ann").text
@@ -177,7 +217,11 @@ def test_every_technique_can_be_gone_through(desk: Room) -> None:
         board = desk.sessions.course.begin(session, desk.person("ann"), technique.id, key=desk.key()).board
         for stage in range(len(technique.plan(2))):
             assert board.session.stage == stage
-            assert "{" not in task(desk, session, "bob").text
+            asked = task(desk, session, "bob")
+            assert "{" not in asked.text
+            if asked.kind in (Kind.BAD_IDEA, Kind.QUESTION, Kind.DIMENSION):  # what the last stage deals
+                word = re.findall(r"\w+", asked.text)[0]
+                desk.add(session, "bob", "Price: free, paid" if asked.kind is Kind.DIMENSION else f"{word} of it?")
             board = desk.sessions.course.next_stage(session, desk.person("ann"), key=desk.key()).board
         assert board.session.technique == ""
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -274,6 +275,28 @@ def test_exports_hold_the_session_and_run_nothing() -> None:
     assert "2 dots (2 to 2), first in 100%" in words
     for each in (page, words, export.table(made), export.as_json(made)):
         assert "p0" not in each.replace("Name of p0", "")  # no ids of persons, and nobody's vote
+
+
+def test_a_german_session_is_exported_and_drawn_in_german(encoder: TransformerEncoder) -> None:
+    held = Rules(language="de-AT")
+    board = board_of(votes=(dots("p0", "3", 2),), decided=("3",), rules=held)
+    seen = view(board, IdeaVectors(encoder))
+    made = seen.record()
+    page, words = export.page(made), export.markdown(made)
+    assert '<html lang="de">' in page
+    for said in ("Entschieden", "Ergebnis", "2 Stimmen (2 bis 2), vorn in 100%"):
+        assert said in page
+    for said in ("## Entschieden", "## Gruppen", "so vielfältig wie".capitalize()):
+        assert said in words
+    assert seen.note.startswith("11 Ideen, so vielfältig wie ")
+    assert "," in seen.note.removeprefix("11 Ideen, ")  # 8,3 and not 8.3
+    assert seen.picture() != view(board_of(votes=board.votes, decided=("3",)), IdeaVectors(encoder)).picture()
+
+
+def test_a_topic_with_braces_fills_nothing_in() -> None:
+    board = board_of(("Tea",))
+    odd = Board(replace(board.session, topic="{body} and {title}"), board.ideas)
+    assert "<h1>{body} and {title}</h1>" in export.page(export.Record(odd))
 
 
 def test_a_vector_is_made_once(encoder: TransformerEncoder) -> None:

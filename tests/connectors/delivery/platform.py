@@ -120,6 +120,9 @@ class PaperConnector:
     async def belongs(self, account: str, place: Place) -> bool:
         return False
 
+    async def has_left(self, account: str, place: Place) -> bool:
+        return False
+
     async def members(self, place: Place) -> frozenset[str]:
         return frozenset()
 
