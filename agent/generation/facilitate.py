@@ -7,6 +7,7 @@ import re
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from agent.generation.phrases import LANGUAGES, phrase, phrases
 from agent.generation.sentences import Kind, cut
@@ -136,19 +137,23 @@ def _ends(text: str, language: str) -> bool:
 
 def _begun(text: str) -> tuple[Technique, str, str] | None:
     """The technique that a reply begins, its topic, and the language."""
+    if text.count("*") < 2:  # it would be named as *Title*, and this is asked of every line of a conversation
+        return None
     for language in LANGUAGES:
-        for each in techniques():
-            own = spoken(each, language)
-            if topic := _topic_said(text, own, language):
+        for own in _all_spoken(language):
+            if f"*{own.title}*" in text and (topic := _topic_said(text, own, language)):
                 return own, topic, language
     return None
+
+
+@cache
+def _all_spoken(language: str) -> tuple[Technique, ...]:
+    return tuple(spoken(each, language) for each in techniques())
 
 
 def _topic_said(text: str, technique: Technique, language: str) -> str:
     for name in ("open", "open_named"):
         shape = phrase("ideate", name, language=language)
-        if f"*{technique.title}*" not in text:
-            return ""
         pattern = re.escape(shape).replace(r"\{topic\}", "(?P<topic>.+?)")
         pattern = pattern.replace(r"\{title\}", re.escape(technique.title)).replace(r"\{when\}", ".+?")
         found = re.match(rf"{pattern}(?=\n|$)", text)
