@@ -18,21 +18,20 @@ SPREAD = 4.5  # standard deviations that a code spans: 7 coordinates in a millio
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """rotation: orthogonal, (dim, dim). It is saved with the codes: LAPACK builds may differ in its signs."""
+    """Of vectors of `dim` columns. given: the rotation that was saved with codes; None: that of every new index."""
 
-    rotation: Vectors
+    dim: int
+    given: Vectors | None = None
 
-    @classmethod
-    @cache
-    def random(cls, dim: int) -> "Codes":
-        """The same for every new index of that dimension; making one takes a third of a second."""
-        gaussian = np.random.default_rng(0).standard_normal((dim, dim))
-        return cls(np.linalg.qr(gaussian)[0].astype(np.float32))
+    @property
+    def rotation(self) -> Vectors:
+        """Orthogonal, (dim, dim). It is saved with the codes: LAPACK builds may differ in its signs."""
+        return _random_rotation(self.dim) if self.given is None else self.given
 
     @property
     def scale(self) -> float:
         """Code units a unit of length."""
-        return 127 / min(1.0, SPREAD / math.sqrt(len(self.rotation)))
+        return 127 / min(1.0, SPREAD / math.sqrt(self.dim))
 
     @property
     def blur(self) -> float:
@@ -49,3 +48,10 @@ class Codes:
         """`projected` in place, as whole numbers from -127 to 127."""
         np.rint(projected, out=projected)
         return np.clip(projected, -127, 127, out=projected)
+
+
+@cache
+def _random_rotation(dim: int) -> Vectors:
+    """Takes up to half a second, which a knowledge base without codes never pays."""
+    gaussian = np.random.default_rng(0).standard_normal((dim, dim))
+    return np.linalg.qr(gaussian)[0].astype(np.float32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupt
 from retrieval.overlap import BM25, HAS_LEAD, LENGTH, RAREST, Overlap, measure
-from retrieval.passage import Ids, PassageSet
+from retrieval.passage import Ids, PassageSet, placed
 from retrieval.words import Query, Snapshot, WordIndex, best, ordered
 
 WEIGHTS = Path(__file__).with_name("fusion.json")
@@ -48,35 +48,46 @@ NOTHING = Hits(np.zeros(0, np.float32), np.zeros(0, np.int64))
 
 @dataclass(frozen=True, slots=True)
 class Worded:
-    """What the words arm found, and what the query's words do there: all that can be known before vectors answer.
+    """What the words arm found: passages `ids` (m,) among which the best `count` are. parsed: as `snapshot` knows it.
 
-    parsed: the query as `snapshot` knows it. overlap: of `hits`, row by row. read: the ids (ascending) and overlap of
-    all passages that may be found, where they are few.
+    How good each is, is read together with what the vectors find (`fuse`).
     """
 
     snapshot: Snapshot
     parsed: Query
-    hits: Hits
-    overlap: Overlap
-    read: tuple[Ids, Overlap] | None = None
+    ids: Ids
+    count: int
 
     @classmethod
     def found(cls, index: WordIndex, query: str, count: int, allowed: PassageSet | None = None) -> Self:
         """Search the words of `query` for the best `count` of the `allowed` passages."""
         snapshot = index.snapshot
         parsed = index.parse(query, snapshot)
-        few = allowed is not None and len(allowed) <= FEW
-        ids = allowed.ids if allowed is not None and few else best(snapshot, parsed, count, allowed)
-        read = measure(snapshot, parsed, ids)
-        order = ordered(read.rows[BM25], ids, count)
-        overlap = read.take(order)
-        return cls(snapshot, parsed, Hits(overlap.rows[BM25], ids[order]), overlap, (ids, read) if few else None)
+        if allowed is not None and len(allowed) <= FEW:
+            return cls(snapshot, parsed, allowed.ids, count)
+        return cls(snapshot, parsed, best(snapshot, parsed, count, allowed), count)
 
-    def measured(self, ids: Ids) -> Overlap:
-        """The overlap of other passages that may be found."""
-        if self.read is not None and np.isin(ids, self.read[0]).all():
-            return self.read[1].take(self.read[0].searchsorted(ids))
-        return measure(self.snapshot, self.parsed, ids)
+    def beside(self, others: Ids) -> tuple[Ids, Overlap, int]:
+        """The best `count` and, after them, those of the `others` (distinct) that are not among them.
+
+        Their overlap in that order, and how many are the words arm's own.
+        """
+        ids = self.ids
+        if len(others):
+            order = ids.argsort()
+            places, here = placed(ids[order], others) if len(ids) else (others, np.zeros(len(others), bool))
+            at = np.empty(len(others), np.int64)
+            at[here] = order[places[here]]
+            at[~here] = len(ids) + np.arange(np.count_nonzero(~here))
+            ids = np.concatenate((ids, others[~here]))
+        overlap = measure(self.snapshot, self.parsed, ids)
+        chosen = ordered(overlap.rows[BM25, : len(self.ids)], self.ids, self.count)
+        own = len(chosen)
+        if len(others):
+            is_own = np.zeros(len(ids), bool)
+            is_own[chosen] = True
+            chosen = np.concatenate((chosen, at[~is_own[at]]))
+        return ids[chosen], overlap.take(chosen), own
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +96,14 @@ class Fused:
 
     ids: (n,). scores: (n,) in 0..1: the probability that the passage answers the query where a learned model ranked
     (calibrated), else a plain blend of both arms that says nothing about answering. similarities: (n,) cosine, nan for
-    passages that only words found.
+    passages that only words found. worded: how many of them words found.
     """
 
     ids: Ids
     scores: Row
     similarities: Row
     calibrated: bool
+    worded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,20 +152,15 @@ def fuse(words: Worded, vectors: Hits, *, spoken: float = 1.0, model: Fusion | N
 
     spoken: how well the encoder speaks the query's language, 0..1 (`retrieval.language`): at 0 vectors have no vote.
     """
-    ids, overlap = words.hits.ids, words.overlap
+    near = vectors if spoken > 0 else NOTHING
+    ids, overlap, own = words.beside(near.ids)
     similarities = np.full(len(ids), np.nan)
-    if spoken > 0 and len(vectors.ids):
-        order = np.argsort(ids)
-        place = np.searchsorted(ids[order], vectors.ids)
-        place = order[np.minimum(place, len(ids) - 1)] if len(ids) else place
-        both = ids[place] == vectors.ids if len(ids) else np.zeros(len(place), dtype=bool)
-        similarities[place[both]] = vectors.scores[both]
-        more = vectors.ids[~both]
-        similarities = np.concatenate((similarities, vectors.scores[~both]))
-        overlap = overlap.followed_by(words.measured(more))
-        ids = np.concatenate((ids, more))
+    if len(near.ids):
+        order = near.ids.argsort()
+        places, here = placed(near.ids[order], ids)
+        similarities[here] = near.scores[order[places[here]]]
     if not len(ids):
-        return Fused(ids, similarities, similarities, calibrated=model is not None)
+        return Fused(ids, similarities, similarities, model is not None, own)
     if model is None:
         scores = blend(overlap.rows[BM25], similarities, spoken * CONSTANT)
     else:
@@ -162,7 +169,7 @@ def fuse(words: Worded, vectors: Hits, *, spoken: float = 1.0, model: Fusion | N
             logits += (1 - spoken) * model.logits(features(overlap, np.full(len(ids), np.nan)))
         scores = 1 / (1 + np.exp(-logits))
     order = np.lexsort((ids, -scores))
-    return Fused(ids[order], scores[order], similarities[order], calibrated=model is not None)
+    return Fused(ids[order], scores[order], similarities[order], model is not None, own)
 
 
 def blend(bm25: Row, similarities: Row, weight: float) -> Row:

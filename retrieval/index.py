@@ -82,7 +82,7 @@ class VectorIndex:
         self._cutoffs = cutoffs
         self._accelerator = accelerator or (gpu_flat if has_gpu() else None)
         self._segments = Segments(dim)
-        self._structure = Structure.build(Kind.FLAT, self._segments.snapshot(), Codes.random(dim))
+        self._structure = Structure.build(Kind.FLAT, self._segments.snapshot(), Codes(dim))
         self._clone: Clone | None = None
         self._additions = self._cloned_additions = 0
         self._touched: list[Ids] | None = None  # ids added or removed while compact() builds
@@ -282,7 +282,8 @@ class VectorIndex:
 
         def fill(fresh: Path) -> None:
             self._segments.write(fresh / "vectors.f32", fresh / "ids.i64")
-            (fresh / "rotation.f32").write_bytes(self._structure.codes.rotation.astype("<f4").tobytes())
+            if self._structure.kind is not Kind.FLAT:
+                (fresh / "rotation.f32").write_bytes(self._structure.codes.rotation.astype("<f4").tobytes())
             with (fresh / "structure.faiss").open("wb") as file:
                 self._structure.write(file)
 
@@ -320,8 +321,10 @@ class VectorIndex:
         if facts["format"] != FORMAT:
             raise ValueError(f"it has format {facts['format']}, this version reads {FORMAT}")
         self._segments = Segments.mapped(folder / "vectors.f32", folder / "ids.i64", self.dim)
-        codes = Codes(np.fromfile(folder / "rotation.f32", "<f4").reshape(self.dim, self.dim))
         kind, built = Kind(facts["kind"]), int(facts["built"])
+        is_coded = kind is not Kind.FLAT
+        saved = np.fromfile(folder / "rotation.f32", "<f4").reshape(self.dim, self.dim) if is_coded else None
+        codes = Codes(self.dim, saved)
         self._structure = Structure.read(folder / "structure.faiss", kind, codes, built, len(self))
         self.facts = dict(facts["facts"])
 

@@ -209,7 +209,7 @@ class KnowledgeBase:
         else:
             words, near, fluency = self._both(state, state.vectors, encoder, query, width, allowed, embedding)
         fused = fuse(words, near, spoken=fluency, model=learned(state.encoder or ""))
-        return fused, len(near.ids) < width and len(words.hits.ids) < width
+        return fused, len(near.ids) < width and fused.worded < width
 
     def _both(
         self,

@@ -45,15 +45,15 @@ def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
     """Read the passages `ids` (n,) of the token store; ids it does not hold count as empty passages."""
     n, t = len(ids), len(query.terms)
     tokens, lengths, leads, norms = _read(snapshot, ids)
-    starts = np.cumsum(lengths) - lengths
+    starts = lengths.cumsum() - lengths
     codes = query.slots.take(tokens)
     hits = np.flatnonzero(codes != 0)
     code = codes.take(hits).astype(np.int64) - 1
-    owner = np.repeat(np.arange(n), lengths).take(hits)
-    place = hits - starts[owner]
+    owner = np.arange(n).repeat(lengths).take(hits)
+    place = hits - starts.take(owner)
     counts = np.bincount(owner * t + code, minlength=n * t).reshape(n, t)
-    present = counts > 0
-    known = query.idf.sum()
+    present = (counts > 0).astype(np.float64)
+    known = float(query.idf.sum())
     mass = known + query.unknown
     share = query.idf / mass if mass else query.idf
 
@@ -69,7 +69,7 @@ def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
     rows[HAS_LEAD] = leads > 0
     if leads.any():
         rows[[LEAD, LEAD_PRECISION]] = _in_leads(snapshot, query, tokens, starts, leads, owner, place, code, share)
-    return Overlap(rows, query.count, float(mass), float(query.unknown / mass) if mass else 1.0)
+    return Overlap(rows, query.count, mass, query.unknown / mass if mass else 1.0)
 
 
 def _in_leads(
@@ -85,12 +85,12 @@ def _in_leads(
 ) -> tuple[Row, Row]:
     """The share of the query in the first lines, and of those lines' mass in the query."""
     n, t = len(leads), len(share)
-    in_lead = place < leads[owner]
-    lead = np.bincount(owner[in_lead] * t + code[in_lead], minlength=n * t).reshape(n, t)
-    lead_owner = np.repeat(np.arange(n), leads)
-    lead_places = np.arange(len(lead_owner)) + np.repeat(starts - np.cumsum(leads) + leads, leads)
-    lead_mass = np.bincount(lead_owner, weights=snapshot.idf(tokens[lead_places].astype(np.int64)), minlength=n)
-    return (lead > 0) @ share, lead @ query.idf / np.maximum(lead_mass, 1e-9)
+    inside = np.flatnonzero(place < leads.take(owner))
+    lead = np.bincount(owner.take(inside) * t + code.take(inside), minlength=n * t).reshape(n, t)
+    lead_owner = np.arange(n).repeat(leads)
+    lead_places = np.arange(len(lead_owner)) + (starts - leads.cumsum() + leads).take(lead_owner)
+    lead_mass = np.bincount(lead_owner, snapshot.idf(tokens.take(lead_places)), minlength=n)
+    return (lead > 0).astype(np.float64) @ share, lead @ query.idf / np.maximum(lead_mass, 1e-9)
 
 
 def _read(
@@ -126,16 +126,14 @@ def _best_window(
     owner: NDArray[np.int64], place: NDArray[np.int64], code: NDArray[np.int64], lengths: NDArray[np.int64], share: Row
 ) -> Row:
     """The largest share of the query within any two neighbouring strides of each passage, (n,)."""
-    blocks = -(-lengths // STRIDE) + 1  # the last one stays empty, so that no window reaches into the next passage
-    begins = np.cumsum(blocks) - blocks
-    total, t = int(blocks.sum()), len(share)
-    where = (begins[owner] + place // STRIDE) * t + code
-    flags = np.zeros(total * t)  # numbers, as BLAS does not multiply truth
-    flags[where] = 1
-    held = flags.reshape(total, t)
-    masses = np.zeros(total)
-    masses[:-1] = np.maximum(held[:-1], held[1:]) @ share
-    masses[begins + blocks - 1] = 0
+    blocks = (lengths + (2 * STRIDE - 1)) // STRIDE  # the last one stays empty: no window reaches into the next passage
+    ends = blocks.cumsum()
+    begins, t = ends - blocks, len(share)
+    flags = np.zeros((int(ends[-1]) if len(ends) else 0, t))  # numbers, as BLAS does not multiply truth
+    flags.reshape(-1)[(begins.take(owner) + place // STRIDE) * t + code] = 1
+    masses = np.zeros(len(flags))
+    masses[:-1] = np.maximum(flags[:-1], flags[1:]) @ share
+    masses[ends - 1] = 0
     best: Row = np.maximum.reduceat(masses, begins) if len(begins) else np.zeros(0)
     return best
 
@@ -146,13 +144,14 @@ def _pairs(hits: NDArray[np.int64], owner: NDArray[np.int64], code: NDArray[np.i
     left, right = query.pairs
     if not len(left):
         return np.zeros(n)
-    weight = query.idf[left] + query.idf[right]
     number = np.full(t * t, -1, dtype=np.int64)
     number[left * t + right] = np.arange(len(left))
-    next_to = np.flatnonzero((hits[1:] - hits[:-1] == 1) & (owner[1:] == owner[:-1]))
-    found = number[code[next_to] * t + code[next_to + 1]]
-    known = found >= 0
+    apart = hits + owner  # a place between passages, so that words of two are no neighbours
+    next_to = np.flatnonzero(apart[1:] - apart[:-1] == 1)
+    found = number.take(code.take(next_to) * t + code.take(next_to + 1))
+    known = np.flatnonzero(found >= 0)
     held = np.zeros((n, len(left)))
-    held[owner[next_to[known]], found[known]] = 1
-    result: Row = held @ weight / max(weight.sum(), 1e-9)
+    held[owner.take(next_to.take(known)), found.take(known)] = 1
+    weight = query.idf[left] + query.idf[right]
+    result: Row = held @ weight / max(float(weight.sum()), 1e-9)
     return result

@@ -10,6 +10,20 @@ Vectors = NDArray[np.float32]  # rows of unit length, (n, dim)
 Ids = NDArray[np.int64]  # passage ids, (n,)
 
 
+def placed(present: Ids, ids: Ids) -> tuple[Ids, NDArray[np.bool_]]:
+    """For each of `ids` (any shape) its place in `present` (rising, not empty), and whether it is there.
+
+    A place is within `present` in any case.
+    """
+    last = len(present) - 1
+    if present[last] - present[0] == last:  # no gap, as long as nothing was removed: no search
+        places = ids - present[0]
+        here = (places >= 0) & (places <= last)
+        return (places if here.all() else np.where(here, places, 0)), here
+    places = np.minimum(present.searchsorted(ids), last)
+    return places, present[places] == ids
+
+
 @dataclass(frozen=True, slots=True)
 class Section:
     """A stretch of a document under one heading, as a loader read it.

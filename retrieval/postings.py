@@ -7,13 +7,14 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.passage import Ids
+from retrieval.passage import Ids, placed
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 
-SLICED = 1024  # rows: fewer are read faster as slices than token by token
+COMMON = 4  # a word in one of so many rows is looked up in a row of counts: searching its postings misses every cache
+SLICED = 128  # rows: fewer are read faster as slices than token by token
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,8 @@ class Segment:
 
     ids: (n,). starts: (n + 1,) where each passage's tokens begin. tokens: (starts[-1],). leads: (n,) how many tokens
     the first line has where it is short, else 0. live: (n,). terms: (u,) sorted; the postings of terms[i] are
-    rows[bounds[i]:bounds[i + 1]] (sorted) with their counts.
+    rows[bounds[i]:bounds[i + 1]] (sorted) with their counts. spread: of very common words that were asked for, how
+    often each row holds them.
     """
 
     ids: Ids
@@ -34,6 +36,7 @@ class Segment:
     bounds: NDArray[np.int64] = field(repr=False)
     rows: Ints = field(repr=False)
     counts: Floats = field(repr=False)
+    spread: dict[int, NDArray[np.unsignedinteger]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, ids: Ids, lengths: NDArray[np.int64], tokens: Ints, leads: Ints) -> Self:
@@ -67,10 +70,22 @@ class Segment:
         span = slice(self.bounds[i], self.bounds[i + 1])
         return self.rows[span], self.counts[span]
 
+    def counts_at(self, term: int, rows: NDArray[np.int64]) -> Floats:
+        """How often each of `rows` holds `term`."""
+        spread = self.spread.get(term)
+        if spread is None:
+            holders, counts = self.postings(term)
+            if len(holders) * COMMON < len(self.ids) or not len(holders):
+                return _looked_up(holders, counts, rows)
+            spread = np.zeros(len(self.ids), np.min_scalar_type(int(counts.max())))
+            spread[holders] = counts
+            self.spread[term] = spread
+        return spread.take(rows).astype(np.float32)
+
     def find(self, ids: Ids) -> tuple[NDArray[np.int64], Flags]:
         """For each of `ids` its row, and whether it is here and live."""
-        rows = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        return rows, (self.ids[rows] == ids) & self.live[rows]
+        rows, here = placed(self.ids, ids)
+        return rows, here & self.live[rows]
 
     def gather(self, rows: NDArray[np.int64]) -> tuple[Ints, NDArray[np.int64]]:
         """The tokens of `rows` one after the other, and each row's length."""
@@ -81,7 +96,15 @@ class Segment:
             return np.concatenate([self.tokens[:0], *cut]), lengths
         after = np.cumsum(lengths)
         places = np.arange(after[-1]) + np.repeat(starts - after + lengths, lengths)
-        return self.tokens[places], lengths
+        return self.tokens.take(places), lengths
+
+
+def _looked_up(holders: Ints, counts: Floats, rows: NDArray[np.int64]) -> Floats:
+    if not len(holders):
+        return np.zeros(len(rows), np.float32)
+    narrow = rows.astype(np.int32)
+    at = np.minimum(holders.searchsorted(narrow), len(holders) - 1)
+    return np.where(holders[at] == narrow, counts[at], np.float32(0))
 
 
 def merged(segments: Sequence[Segment]) -> Segment:

@@ -26,9 +26,12 @@ class Root:
 
 def shown(path: Path) -> str:
     """A path as the store can keep it and a terminal can show it; different paths stay different."""
+    text = str(path)
+    if text.isprintable() and "\\" not in text:
+        return text
     return "".join(
         each if each.isprintable() and each != "\\" else each.encode("unicode_escape", "surrogatepass").decode()
-        for each in str(path)
+        for each in text
     )
 
 

@@ -15,6 +15,7 @@ from retrieval.store import Hit
 ARM = 100  # candidates of each arm: fewer cost recall, more cost time (RRF and learned fusion alike)
 SAME = 0.95  # cosine from which two passages may say the same
 LONGEST_RUN = 3  # neighbours joined into one passage
+TABLES = (".csv", ".tsv", ".xlsx")  # each of their rows speaks for itself, and is cited by its own number
 
 
 def select(hits: Sequence[Hit], vectors: Vectors, k: int) -> list[Passage]:
@@ -50,11 +51,10 @@ def join(hits: Sequence[Hit]) -> list[Passage]:
 
 
 def _follows(first: Hit, second: Hit) -> bool:
-    return (
-        first.content == second.content
-        and first.ordinal + 1 == second.ordinal
-        and first.passage.heading == second.passage.heading
-    )
+    one, other = first.passage, second.passage
+    is_next = first.content == second.content and first.ordinal + 1 == second.ordinal and one.heading == other.heading
+    is_table = is_next and one.source.casefold().endswith(TABLES)
+    return is_next and (not is_table or (one.page, one.line) == (other.page, other.line))  # a long row was cut
 
 
 def _joined(run: Sequence[Hit], best: Passage) -> Passage:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval.passage import Ids, Vectors
+from retrieval.passage import Ids, Vectors, placed
 
 CHUNK = 16_384  # rows copied at once when everything is read: 24 MB at 384 dimensions
 
@@ -98,8 +98,8 @@ class Segments:
         """Where `ids` (any shape) are; -1 for those that are not here."""
         if not len(self._ids):
             return np.full(ids.shape, -1, np.int64)
-        place = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
-        return np.where(self._ids[place] == ids, self._rows[place], -1)
+        places, here = placed(self._ids, ids)
+        return np.where(here, self._rows[places], -1)
 
     def nearest(self, queries: Vectors, count: int, ids: Ids) -> Ids:
         """The `count` of `ids` (m,) nearest to each query (n, dim), in no order, (n, at most count): reads them all."""

@@ -48,16 +48,13 @@ class Structure:
     def __init__(self, kind: Kind, index: Any, codes: Codes, built: int) -> None:
         """built: how many rows the inverted lists were cut for."""
         self.kind, self.index, self.codes, self.built = kind, index, codes, built
-        faiss.cvar.distance_compute_blas_threshold = BATCH * len(codes.rotation)  # 5 times faster than its own 128,000
-        # FAISS multiplies in the threads that it searches with; numpy's own pool would fight them for the cores.
-        self._projection = faiss.LinearTransform(*codes.rotation.shape)
-        faiss.copy_array_to_vector(codes.projection.ravel(), self._projection.A)
-        self._projection.is_trained = True
+        faiss.cvar.distance_compute_blas_threshold = BATCH * codes.dim  # 5 times faster than its own 128,000
+        self._projection = None if kind is Kind.FLAT else _projection(codes)
 
     @classmethod
     def build(cls, kind: Kind, snapshot: Snapshot, codes: Codes) -> "Structure":
         """A structure over `snapshot`. INVERTED trains first, half a minute at most on two cores."""
-        dim, count, lists = len(codes.rotation), len(snapshot.ids), lists_for(len(snapshot.ids))
+        dim, count, lists = codes.dim, len(snapshot.ids), lists_for(len(snapshot.ids))
         coder, metric = faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT
         faiss.omp_set_num_threads(CORES if count >= MANY else 1)
         if kind is Kind.FLAT:
@@ -114,13 +111,21 @@ class Structure:
     def read(cls, path: Path, kind: Kind, codes: Codes, built: int, rows: int) -> "Structure":
         """What `write` wrote. Raises ValueError when it is of other `rows` or dimensions, RuntimeError."""
         stored = faiss.read_index(str(path))
-        if stored.ntotal != rows or stored.d != len(codes.rotation):
+        if stored.ntotal != rows or stored.d != codes.dim:
             raise ValueError("its codes and its vectors do not fit each other")
         return cls(kind, stored, codes, built)
 
     def coded(self, vectors: Vectors) -> Vectors:
         """What the FAISS index is given for `vectors`, (n, dim) float32."""
-        return vectors if self.kind is Kind.FLAT else self.codes.rounded(self._projection.apply(vectors))
+        return vectors if self._projection is None else self.codes.rounded(self._projection.apply(vectors))
+
+
+def _projection(codes: Codes) -> Any:
+    """FAISS multiplies in the threads that it searches with; numpy's own pool would fight them for the cores."""
+    projection = faiss.LinearTransform(codes.dim, codes.dim)
+    faiss.copy_array_to_vector(codes.projection.ravel(), projection.A)
+    projection.is_trained = True
+    return projection
 
 
 class Scan:

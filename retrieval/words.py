@@ -32,6 +32,7 @@ LEAD = 40  # words: a longer first line is a paragraph, not a heading or a quest
 SMALL = 512  # passages: smaller segments always merge, since each costs a query the same fixed time
 GROWTH = 4  # a segment merges into the one before it unless that is more than this many times its size
 BLOCK = 64  # passages whose best score stands for them while the k-th best is estimated
+SMALLEST = float(np.finfo(np.float32).tiny)  # any score above 0 is more
 QUERY_WORDS = 255  # a pasted page is searched by its first words; their numbers fit a byte
 FORMAT = 1
 
@@ -50,7 +51,7 @@ class Snapshot:
     df: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64), repr=False)
     size: int = 0
     total: int = 0
-    _impacts: tuple[dict[int, Floats], ...] = field(default=(), repr=False)  # of the terms that were asked for
+    _asked: tuple[dict[int, tuple[Ints, Floats]], ...] = field(default=(), repr=False)  # the terms' postings
 
     @classmethod
     def of(cls, segments: Sequence[Segment], df: NDArray[np.int64], size: int, total: int) -> Self:
@@ -61,11 +62,15 @@ class Snapshot:
 
     def postings(self, place: int, term: int) -> tuple[Ints, Floats]:
         """The rows of the segment at `place` that hold `term`, ascending, and its impact there: tf / (tf + norm)."""
-        rows, counts = self.segments[place].postings(term)
-        impacts = self._impacts[place].get(term)
-        if impacts is None:  # for all terms at once it would take longer than what was added to make this snapshot
-            impacts = self._impacts[place][term] = counts / (counts + self.norms[place][rows])
-        return rows, impacts
+        found = self._asked[place].get(term)
+        if found is None:  # for all terms at once it would take longer than what was added to make this snapshot
+            rows, counts = self.segments[place].postings(term)
+            found = self._asked[place][term] = rows, counts / (counts + self.norms[place][rows])
+        return found
+
+    def held(self, place: int, term: int) -> int:
+        """How many rows of the segment at `place` hold `term`, be they live or not."""
+        return len(self.postings(place, term)[0])
 
     def holds(self, term: int) -> bool:
         return term < len(self.df) and self.df[term] > 0
@@ -228,10 +233,10 @@ def _score(snapshot: Snapshot, query: Query, ids: Ids) -> NDArray[np.float64]:
     total = np.zeros(len(ids))
     for segment, norms in zip(snapshot.segments, snapshot.norms, strict=True):
         rows, here = segment.find(ids)
-        narrow, lengths, part = rows[here].astype(np.int32), norms[rows[here]], np.zeros(np.count_nonzero(here))
-        for term, weight in zip(query.terms, query.weights, strict=True):
-            holders, counts = segment.postings(int(term))
-            held = _looked_up(holders, counts, narrow)
+        rows = rows[here]
+        lengths, part = norms[rows], np.zeros(len(rows))
+        for term, weight in zip(query.terms.tolist(), query.weights, strict=True):
+            held = segment.counts_at(term, rows)
             part += weight * (held / (held + lengths))
         total[here] = part
     return total
@@ -245,42 +250,49 @@ def _contenders(
     MaxScore (Turtle & Flood 1995) for arrays: rare words first; once those left cannot lift a passage that is far
     below the k-th best so far, they are only looked up for the contenders.
     """
-    n = len(snapshot.segments[place].ids)
-    block = max(1, min(BLOCK, n // (4 * k)))
-    partial = np.zeros(-(-n // block) * block, dtype=np.float32)
+    segment = snapshot.segments[place]
+    n = len(segment.ids)
+    height = max(1, min(BLOCK, n // (4 * k)))
+    partial = np.zeros(-(-n // height) * height, dtype=np.float32)
     if mask is not None:
-        partial[:n][~mask] = -np.inf  # stays so whatever is added
-    lists = [
-        (*snapshot.postings(place, int(t)), np.float32(w)) for t, w in zip(query.terms, query.weights, strict=True)
-    ]
-    lists = sorted((each for each in lists if len(each[0])), key=lambda each: len(each[0]))
-    left = sum(float(weight) for _, _, weight in lists)
-    for i, (rows, impacts, weight) in enumerate(lists):
-        if i and len(rows) * 16 > n:  # worth asking whether this long list matters
-            bound = _kth(partial, block, k, floor) - left
-            if bound > 0 and np.count_nonzero(partial >= bound) <= 8 * k:
-                few = np.flatnonzero(partial >= bound)
-                scores, narrow = partial[few], few.astype(np.int32)
-                for holders, values, factor in lists[i:]:
-                    scores += factor * _looked_up(holders, values, narrow)
+        np.copyto(partial[:n], -np.inf, where=~mask)  # stays so whatever is added
+    blocks = partial.reshape(height, -1)  # strided: their best are found eight times faster
+    asked = [(snapshot.held(place, t), t, w) for t, w in zip(query.terms.tolist(), query.weights.tolist(), strict=True)]
+    lists = sorted(each for each in asked if each[0])
+    left = sum(weight for _, _, weight in lists)
+    for i, (count, term, weight) in enumerate(lists):
+        if i and count * 16 > n:  # worth asking whether this long list matters
+            peaks = blocks.max(axis=0)
+            bound = max(_kth_of(peaks, k), floor) - left
+            few = _above(blocks, peaks, bound, 8 * k) if bound > 0 else None
+            if few is not None:
+                scores, norms = partial[few], snapshot.norms[place][few]
+                for _, later, factor in lists[i:]:
+                    held = segment.counts_at(later, few)
+                    scores += np.float32(factor) * (held / (held + norms))
                 return few, scores
-        np.add.at(partial, rows, weight * impacts)  # four times faster than fancy indexing
-        left -= float(weight)
-    few = np.flatnonzero((partial > 0) & (partial >= _kth(partial, block, k, floor)))
+        rows, impacts = snapshot.postings(place, term)
+        np.add.at(partial, rows, np.float32(weight) * impacts)  # four times faster than fancy indexing
+        left -= weight
+    peaks = blocks.max(axis=0)
+    few = _above(blocks, peaks, max(_kth_of(peaks, k), floor, SMALLEST), n)
+    assert few is not None, "no more than there are"
     return few, partial[few]
 
 
-def _looked_up(holders: Ints, values: Floats, rows: Ints) -> Floats:
-    """The value of each of `rows` in a term's postings, 0 where it is not among the holders."""
-    if not len(holders):
-        return np.zeros(len(rows), np.float32)
-    at = np.minimum(holders.searchsorted(rows), len(holders) - 1)
-    return np.where(holders[at] == rows, values[at], np.float32(0))
+def _above(blocks: Floats, peaks: Floats, bound: float, most: int) -> NDArray[np.int64] | None:
+    """The rows whose score is at least `bound`, ascending; None where there are more than `most`.
 
-
-def _kth(partial: Floats, block: int, k: int, floor: float) -> float:
-    """A lower bound of the k-th best score: that many blocks each hold one at least as good. Less a rounding margin."""
-    return max(_kth_of(partial.reshape(block, -1).max(axis=0), k), floor)  # strided blocks: eight times faster
+    blocks: (height, width) scores; row r of the segment stands at divmod(r, width). peaks: (width,) their best.
+    """
+    columns = np.flatnonzero(peaks >= bound)
+    if len(columns) > most:
+        return None
+    places = np.flatnonzero(blocks[:, columns] >= bound)
+    if len(places) > most:
+        return None
+    lines = places // len(columns)
+    return lines * len(peaks) + columns[places - lines * len(columns)]
 
 
 def _kth_of(scores: Floats, k: int) -> float:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from retrieval.encoder import TransformerEncoder
 from retrieval.fusion import Fused, Hits, Worded, fuse, learned
 from retrieval.language import spoken
-from retrieval.overlap import measure as overlap
 from retrieval.passage import Vectors
 from retrieval.words import WordIndex
 from tests.benchmarks import Cell, Report
@@ -76,20 +75,19 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
     for question, vector, gold in zip(task.questions, questions, task.answers, strict=True):
         words, vectors = Worded.found(index, question, ARM), _nearest(vector, passages)
         share = spoken(question, encoder.pieces(question))
-        merged = fuse(words, vectors, spoken=share, model=model)
+        merged, by_words = fuse(words, vectors, spoken=share, model=model), Hits(*index.search(question, ARM))
         orders = {
-            "words (BM25)": words.hits.ids,
+            "words (BM25)": by_words.ids,
             "vectors (MiniLM)": vectors.ids,
             "min-max 0.5": fuse(words, vectors).ids,
-            "RRF": _rrf(words.hits, vectors),
+            "RRF": _rrf(by_words, vectors),
             "learned fusion": merged.ids,
             f"and MMR {RELEVANCE}": _diverse(merged, passages),
         }
         for method, ids in orders.items():
             ranks.setdefault(method, []).append(_rank(ids, gold))
         if chance.random() < REMOVED:
-            hits = _without(words.hits, gold)
-            words = replace(words, hits=hits, overlap=overlap(words.snapshot, words.parsed, hits.ids))
+            words = replace(words, ids=words.ids[~np.isin(words.ids, list(gold))])
             merged = fuse(words, _without(vectors, gold), spoken=share, model=model)
         tops.append(float(merged.scores[0]) if len(merged.ids) else 0.0)
         rights.append(_rank(merged.ids, gold) == 0)

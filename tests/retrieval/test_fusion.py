@@ -97,8 +97,8 @@ def test_few_readable_passages_are_ranked_as_among_many(monkeypatch):
         for few in (FEW, 0):
             monkeypatch.setattr("retrieval.fusion.FEW", few)
             words = Worded.found(index, query, 20, allowed)
-            assert (words.read is None) == (few == 0)
-            ways.append((words.hits.ids.tolist(), fuse(words, near, model=MODEL)))
+            assert (len(words.ids) == len(allowed)) == bool(few)
+            ways.append((words.beside(NOTHING.ids)[0].tolist(), fuse(words, near, model=MODEL)))
         assert ways[0][0] == ways[1][0]
         assert ways[0][1].ids.tolist() == ways[1][1].ids.tolist()
         assert np.allclose(ways[0][1].scores, ways[1][1].scores)

@@ -1,11 +1,13 @@
 """Folders in: what changed is read again, what vanished goes, whatever is interrupted can be repeated."""
 
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -242,18 +244,27 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half(folder, tmp_path):
     engine.dispose()
 
 
-CHILD = """
-import sys
+FORKS = """
+import json, os, sys, traceback
 from pathlib import Path
 from retrieval.database import open_database
 from retrieval.ingest import ingest
 from tests.retrieval.knowing import HashingEncoder, opened
 import retrieval.knowledge
 retrieval.knowledge.BATCH = 4
-engine = open_database(sys.argv[1])
-with opened(engine, Path(sys.argv[3]), HashingEncoder()) as base:
-    print("ready", flush=True)
-    ingest([Path(sys.argv[2])], base, tenant="acme")
+for line in sys.stdin:
+    url, notes, index = json.loads(line)
+    child = os.fork()  # before any thread runs here
+    if not child:
+        try:
+            with opened(open_database(url), Path(index), HashingEncoder()) as base:
+                print(os.getpid(), flush=True)
+                ingest([Path(notes)], base, tenant="acme")
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -278,10 +289,6 @@ def test_kill_9_at_any_moment_and_a_repetition_give_the_same_store(tmp_path):
     for i in range(60):
         write(tmp_path / "notes" / f"{i:02d}.md", f"# Note {i}\n\nAbout {i * 7}.\n\n# More\n\nText {i}.\n")
 
-    def child(name: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", CHILD, url(name), str(tmp_path / "notes"), str(tmp_path / name)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
-
     def url(name: str) -> str:
         return f"sqlite:///{tmp_path / name}.db"
 
@@ -289,25 +296,27 @@ def test_kill_9_at_any_moment_and_a_repetition_give_the_same_store(tmp_path):
         engine = open_database(url(name))
         metadata.create_all(engine)
         engine.dispose()
-    started = time.monotonic()
-    process = child("whole")
-    process.stdout.readline()
-    ready = time.monotonic()
-    assert process.wait() == 0
-    process.stdout.close()
-    lasts = time.monotonic() - ready
-    killed = 0
-    for share in (0.1, 0.2, 0.4, 0.7):  # each run has less left to do than the one before
-        process = child("killed")
-        process.stdout.readline()
-        time.sleep(share * lasts)
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        process.stdout.close()
-    process = child("killed")
-    assert process.wait() == 0
-    process.stdout.close()
-    assert killed >= 1, f"nothing was killed in {time.monotonic() - started:.1f} s"
+    command, pipe = [sys.executable, "-c", FORKS], subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=Path(__file__).parents[2]) as forks:
+
+        def run(name: str, seconds: float | None = None) -> tuple[int, float]:
+            """Ingest in a process that is killed after so long, if it is; its exit status, and how long it took."""
+            forks.stdin.write(json.dumps([url(name), str(tmp_path / "notes"), str(tmp_path / name)]) + "\n")
+            forks.stdin.flush()
+            child, began = int(forks.stdout.readline()), time.monotonic()
+            if seconds is not None:
+                time.sleep(seconds)
+                with suppress(ProcessLookupError):  # it was faster
+                    os.kill(child, signal.SIGKILL)
+            return int(forks.stdout.readline()), time.monotonic() - began
+
+        status, lasts = run("whole")
+        assert status == 0
+        # each run has less left to do than the one before
+        killed = [run("killed", share * lasts)[0] for share in (0.1, 0.2, 0.4, 0.7)]
+        assert -signal.SIGKILL in killed, f"nothing was killed, though a run lasts {lasts:.1f} s"
+        assert run("killed")[0] == 0
+        forks.stdin.close()
     assert content_of(url("killed")) == content_of(url("whole"))
     assert len(content_of(url("whole"))) == 120
     engine = open_database(url("killed"))

@@ -22,7 +22,7 @@ def index():
 
 def overlap(index, query, ids=(1, 2, 3, 4)):
     snapshot = index.snapshot
-    return measure(snapshot, index.parse(query, snapshot), np.array(ids))
+    return measure(snapshot, index.parse(query, snapshot), np.array(ids, dtype=np.int64))
 
 
 def test_scores_are_those_of_the_search(index):

@@ -9,9 +9,18 @@ from retrieval.search import LONGEST_RUN, join, select
 from retrieval.store import Hit
 
 
-def hit(number: int, content: int, ordinal: int, text: str = "", heading: str = "H") -> Hit:
+def hit(
+    number: int,
+    content: int,
+    ordinal: int,
+    text: str = "",
+    heading: str = "H",
+    source: str = "a.md",
+    line: int | None = None,
+) -> Hit:
     passage = Passage(
-        number, text or f"text {number}", "a.md", heading, None, ordinal, "acme/everyone", 1 - number / 1000
+        *(number, text or f"text {number}", source, heading, None, ordinal if line is None else line),
+        *("acme/everyone", 1 - number / 1000),
     )
     return Hit(passage, content, ordinal)
 
@@ -36,6 +45,16 @@ def test_a_joined_pair_makes_room_for_another_passage():
 def test_neighbours_under_different_headings_stay_apart():
     hits = [hit(1, 7, 4, heading="Leave"), hit(2, 7, 5, heading="Pay")]
     assert len(select(hits, apart(hits), 5)) == 2
+
+
+def test_the_row_of_a_table_that_answers_is_cited_by_its_own_number():
+    rows = [hit(n, 7, n, f"Room: {n}; Seats: {n * 4}", source="Rooms.CSV", line=n + 1) for n in (4, 3, 5)]
+    assert [(each.text, each.line) for each in select(rows, apart(rows), 2)] == [
+        ("Room: 4; Seats: 16", 5),
+        ("Room: 3; Seats: 12", 4),
+    ]
+    halves = [hit(1, 7, 1, source="rooms.xlsx", line=9), hit(2, 7, 2, source="rooms.xlsx", line=9)]
+    assert [(each.text, each.line) for each in join(halves)] == [("text 1\n\ntext 2", 9)]
 
 
 def test_passages_that_say_the_same_appear_once():
