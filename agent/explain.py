@@ -50,7 +50,8 @@ class Reading:
     confidence: of `label`, calibrated. second: the next likely label, and how likely. words: those that spoke for the
     label, each left out alone, the weightiest first; against: those that spoke against it. decisive: those left out
     together, in this order; `turned` is what it then would be, the label itself where that took more than ROUNDS.
-    examples: the nearest known ones, whatever their label.
+    examples: the nearest known ones, whatever their label. is_near: any is like it at all; else it has
+    none of the labels.
     """
 
     kind: str
@@ -62,6 +63,7 @@ class Reading:
     decisive: tuple[Weighed, ...]
     turned: str
     examples: tuple[Example, ...]
+    is_near: bool = True
 
     @property
     def is_turned(self) -> bool:
@@ -85,7 +87,7 @@ def explain(understander: Understander, text: str) -> Explanation:
 
     There are no readings where rules of thumb stand in for the heads.
     """
-    parts = parts_of(text)
+    understander, parts = understander.still(), parts_of(text)
     understanding = understander.understand(text)
     scored = understander.scores([text, *(without(text, [part]) for part in parts)])
     readings = tuple(_reading(understander, understanding, text, parts, kind, each) for kind, each in scored.items())
@@ -134,6 +136,7 @@ def _reading(
         decisive=decisive,
         turned=turned,
         examples=understander.examples(kind, understanding.embedding, EXAMPLES),
+        is_near=bool(scored.near[0]),
     )
 
 

@@ -74,6 +74,11 @@ class People:
                 known = _meet(connection, account)
         return replace(known, audiences=frozenset(audiences), administrator=known.administrator or administrator)
 
+    def known(self, account: str) -> Person | None:
+        """Who has this account, if Atelier has met them; nobody is made known."""
+        with reading(self._engine) as connection:
+            return owner_of(connection, account)
+
     def set_consent(self, person_id: str, *, consent: bool) -> None:
         """Whether what they write may be learned from; nobody's may until they say so."""
         self._change(person_id, "consent", consent)

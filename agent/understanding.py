@@ -5,6 +5,7 @@ A head (`agent/head.py`) knows which encoder it was trained on; with any other, 
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +42,14 @@ _READS_AS = {
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What one head says of n texts. probabilities: (n, labels), calibrated, whatever rules would make of a text."""
+    """What one head says of n texts. probabilities: (n, labels), calibrated, whatever rules would make of a text.
+
+    near: whether a text is like any example the head knows, (n,); where it is not, it is about none of the labels.
+    """
 
     labels: tuple[str, ...]
     probabilities: NDArray[np.float32]
+    near: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +129,14 @@ class Understander:
             return {}
         embeddings, states = self._read(texts, use)
         inputs = Inputs.of(embeddings, texts)
-        return {kind: Scores(head.labels, head.probabilities(inputs, states)) for kind, head in use.by_kind.items()}
+        return {
+            kind: Scores(head.labels, head.probabilities(inputs, states), _near(head, embeddings))
+            for kind, head in use.by_kind.items()
+        }
+
+    def still(self) -> "Understander":
+        """A copy that keeps the heads in use now, whatever is taken later: for who asks of a message more than once."""
+        return copy(self)
 
     def examples(self, kind: str, embedding: NDArray[np.float32], count: int) -> tuple[Example, ...]:
         """The known examples nearest to `embedding`, nearest first; none where the head keeps none."""
@@ -170,6 +182,12 @@ class Understander:
                 )
             )
         return understood
+
+
+def _near(head: Head, embeddings: Vectors) -> NDArray[np.bool_]:
+    if head.floor <= -1.0:
+        return np.ones(len(embeddings), dtype=np.bool_)
+    return head.likeness(embeddings) >= head.floor
 
 
 def _topics(head: Head | None, inputs: Inputs, embeddings: Vectors, states: States | None) -> list[tuple[str, ...]]:

@@ -108,6 +108,8 @@ def _growth(command: Callable[..., argparse.ArgumentParser]) -> None:
     acts = sources.add_subparsers(dest="action", metavar="ACTION")
     acts.add_parser("list", help="list them with their states")
     acts.add_parser("read", help="read what has changed, now")
+    drop = acts.add_parser("drop", help="remove the documents of sources that are not on the list any more")
+    drop.add_argument("addresses", nargs="*", metavar="ADDRESS", help="without one: see what would go")
     for each in (sources, *acts.choices.values()):
         each.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON for scripts")
 

@@ -6,11 +6,13 @@ committed by `connectors.delivery` between its calls.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
+from agent.support.mining import Said
 from retrieval.errors import AtelierError
 
 if TYPE_CHECKING:
@@ -149,6 +151,14 @@ class Connector(Protocol):
 
     async def members(self, place: Place) -> frozenset[str]:
         """The accounts of all who can read in the channel of `place`; empty where they cannot all be named."""
+        ...
+
+    async def is_open(self, place: Place) -> bool:
+        """Whether everybody of the team, and nobody else, can read in the channel; False where that is not certain."""
+        ...
+
+    async def threads(self, place: Place, since: datetime, limit: int) -> list[list[Said]]:
+        """The latest threads of a channel that began after `since`, each oldest first; none where it cannot look."""
         ...
 
     def address(self, parameter: str) -> str:

@@ -13,6 +13,8 @@ from connectors.connector import Connector
 from connectors.desk.access import Access
 from connectors.desk.digest import DigestOrders
 from connectors.desk.faq import Faq
+from connectors.desk.faq_cards import Cards
+from connectors.desk.faq_mining import Mining
 from connectors.desk.gaps import GapOrders, tidied
 from connectors.desk.orders import Order, Pressed
 from connectors.desk.roles import Guard, Roles
@@ -45,13 +47,19 @@ class Growth:
         gaps = GapOrders(store, encode, access, roles, guard, connectors)
         digest = DigestOrders(store, encode, connectors)
         language, tenant = store.settings.support.language, store.settings.tenant
-        cases, curated = Cases(store.engine), Curated(store.engine)
-        faq = Faq(tenant, language, store.memory, cases, curated, buttons, roles, guard, tidied())
+        curated, tidy = Curated(store.engine, house.encoder), tidied()
+        cards = Cards(tenant, language, store.memory, Cases(store.engine), curated, buttons, connectors, tidy)
+        mining = Mining(tenant, store.memory, curated, connectors, tidy)
+        faq = Faq(cards, mining, roles, guard, access)
         telling = Telling(tenant, lambda: settings().administrators, connectors)
-        schedule = Schedule(house, settings, telling, digest.weekly)
+        schedule = Schedule(house, settings, telling, digest.weekly, buttons)
         orders = {
             "gaps": Order(gaps.gaps, "help_gaps"),
             "faq": Order(faq.order, "help_faq"),
             "digest": Order(digest.order, "help_digest", is_for_administrators=True),
         }
-        return cls(orders, {KIND: faq.press}, {KIND: faq.follow, SOURCES: schedule.follow, DIGEST: schedule.follow})
+        return cls(
+            orders,
+            {KIND: faq.press, SOURCES: schedule.press},
+            {KIND: faq.follow, SOURCES: schedule.follow, DIGEST: schedule.follow},
+        )

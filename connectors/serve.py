@@ -39,7 +39,7 @@ from connectors.growth import Growth
 from connectors.health import Health
 from connectors.receiving import receive
 from connectors.settings import Settings
-from connectors.sources_schedule import begin
+from connectors.sources_schedule import SOURCES, begin
 from connectors.tuning import Tuning
 from retrieval.errors import SettingsError
 
@@ -138,7 +138,7 @@ def make_delivery(
         **growth.orders,
     }
     presses = {KIND: tuning.press, handing_over.KIND: support.press, IDEATION: ideation.press, **growth.presses}
-    orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND}))
+    orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND, SOURCES}))
     followers = {KIND: tuning.follow, handing_over.KIND: support.follow, IDEATION: ideation.due, **growth.followers}
     followers[OPINION] = opinion.follow
 

@@ -11,12 +11,13 @@ from connectors.cases import noted
 from connectors.compose import open_knowledge, open_store
 from connectors.settings import Settings, load_settings
 from connectors.sources_settings import Sources
-from retrieval.addresses import Allows, is_public
-from retrieval.errors import UnreadableFile
+from retrieval.addresses import Allows, is_never, is_public, is_this_machine
+from retrieval.errors import SettingsError, UnreadableFile
 from retrieval.watched import Known, Look, Wanted, Watcher, known_sources
 from retrieval.web import Web
 
 Arguments = argparse.Namespace
+SHOWN = 5  # documents of a source that are named
 
 
 def allowed(sources: Sources) -> Allows:
@@ -27,17 +28,9 @@ def allowed(sources: Sources) -> Allows:
     named = frozenset(sources.private_hosts)
 
     def allows(host: str, address: str) -> bool:
-        import ipaddress
-
         if is_public(address):
             return True
-        try:
-            inside = ipaddress.ip_address(address.partition("%")[0])
-        except ValueError:  # a short form, as 127.1
-            return False
-        inner = getattr(inside, "ipv4_mapped", None) or inside
-        is_own = inner.is_loopback or inner.is_link_local or inner.is_unspecified or inner.is_multicast
-        return host.lower().rstrip(".") in named and not is_own
+        return host.lower().rstrip(".") in named and not is_never(address) and not is_this_machine(address)
 
     return allows
 
@@ -50,6 +43,8 @@ def sources(arguments: Arguments) -> int:
     settings, as_json = load_settings(arguments.settings), getattr(arguments, "json", False)
     if arguments.action == "read":
         return _read(settings, as_json=as_json)
+    if arguments.action == "drop":
+        return _drop(settings, arguments.addresses)
     store = open_store(settings)
     try:
         known = known_sources(store.engine, settings.tenant)
@@ -79,6 +74,7 @@ def _read(settings: Settings, *, as_json: bool) -> int:
         for look in looks:
             if look.is_news:
                 noted(store, "sources read", look.address)
+        watcher.told(looks)
     finally:
         knowledge.close()
         store.close()
@@ -89,11 +85,43 @@ def _read(settings: Settings, *, as_json: bool) -> int:
             print(said(look))
         if not looks:
             print("Nothing is on the list: [sources] read names folders and web addresses.")
-    return 1 if any(look.problem for look in looks) else 0
+    return 1 if any(look.problem and not look.is_off for look in looks) else 0
+
+
+def _drop(settings: Settings, addresses: Sequence[str]) -> int:
+    """Let the documents of sources go that are on the list no more; without a name only say what would go."""
+    store = open_store(settings)
+    _, knowledge = open_knowledge(store, lambda sentence: print(sentence, file=sys.stderr))
+    try:
+        watcher = Watcher(store.engine, knowledge, settings.tenant)
+        if not addresses:
+            off = watcher.off(wanted(settings))
+            for address, left in off.items():
+                count = f"{len(left)} document{'' if len(left) == 1 else 's'}"
+                print(f"{address}: {count} would go ({', '.join(left[:SHOWN])}).")
+            print("`atelier sources drop ADDRESS` removes them." if off else "Nothing waits to be removed.")
+            return 0
+        for address in addresses:
+            gone = watcher.let_go(address, wanted(settings))
+            if gone is None:
+                raise SettingsError(
+                    f"{address} is on the list, or not known. `atelier sources drop` shows what can be removed."
+                )
+            noted(store, "sources drop", address)
+            print(said(gone))
+        return 0
+    finally:
+        knowledge.close()
+        store.close()
 
 
 def said(look: Look) -> str:
     """What one look found, in a line."""
+    if look.left:
+        return (
+            f"{look.address}: not on the list any more; its {len(look.left)} documents stay until "
+            "`atelier sources drop` removes them"
+        )
     if look.problem:
         return f"{look.address}: {look.problem}"
     counts = ((len(look.added), "new"), (len(look.updated), "changed"), (len(look.removed), "gone"))
@@ -113,7 +141,7 @@ def _rows(listed: Sequence[Wanted], known: dict[str, Known]) -> list[dict[str, o
             continue
         rows.append({"address": each.address, "audience": each.audience, "state": _state(state)} | _facts(state))
     for state in rest.values():
-        taken_off = "taken off the list; its documents go with the next round"
+        taken_off = "not on the list any more; its documents stay until `atelier sources drop` removes them"
         rows.append({"address": state.address, "audience": None, "state": taken_off} | _facts(state))
     return rows
 
@@ -142,4 +170,10 @@ def _moment(seconds: int) -> str:
 
 def _look(look: Look) -> dict[str, object]:
     facts = {name: list(getattr(look, name)) for name in ("added", "updated", "removed", "unreadable")}
-    return {"address": look.address, **facts, "problem": look.problem, "off_the_list": look.is_off}
+    return {
+        "address": look.address,
+        **facts,
+        "problem": look.problem,
+        "off_the_list": look.is_off,
+        "left": list(look.left),
+    }

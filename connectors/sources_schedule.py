@@ -4,23 +4,27 @@ Each round is a timer in the queue, kept in the store under the number of its tu
 one that was due while none ran is made up for. A round keeps the next.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from agent.events import Due, Outgoing
+from agent.buttons import Buttons, Meaning
+from agent.events import Button, Due, Outgoing, Press
 from agent.message import Place
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.delivery.stage import Stage
 from connectors.delivery.worker import Delivery
+from connectors.desk.gaps import counted
+from connectors.desk.support_orders import answer
 from connectors.desk.telling import Telling, Word
 from connectors.desk.texts import say
 from connectors.settings import Settings
 from connectors.sources import allowed, wanted
-from retrieval.errors import SettingsError
+from retrieval.errors import SettingsError, StoreBusy
 from retrieval.watched import Look, Watcher
 from retrieval.web import Web
 
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 
 SOURCES, DIGEST = "sources", "digest"  # kinds of our timers
 NAMED = 10  # documents in a list
+MOST = 5  # buttons under a message
+MINUTES = 30 * 24 * 60  # that they work
 Follow = Callable[[Due, Stage], Awaitable[Sequence[Outgoing]]]
 Weekly = Callable[[datetime], Awaitable[Word]]  # the end of a week to what is said of it
 
@@ -40,6 +46,7 @@ class Schedule:
     settings: Callable[[], Settings]
     telling: Telling
     weekly: Weekly
+    buttons: Buttons
     web: Callable[[], Web] | None = None
 
     async def follow(self, due: Due, stage: Stage) -> Sequence[Outgoing]:
@@ -71,14 +78,43 @@ class Schedule:
         web = self.web or (lambda: Web(allowed(sources)))
         store = self.house.store
         watcher = Watcher(store.engine, self.house.knowledge, settings.tenant, web)
-        looks = await watcher.look(wanted(settings))
+        try:
+            looks = await watcher.look(wanted(settings))
+        except StoreBusy:
+            log.info("Sources: another process reads them just now, so this round is left to it.")
+            return []
         news = [look for look in looks if look.is_news]
         log.info("Sources: %d looked at, %d with news.", len(looks), len(news))
         if news:
             await self.telling.tell(
-                f"sources/{key}", lambda place, language: [Outgoing(place, told(news, language))], stage.delivery
+                f"sources/{key}", lambda place, language: [self._news(news, place, language)], stage.delivery
             )
+            await asyncio.to_thread(watcher.told, news)  # only now: what a crash keeps from being told is told later
         return looks
+
+    async def press(self, press: Press, meaning: Meaning, _stage: Stage) -> Sequence[Outgoing]:
+        """An administrator lets the documents go of a source that is on the list no more."""
+        address = meaning.value.partition(" ")[2]
+        if (press.place.platform, press.place.channel) != (meaning.place.platform, meaning.place.channel):
+            return [answer(press, say(press.language, "expired"))]
+        settings = self.settings()
+        watcher = Watcher(self.house.store.engine, self.house.knowledge, settings.tenant)
+        gone = await asyncio.to_thread(watcher.let_go, address, wanted(settings))
+        if gone is None:
+            return [answer(press, say(press.language, "sources_listed", address=address))]
+        return [answer(press, counted(press.language, "sources_let_go", len(gone.removed), address=address))]
+
+    def _news(self, news: Sequence[Look], place: Place, language: str) -> Outgoing:
+        """What changed, with a button for each source whose documents wait for an order."""
+        left = [look for look in news if look.left]
+        meanings = {
+            f"{SOURCES}/drop/{look.address}/{place.key}": Meaning(SOURCES, f"drop {look.address}", place)
+            for look in left[:MOST]
+        }
+        labels = [counted(language, "sources_drop", len(look.left)) for look in left[:MOST]]
+        made = self.buttons.make_keyed(meanings, MINUTES) if meanings else ()
+        buttons = tuple(Button(button, label) for button, label in zip(made, labels, strict=True))
+        return Outgoing(place, told(news, language), buttons=buttons)
 
     async def _digest(self, due: Due, stage: Stage, settings: Settings | None) -> Sequence[Outgoing]:
         moment = datetime.fromisoformat(due.value)
@@ -136,10 +172,12 @@ def told(news: Sequence[Look], language: str) -> str:
             for what in ("added", "updated", "removed")
             if getattr(look, what)
         ]
-        if look.problem:
+        if look.problem and not look.is_off:
             lines.append(say(language, "sources_problem", problem=look.problem))
         if look.is_well_again:
             lines.append(say(language, "sources_well", names=f"`{look.address}`"))
-        if look.is_off:
+        if look.left:
+            lines.append(say(language, "sources_left", address=f"`{look.address}`", names=names(look.left)))
+        elif look.is_off:
             lines.append(say(language, "sources_off", names=f"`{look.address}`"))
     return "\n".join(lines)

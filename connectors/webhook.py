@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from connectors.connector import Refused, Unsure
-from retrieval.addresses import PrivateAddressError, Resolver, is_address, is_public
+from retrieval.addresses import PrivateAddressError, Resolver, is_address, is_never, is_public
 
 SECONDS = 10.0
 SIGNATURE = "X-Atelier-Signature"  # sha256=HMAC of the body, in hex, with the setting `webhook_secret`
@@ -27,11 +27,13 @@ async def call(url: str, secret: str, key: str, value: Mapping[str, object], *, 
     if secret:
         headers[SIGNATURE] = f"sha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
     host = urlsplit(url).hostname or ""
-    if not allow_private and is_address(host) and not is_public(host):  # a bare address is never resolved
+
+    def may(address: str) -> bool:
+        return is_public(address) or (allow_private and not is_never(address))
+
+    if is_address(host) and not may(host):  # a bare address is never resolved
         raise Refused(_private(host))
-    connector = aiohttp.TCPConnector(
-        resolver=Resolver(lambda _, address: allow_private or is_public(address)), use_dns_cache=False
-    )
+    connector = aiohttp.TCPConnector(resolver=Resolver(lambda _, address: may(address)), use_dns_cache=False)
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     try:
         async with (

@@ -88,6 +88,9 @@ watched = Table(
     Column("changed", BigInteger, nullable=False),
     Column("problem", Text, nullable=False),  # why it could not be read at the last look
     Column("is_ours", Boolean, nullable=False),  # its documents came with it, and go with it
+    Column(
+        "before", Text, nullable=False, server_default=""
+    ),  # what it held before looks that nobody was told of, JSON
     sa.UniqueConstraint("tenant", "address"),
 )
 Index("ix_documents_audience_content", documents.c.audience, documents.c.content)

@@ -1,11 +1,13 @@
 """Sources that live: folders and web pages that are looked at again and again, and what is known of each.
 
 What a look finds new is in the next answer, and what is gone is in none. A source that cannot be read now (a server
-that is down, a disk that is not mounted) keeps its last readable version; one that says of itself that it is gone, or
-that is taken off the list, loses its documents.
+that is down, a disk that is not mounted) keeps its last readable version; one that says of itself that it is gone loses
+its documents. One that is taken off the list keeps them until somebody orders them away: a slip in the settings deletes
+nothing. What a look finds is kept until whoever ordered it has told it (`told`), so a crash in between loses no news.
 """
 
 import asyncio
+import json
 import re
 import tempfile
 import time
@@ -24,11 +26,13 @@ from retrieval.ingest import ingest
 from retrieval.knowledge import READING, KnowledgeBase
 from retrieval.loading import Reader
 from retrieval.roots import shown
+from retrieval.rounds import alone
 from retrieval.store import StoredDocument
 from retrieval.tables import watched
 from retrieval.web import UNKNOWN, Gone, Page, Unchanged, Version, Web, check_url
 
 _PAGE = re.compile(r"https?://", re.IGNORECASE)
+OFF = "It is not on the list any more."  # the problem of a source whose documents are still there
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,8 @@ class Wanted:
 class Known:
     """What is remembered of a source. looked, changed: seconds since 1970, 0 never. problem: why it could not be read.
 
-    is_ours: its documents came with it; what had been ingested before stays when it is taken off the list.
+    is_ours: its documents came with it; what had been ingested before stays when it is taken off the list. before: what
+    it held, and its problem, before the looks that nobody was told of yet, as JSON; empty where there were none.
     """
 
     address: str
@@ -61,13 +66,15 @@ class Known:
     changed: int = 0
     problem: str = ""
     is_ours: bool = True
+    before: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at a source found. problem: why it could not be read now; is_new: it could before.
+    """What the looks at a source found that nobody was told of yet. problem: why it cannot be read now; is_new: it was.
 
-    is_well_again: it can be read again. is_off: it is not on the list any more.
+    is_well_again: it can be read again. is_off: it is not on the list any more. left: its documents, which are still
+    there then.
     """
 
     address: str
@@ -79,11 +86,13 @@ class Look:
     is_new: bool = False
     is_well_again: bool = False
     is_off: bool = False
+    left: tuple[str, ...] = ()
 
     @property
     def is_news(self) -> bool:
         """Whether somebody should hear of it."""
-        return bool(self.added or self.updated or self.removed or self.is_new or self.is_well_again or self.is_off)
+        is_other = self.is_new or self.is_well_again or (self.is_off and not self.left)
+        return bool(self.added or self.updated or self.removed or is_other)
 
 
 def known_sources(engine: Engine, tenant: str) -> dict[str, Known]:
@@ -93,14 +102,20 @@ def known_sources(engine: Engine, tenant: str) -> dict[str, Known]:
         rows = connection.execute(query).all()
     return {
         row.address: Known(
-            row.address, Version(row.url, row.etag, row.modified), row.looked, row.changed, row.problem, row.is_ours
+            row.address,
+            Version(row.url, row.etag, row.modified),
+            row.looked,
+            row.changed,
+            row.problem,
+            row.is_ours,
+            row.before,
         )
         for row in rows
     }
 
 
 class Watcher:
-    """Looks at the sources of one tenant. One at a time: who runs it sees to that.
+    """Looks at the sources of one tenant; one at a time, of all processes.
 
     web: opens what reads pages, for one round.
     """
@@ -118,46 +133,116 @@ class Watcher:
         self._web = web
 
     async def look(self, wanted: Sequence[Wanted]) -> list[Look]:
-        """One round: each source is looked at, and what is on the list no more is let go. Raises StoreError."""
-        known = await asyncio.to_thread(known_sources, self._engine, self._tenant)
-        found: list[Look] = []
-        named: set[str] = set()
-        async with self._web() as web:
-            for each in wanted:
-                key = _key(each)
-                if key in named:
-                    continue
-                named.add(key)
-                before = known.get(key) or Known(key, is_ours=not await asyncio.to_thread(self._is_there, key))
-                found.append(await self._looked(replace(each, address=key), before, web))
-        for key, before in known.items():
-            if key not in named:
-                found.append(await asyncio.to_thread(self._let_go, before))
-        await asyncio.to_thread(self._knowledge.save)
+        """One round: each source is looked at. Found is all since `told` was called last.
+
+        Raises StoreError, and StoreBusy while another process looks.
+        """
+        with alone(self._engine, self._tenant):
+            known = await asyncio.to_thread(known_sources, self._engine, self._tenant)
+            found: list[Look] = []
+            named: set[str] = set()
+            async with self._web() as web:
+                for each in wanted:
+                    key = _key(each)
+                    if key in named:
+                        continue
+                    named.add(key)
+                    before = known.get(key) or Known(key, is_ours=not await asyncio.to_thread(self._is_there, key))
+                    found.append(await self._looked(replace(each, address=key), before, web))
+            for key, before in known.items():
+                if key not in named:
+                    found.append(await asyncio.to_thread(self._taken_off, before))
+            await asyncio.to_thread(self._knowledge.save)
         return found
 
+    def told(self, looks: Sequence[Look]) -> None:
+        """Somebody was told what these looks found: it is no news any more. Raises StoreError."""
+        here = (watched.c.tenant == self._tenant) & watched.c.address.in_([look.address for look in looks])
+        with writing(self._engine) as connection:
+            connection.execute(watched.update().where(here).values(before=""))
+
+    def off(self, wanted: Sequence[Wanted]) -> dict[str, tuple[str, ...]]:
+        """Sources that are not on the list any more, with the documents that came with them. Raises StoreError."""
+        named = {_key(each) for each in wanted}
+        known = known_sources(self._engine, self._tenant)
+        return {address: tuple(self._held(each)) for address, each in known.items() if address not in named}
+
+    def let_go(self, address: str, wanted: Sequence[Wanted]) -> Look | None:
+        """Remove the documents of a source that is not on the list any more; None where it is, or is not known.
+
+        Those that were there before it was listed stay. Raises StoreError, and StoreBusy while another process looks.
+        """
+        with alone(self._engine, self._tenant):
+            before = known_sources(self._engine, self._tenant).get(address)
+            if before is None or address in {_key(each) for each in wanted}:
+                return None
+            removed = self._knowledge.shelf.remove_all(self._tenant, self._held(before))
+            self._drop(before)
+            self._knowledge.save()
+        return Look(address, removed=removed, is_off=True)
+
     async def _looked(self, wanted: Wanted, before: Known, web: Web) -> Look:
+        known = before
+        held = await asyncio.to_thread(self._stamps, known.address)
+        if not known.before:  # committed before anything changes
+            before = replace(known, before=json.dumps({"held": held, "problem": known.problem}))
+            await asyncio.to_thread(self._keep, before)
         try:
             if wanted.is_page:
                 look, version = await self._look_at_page(wanted, before, web)
             else:
                 look, version = await asyncio.to_thread(self._look_at_folder, wanted), UNKNOWN
         except (UnreadableFile, SettingsError) as error:
-            look, version = (
-                Look(wanted.address, problem=str(error), is_new=not before.problem),
-                before.version,
-            )
+            look, version = Look(wanted.address, problem=str(error)), before.version
         except OSError as error:  # a folder behind others that are closed, a name that is too long
             problem = f"{wanted.address} cannot be read: {error.strerror or type(error).__name__}."
-            look, version = Look(wanted.address, problem=problem, is_new=not before.problem), before.version
-        look = replace(look, is_well_again=bool(before.problem) and not look.problem)
+            look, version = Look(wanted.address, problem=problem), before.version
         now = int(time.time())
         is_changed = bool(look.added or look.updated or look.removed)
+        if known.before:
+            look = await asyncio.to_thread(self._since, known, look)
+        was = str(json.loads(before.before)["problem"])
+        look = replace(look, is_new=bool(look.problem) and not was, is_well_again=bool(was) and not look.problem)
+        is_quiet = not look.is_news
         after = replace(
-            before, version=version, looked=now, changed=now if is_changed else before.changed, problem=look.problem
+            before,
+            version=version,
+            looked=now,
+            changed=now if is_changed else before.changed,
+            problem=look.problem,
+            before="" if is_quiet else before.before,
         )
         await asyncio.to_thread(self._keep, after)
         return look
+
+    def _since(self, known: Known, look: Look) -> Look:
+        """A look with all that changed since somebody was told: those before it were cut off by a crash."""
+        held, now = json.loads(known.before)["held"], self._stamps(known.address)
+        return replace(
+            look,
+            added=tuple(each for each in now if each not in held),
+            updated=tuple(each for each in now if each in held and now[each] != held[each]),
+            removed=tuple(each for each in held if each not in now),
+        )
+
+    def _stamps(self, address: str) -> dict[str, str]:
+        """The documents of a source, and by what it is seen that one has changed."""
+        documents = self._documents()
+        mine = [address] if Wanted(address).is_page else self._under(address)
+        held = (documents[each] for each in mine if each in documents)
+        return {each.source: sha256(f"{each.sha256} {each.audience}".encode()).hexdigest()[:16] for each in held}
+
+    def _taken_off(self, before: Known) -> Look:
+        """A source that is not on the list any more: nothing of it goes, but it is said what would."""
+        left = tuple(self._held(before))
+        if not left:
+            self._drop(before)
+            return Look(before.address, is_off=True)
+        is_new = before.problem != OFF or bool(before.before)
+        if is_new:
+            untold = json.dumps({"held": self._stamps(before.address), "problem": OFF})
+            self._keep(replace(before, problem=OFF, before=before.before or untold))
+        return Look(before.address, problem=OFF, is_new=is_new, is_off=True, left=left)
 
     async def _look_at_page(self, wanted: Wanted, before: Known, web: Web) -> tuple[Look, Version]:
         document = (await asyncio.to_thread(self._documents)).get(wanted.address)
@@ -172,9 +257,7 @@ class Watcher:
             case Gone():
                 gone = await asyncio.to_thread(self._knowledge.shelf.remove_all, self._tenant, [wanted.address])
                 problem = "" if gone else f"{wanted.address} is not there (the site answered that it is gone)."
-                return Look(
-                    wanted.address, removed=gone, problem=problem, is_new=bool(problem) and not before.problem
-                ), UNKNOWN
+                return Look(wanted.address, removed=gone, problem=problem), UNKNOWN
 
     def _take_in(self, wanted: Wanted, page: Page, before: StoredDocument | None) -> Look:
         """A page's content into the knowledge base, read as any file of a stranger. Raises UnreadableFile."""
@@ -222,17 +305,14 @@ class Watcher:
             unreadable=tuple(each.source for each in report.unreadable),
         )
 
-    def _let_go(self, before: Known) -> Look:
-        """A source that nobody wants read any more: its documents go, unless they were there before it was listed."""
-        sources: Sequence[str] = ()
-        if before.is_ours:
-            is_page = Wanted(before.address).is_page
-            sources = [before.address] if is_page else self._under(before.address)
-        removed = self._knowledge.shelf.remove_all(self._tenant, sources)
+    def _held(self, known: Known) -> Sequence[str]:
+        """The documents that came with a source."""
+        return list(self._stamps(known.address)) if known.is_ours else ()
+
+    def _drop(self, known: Known) -> None:
         with writing(self._engine) as connection:
-            here = (watched.c.tenant == self._tenant) & (watched.c.address == before.address)
+            here = (watched.c.tenant == self._tenant) & (watched.c.address == known.address)
             connection.execute(watched.delete().where(here))
-        return Look(before.address, removed=removed, is_off=True)
 
     def _under(self, path: str, *, is_file: bool = False) -> list[str]:
         """The documents of a folder or file that was ingested under this path. is_file: only where it was a file."""
@@ -257,6 +337,7 @@ class Watcher:
             "looked": after.looked,
             "changed": after.changed,
             "problem": after.problem,
+            "before": after.before,
         }
         here = (watched.c.tenant == self._tenant) & (watched.c.address == after.address)
         with writing(self._engine) as connection:

@@ -52,7 +52,8 @@ class Ear:
             mood = scores["sentiment"]
             chances = dict(zip(mood.labels, map(float, mood.probabilities[0]), strict=True))
         labels: tuple[str, ...] = ()
-        if (topic := scores.get("topic")) is not None and float(topic.probabilities[0].max()) >= SURE:
+        topic = scores.get("topic")
+        if topic is not None and topic.near[0] and float(topic.probabilities[0].max()) >= SURE:
             labels = (topic.labels[int(topic.probabilities[0].argmax())],)
         negative, positive = (chances.get(each.value, 0.0) for each in (Sentiment.NEGATIVE, Sentiment.POSITIVE))
         return Impression(negative, positive, labels, self._phrases(text))

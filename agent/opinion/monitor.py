@@ -14,15 +14,16 @@ from sqlalchemy import Engine
 from agent.erasure import lock_memory
 from agent.memory_tables import insert_new, persons, put
 from agent.message import Place
-from agent.opinion.cusum import EVERY, Point, follow
-from agent.opinion.mood import Heard, behind
+from agent.opinion.alarms import Surge, drop_unfounded, heard_of, latest, surge
+from agent.opinion.cusum import EVERY
+from agent.opinion.mood import Heard
 from agent.opinion.tables import opinion_alarms, opinion_watches, opinions
 from retrieval.database import reading, writing
 
 KEPT = timedelta(days=400)  # after which a message is counted no more
-LOOKED_AT = 3_000  # messages of a channel that an alarm is read from
 QUIET = timedelta(hours=12)  # after an alarm in a channel, before the next
 EXCERPT = 200  # characters
+BESIDE = 32  # messages that may be heard before one that was written earlier, in another thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,14 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A surge of negative messages. rise: those of it, oldest first. expected: the usual share of negative ones.
-
-    topics: what the negative ones are about, and those before were not.
-    """
+    """A surge of negative messages, and the message that completed it."""
 
     key: str
-    rise: tuple[Heard, ...]
-    expected: float
-    topics: tuple[str, ...]
+    surge: Surge
 
     @property
     def share(self) -> float:
-        return sum(each.is_negative for each in self.rise) / len(self.rise)
+        return sum(each.is_negative for each in self.surge.rise) / len(self.surge.rise)
 
 
 def key_of(message: str) -> str:
@@ -143,9 +139,16 @@ class Monitor:
             return insert_new(connection, opinions, row)
 
     def take_back(self, key: str) -> bool:
-        """Forget one message; whether it was there."""
+        """Forget one message, and the alarms that were none without it; whether it was there."""
         with writing(self._engine) as connection:
-            return bool(connection.execute(opinions.delete().where(opinions.c.key == key)).rowcount)
+            lock_memory(connection)
+            here = sa.select(opinions.c.channel, opinions.c.at).where(opinions.c.key == key)
+            row = connection.execute(here).first()
+            if row is None:
+                return False
+            connection.execute(opinions.delete().where(opinions.c.key == key))
+            drop_unfounded(connection, row.channel, row.at, self._every)
+            return True
 
     def heard(self, place: Place, since: datetime, thread: str = "") -> list[Heard]:
         """What was heard in the channel of `place`, oldest first. thread: the key of one conversation in it."""
@@ -153,35 +156,33 @@ class Monitor:
         if thread:
             query = query.where(opinions.c.thread == thread)
         with reading(self._engine) as connection:
-            return [_heard(row) for row in connection.execute(query.order_by(opinions.c.at, opinions.c.id))]
+            return [heard_of(row) for row in connection.execute(query.order_by(opinions.c.at, opinions.c.id))]
 
     def alarm(self, place: Place, key: str) -> Alarm | None:
         """The alarm that the message `key` makes, if it does; the same one however often it is asked for.
 
-        Within QUIET of an alarm there is no other in the channel.
+        Or the one that a later message makes with it, where that was heard first: threads are read side by side. Within
+        QUIET of an alarm there is no other in the channel.
         """
         here = _channel(place).key
-        latest = opinions.c.at.desc(), opinions.c.id.desc()  # Telegram knows whole seconds only
-        query = sa.select(opinions).where(opinions.c.channel == here).order_by(*latest).limit(LOOKED_AT)
         with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-        heard = [_heard(row) for row in reversed(rows)]
-        index = next((i for i, each in enumerate(heard) if each.key == key), None)
-        if index is None:
-            return None
-        heard = heard[: index + 1]
-        state = follow([Point(each.at, each.negative, each.author) for each in heard], self._every)[-1]
-        if not state.is_alarm:
-            return None
-        now = heard[-1].at
+            heard = latest(connection, here)
+        index = next((i for i, each in enumerate(heard) if each.key == key), len(heard))
+        for i in range(index, min(index + BESIDE, len(heard))):
+            found = surge(heard[: i + 1], self._every)
+            if found is not None:
+                return Alarm(heard[i].key, found) if self._kept(here, heard[i]) else None
+        return None
+
+    def _kept(self, channel: str, heard: Heard) -> bool:
+        """Whether an alarm may be made now, or was made by this message before."""
         with writing(self._engine) as connection:
-            others = (opinion_alarms.c.channel == here) & (opinion_alarms.c.key != key)
-            recent = others & (opinion_alarms.c.at > now - QUIET) & (opinion_alarms.c.at <= now)
+            others = (opinion_alarms.c.channel == channel) & (opinion_alarms.c.key != heard.key)
+            recent = others & (opinion_alarms.c.at > heard.at - QUIET) & (opinion_alarms.c.at <= heard.at)
             if connection.execute(sa.select(opinion_alarms.c.key).where(recent)).first() is not None:
-                return None
-            insert_new(connection, opinion_alarms, {"key": key, "channel": here, "at": now})
-        rise, before = heard[state.since :], heard[: state.since]
-        return Alarm(key, tuple(rise), state.expected, tuple(behind(rise, before)))
+                return False
+            insert_new(connection, opinion_alarms, {"key": heard.key, "channel": channel, "at": heard.at})
+            return True
 
     def alarms(self, place: Place, since: datetime) -> list[datetime]:
         """When there were alarms in the channel."""
@@ -201,7 +202,7 @@ class Monitor:
         """Everything that was heard of one person, oldest first."""
         query = sa.select(opinions).where(opinions.c.author == person).order_by(opinions.c.at, opinions.c.id)
         with reading(self._engine) as connection:
-            return [_heard(row) for row in connection.execute(query)]
+            return [heard_of(row) for row in connection.execute(query)]
 
 
 def _channel(place: Place) -> Place:
@@ -212,17 +213,3 @@ def _watch(row: sa.Row[tuple[object, ...]]) -> Watch:
     place = Place(row.platform, row.tenant, row.name)
     told = replace(place, channel=row.told_channel, thread=row.told_thread)
     return Watch(place, row.since, row.account, told, row.language)
-
-
-def _heard(row: sa.Row[tuple[object, ...]]) -> Heard:
-    return Heard(
-        row.key,
-        row.channel,
-        row.thread,
-        row.author or "",
-        row.at,
-        row.negative,
-        row.positive,
-        tuple(row.topics),
-        row.text,
-    )

@@ -7,10 +7,11 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 SURE = 1.96
-HIDDEN = 3  # persons below whom a topic is not shown: what one person thinks is no opinion of a team
+HIDDEN = 3  # persons below whom nothing is shown: what one person feels is no mood of a team
+DAY = timedelta(days=1)
 CALM = 0.15  # of the mood, -1..1: a smaller change is none
 SHORT = 6  # messages below which a conversation has no trend
 
@@ -61,6 +62,11 @@ class Shares:
         return self.negative + self.neutral + self.positive
 
     @property
+    def is_hidden(self) -> bool:
+        """Whether there is something, of too few people to be shown."""
+        return self.count > 0 and self.persons < HIDDEN
+
+    @property
     def share(self) -> float:
         return self.negative / self.count if self.count else 0.0
 
@@ -94,6 +100,24 @@ class Span:
     shares: Shares
 
 
+def open_days(heard: Sequence[Heard]) -> tuple[list[Heard], int]:
+    """The messages of the days (UTC) on which at least HIDDEN persons wrote, and how many other days there were.
+
+    Whatever is shown is counted from these alone, be it by day, by week or in sum, so that no difference between two
+    figures is the mood of one or two people.
+    """
+    days: dict[date, list[Heard]] = defaultdict(list)
+    for each in heard:
+        days[each.at.astimezone(UTC).date()].append(each)
+    open_ones = {day for day, of in days.items() if not shares(of).is_hidden}
+    return [each for each in heard if each.at.astimezone(UTC).date() in open_ones], len(days) - len(open_ones)
+
+
+def midnight(now: datetime) -> datetime:
+    """The end of the day (UTC): where stretches of time end, however late it is."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + DAY
+
+
 def over_time(heard: Sequence[Heard], until: datetime, length: timedelta, count: int) -> list[Span]:
     """The last `count` stretches of `length` up to `until`, oldest first, empty ones too."""
     begins = until - count * length
@@ -117,7 +141,7 @@ def topics(heard: Iterable[Heard], most: int) -> list[Topic]:
         for name in each.topics:
             found[name].append(each)
     counted = [Topic(name, shares(of)) for name, of in found.items()]
-    open_ones = [each for each in counted if each.shares.persons >= HIDDEN]
+    open_ones = [each for each in counted if not each.shares.is_hidden]
     return sorted(open_ones, key=lambda each: (-each.shares.count, each.name))[:most]
 
 
@@ -166,7 +190,3 @@ def trend(moods: Sequence[float]) -> Trend | None:
 
 def _spread(values: Sequence[float], mean: float) -> float:
     return math.fsum((each - mean) ** 2 for each in values) / max(1, len(values) - 1)
-
-
-def now() -> datetime:
-    return datetime.now(UTC)

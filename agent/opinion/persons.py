@@ -7,20 +7,24 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.message import Place
+from agent.opinion.alarms import drop_unfounded
 from agent.opinion.tables import opinion_alarms, opinion_watches, opinions
 from retrieval.database import writing
 
 
 def erase(connection: Connection, person: str, accounts: Sequence[str]) -> int:
-    """Delete what was heard of a person, and their name from the watches they ordered; how many messages.
+    """Delete what was heard of a person, alarms that were none without it, and watches they ordered; how many messages.
 
     Call inside a write transaction that holds memory's lock exclusively, before the person is deleted.
     """
     ordered = opinion_watches.c.account.in_(list(accounts))
     connection.execute(opinion_watches.delete().where(ordered))  # its reports went to them
-    theirs = sa.select(opinions.c.key).where(opinions.c.author == person)
-    connection.execute(opinion_alarms.delete().where(opinion_alarms.c.key.in_(theirs)))
-    return connection.execute(opinions.delete().where(opinions.c.author == person)).rowcount
+    began = sa.select(opinions.c.channel, sa.func.min(opinions.c.at)).where(opinions.c.author == person)
+    channels = connection.execute(began.group_by(opinions.c.channel)).all()
+    gone = connection.execute(opinions.delete().where(opinions.c.author == person)).rowcount
+    for channel, first in channels:
+        drop_unfounded(connection, channel, first)
+    return gone
 
 
 def withhold(engine: Engine, person: str) -> int:

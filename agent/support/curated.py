@@ -8,7 +8,7 @@ entry, also after a crash.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -22,8 +22,8 @@ from sqlalchemy import Connection, Engine
 from agent.erasure import lock_memory
 from agent.memory_tables import insert_new, persons
 from agent.support.matching import THRESHOLD, Phrasing, probabilities, read
-from agent.support.tables import curated
-from retrieval.audience import audience_of, check_audiences, check_tenant
+from agent.support.tables import OF_THREAD, curated
+from retrieval.audience import audience_of, check_audience, check_audiences, check_tenant
 from retrieval.database import reading, writing
 from retrieval.encoder import Encoder
 from retrieval.errors import MessageRefused
@@ -124,7 +124,8 @@ class Curated:
         """An entry that waits for approval; the one that is there when its event comes again, whatever became of it.
 
         audience: plain (`hr`) or whole (`acme/hr`). by, asked_by: ids of persons. Raises MessageRefused where words
-        are missing or too many, SettingsError for an impossible audience.
+        are missing or too many, or where somebody in whose own words it stands has not agreed to that (any more);
+        SettingsError for an impossible audience.
         """
         now = datetime.now(UTC)
         row = {
@@ -143,23 +144,37 @@ class Curated:
         }
         with writing(self._engine) as connection:
             lock_memory(connection)
+            for person in filter(None, (asked_by, by if origin.startswith(OF_THREAD) else "")):
+                _check_consent(connection, person)
             row |= {"proposed_by": _known(connection, by), "asked_by": _known(connection, asked_by)}
             insert_new(connection, curated, row)
             entry = _one(connection, curated.c.origin == origin[:200])
             assert entry is not None, "it was just inserted, or was there"
             return entry
 
-    def approve(self, number: int, by: str, answer: str | None = None, *, question: str | None = None) -> Entry | None:
-        """Let an entry answer, on wish in other words; None where there is none. Approving again changes its words.
+    def approve(
+        self, number: int, by: str, answer: str | None = None, *, question: str | None = None, audience: str = ""
+    ) -> Entry | None:
+        """Let an entry answer, on wish in other words or for others; None where there is none. Again: changes it.
 
-        Raises MessageRefused where words are missing or too many.
+        audience: whole. Raises MessageRefused where words are missing or too many, SettingsError.
         """
         values: dict[str, Any] = {"state": State.APPROVED.value}
         if answer is not None:
             values["answer"] = _words(answer, "answer")
+            values["proposed_by"] = sa.case((curated.c.origin.startswith(OF_THREAD), None), else_=curated.c.proposed_by)
         if question is not None:
             values |= {"question": _words(question, "question"), "asked_by": None}
+        if audience:
+            values["audience"] = check_audience(audience)
         return self._decide(number, by, values)
+
+    def give(self, number: int, audience: str) -> Entry | None:
+        """Let others read an entry, whatever its state; None where there is none. audience: whole.
+
+        Raises SettingsError.
+        """
+        return self._change(number, {"audience": check_audience(audience)})
 
     def withdraw(self, number: int, by: str) -> Entry | None:
         """Let an entry not answer any more, or never; None where there is none."""
@@ -181,6 +196,11 @@ class Curated:
     def get(self, number: int) -> Entry | None:
         with reading(self._engine) as connection:
             return _one(connection, curated.c.id == number)
+
+    def by_origin(self, origin: str) -> Entry | None:
+        """The entry that comes of an event."""
+        with reading(self._engine) as connection:
+            return _one(connection, curated.c.origin == origin[:200])
 
     def listing(self, tenant: str, state: State | None = None) -> list[Entry]:
         """A tenant's entries, oldest first."""
@@ -219,14 +239,33 @@ class Curated:
         entry = book.entries[places[best]]
         return Match(entry, float(sure[best]), float(cosines[best]), filled(entry.answer, datetime.now(UTC)))
 
+    def known(self, questions: Sequence[str], tenant: str) -> list[bool]:
+        """For each question whether an entry has it already, in whatever state and for whomever."""
+        entries = self.listing(tenant)
+        asked = [line for entry in entries for line in entry.question.split("\n") if line.strip()]
+        if not questions or not asked:
+            return [False] * len(questions)
+        assert self._encoder is not None, "who compares gives an encoder"
+        vectors = self._encoder([*asked, *questions])
+        phrasings = [read(line) for line in asked]
+        cosines = (vectors[len(asked) :] @ vectors[: len(asked)].T).astype(np.float64)
+        return [
+            bool(probabilities(read(question), phrasings, row).max() >= THRESHOLD)
+            for question, row in zip(questions, cosines, strict=True)
+        ]
+
     def _decide(self, number: int, by: str, values: Mapping[str, object]) -> Entry | None:
+        return self._change(number, {**values, "decided": datetime.now(UTC)}, by)
+
+    def _change(self, number: int, values: Mapping[str, object], by: str | None = None) -> Entry | None:
+        """by: who decided; None: nobody did."""
         now = datetime.now(UTC)
         with writing(self._engine) as connection:
             lock_memory(connection)
             last = connection.execute(sa.select(sa.func.max(curated.c.changed))).scalar()
             # later than all others also where a clock was set back: by the latest change a book is known to be old
             later = now if last is None else max(now, last + timedelta(microseconds=1))
-            changed = dict(values) | {"decided_by": _known(connection, by), "decided": now, "changed": later}
+            changed = {**values, "changed": later} | ({} if by is None else {"decided_by": _known(connection, by)})
             connection.execute(curated.update().where(curated.c.id == number).values(changed))
             return _one(connection, curated.c.id == number)
 
@@ -282,6 +321,11 @@ def _known(connection: Connection, person: str) -> str | None:
     if not person:
         return None
     return connection.execute(sa.select(persons.c.id).where(persons.c.id == person)).scalar_one_or_none()
+
+
+def _check_consent(connection: Connection, person: str) -> None:
+    if not connection.execute(sa.select(persons.c.consent).where(persons.c.id == person)).scalar_one_or_none():
+        raise MessageRefused("Who wrote this has not agreed that their words are used. Put it in your own.")
 
 
 def _one(connection: Connection, condition: sa.ColumnElement[bool]) -> Entry | None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.message import Place
-from agent.support.tables import audit, case_lines, cases, curated
+from agent.support.tables import OF_THREAD, audit, case_lines, cases, curated
 from retrieval.database import writing
 
 
@@ -40,7 +40,7 @@ def drop_curated(connection: Connection, person: str) -> frozenset[int]:
     person's name. Call as `erase`, before it.
     """
     unapproved = (curated.c.proposed_by == person) & (curated.c.state != "approved")
-    theirs = unapproved | (curated.c.asked_by == person)
+    theirs = unapproved | _in_words_of(person)
     gone = connection.execute(curated.delete().where(theirs).returning(curated.c.id)).scalars().all()
     for column in (curated.c.proposed_by, curated.c.decided_by):
         connection.execute(curated.update().where(column == person).values({column.name: None}))
@@ -48,9 +48,18 @@ def drop_curated(connection: Connection, person: str) -> frozenset[int]:
 
 
 def withhold(engine: Engine, person: str) -> int:
-    """Take away proposed and approved answers whose question stands in a person's own words; how many there were."""
+    """Take away proposed and approved answers that stand in a person's own words; how many there were.
+
+    What somebody answered as an agent of support, in a case, is the team's.
+    """
     with writing(engine) as connection:
-        return connection.execute(curated.delete().where(curated.c.asked_by == person)).rowcount
+        return connection.execute(curated.delete().where(_in_words_of(person))).rowcount
+
+
+def _in_words_of(person: str) -> sa.ColumnElement[bool]:
+    """Entries whose question somebody put themselves, or whose answer they gave a colleague in a thread."""
+    answered = (curated.c.proposed_by == person) & curated.c.origin.startswith(OF_THREAD)
+    return (curated.c.asked_by == person) | answered
 
 
 def merge(connection: Connection, gone: str, into: str) -> None:

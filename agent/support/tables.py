@@ -7,6 +7,7 @@ from retrieval.database import metadata
 
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers only INTEGER keys by itself
 _PERSON = String(40)
+OF_THREAD = "thread/"  # begins the origins of answers that people gave each other in a channel
 
 cases = Table(
     "cases",

@@ -17,7 +17,7 @@ from agent.support.stale import Differing, Old
 from connectors.compose import Store
 from connectors.connector import Connector
 from connectors.delivery.stage import Stage
-from connectors.desk.gaps import documents_of, tidied
+from connectors.desk.gaps import counted, documents_of, tidied
 from connectors.desk.telling import Word
 from connectors.desk.texts import say
 from retrieval.audience import everyone
@@ -61,7 +61,8 @@ def said(week: Week, language: str) -> str:
     days = {"since": f"{found.since:%Y-%m-%d}", "until": f"{found.until:%Y-%m-%d}"}
     if not (found.questions or found.handed or found.waiting):
         return say(language, "digest_quiet", until=days["until"])
-    counts = {name: getattr(found, name) for name in ("questions", "before", "answered", "refused", "handed")}
+    counts = {name: getattr(found, name) for name in ("before", "answered", "refused", "handed")}
+    counts["questions"] = counted(language, "digest_questions", found.questions)
     lines = [say(language, "digest_title", **days), say(language, "digest_volume", **counts)]
     if found.reply is not None:
         late = found.reply if found.late_reply is None else found.late_reply
@@ -69,7 +70,7 @@ def said(week: Week, language: str) -> str:
     if found.person is not None:
         lines.append(say(language, "digest_person", hours=f"{found.person / 3600:.1f}", waiting=found.waiting))
     elif found.waiting:
-        lines.append(say(language, "digest_waiting", waiting=found.waiting))
+        lines.append(counted(language, "digest_waiting", found.waiting))
     if found.liked or found.disliked:
         lines.append(say(language, "digest_ratings", liked=found.liked, disliked=found.disliked))
     if found.gaps:
@@ -89,7 +90,8 @@ def shown(week: Week, place: Place, language: str, account: str = "") -> Outgoin
     text, found = said(week, language), week.figures
     if not found.questions:
         return Outgoing(place, text, to=account)
-    counts = {name: getattr(found, name) for name in ("questions", "answered", "refused", "handed")}
+    counts = {name: getattr(found, name) for name in ("answered", "refused", "handed")}
+    counts["questions"] = counted(language, "digest_questions", found.questions)
     picture = Picture(draw_week(found, language), say(language, "digest_picture", **counts))
     return Outgoing(place, text, pictures=(picture,), to=account)
 

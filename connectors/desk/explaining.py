@@ -39,7 +39,9 @@ def _lines(explanation: Explanation, reading: Reading, language: str) -> Iterato
     if is_rule:
         yield say(language, "why_rule", label=_name(reading.label), chance=f"{reading.confidence:.0%}")
         return
-    if reading.kind != "sentiment" and chance < SURE:
+    if not reading.is_near:
+        yield say(language, "why_far")
+    elif reading.kind != "sentiment" and chance < SURE:
         yield say(language, "why_doubtful")
     second, how = reading.second
     if how >= 0.05:
@@ -81,6 +83,7 @@ def _reading(reading: Reading) -> dict[str, object]:
         "against": weighed(reading.against),
         "left_out_together": weighed(reading.decisive),
         "then": reading.turned,
+        "is_like_an_example": reading.is_near,
         "examples": [
             {"text": each.text, "label": each.label, "likeness": round(each.likeness, 3)} for each in reading.examples
         ],

@@ -1,64 +1,66 @@
-"""Proposed answers: what people settled in a case, for the team to approve, and then said word for word.
+"""Proposed answers: what people settled, for the team to approve, and then said word for word.
 
     case resolved ──> an entry that waits, its card at the desk ── Approve ──> it answers the next who asks
-                                                              └─ Dismiss      In other words: approved in these
+    /faq mine ──────> one a thread, cards for who asked          ├─ In other words: approved in these
+                                                                 └─ Dismiss
 
-Who may is asked at every press and order, never read from a button: agents of the case's desk and administrators. What
-was proposed of somebody's words goes with them (`agent.support.persons`), and with a message that they delete.
+Who may is asked at every press and order, never read from a button: agents of the case's desk and administrators; of
+what stood in a channel, its administrators. Nobody's words are proposed who has not agreed to that: then an agent puts
+the question. What was proposed of somebody's words goes with them (`agent.support.persons`), and with a message that
+they delete. An entry is for no more people than it was asked among until somebody says for whom.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from agent.buttons import Buttons, Meaning
-from agent.events import Button, Command, Due, Outgoing, Press
+from agent.buttons import Meaning
+from agent.events import Command, Due, Outgoing, Press
 from agent.guard import clean
-from agent.memory import Memory
-from agent.message import Move, Place
-from agent.support.cases import Case, Cases, Kind, State
-from agent.support.curated import Curated, Entry
+from agent.message import Place
+from agent.support.curated import Entry
 from agent.support.curated import State as Standing
-from agent.support.proposals import KIND, OF_CASE
-from agent.surface import looks_like_question
+from agent.support.proposals import OF_CASE, Thread
+from agent.support.tables import OF_THREAD
 from connectors.delivery.stage import Stage
+from connectors.desk.access import Access
+from connectors.desk.faq_cards import Cards, Settled, is_of_one_place
+from connectors.desk.faq_mining import Mining
 from connectors.desk.roles import Guard, Role, Roles
 from connectors.desk.support_orders import answer
-from connectors.desk.support_words import relayed
 from connectors.desk.texts import prefix, say
-from retrieval.audience import EVERYONE, everyone
-from retrieval.errors import MessageRefused
+from retrieval.audience import audience_of, everyone
+from retrieval.errors import MessageRefused, SettingsError
 
-MINUTES = 30 * 24 * 60  # that buttons work
 LISTED = 20
-EARLIER = 12  # turns before a case in which its question is looked for
+VERBS = ("approve", "ask", "for", "dismiss")
 _SHORT = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Faq:
-    """tenant: whose answers these are. language: of the desks. tidy: takes personal data out of a text."""
+    """access: which audiences there are."""
 
-    tenant: str
-    language: str
-    memory: Memory
-    cases: Cases
-    curated: Curated
-    buttons: Buttons
+    cards: Cards
+    mining: Mining
     roles: Roles
     guard: Guard
-    tidy: Callable[[str], str]
+    access: Access
 
     async def order(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
-        """`/faq`, `/faq approve N [WORDS]`, `/faq ask N QUESTION`, `/faq dismiss N`."""
+        """`/faq`, `approve N [WORDS]`, `ask N QUESTION`, `for N AUDIENCE`, `dismiss N`, `case N QUESTION`, `mine`."""
         verb, _, rest = command.argument.strip().partition(" ")
         name, _, words = rest.strip().partition(" ")
+        if verb == "mine":
+            return await self._mine(command, rest, stage)
+        if verb == "case":
+            return await self._worded(command, name, words.strip(), stage)
         entry = await asyncio.to_thread(self._named, name)
         if not await self._may(command, entry):
             return [await self._no(command, f"faq {verb}".strip(), name, stage)]
         if verb in ("", "list"):
             return [answer(command, self._listed(command, await self._waiting(command)))]
-        if verb not in ("approve", "ask", "dismiss") or (verb == "ask" and not words.strip()):
+        if verb not in VERBS or (verb in ("ask", "for") and not words.strip()):
             return [answer(command, self._say(command, "faq_usage"))]
         if entry is None:
             return [answer(command, self._say(command, "faq_unknown", n=name.removeprefix("#")[:20] or "?"))]
@@ -66,10 +68,14 @@ class Faq:
 
     async def press(self, press: Press, meaning: Meaning, stage: Stage) -> Sequence[Outgoing]:
         verb, _, name = meaning.value.partition(" ")
+        is_there = (press.place.platform, press.place.channel) == (meaning.place.platform, meaning.place.channel)
+        if verb == "word":
+            if not is_there:
+                return [answer(press, self._say(press, "expired"))]
+            return await self._worded(press, name, press.text.strip(), stage)
         entry = await asyncio.to_thread(self._named, name)
         if not await self._may(press, entry):
             return [await self._no(press, f"faq {verb}", name, stage)]
-        is_there = (press.place.platform, press.place.channel) == (meaning.place.platform, meaning.place.channel)
         if entry is None or not is_there:  # a client can send the id of any button
             return [answer(press, self._say(press, "expired"))]
         if verb == "reword" and not press.text.strip():
@@ -78,96 +84,111 @@ class Faq:
 
     async def follow(self, due: Due, _stage: Stage) -> Sequence[Outgoing]:
         """The card of an answer that a case gave, where it gave one. Again after a crash, it is the same entry."""
-        entry = await asyncio.to_thread(self._proposed, int(due.value.partition(" ")[2]))
-        return [] if entry is None or entry.state is not Standing.PROPOSED else [self._card(entry, due.place)]
+        settled = await asyncio.to_thread(self.cards.settled, int(due.value.partition(" ")[2]))
+        if settled is None:
+            return []
+        entry = await asyncio.to_thread(self.cards.curated.by_origin, f"{OF_CASE}{settled.case.number}")
+        if entry is None and settled.question:
+            is_open = await self.cards.is_open(settled.case)
+            entry = await asyncio.to_thread(self.cards.propose, settled, is_open=is_open)
+        if entry is None:
+            return [await asyncio.to_thread(self.cards.unworded, settled, due.place)]
+        if entry.state is not Standing.PROPOSED:
+            return []
+        return [await asyncio.to_thread(self.cards.card, entry, due.place)]
 
-    def _proposed(self, number: int) -> Entry | None:
-        """What a case was settled with, as an entry that waits."""
-        case = self.cases.get(number)
-        if case is None or case.state is not State.RESOLVED or not case.asker or case.desk.tenant != self.tenant:
-            return None
-        lines = self.cases.lines(number)
-        said = [line for line in lines if line.kind in (Kind.ANSWERED, Kind.RESOLVED) and line.text.strip()]
-        question = self._question(case)
-        if not said or not question:
-            return None
-        answered = "\n".join(relayed(self.tidy(line.text.strip())) for line in said)
-        try:
-            return self.curated.propose(
-                f"{OF_CASE}{number}",
-                self.tenant,
-                question,
-                answered,
-                say(case.language, "faq_source", n=number),
-                self._readers(case),
-                said[-1].author,
-                asked_by=case.asker,
-                language=case.language,
-            )
-        except MessageRefused:  # longer than an answer may be
-            return None
+    async def _worded(self, event: Command | Press, name: str, words: str, stage: Stage) -> Sequence[Outgoing]:
+        """A case's answer with the question in an agent's words, its card for the desk."""
+        settled = await asyncio.to_thread(self._settled, name)
+        if not await (
+            self.roles.helps(event.account, settled.case.desk, event.place) if settled else self._may(event, None)
+        ):
+            return [await self._no(event, "faq case", name, stage)]
+        if settled is None:
+            return [answer(event, self._say(event, "faq_no_case", n=name.removeprefix("#")[:20] or "?"))]
+        if not words:
+            return [answer(event, self._say(event, "faq_how_word", n=settled.case.number))]
+        is_open = await self.cards.is_open(settled.case)
+        entry = await asyncio.to_thread(self.cards.propose, settled, words, is_open=is_open)
+        if entry is None:
+            return [answer(event, self._say(event, "faq_usage"))]
+        await self._note(event, "faq case", f"#{settled.case.number}", stage, settled.case.desk)
+        if entry.state is not Standing.PROPOSED:
+            return [answer(event, self._listed(event, [entry]))]
+        card = await asyncio.to_thread(self.cards.card, entry, settled.case.desk)
+        return [card] if isinstance(event, Press) else [answer(event, self._listed(event, [entry])), card]
 
-    def _question(self, case: Case) -> str:
-        """What the asker wanted to know: their last question that was searched for, else one of the case."""
-        known = self.memory.turns(case.place, EARLIER) if case.turn else ()
-        theirs = [each for each in known if each.message.author.id == case.asker and each.id <= case.turn]
-        searched = [each.message.text for each in theirs if each.decision.move is Move.ANSWER]
-        written = [
-            line.text
-            for line in self.cases.lines(case.number)
-            if line.author == case.asker and looks_like_question(line.text)
-        ]
-        found = searched[-1:] or written[:1]
-        return " ".join(clean(self.tidy(found[0])).split()) if found else ""
-
-    def _readers(self, case: Case) -> str:
-        """Everyone, unless it was asked in a channel where something is read that is not for everyone: then those.
-
-        Of several the first by name: an entry has one audience, and is for no more people than it was asked among.
-        """
-        turn = self.memory.turn(case.turn) if case.turn and not case.direct else None
-        named = {each for each in turn.message.readers if "/chat-" not in each} if turn else set()
-        named -= {everyone(self.tenant)}
-        return min(named, default=EVERYONE)
-
-    def _card(self, entry: Entry, place: Place) -> Outgoing:
-        number = entry.origin.removeprefix(OF_CASE)
-        head = say(self.language, "faq_card", n=entry.id, case=number)
-        readers = say(self.language, "faq_readers", audience=entry.audience.partition("/")[2])
-        text = "\n".join([head, *(f"> {line}" for line in entry.question.split("\n")), relayed(entry.answer), readers])
-        return Outgoing(place, text, buttons=self._choices(entry, place))
-
-    def _choices(self, entry: Entry, place: Place) -> tuple[Button, ...]:
-        verbs = ("approve", "reword", "dismiss")
-        meanings = {f"{KIND}/{verb}/{entry.id}": Meaning(KIND, f"{verb} {entry.id}", place) for verb in verbs}
-        made = self.buttons.make_keyed(meanings, MINUTES)
-        labels = [say(self.language, f"faq_{verb}") for verb in verbs]
-        form = say(self.language, "faq_reword_ask")
-        return tuple(
-            Button(button, label, form if verb == "reword" else "")
-            for button, label, verb in zip(made, labels, verbs, strict=True)
-        )
+    async def _mine(self, command: Command, days: str, stage: Stage) -> Sequence[Outgoing]:
+        """Only a channel's administrators: the cards show what stood there."""
+        is_ours = command.place.tenant == self.cards.tenant
+        may = is_ours and self.roles.administers(command.account, command.place)
+        if not may:
+            await asyncio.to_thread(self.guard.note, command, "faq mine", days[:20], stage.message, None)
+            return [answer(command, self._say(command, "administrators_only"))]
+        await self._note(command, "faq mine", days[:20], stage, command.place)
+        told, found = await self.mining.mine(command, days)
+        said = answer(command, told)
+        if not found:
+            return [said]
+        aside = await self.cards.connectors[command.place.platform].aside(command.account, command.place)
+        cards = [await asyncio.to_thread(self.cards.card, entry, aside) for entry in found]
+        return [said, *(replace(card, to=command.account) for card in cards)]
 
     async def _decided(self, event: Command | Press, entry: Entry, verb: str, words: str, stage: Stage) -> Outgoing:
-        person = await asyncio.to_thread(self.memory.person, event.account)
-        role = Role.ADMINISTRATOR if self.roles.administers(event.account, event.place) else Role.AGENT
-        await asyncio.to_thread(self.guard.note, event, f"faq {verb}", f"#{entry.id}", stage.message, role)
+        person = await asyncio.to_thread(self.cards.memory.person, event.account)
+        curated = self.cards.curated
+        try:
+            wider = self._audience(event, entry, everyone(entry.tenant) if verb == "everyone" else words, verb)
+        except (MessageRefused, SettingsError) as refused:
+            await asyncio.to_thread(self.guard.note, event, f"faq {verb}", f"#{entry.id}", stage.message, None)
+            return answer(event, str(refused))
+        about = f"#{entry.id} {words}" if verb == "for" else f"#{entry.id}"
+        thread = Thread.of(entry.origin, entry.tenant)
+        await self._note(event, f"faq {verb}", about, stage, thread.place if thread else event.place)
         try:
             if verb == "dismiss":
-                await asyncio.to_thread(self.curated.withdraw, entry.id, person.id)
+                await asyncio.to_thread(curated.withdraw, entry.id, person.id)
                 return answer(event, self._say(event, "faq_dismissed", n=entry.id))
+            if verb == "for":
+                given = await asyncio.to_thread(curated.give, entry.id, wider)
+                return answer(event, self._say(event, "faq_given", n=entry.id, readers=self._readers(event, given)))
             question, reply = (words, None) if verb == "ask" else (None, words or None)
-            await asyncio.to_thread(self.curated.approve, entry.id, person.id, reply, question=question)
+            made = await asyncio.to_thread(
+                curated.approve, entry.id, person.id, reply, question=question, audience=wider
+            )
         except MessageRefused as refused:
             return answer(event, str(refused))
-        return answer(event, self._say(event, "faq_reworded" if words else "faq_approved", n=entry.id))
+        name = "faq_reworded" if words else "faq_approved"
+        return answer(event, self._say(event, name, n=entry.id, readers=self._readers(event, made)))
+
+    def _audience(self, event: Command | Press, entry: Entry, wanted: str, verb: str) -> str:
+        """The audience that is asked for; empty where none is. Raises MessageRefused where it may not be given."""
+        if verb not in ("for", "everyone"):
+            return ""
+        audience = audience_of(entry.tenant, wanted)
+        known = {everyone(entry.tenant), *(audience_of(entry.tenant, name) for name, _ in self.access.members)}
+        if audience not in known:
+            names = ", ".join(sorted(each.partition("/")[2] for each in known))
+            raise MessageRefused(self._say(event, "faq_no_audience", names=names))
+        thread = Thread.of(entry.origin, entry.tenant)
+        if thread is not None and not thread.is_open and (entry.asked_by or entry.proposed_by):
+            raise MessageRefused(self._say(event, "faq_private_place", n=entry.id))
+        is_narrow = not is_of_one_place(entry.audience) and entry.audience not in (audience, everyone(entry.tenant))
+        if is_narrow and not self.roles.administers(event.account, event.place):
+            raise MessageRefused(self._say(event, "administrators_only"))
+        return audience
+
+    def _readers(self, event: Command | Press, entry: Entry | None) -> str:
+        return "" if entry is None else self.cards.readers(entry.audience, event.language)
 
     async def _may(self, event: Command | Press, entry: Entry | None) -> bool:
         """Agents of the desk that settled it, and administrators; without an entry the agents of any desk."""
-        if event.place.tenant != self.tenant:
+        if event.place.tenant != self.cards.tenant:
             return False
         if entry is not None:
-            case = await asyncio.to_thread(self.cases.get, int(entry.origin.removeprefix(OF_CASE)))
+            if (thread := Thread.of(entry.origin, entry.tenant)) is not None:
+                return self.roles.administers(event.account, thread.place)
+            case = await asyncio.to_thread(self.cards.cases.get, int(entry.origin.removeprefix(OF_CASE)))
             if case is not None:
                 return await self.roles.helps(event.account, case.desk, event.place)
         return await self.roles.helps_somewhere(event.account, event.place)
@@ -176,43 +197,63 @@ class Faq:
         await asyncio.to_thread(self.guard.note, event, verb, name and f"#{name}", stage.message, None)
         return answer(event, self._say(event, "gaps_agents_only"))
 
+    async def _note(self, event: Command | Press, verb: str, about: str, stage: Stage, place: Place) -> None:
+        role = Role.ADMINISTRATOR if self.roles.administers(event.account, place) else Role.AGENT
+        await asyncio.to_thread(self.guard.note, event, verb, about, stage.message, role)
+
     def _named(self, name: str) -> Entry | None:
         """An entry that was proposed here, by its number."""
-        digits = name.removeprefix("#")
-        is_number = digits.isascii() and digits.isdigit() and len(digits) < 16
-        entry = self.curated.get(int(digits)) if is_number else None
-        is_ours = entry is not None and entry.tenant == self.tenant and entry.origin.startswith(OF_CASE)
-        return entry if is_ours else None
+        number = _number(name)
+        entry = self.cards.curated.get(number) if number is not None else None
+        is_ours = entry is not None and entry.tenant == self.cards.tenant
+        is_proposed = entry is not None and entry.origin.startswith((OF_CASE, OF_THREAD))
+        return entry if is_ours and is_proposed else None
+
+    def _settled(self, name: str) -> Settled | None:
+        number = _number(name)
+        return None if number is None else self.cards.settled(number)
 
     async def _waiting(self, command: Command) -> list[Entry]:
         """What waits for who gave the order, the latest; in a Telegram group, which all read, that of its own desk."""
         is_alone = command.direct or command.place.platform == "slack"
         decides: dict[tuple[str, str], bool] = {}
         found: list[Entry] = []
-        for entry in reversed(await asyncio.to_thread(self.curated.listing, self.tenant, Standing.PROPOSED)):
-            number = entry.origin.removeprefix(OF_CASE)
-            case = await asyncio.to_thread(self.cases.get, int(number)) if number != entry.origin else None
-            if case is None:
+        waiting = await asyncio.to_thread(self.cards.curated.listing, self.cards.tenant, Standing.PROPOSED)
+        for entry in reversed(waiting):
+            place = await asyncio.to_thread(self._decided_at, entry)
+            if place is None:
                 continue
-            desk = (case.desk.platform, case.desk.channel)
-            if desk not in decides:
-                is_here = is_alone or desk == (command.place.platform, command.place.channel)
-                decides[desk] = is_here and await self._may(command, entry)
-            if decides[desk]:
+            if place not in decides:
+                is_here = is_alone or place == (command.place.platform, command.place.channel)
+                decides[place] = is_here and await self._may(command, entry)
+            if decides[place]:
                 found.append(entry)
             if len(found) == LISTED:
                 break
         return found[::-1]
 
-    def _listed(self, command: Command, waiting: Sequence[Entry]) -> str:
+    def _decided_at(self, entry: Entry) -> tuple[str, str] | None:
+        """The desk or channel whose people decide on an entry."""
+        if (thread := Thread.of(entry.origin, entry.tenant)) is not None:
+            return thread.place.platform, thread.place.channel
+        number = _number(entry.origin.removeprefix(OF_CASE))
+        case = self.cards.cases.get(number) if number is not None else None
+        return None if case is None else (case.desk.platform, case.desk.channel)
+
+    def _listed(self, event: Command | Press, waiting: Sequence[Entry]) -> str:
         lines = [
-            self._say(command, "faq_line", n=each.id, question=_short(each.title), answer=_short(each.answer))
+            self._say(event, "faq_line", n=each.id, question=_short(each.title), answer=_short(each.answer))
             for each in waiting
         ]
-        return clean("\n".join(lines)) if lines else self._say(command, "faq_none")
+        return clean("\n".join(lines)) if lines else self._say(event, "faq_none")
 
     def _say(self, event: Command | Press, name: str, /, **values: object) -> str:
         return say(event.language, name, p=prefix(event.place.platform), **values)
+
+
+def _number(name: str) -> int | None:
+    digits = name.removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
 
 
 def _short(text: str) -> str:

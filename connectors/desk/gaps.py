@@ -141,13 +141,13 @@ def listed(found: Knowledge, language: str, begin: str, most: int = LISTED) -> s
     if found.old:
         parts.append(say(language, "gaps_old"))
         parts += [
-            say(language, "gaps_old_line", source=each.source, changed=f"{each.changed:%Y-%m-%d}", count=each.questions)
+            counted(language, "gaps_old_line", each.questions, source=each.source, changed=f"{each.changed:%Y-%m-%d}")
             for each in found.old[:most]
         ]
     if found.differing:
         parts.append(say(language, "gaps_differ"))
         parts += [
-            say(language, "gaps_differ_line", first=each.first, second=each.second, count=each.questions)
+            counted(language, "gaps_differ_line", each.questions, first=each.first, second=each.second)
             for each in found.differing[:most]
         ]
     return clean("\n".join(parts))
@@ -166,5 +166,6 @@ def gap_line(gap: Gap, rank: int, language: str) -> str:
     return line + (say(language, "gaps_disliked", count=gap.disliked) if gap.disliked else "")
 
 
-def counted(language: str, name: str, count: int) -> str:
-    return say(language, f"{name}_1") if count == 1 else say(language, name, count=count)
+def counted(language: str, name: str, count: int, **values: object) -> str:
+    """The sentence for so many, which for one is another."""
+    return say(language, f"{name}_1", **values) if count == 1 else say(language, name, count=count, **values)

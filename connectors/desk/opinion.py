@@ -18,12 +18,13 @@ from agent.message import Place
 from agent.opinion.cusum import EVERY
 from agent.opinion.hearing import Ear
 from agent.opinion.monitor import Alarm, Monitor, Watch, key_of
-from agent.opinion.mood import Heard, over_time, shares, topics, trend
+from agent.opinion.mood import HIDDEN, Heard, midnight, open_days, over_time, shares, topics, trend
 from agent.opinion.picture import MOST, draw_mood
 from connectors.compose import House
 from connectors.connector import Connector, ConnectorError
 from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
+from connectors.desk.gaps import counted
 from connectors.desk.texts import prefix, say
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class OpinionDesk:
         if alarm is not None:
             log.info("An alarm: the mood of a watched channel has turned.")
             told = await asyncio.to_thread(self._alarmed, watch, alarm)
-            await stage.delivery.post(f"{KIND}/alarm/{heard.key}", told)
+            await stage.delivery.post(f"{KIND}/alarm/{alarm.key}", told)
 
     async def deleted(self, event: Deleted) -> None:
         await asyncio.to_thread(self.monitor.take_back, key_of(name_of(event.place, event.message)))
@@ -86,6 +87,16 @@ class OpinionDesk:
             return ()
         told = say(language, "opinion_new", p=prefix(event.place.platform))
         return [Outgoing(event.place, told, to=event.account, audience="one")]
+
+    async def leaving(self, account: str, stage: Stage) -> None:
+        """Who ordered watches is about to be forgotten, so these end: whoever is there is told, as at the beginning."""
+        accounts = (await asyncio.to_thread(self.memory.person, account)).accounts
+        for watch in await asyncio.to_thread(self.monitor.watches, self.tenant):
+            if watch.account in accounts:
+                told = say(watch.language, "opinion_ended", p=prefix(watch.place.platform))
+                await stage.delivery.post(
+                    f"{KIND}/ended/{watch.place.key}/{_stamp(watch)}", Outgoing(watch.place, told)
+                )
 
     async def watch(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
         """`/watch on|off|forget`; without a word, which channels are watched."""
@@ -179,34 +190,38 @@ class OpinionDesk:
 
     def _alarmed(self, watch: Watch, alarm: Alarm) -> Outgoing:
         language = watch.language
+        surge = alarm.surge
         told = say(
             language,
-            "opinion_alarm",
+            "opinion_alarm_topic" if surge.is_of_topic else "opinion_alarm",
             channel=_name(watch.place),
-            count=len(alarm.rise),
+            topic=next(iter(surge.topics), ""),
+            count=len(surge.rise),
             share=f"{alarm.share:.0%}",
-            usual=f"{alarm.expected:.0%}",
+            usual=f"{surge.expected:.0%}",
             every=f"{EVERY:,}",
         )
         parts = [told]
-        if alarm.topics:
-            parts.append(say(language, "opinion_about", topics=", ".join(f"**{each}**" for each in alarm.topics)))
-        quoted = [each.text for each in alarm.rise if each.is_negative and each.text][-QUOTED:]
+        if surge.topics and not surge.is_of_topic:
+            parts.append(say(language, "opinion_about", topics=", ".join(f"**{each}**" for each in surge.topics)))
+        quoted = [each.text for each in surge.rise if each.is_negative and each.text][-QUOTED:]
         parts += [f"> {text}" for text in quoted]
         report = self._report(watch, watch.told, language, SHOWN_DAYS, "")
         return Outgoing(watch.told, clean("\n".join(parts)), to=watch.account, pictures=report.pictures)
 
     def _report(self, watch: Watch, to: Place, language: str, days: int, thread: str) -> Outgoing:
-        now = datetime.now(UTC)
-        length = timedelta(days=1 if days <= 60 else 7)
+        """The figures of the last days with their picture, counted of days only on which enough people wrote."""
+        until, length = midnight(datetime.now(UTC)), timedelta(days=1 if days <= 60 else 7)
         count = max(1, round(timedelta(days=days) / length))
-        begins = now - count * length
+        begins = until - count * length
         heard = self.monitor.heard(watch.place, begins - count * length)
-        before, here = [each for each in heard if each.at < begins], [each for each in heard if each.at >= begins]
+        here, hidden = open_days([each for each in heard if each.at >= begins])
+        before, _ = open_days([each for each in heard if each.at < begins])
         figures, earlier = shares(here), shares(before)
+        withheld = counted(language, "mood_hidden", hidden, least=HIDDEN) if hidden else ""
         if not figures.count:
             nothing = say(language, "mood_nothing", channel=_name(watch.place), days=days)
-            return Outgoing(to, nothing, to=watch.account)
+            return Outgoing(to, f"{_name(watch.place)}: {withheld}" if withheld else nothing, to=watch.account)
         low, high = figures.bounds
         told = say(
             language,
@@ -219,7 +234,7 @@ class OpinionDesk:
             low=f"{low:.0%}",
             high=f"{high:.0%}",
         )
-        parts = [told]
+        parts = [told, withheld]
         if earlier.count:
             parts.append(say(language, "mood_before", share=f"{earlier.share:.0%}", count=f"{earlier.count:,}"))
         if thread:
@@ -231,14 +246,17 @@ class OpinionDesk:
         content = draw_mood(
             say(language, "mood_title", channel=_name(watch.place), days=days),
             say(language, "mood_line", count=f"{figures.count:,}", share=f"{figures.share:.0%}"),
-            over_time(here, now, length, count),
+            over_time(here, until, length, count),
             topics(here, MOST),
             self.monitor.alarms(watch.place, begins),
             words,
         )
-        return Outgoing(to, clean(" ".join(parts)), to=watch.account, pictures=(Picture(content, told),))
+        text = clean(" ".join(filter(None, parts)))
+        return Outgoing(to, text, to=watch.account, pictures=(Picture(content, f"{told} {withheld}".strip()),))
 
     def _conversation(self, language: str, heard: Sequence[Heard]) -> str:
+        if shares(heard).is_hidden:
+            return say(language, "mood_thread_hidden", least=HIDDEN)
         went = trend([each.mood for each in heard])
         if went is None:
             return say(language, "mood_thread_short")

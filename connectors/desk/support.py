@@ -94,7 +94,7 @@ class Handover:
         """What was deleted where it was written is not kept in a case either."""
         name = name_of(event.place, event.message)
         if event.place.tenant == self.tenant:
-            await asyncio.to_thread(take_back, self.memory.engine, self.tenant, name)
+            await asyncio.to_thread(take_back, self.memory.engine, self.tenant, name, event.place, event.message)
         if self.is_for(event.place):
             await asyncio.to_thread(self.cases.take_back, name)
 

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from slack_bolt.response import BoltResponse
 
 from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
+from agent.support.mining import Said
 from connectors.connector import Accept, ConnectorError
 from connectors.slack import events, forms, home, oauth, reading, receive, render
 from connectors.slack.calls import Calls, Refusal, discreet_logger
@@ -301,6 +303,15 @@ class SlackConnector:
         with suppress(ConnectorError):
             return await self._memo.members(await self._workspaces.speaking(place.tenant), place.channel)
         return frozenset()
+
+    async def is_open(self, place: Place) -> bool:
+        with suppress(ConnectorError):
+            return await self._memo.is_open(await self._workspaces.speaking(place.tenant), place.channel)
+        return False
+
+    async def threads(self, place: Place, since: datetime, limit: int) -> list[list[Said]]:
+        workspace = await self._workspaces.speaking(place.tenant)
+        return await reading.threads(self._call, workspace, place, since.timestamp(), limit)
 
     def address(self, parameter: str) -> str:  # noqa: ARG002 - the seam's: Slack's links hand nothing over
         return ""

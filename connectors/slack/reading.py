@@ -16,15 +16,18 @@ import aiohttp
 
 from agent.events import File, Post
 from agent.message import Line, Place
+from agent.support.mining import Said
 from connectors.connector import ConnectorError, Refused, Unsure
 from connectors.slack.calls import Calls
-from connectors.slack.events import KEPT_SUBTYPES
+from connectors.slack.events import EMOJI, KEPT_SUBTYPES
 from connectors.slack.text import BREAK, plain
 from connectors.slack.workspaces import Workspace
 
 EVENT = "atelier_reply"  # the type of our metadata
+THANKING = {"pray": "🙏", "ok_hand": "👌", "raised_hands": "🙌", "ballot_box_with_check": "☑", "partying_face": "🥳"}
 LOOK_BACK = 7 * 86_400  # seconds in which a message of ours is looked for
 MOST_LINES = 2_000
+MOST_REPLIES = 200  # of one thread
 MOST_BYTES = 20 * 1024 * 1024
 FETCH_SECONDS = 60.0
 ASKING = 1.5  # seconds: Slack waits three for the acknowledgement
@@ -97,6 +100,39 @@ async def said(call: Calls, workspace: Workspace, place: Place, message: str) ->
         account = f"slack:{tenant}:{each['user']}"
         return Post(message, where, account, text, datetime.fromtimestamp(float(message), UTC))
     return None
+
+
+async def threads(call: Calls, workspace: Workspace, place: Place, since: float, limit: int) -> list[list[Said]]:
+    """The latest threads of a channel that began at `since` or later, each oldest first.
+
+    Raises Refused where Atelier may not read there, Throttled and Unsure.
+    """
+    found: list[list[Said]] = []
+    async for root in lines(call, workspace, replace(place, thread=""), oldest=since):
+        if root.get("reply_count") and (root.get("subtype") or "") in KEPT_SUBTYPES:
+            within = lines(call, workspace, replace(place, thread=str(root["ts"])), most=MOST_REPLIES)
+            found.append([_in_thread(each, workspace, place) async for each in within])
+            if len(found) == limit:
+                break
+    return found
+
+
+def _in_thread(message: dict[str, Any], workspace: Workspace, place: Place) -> Said:
+    """People of other companies count as nobody: what they say is not the team's."""
+    is_persons = not message.get("bot_id") and (message.get("subtype") or "") in KEPT_SUBTYPES
+    team = message.get("user_team") or message.get("team") or workspace.id
+    is_persons = is_persons and team == workspace.id and message.get("user") not in (None, workspace.bot)
+    reactions = tuple(
+        (_emoji(str(each.get("name"))), frozenset(f"slack:{place.tenant}:{user}" for user in each.get("users") or ()))
+        for each in message.get("reactions") or ()
+    )
+    account = f"slack:{place.tenant}:{message['user']}" if is_persons else ""
+    return Said(str(message["ts"]), account, plain(str(message.get("text") or ""), workspace.bot), reactions)
+
+
+def _emoji(name: str) -> str:
+    plain_name = name.partition("::")[0]
+    return EMOJI.get(plain_name) or THANKING.get(plain_name, name)
 
 
 async def fetch(call: Calls, workspace: Workspace, file: File, to: Path) -> None:
@@ -178,6 +214,19 @@ class Memo:
         except (ConnectorError, TimeoutError):
             return False
         return any(found["channel"].get(kind) for kind in ("is_private", "is_im", "is_mpim"))
+
+    async def is_open(self, workspace: Workspace, channel: str) -> bool:
+        """Whether all of the workspace can read a channel, and nobody of another company; False where it is not known.
+
+        https://docs.slack.dev/reference/objects/conversation-object
+        """
+        try:
+            async with asyncio.timeout(ASKING):
+                found = (await self._call(workspace.token, "conversations.info", {"channel": channel}))["channel"]
+        except (ConnectorError, TimeoutError):
+            return False
+        closed = ("is_private", "is_im", "is_mpim", "is_ext_shared", "is_pending_ext_shared", "is_org_shared")
+        return bool(found.get("is_channel")) and not any(found.get(kind) for kind in closed)
 
     def changed(self, channel: str) -> None:
         """Somebody came to a channel or left it."""

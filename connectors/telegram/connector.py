@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from telegram.error import BadRequest, ChatMigrated, InvalidToken, RetryAfter, T
 
 from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
+from agent.support.mining import Said
 from connectors.connector import Accept, Gone, Refused, Unsure
 from connectors.desk.texts import languages, say
 from connectors.telegram import cut, download, events, people
@@ -37,7 +39,10 @@ from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
-MENU = ("help", "ask", "ideate", "idea", "sources", "why", "feedback", "clear", "link", "consent", "forget", "stop")
+MENU = (
+    *("help", "ask", "ideate", "idea", "sources", "why", "feedback"),
+    *("clear", "link", "consent", "export", "forget", "stop"),
+)
 _LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 
 
@@ -248,6 +253,14 @@ class TelegramConnector:
     async def members(self, place: Place) -> frozenset[str]:  # noqa: ARG002 - the seam's
         """A bot cannot list them."""
         return frozenset()
+
+    async def is_open(self, place: Place) -> bool:  # noqa: ARG002 - the seam's
+        """A group is for who is in it."""
+        return False
+
+    async def threads(self, place: Place, since: datetime, limit: int) -> list[list[Said]]:  # noqa: ARG002 - the seam's
+        """A bot cannot read what was written before."""
+        return []
 
     def address(self, parameter: str) -> str:
         """https://core.telegram.org/bots/features#deep-linking."""

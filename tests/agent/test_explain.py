@@ -1,9 +1,11 @@
 """The words that decided are the ones that decide: left out, the label really changes, and nothing else is claimed."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from agent.explain import Explanation, explain, parts_of, without
-from agent.understanding import Understander
+from agent.understanding import Scores, Understander
 from retrieval.encoder import TransformerEncoder
 
 BROKEN = "The printer is broken again and nobody answers"
@@ -60,3 +62,20 @@ def test_parts_of_a_long_text_are_runs_of_words_that_make_it_up() -> None:
     assert " ".join(text[start:end] for start, end in parts) == text
     assert without(text, parts[1:]) == text[: parts[0][1]]
     assert without(text, parts) == ""
+
+
+def test_heads_that_are_swapped_in_meanwhile_change_nothing_of_it(
+    understander: Understander, broken: Explanation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = Understander.scores
+
+    def swaps(self: Understander, texts: Sequence[str]) -> dict[str, Scores]:
+        found = scores(self, texts)
+        understander._in_use = None  # as `take` does it, with heads of which nothing here knows
+        return found
+
+    in_use = understander._in_use
+    with monkeypatch.context() as patch:
+        patch.setattr(Understander, "scores", swaps)
+        patch.setattr(understander, "_in_use", in_use)
+        assert explain(understander, BROKEN).readings == broken.readings

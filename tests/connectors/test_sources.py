@@ -1,16 +1,23 @@
 """The setting `sources`, whom it lets be called, and `atelier sources`, `gaps` and `digest` at the terminal."""
 
+import ipaddress
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.resolver import ThreadedResolver
 from PIL import Image
 
 from connectors.cli import main
 from connectors.settings import Settings, load_settings
 from connectors.sources import allowed
 from connectors.sources_settings import Sources
-from retrieval.errors import SettingsError
+from retrieval.addresses import is_public
+from retrieval.errors import SettingsError, UnreadableFile
+from retrieval.web import Web
+from tests.retrieval.pages import served
 
 
 @pytest.fixture(autouse=True)
@@ -57,10 +64,27 @@ def test_a_server_of_one_s_own_is_named_and_what_is_this_machine_s_never_called(
     assert allows("wiki.corp", "10.1.2.3")
     assert allows("WIKI.corp.", "fd00::1")
     assert not allows("other.corp", "10.1.2.3")
-    for host, address in (("127.0.0.1", "127.0.0.1"), ("meta.corp", "169.254.169.254"), ("wiki.corp", "::1")):
-        assert not allows(host, address)
-    assert not allows("wiki.corp", "::ffff:127.0.0.1")
+    assert allows("wiki.corp", "64:ff9b::a01:203")  # 10.1.2.3 behind NAT64
     assert not allows("127.1", "127.1")
+
+
+OWN = ("127.0.0.1", "169.254.169.254", "168.63.129.16", "100.100.100.200", "0.0.0.0")
+
+
+@pytest.mark.parametrize("address", [*OWN, "::1", "fe80::1%eth0", "fd00:ec2::254", "ff02::1", "::"])
+def test_no_setting_opens_what_is_this_machine_s_or_a_cloud_s_in_whatever_notation(address: str) -> None:
+    allows = allowed(Sources(private_hosts=("wiki.corp", *OWN, "::1")))
+    notations = [address]
+    if address in OWN:
+        inner = ipaddress.IPv4Address(address)
+        high, low = f"{inner.packed.hex()[:4]}", f"{inner.packed.hex()[4:]}"
+        notations += [f"::ffff:{inner}", f"::{inner}" if int(inner) else "::", f"64:ff9b::{high}:{low}"]
+        notations += [f"64:ff9b:1::{high}:{low}", f"2002:{high}:{low}::1", f"fd00::5efe:{high}:{low}"]
+        notations.append(f"2001:0:{high}:{low}::")
+    for each in notations:
+        assert not allows("wiki.corp", each), each
+        assert not allows(address, each), each
+        assert not is_public(each), each
 
 
 def test_a_folder_at_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,7 +100,13 @@ def test_a_folder_at_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert row["state"].startswith("looked at")
     written("")
     assert main(["sources", "read", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[0]["removed"] == ["handbook/hours.md"]
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["removed"], row["left"]) == ([], ["handbook/hours.md"])
+    assert main(["sources", "drop"]) == 0
+    assert "1 document would go (handbook/hours.md)" in capsys.readouterr().out
+    assert main(["sources", "drop", "elsewhere"]) == 1
+    assert main(["sources", "drop", str(tmp_path / "handbook")]) == 0
+    assert "1 gone" in capsys.readouterr().out
 
 
 def test_reports_of_a_store_where_nothing_was_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -89,3 +119,20 @@ def test_reports_of_a_store_where_nothing_was_asked(tmp_path: Path, capsys: pyte
     assert "Nothing was asked" in said
     with Image.open(tmp_path / "week.png") as picture:
         assert picture.width == 1200
+
+
+async def test_a_named_server_leads_to_no_cloud_s_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by a redirect, and not by its name where that comes to stand for another address."""
+    look_up = ThreadedResolver.resolve
+
+    async def rebound(self: ThreadedResolver, host: str, port: int = 0, family: Any = 0) -> Any:
+        found = {"hostname": host, "host": "64:ff9b::a9fe:a9fe", "port": port, "family": family, "proto": 0, "flags": 0}
+        return [found] if host == "wiki.corp" else await look_up(self, host, port, family)
+
+    monkeypatch.setattr(ThreadedResolver, "resolve", rebound)
+    named = allowed(Sources(private_hosts=("wiki.corp", "169.254.169.254")))
+    async with served() as site, Web(lambda host, at: at == "127.0.0.1" or named(host, at)) as reader:
+        for number, host in enumerate(("169.254.169.254", "[::ffff:a9fe:a9fe]", "[64:ff9b::a9fe:a9fe]", "wiki.corp")):
+            site.pages[f"/{number}"] = web.Response(status=302, headers={"Location": f"http://{host}/latest"})
+            with pytest.raises(UnreadableFile, match="inside this machine or network"):
+                await reader.read(f"{site.base}/{number}")

@@ -7,8 +7,10 @@ import pytest
 from aiohttp import web
 from sqlalchemy import Engine
 
+from retrieval.errors import StoreBusy
 from retrieval.knowledge import KnowledgeBase
-from retrieval.watched import Look, Wanted, Watcher, known_sources
+from retrieval.rounds import alone
+from retrieval.watched import Known, Look, Wanted, Watcher, known_sources
 from tests.retrieval.knowing import EVERYONE, opened
 from tests.retrieval.pages import Site, for_tests, served
 
@@ -28,8 +30,15 @@ def base(engine: Engine, tmp_path: Path) -> Iterator[KnowledgeBase]:
 
 
 async def look(engine: Engine, base: KnowledgeBase, *wanted: Wanted | str | Path) -> list[Look]:
-    listed = [each if isinstance(each, Wanted) else Wanted(str(each)) for each in wanted]
-    return await Watcher(engine, base, "acme", for_tests).look(listed)
+    """One round, told to somebody."""
+    watcher = Watcher(engine, base, "acme", for_tests)
+    found = await watcher.look(listed(*wanted))
+    watcher.told(found)
+    return found
+
+
+def listed(*wanted: Wanted | str | Path) -> list[Wanted]:
+    return [each if isinstance(each, Wanted) else Wanted(str(each)) for each in wanted]
 
 
 def found(base: KnowledgeBase, query: str, audiences: frozenset[str] = EVERYONE) -> list[str]:
@@ -101,16 +110,75 @@ async def test_an_audience_is_kept_and_changed(engine: Engine, base: KnowledgeBa
     assert found(base, "When are bonuses paid?") == ["Bonuses are paid in May."]
 
 
-async def test_what_is_taken_off_the_list_goes(engine: Engine, base: KnowledgeBase, site: Site, tmp_path: Path) -> None:
+async def test_what_is_taken_off_the_list_stays_until_somebody_says_that_it_goes(
+    engine: Engine, base: KnowledgeBase, site: Site, tmp_path: Path
+) -> None:
     folder, url = tmp_path / "handbook", site.put("/hours", "Hours", "We open at nine.")
     folder.mkdir()
     (folder / "leave.md").write_text("Leave is thirty days.")
     await look(engine, base, url, folder)
-    assert found(base, "How long is leave?") == ["Leave is thirty days.", "We open at nine."]
-    off = await look(engine, base)
-    assert {each.address for each in off if each.is_off} == {url, str(folder)}
-    assert found(base, "How long is leave?") == []
-    assert known_sources(engine, "acme") == {}
+    both = ["Leave is thirty days.", "We open at nine."]
+    assert found(base, "How long is leave?") == both
+    off = await look(engine, base)  # an empty list, as a slip in the settings leaves it
+    assert {each.address: each.left for each in off} == {url: (url,), str(folder): ("handbook/leave.md",)}
+    assert [each.is_news for each in off] == [True, True]
+    assert not any(each.is_news for each in await look(engine, base))  # said once
+    assert found(base, "How long is leave?") == both
+
+    watcher = Watcher(engine, base, "acme", for_tests)
+    assert watcher.off(listed(folder)) == {url: (url,)}
+    assert watcher.let_go(str(folder), listed(folder)) is None
+    gone = watcher.let_go(str(folder), listed(url))
+    assert gone is not None
+    assert gone.removed == ("handbook/leave.md",)
+    (back,) = await look(engine, base, url)
+    assert (back.is_well_again, back.added, back.updated) == (True, (), ())
+    assert found(base, "How long is leave?") == ["We open at nine."]
+    assert list(known_sources(engine, "acme")) == [url]
+
+
+async def test_what_a_crash_kept_from_being_told_is_news_until_it_is(
+    engine: Engine, base: KnowledgeBase, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, url = tmp_path / "handbook", site.put("/hours", "Hours", "We open at nine.")
+    folder.mkdir()
+    for name in ("leave", "pay"):
+        (folder / f"{name}.md").write_text(f"Something of {name}.")
+    await look(engine, base, folder, url)
+    (folder / "leave.md").write_text("Leave is thirty days.")
+    (folder / "pay.md").unlink()
+    site.put("/hours", "Hours", "We open at ten.")
+    watcher, keep, calls = Watcher(engine, base, "acme", for_tests), Watcher._keep, []
+
+    def dies(self: Watcher, after: Known) -> None:  # the documents are changed, and nothing is known of the look
+        calls.append(after)
+        if len(calls) == 2:
+            raise InterruptedError
+        keep(self, after)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Watcher, "_keep", dies)
+        with pytest.raises(InterruptedError):
+            await watcher.look(listed(folder, url))
+    assert found(base, "How long is leave?")[0] == "Leave is thirty days."
+    for _ in range(2):  # again where it was not told, as long as it was not
+        files, page = await watcher.look(listed(folder, url))
+        assert (files.updated, files.removed) == (("handbook/leave.md",), ("handbook/pay.md",))
+        assert page.updated == (url,)
+    watcher.told([files, page])
+    assert not any(each.is_news for each in await watcher.look(listed(folder, url)))
+
+
+async def test_one_process_looks_at_a_time(engine: Engine, base: KnowledgeBase, tmp_path: Path) -> None:
+    file = tmp_path / "leave.md"
+    file.write_text("Leave is thirty days.")
+    with alone(engine, "acme"):
+        with pytest.raises(StoreBusy, match="Another process"):
+            await look(engine, base, file)
+        with pytest.raises(StoreBusy):
+            Watcher(engine, base, "acme").let_go(str(file), [])
+    (first,) = await look(engine, base, file)
+    assert first.added == ("leave.md",)
 
 
 async def test_a_folder_that_lives(engine: Engine, base: KnowledgeBase, tmp_path: Path) -> None:

@@ -96,15 +96,15 @@ def test_forget_consent_and_a_new_id_reach_it(channel: Channel, engine: Engine) 
 def test_a_surge_makes_one_alarm_with_what_it_is_about(channel: Channel) -> None:
     for i in range(60):
         channel.says(0.9 if i % 10 == 0 else 0.03, "", None, "meeting")
-    keys = [channel.says(0.93) for _ in range(25)]
-    found = [(i, alarm) for i, key in enumerate(keys) if (alarm := channel.monitor.alarm(ROOM, key))]
+    asked = [channel.monitor.alarm(ROOM, channel.says(0.93)) for _ in range(25)]
+    found = [(i, alarm) for i, alarm in enumerate(asked) if alarm]
     assert len(found) == 1
     at, alarm = found[0]
     assert at < 22
-    assert alarm.topics == ("printer",)
+    assert alarm.surge.topics == ("printer",)
     assert alarm.share > 0.9
-    assert alarm.expected < 0.3
-    assert channel.monitor.alarm(ROOM, keys[at]) == alarm  # after a crash it is asked for again
+    assert alarm.surge.expected < 0.3
+    assert channel.monitor.alarm(ROOM, alarm.key) == alarm  # after a crash it is asked for again
     assert len(channel.monitor.alarms(ROOM, NOW)) == 1
     assert channel.monitor.prune(NOW + KEPT + timedelta(days=2)) == 85
 
@@ -119,3 +119,65 @@ def test_messages_of_one_second_are_followed_in_their_order(channel: Channel) ->
         channel.monitor.note(heard)
         found.append(channel.monitor.alarm(ROOM, heard.key))
     assert sum(each is not None for each in found) == 1
+
+
+def test_an_alarm_goes_with_the_messages_that_made_it(channel: Channel) -> None:
+    for _ in range(60):
+        channel.says(0.03)
+    keys, found = [], []
+    for _ in range(25):
+        keys.append(channel.says(0.93))
+        found.append(channel.monitor.alarm(ROOM, keys[-1]))
+    (at,) = [i for i, alarm in enumerate(found) if alarm]
+    assert channel.monitor.take_back(keys[at + 1])
+    assert len(channel.monitor.alarms(ROOM, NOW)) == 1  # it was made before that
+    for key in keys[: at - 4]:
+        assert channel.monitor.take_back(key)
+    assert channel.monitor.alarms(ROOM, NOW) == []
+
+
+def test_who_is_forgotten_takes_alarms_along_that_are_none_without_them(channel: Channel) -> None:
+    for _ in range(60):
+        channel.says(0.03)
+    asked = [channel.monitor.alarm(ROOM, channel.says(0.95, "", who)) for _ in range(14) for who in (0, 1, 2)]
+    assert sum(alarm is not None for alarm in asked) == 1
+    channel.memory.forget(channel.people[0].id)
+    assert channel.monitor.alarms(ROOM, NOW) == []  # two are left, and two are too few
+
+
+def test_a_topic_can_turn_while_the_channel_stays_as_it_is(channel: Channel) -> None:
+    for i in range(120):
+        channel.says(0.03, "", None, "billing" if i % 3 == 0 else "lunch")
+    found = []
+    for _ in range(18):
+        key = channel.says(0.93, "", None, "billing")
+        found.append(channel.monitor.alarm(ROOM, key))
+        for _ in range(6):
+            channel.says(0.01, "", None, "lunch")
+    (alarm,) = [each for each in found if each is not None]
+    assert (alarm.surge.is_of_topic, alarm.surge.topics) == (True, ("billing",))
+    assert {each.topics for each in alarm.surge.rise} == {("billing",)}
+    assert alarm.share > 0.9
+
+
+def test_one_or_two_angry_people_are_no_mood_of_a_channel(channel: Channel) -> None:
+    for who in (0, 1) * 40:
+        channel.says(0.03, "", who)
+    assert all(channel.monitor.alarm(ROOM, channel.says(0.95, "", who)) is None for who in (0, 1) * 15)
+
+
+def test_an_alarm_comes_also_where_its_last_message_was_heard_before_another(channel: Channel) -> None:
+    for _ in range(60):
+        channel.says(0.03)
+    now = NOW + timedelta(hours=2)
+    rise = [
+        Heard(f"k{i}", ROOM.key, ROOM.key, channel.people[i % 12].id, now + timedelta(seconds=i), 0.95, 0.02)
+        for i in range(24)
+    ]
+    asked = []
+    for heard in reversed(rise):  # each thread is read by itself
+        channel.monitor.note(heard)
+        asked.append(channel.monitor.alarm(ROOM, heard.key))
+    (alarm,) = {each.key for each in asked if each is not None}
+    assert alarm in {heard.key for heard in rise}
+    assert len(channel.monitor.alarms(ROOM, NOW)) == 1

@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from agent.opinion.mood import Heard, behind, over_time, shares, topics, trend, wilson
+from agent.opinion.mood import Heard, behind, midnight, open_days, over_time, shares, topics, trend, wilson
 from agent.opinion.picture import SIZE, draw_mood
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -45,6 +45,15 @@ def test_every_message_is_in_one_stretch_of_time() -> None:
     spans = over_time([heard(i, -0.9, hours=i * 12 + 1) for i in range(14)], NOW, timedelta(days=1), 7)
     assert [each.shares.count for each in spans] == [2] * 7
     assert spans[-1].begins == NOW - timedelta(days=1)
+
+
+def test_a_day_of_fewer_than_three_people_is_in_no_figure() -> None:
+    many = [heard(i, -0.9, who=1 + i % 3, hours=30) for i in range(6)]
+    few = [heard(10 + i, 0.9, who=1 + i % 2, hours=54) for i in range(6)]
+    open_ones, hidden = open_days([*few, *many])
+    assert (open_ones, hidden) == (many, 1)
+    assert open_days([]) == ([], 0)
+    assert midnight(NOW) == datetime(2026, 3, 21, tzinfo=UTC) == midnight(NOW + timedelta(hours=11))
 
 
 def test_a_conversation_falls_rises_or_stays() -> None:

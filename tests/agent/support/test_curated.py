@@ -10,10 +10,11 @@ from sqlalchemy import Engine
 from agent.colleague import Colleague
 from agent.generation.extractive import ExtractiveGenerator
 from agent.memory import Memory
-from agent.message import Move
+from agent.message import Move, Place
 from agent.settled import APPROVED, CURATED
 from agent.support.curated import Curated, State
 from agent.support.persons import withhold
+from agent.support.proposals import Thread, take_back
 from agent.support.tables import curated as table
 from agent.understanding import Understander
 from agent.why import why
@@ -94,13 +95,19 @@ def test_what_another_process_changed_counts_at_the_next_question(engine: Engine
 def test_who_is_forgotten_leaves_no_proposal_and_no_name(engine: Engine, curated: Curated) -> None:
     memory = Memory(engine)
     ann, bob = (memory.person(f"terminal:acme:{name}") for name in ("ann", "bob"))
+    with pytest.raises(MessageRefused, match="not agreed"):
+        curated.propose("m0", "acme", "May my daughter Hedwig visit?", "Yes.", "", "everyone", asked_by=ann.id)
+    memory.people.set_consent(ann.id, consent=True)
     asked = curated.propose("m1", "acme", "May my daughter Hedwig visit?", "Yes.", "", "everyone", asked_by=ann.id)
     curated.approve(asked.id, bob.id)
     curated.propose("m2", "acme", "May Hedwig sing?", "No.", "", "everyone", ann.id)
     put = curated.put("m3", "acme", "May guests park?", "Yes.", "", "everyone", ann.id)
     reworded = curated.propose("m4", "acme", "May Hedwig park?", "Yes.", "", "everyone", bob.id, asked_by=ann.id)
     curated.approve(reworded.id, bob.id, question="May children park?")
-    assert len(copy_of(ann, memory)["curated"]) == 3
+    settled = Thread(True, Place("slack", "acme", "C1"), "1.1", "1.2")
+    told = curated.propose(settled.origin, "acme", "Where is the key?", "Hedwig has it.", "", "everyone", ann.id)
+    curated.approve(told.id, bob.id)
+    assert len(copy_of(ann, memory)["curated"]) == 4
     memory.forget(ann.id)
     left = curated.listing("acme")
     assert [(each.id, each.decided_by) for each in left] == [(put.id, ""), (reworded.id, bob.id)]
@@ -109,14 +116,39 @@ def test_who_is_forgotten_leaves_no_proposal_and_no_name(engine: Engine, curated
 
 
 def test_who_takes_consent_back_leaves_no_answer_to_a_question_in_their_words(engine: Engine, curated: Curated) -> None:
-    ann = Memory(engine).person("terminal:acme:ann")
+    memory = Memory(engine)
+    ann = memory.person("terminal:acme:ann")
+    memory.people.set_consent(ann.id, consent=True)
     for origin in ("case-1", "case-2"):
         curated.propose(origin, "acme", "May my daughter Hedwig visit?", "Yes.", "", "everyone", asked_by=ann.id)
     curated.approve(curated.listing("acme")[0].id, "")
     reworded = curated.propose("case-3", "acme", "May Hedwig park?", "Yes.", "", "everyone", asked_by=ann.id)
     curated.approve(reworded.id, "", question="May children park?")
-    assert withhold(engine, ann.id) == 2
-    assert [each.question for each in curated.listing("acme")] == ["May children park?"]
+    place = Place("slack", "acme", "C1")
+    for answered, words in (("1.2", None), ("1.3", "The porter has it.")):
+        told = curated.propose(
+            Thread(True, place, "1.1", answered).origin, "acme", "The key?", "I do.", "", "x", ann.id
+        )
+        curated.approve(told.id, "", words)
+    assert withhold(engine, ann.id) == 3
+    assert [each.answer for each in curated.listing("acme")] == ["Yes.", "The porter has it."]
+
+
+def test_a_message_of_a_thread_that_is_deleted_takes_what_stands_in_its_words_along(
+    engine: Engine, curated: Curated
+) -> None:
+    memory, place = Memory(engine), Place("slack", "acme", "C1")
+    ann, bob = (memory.person(f"slack:acme:{name}").id for name in ("ann", "bob"))
+    for each in (ann, bob):
+        memory.people.set_consent(each, consent=True)
+    for number in ("1", "2"):
+        origin = Thread(False, place, f"{number}.1", f"{number}.2").origin
+        made = curated.propose(origin, "acme", "Where is the key?", "Bob has it.", "", "x", bob, asked_by=ann)
+        curated.approve(made.id, bob, "It is at the door." if number == "2" else None)
+    assert take_back(engine, "acme", "slack/acme/x", Place("slack", "acme", "C2"), "1.2") == 0
+    assert take_back(engine, "acme", "slack/acme/x", place, "2.2") == 0  # it stands in others' words
+    assert take_back(engine, "acme", "slack/acme/x", place, "1.2") == 1
+    assert take_back(engine, "acme", "slack/acme/x", place, "2.1") == 1
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from agent.events import Button, Event, File, Outgoing, Post
 from agent.message import Line, Place
+from agent.support.mining import Said
 from connectors.connector import Accept, Received
 from connectors.delivery.stage import Pace
 from connectors.delivery.worker import Delivery, Handler
@@ -119,6 +120,12 @@ class PaperConnector:
 
     async def belongs(self, account: str, place: Place) -> bool:
         return False
+
+    async def is_open(self, place: Place) -> bool:
+        return False
+
+    async def threads(self, place: Place, since: datetime, limit: int) -> list[list[Said]]:
+        return []
 
     async def has_left(self, account: str, place: Place) -> bool:
         return False

@@ -123,7 +123,9 @@ async def test_one_person_can_be_a_desk(doors: Doors, slack: SlackChat, telegram
     assert any("At nine." in each.text for each in chat.shown(mara))
 
 
-async def test_a_change_is_told_to_the_team_s_own_system_without_words(doors: Doors, slack: SlackChat) -> None:
+async def test_a_change_is_told_to_the_team_s_own_system_and_in_the_terminal(
+    doors: Doors, slack: SlackChat, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     heard: list[dict[str, object]] = []
 
     async def hear(request: web.Request) -> web.Response:
@@ -147,6 +149,25 @@ async def test_a_change_is_told_to_the_team_s_own_system_without_words(doors: Do
     await runner.cleanup()
     assert [each["event"] for each in heard] == ["opened", "opened", "resolved"]
     assert PRIVATE not in str(heard)
+    await doors.close()
+    settings = tmp_path / "atelier.toml"
+    settings.write_text(f'home = "{doors.home}"\ntenant = "{TENANT}"\n')
+    given = ["--settings", str(settings)]
+    file = tmp_path / "cases.csv"
+    assert main([*given, "cases", "export", "--csv", str(file)]) == 0
+    header, row = file.read_text().splitlines()
+    assert header.startswith("case,state,reason,opened")
+    assert row.startswith("1,resolved,request,")
+    assert PRIVATE not in row
+    for words in (["cases", "list", "--all"], ["cases", "show", "1"], ["audit"], ["cases", "list", "--json"]):
+        assert main([*given, *words]) == 0
+    said = capsys.readouterr().out
+    assert "#1 · done" in said
+    assert PRIVATE in said  # of one case
+    assert f"slack:{mara.id}" in said
+    assert "case resolve #1" in said
+    assert "cases export" in said
+    assert main([*given, "cases", "show", "9"]) == 1
 
 
 async def test_forgetting_and_the_copy_of_one_s_data_reach_cases(
@@ -182,34 +203,3 @@ async def test_a_desk_that_cannot_be_reached_is_said(doors: Doors, telegram: Tel
     telegram.says(ann, HUMAN)
     await rest(doors)
     assert any("could not reach our support team" in each.text for each in telegram.shown(ann))
-
-
-async def test_cases_and_the_log_in_the_terminal(
-    doors: Doors, slack: SlackChat, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    ann, mara = slack.person("Ann"), slack.person("Mara")
-    desk = desk_for(slack, mara)
-    await doors.open(Scripted("At nine."), support=section(desk))
-    slack.says(ann, f"{HUMAN} {PRIVATE}")
-    await rest(doors)
-    slack.presses(mara, desk.card(), "Resolve")
-    await rest(doors)
-    await doors.close()
-    settings = tmp_path / "atelier.toml"
-    settings.write_text(f'home = "{doors.home}"\ntenant = "{TENANT}"\n')
-    given = ["--settings", str(settings)]
-    file = tmp_path / "cases.csv"
-    assert main([*given, "cases", "export", "--csv", str(file)]) == 0
-    header, row = file.read_text().splitlines()
-    assert header.startswith("case,state,reason,opened")
-    assert row.startswith("1,resolved,request,")
-    assert PRIVATE not in row
-    for words in (["cases", "list", "--all"], ["cases", "show", "1"], ["audit"], ["cases", "list", "--json"]):
-        assert main([*given, *words]) == 0
-    said = capsys.readouterr().out
-    assert "#1 · done" in said
-    assert PRIVATE in said  # of one case
-    assert f"slack:{mara.id}" in said
-    assert "case resolve #1" in said
-    assert "cases export" in said
-    assert main([*given, "cases", "show", "9"]) == 1

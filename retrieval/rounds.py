@@ -1,0 +1,67 @@
+"""One round of reading sources at a time, of all processes over one store.
+
+The lock is the kernel's (a file beside SQLite's) or the server's (PostgreSQL, for as long as the connection lives), so
+a process that was killed holds up nobody, and nothing is guessed from clocks.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from retrieval.errors import StoreBusy, StoreError
+
+LOCK = "-sources"  # after the store's name
+_LOCK = 0x7E11E150  # the first of the two numbers of PostgreSQL's advisory lock, any of our own below 2 ** 31
+_BUSY = "Another process is reading the sources just now. Try again when it is done."
+
+
+@contextmanager
+def alone(engine: Engine, tenant: str) -> Iterator[None]:
+    """While no other process, and no other thread, reads the sources of a tenant. Raises StoreBusy while one does."""
+    if engine.dialect.name == "postgresql":
+        with _on_server(engine, tenant):
+            yield
+    elif engine.url.database:
+        with _beside(Path(f"{engine.url.database}{LOCK}")):
+            yield
+    else:  # in memory: nobody else has it
+        yield
+
+
+@contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    try:
+        file = path.open("ab")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror}.") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreBusy(_BUSY) from None
+        except OSError:  # a file system that knows no locks: then there is none
+            pass
+        yield
+
+
+@contextmanager
+def _on_server(engine: Engine, tenant: str) -> Iterator[None]:
+    """By a connection of its own, without a transaction: a round may take minutes."""
+    try:
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    except SQLAlchemyError as error:
+        raise StoreError(f"The store cannot be reached ({type(error).__name__}).") from error
+    with connection:
+        key = sa.func.hashtext(tenant)
+        if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK, key))).scalar():
+            raise StoreBusy(_BUSY)
+        try:
+            yield
+        finally:
+            if not connection.invalidated:
+                connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK, key)))
