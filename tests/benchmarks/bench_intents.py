@@ -6,24 +6,16 @@ so finished runs are read from the file that ATELIER_RUNS names (`tests/benchmar
 """
 
 import statistics
-import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from agent.branches import Branch
-from agent.head import Head, Inputs, probabilities
-from agent.understanding import SHIPPED
-from finetune.few_shot import learn
-from finetune.few_shot_folder import write_intents
-from finetune.heads import calibration_error, embed, fit
-from finetune.heads_data import OWN, Row
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.bench_understanding import TWENTY_TOKENS
+from tests.benchmarks.intent_few import FROZEN, few_at, few_left, few_shots, team_time
 from tests.benchmarks.intent_runs import RECIPES, finished, keep, run_set
 from tests.benchmarks.intent_sets import DATA, SETS
 from tests.benchmarks.intents_picture import draw_curve
@@ -32,47 +24,6 @@ DEPTHS = (0, 1, 2, 3, 6)
 SEEDS = (0, 1, 2)
 FEW_SEEDS = (0, 1, 2)
 PICTURE = Path(__file__).parent / "results" / "intents.png"
-FROZEN = "frozen embedding + logistic"
-
-
-def few_shots(seed: int, encoder: TransformerEncoder, most_labels: int = 0) -> list[dict[str, Any]]:
-    """Ten rows an intent as a team gives them, by `atelier finetune intent`, written, read again, and asked."""
-    split = SETS["banking77-10"](seed)
-    labels = split.labels[: most_labels or None]
-    rows = [Row(text, label, OWN) for text, label in split.train if label in labels]
-    asked = [(text, label) for text, label in split.test if label in labels]
-    texts = [text for text, _ in asked]
-    right = np.array([labels.index(label) for _, label in asked if label is not None])
-    learned = learn(encoder, rows, seed=seed)
-    with tempfile.TemporaryDirectory() as scratch:
-        write_intents(Path(scratch) / "heads", learned, encoder, SHIPPED)
-        head = Head.load(Path(scratch) / "heads", "topic", encoder)
-    chances = []
-    for at in range(0, len(texts), 256):
-        part = texts[at : at + 256]
-        states = encoder.states(part, head.reads)
-        chances.append(head.probabilities(Inputs.of(states.embeddings, part), states))
-    vectors = embed(encoder, [row.text for row in rows], lambda _: None)
-    plain = fit("topic", Inputs.of(vectors, [row.text for row in rows]), rows, labels)
-    frozen = probabilities(plain.logits(Inputs.of(embed(encoder, texts, lambda _: None), texts)), 1.0)
-    common = {"set": "banking77-10", "seed": seed}
-    depth = 0 if learned.branch is None else len(learned.branch.branch.layers)
-    return [
-        {**common, "depth": 0, "model": "Atelier's head, frozen", **_hit(frozen, right), "seconds": 0.0},
-        {
-            **common,
-            "depth": depth,
-            "model": "atelier finetune intent",
-            **_hit(np.vstack(chances), right),
-            "held": learned.judged.accuracy,
-            "seconds": round(learned.seconds, 1),
-        },
-    ]
-
-
-def _hit(chances: np.ndarray, right: np.ndarray) -> dict[str, float]:
-    hit = chances.argmax(axis=1) == right
-    return {"accuracy": float(hit.mean()), "ece": calibration_error(chances, hit)}
 
 
 def times(encoder: TransformerEncoder, repeats: int) -> list[dict[str, Cell]]:
@@ -121,12 +72,12 @@ def _summed(runs: list[dict[str, Any]]) -> list[dict[str, Cell]]:
                 "seeds": len(group),
                 split.measure.replace("-", "_"): round(statistics.mean(run[split.measure] for run in group), 4),
                 "goal": split.goal,
-                "ece": round(statistics.mean(run["ece"] for run in group), 4),
                 "seconds": round(statistics.mean(run["seconds"] for run in group), 1),
             }
         )
-        if all("auroc" in run for run in group):
-            rows[-1]["scope_auroc"] = round(statistics.mean(run["auroc"] for run in group), 4)
+        for key, called in (("ece", "ece"), ("auroc", "scope_auroc")):
+            if all(key in run for run in group):
+                rows[-1][called] = round(statistics.mean(run[key] for run in group), 4)
     return rows
 
 
@@ -155,6 +106,7 @@ def run(quick: bool) -> Report:
             for found in run_set(name, 0, (0, 1), encoder, most=300, epochs=1):
                 runs += found
         runs += few_shots(0, encoder, most_labels=6)
+        runs += few_at(0, (0, 1), encoder, most_labels=6)
         return Report("intents", question, [*_summed(runs), *times(encoder, 10)], ["Quick: 300 rows, one epoch."])
     runs = finished()
     for seed in SEEDS:
@@ -164,10 +116,10 @@ def run(quick: bool) -> Report:
                 keep(found)
                 runs += found
     for seed in FEW_SEEDS:
-        if not any((each["set"], each["seed"]) == ("banking77-10", seed) for each in runs):
-            keep(found := few_shots(seed, encoder))
+        for found in few_left(seed, DEPTHS, encoder):
+            keep(found)
             runs += found
-    return report(runs, times(encoder, 200), question)
+    return report(runs, [*times(encoder, 200), team_time(encoder)], question)
 
 
 def report(runs: list[dict[str, Any]], timed: list[dict[str, Cell]], question: str) -> Report:

@@ -6,6 +6,7 @@ F1 are SQuAD's own, of the words that an answerer offers as the answer: the star
 its quotes. Intervals are 95 % bootstraps over questions.
 """
 
+import copy
 import re
 import string
 import time
@@ -35,6 +36,7 @@ from tests.benchmarks import Report
 from tests.benchmarks.bench_extractive import KINDS, Case, cases
 from tests.benchmarks.ngram import NGrams
 from tests.benchmarks.squad import DATA, Cached, articles
+from tests.benchmarks.starter_speed import speed
 
 PIECE = 2048  # tokens of text that are read together
 Answer = tuple[str | None, str]  # what is offered as the answer (None: there is none), and the whole reply
@@ -48,13 +50,14 @@ class Outcome:
 
 
 def run(quick: bool) -> Report:
-    rows = [*_language(quick), *_reading(quick), *_speed()]
+    rows = [*_language(quick), *_reading(quick), *_speed(), *speed(2 if quick else 8)]
     return Report(
         "starter",
         "is the small model worth its place: language, reading, speed?",
         rows,
         (
             "bits a byte: of held-out text, each document alone; the n-grams are counted on half the starter's text.",
+            "bound: each token reads all weights once, at the bandwidth of a sum over 268 MB on as many cores.",
             f"marked: the starter's words at a probability of {SURE} or more, in bold in the extractive reply.",
         ),
     )
@@ -72,8 +75,10 @@ def _language(quick: bool) -> list[dict[str, str | float]]:
     untrained = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(STARTER)).float().eval()
     grams = NGrams(_stream(tokenizer, 40 if quick else 9_000), len(tokenizer))
     rows: list[dict[str, str | float]] = []
+    rounded = eight_bit(trained)
     for name, measure in (
-        ("starter", lambda ids: _bits(trained, ids)),
+        (f"starter, {_megabytes(trained, 2)} MB in bfloat16", lambda ids: _bits(trained, ids)),
+        (f"starter in 8 bits, {_megabytes(trained, 1)} MB", lambda ids: _bits(rounded, ids)),
         ("the same shape, untrained", lambda ids: _bits(untrained, ids)),
         ("n-grams of 3 pieces", grams.bits),
     ):
@@ -83,6 +88,25 @@ def _language(quick: bool) -> list[dict[str, str | float]]:
             found[f"bits a byte: {source}"] = bits / sum(len(text.encode()) for text in some)
         rows.append({"measured": name, **found})
     return rows
+
+
+def eight_bit(model):
+    """A copy whose matrices are rounded to 255 steps of each row's largest weight, as a file of 8 bits holds them."""
+    rounded = copy.deepcopy(model)
+    for weight in rounded.parameters():
+        if weight.ndim > 1:
+            step = weight.data.abs().amax(dim=1, keepdim=True).clamp(min=1e-12) / 127
+            weight.data = (weight.data / step).round() * step
+    return rounded
+
+
+def _megabytes(model, size: int) -> str:
+    """Of the file; in 8 bits each row has a step of 16."""
+    held = sum(
+        each.numel() * size + (2 * len(each) if size == 1 else 0) if each.ndim > 1 else 2 * each.numel()
+        for each in model.parameters()
+    )
+    return f"{held / 1e6:.1f}"
 
 
 def _stream(tokenizer, count: int) -> np.ndarray:

@@ -4,7 +4,7 @@ The documents are the made-up handbook and Atelier's own guide; everything else 
 replies stand side by side, to be read.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits, Piece
@@ -65,6 +65,9 @@ MESSAGES = {
 }
 
 
+RUN = 4  # words
+
+
 class Bare:
     """The model's own likeliest words, held by nothing."""
 
@@ -78,6 +81,19 @@ class Bare:
 
     async def close(self) -> None:
         pass
+
+
+def repeated(rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Of all runs of words in the replies of each generator, those that the reply had said before."""
+    found = {}
+    for name in ("extractive", "starter", "bare model"):
+        every, again = 0, 0
+        for row in rows:
+            said = row[name].lower().split()
+            runs = [tuple(said[i : i + RUN]) for i in range(len(said) - RUN + 1)]
+            every, again = every + len(runs), again + len(runs) - len(set(runs))
+        found[name] = f"{again / max(1, every):.4f}"
+    return found
 
 
 def run(quick: bool) -> Report:
@@ -96,6 +112,13 @@ def run(quick: bool) -> Report:
         with opened(encoder, handbook(), generator) as talk:
             for number, row in enumerate(rows):
                 row[name] = ask(talk, row["message"], number).reply.text
+    rows += [
+        {
+            "kind": "repetition",
+            "message": f"share of runs of {RUN} words said before in the same reply",
+            **repeated(rows),
+        }
+    ]
     return Report(
         "starter_talk",
         "what is said to forty fixed messages?",

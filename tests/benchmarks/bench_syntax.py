@@ -13,6 +13,7 @@ from finetune.syntax_data import Tree, read_trees
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import UnreadableFile
 from tests.benchmarks import Cell, Report
+from tests.benchmarks.syntax_search import search_rows
 
 DATA = Path(os.environ.get("ATELIER_DATA", Path(__file__).parents[3] / "shared" / "data"))
 TWENTY_TOKENS = "hey, do we need a purchase order for a train ticket under 500 euros? finance is asking"
@@ -41,6 +42,7 @@ def run(quick: bool) -> Report:
         _scored("UD EWT dev, Atelier", splits["dev"][:size], _read(parser, splits["dev"][:size])),
         _scored("UD Chinese GSDSimp dev, the same English heads", chinese, _read(parser, chinese)),
     ]
+    rows += search_rows(parser, 60 if quick else 1_000)
     found, right, wanted = _cut(test)
     bare, read = _milliseconds(lambda: encoder([TWENTY_TOKENS])), _milliseconds(lambda: parser.read(TWENTY_TOKENS))
     return Report(
