@@ -23,6 +23,7 @@ from connectors.delivery.worker import Delivery
 from connectors.desk import support as handing_over
 from connectors.desk.access import Access, Limiter, short
 from connectors.desk.changes import Changes
+from connectors.desk.copying import Copying
 from connectors.desk.curated import CuratedOrders
 from connectors.desk.desk import Desk
 from connectors.desk.finetune import KIND, FinetuneOrders
@@ -132,6 +133,7 @@ def make_delivery(
         "case": Order(support.case),
         "curated": Order(curated.order, "help_curated", is_for_administrators=True),
         "idea": Order(ideation.order, "help_idea"),
+        "export": Order(Copying(memory).order),
         "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
         "watch": Order(opinion.watch, "help_watch", is_for_administrators=True),
         "mood": Order(opinion.mood, is_for_administrators=True),

@@ -1,5 +1,7 @@
 """What people can order, and what only administrators can."""
 
+import json
+
 import pytest
 
 from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
@@ -171,3 +173,24 @@ async def test_a_command_where_it_is_not_invited_is_answered_directly(doors: Doo
     slack.presses(ann, answer, "👍")
     await doors.settle()
     assert [each.rating for each in doors.held(slack.account(ann)).ratings] == [1]
+
+
+async def test_export_hands_a_person_everything_kept_about_them(doors: Doors, chat: Chat) -> None:
+    """In a direct message and of them alone; elsewhere it says where."""
+    await doors.open(Scripted())
+    ann, bob = chat.person("Ann"), chat.person("Bob")
+    chat.says(ann, "My locker is number 4711.")
+    chat.says(bob, "Mine is number 815.")
+    await doors.settle()
+    chat.orders(ann, "export", room := chat.room(ann, bob))
+    await doors.settle()
+    assert any("export to me in a direct message" in each.text.replace("`", "") for each in chat.shown(room))
+    assert chat.files() == []
+    chat.orders(ann, "export")
+    await doors.settle()
+    ((name, content),) = chat.files()
+    assert name.endswith(".json")
+    copy = json.loads(content)
+    (account,) = copy["accounts"]
+    assert account.rpartition(":")[2] == chat.account(ann).rpartition(":")[2]
+    assert [turn["message"] for turn in copy["turns"]] == ["My locker is number 4711."]

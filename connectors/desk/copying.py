@@ -1,0 +1,33 @@
+"""What is held about a person, handed to them as a file in their direct messages."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.events import Command, Outgoing, Picture
+from agent.memory import Memory
+from connectors.delivery.stage import Stage
+from connectors.desk.texts import prefix, say
+from connectors.privacy import copy_of
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """The command `export`: the same copy that `atelier export` writes at the terminal, of all linked accounts."""
+
+    memory: Memory
+
+    async def order(self, command: Command, stage: Stage) -> Sequence[Outgoing]:  # noqa: ARG002 - as all orders have
+        """The copy as a JSON file; where others could see it, where to ask for it."""
+        if not command.direct:
+            text = say(command.language, "export_private", p=prefix(command.place.platform))
+            is_whispered = command.place.platform == "slack"  # Telegram's groups have no whisper, and it is no secret
+            return [Outgoing(command.place, text, to=command.account, audience="one" if is_whispered else "all")]
+        copy = await asyncio.to_thread(self._copy, command.account)
+        name = say(command.language, "export_name")
+        file = Picture(copy, name, name)
+        return [Outgoing(command.place, say(command.language, "export_told"), pictures=(file,), to=command.account)]
+
+    def _copy(self, account: str) -> bytes:
+        return json.dumps(copy_of(self.memory.person(account), self.memory), ensure_ascii=False, indent=2).encode()
