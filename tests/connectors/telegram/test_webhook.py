@@ -159,9 +159,9 @@ def test_refusing_is_cheap(body: bytes) -> None:
 
 
 def _seconds(body: bytes) -> float:
-    began = time.perf_counter()
+    began = time.thread_time()
     assert parsed(body) is None
-    return time.perf_counter() - began
+    return time.thread_time() - began
 
 
 def test_the_deepest_that_is_taken() -> None:
