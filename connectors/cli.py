@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     for each in (approved, withdrawn):
         each.add_argument("number", type=int, metavar="NUMBER")
     approved.add_argument("answer", nargs="?", metavar="ANSWER", help="in these words")
+    approved.add_argument("--audience", metavar="NAME", help="for these (for whom it is)")
     _growth(command)
     log = command("audit", "list what administrators and agents of support did, and what was refused", json=True)
     log.add_argument("--last", type=int, default=100, metavar="N", help="how many of the latest (100)")

@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.support.curated import Curated, Entry, State
+from agent.support.proposals import Thread
 from connectors.cases import noted
 from connectors.compose import Store, open_store
+from connectors.desk.faq_cards import is_of_one_place
 from connectors.settings import load_settings
-from retrieval.audience import EVERYONE
-from retrieval.errors import StoreError, UnreadableFile
+from retrieval.audience import EVERYONE, audience_of
+from retrieval.errors import SettingsError, StoreError, UnreadableFile
 
 Row = Mapping[str, str]
 COLUMNS = ("question", "answer", "source", "audience")
@@ -98,7 +100,13 @@ def _decide(store: Store, entries: Curated, arguments: argparse.Namespace) -> No
         raise StoreError(f"There is no curated answer {arguments.number}. `atelier curated list --all` shows them all.")
     by = store.person().id
     if arguments.action == "approve":
-        entries.approve(entry.id, by, arguments.answer)
+        thread = Thread.of(entry.origin, entry.tenant)
+        if arguments.audience and thread is not None and thread.is_to_stay(entry):
+            raise SettingsError(
+                f"#{entry.id} was said in a channel that not everybody reads. Add it in your own words."
+            )
+        audience = audience_of(entry.tenant, arguments.audience) if arguments.audience else ""
+        entries.approve(entry.id, by, arguments.answer, audience=audience)
         print(f"#{entry.id} answers from now on.")
     else:
         entries.withdraw(entry.id, by)
@@ -114,7 +122,7 @@ def _list(found: list[Entry], *, as_json: bool, is_whole: bool) -> int:
     if not shown:
         print("There are no curated answers. `atelier curated add QUESTION ANSWER` gives one.")
     for each in shown:
-        readers = each.audience.partition("/")[2]
+        readers = "one place" if is_of_one_place(each.audience) else each.audience.partition("/")[2]
         print(f"#{each.id}  {each.state.value:<9}  {readers:<12}  {each.title}")
     return 0
 

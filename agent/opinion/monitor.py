@@ -162,7 +162,7 @@ class Monitor:
         """The alarm that the message `key` makes, if it does; the same one however often it is asked for.
 
         Or the one that a later message makes with it, where that was heard first: threads are read side by side. Within
-        QUIET of an alarm there is no other in the channel.
+        QUIET of an alarm, before and after it, there is no other in the channel.
         """
         here = _channel(place).key
         with reading(self._engine) as connection:
@@ -178,8 +178,8 @@ class Monitor:
         """Whether an alarm may be made now, or was made by this message before."""
         with writing(self._engine) as connection:
             others = (opinion_alarms.c.channel == channel) & (opinion_alarms.c.key != heard.key)
-            recent = others & (opinion_alarms.c.at > heard.at - QUIET) & (opinion_alarms.c.at <= heard.at)
-            if connection.execute(sa.select(opinion_alarms.c.key).where(recent)).first() is not None:
+            near = others & (opinion_alarms.c.at > heard.at - QUIET) & (opinion_alarms.c.at < heard.at + QUIET)
+            if connection.execute(sa.select(opinion_alarms.c.key).where(near)).first() is not None:
                 return False
             insert_new(connection, opinion_alarms, {"key": heard.key, "channel": channel, "at": heard.at})
             return True

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -12,6 +13,9 @@ from agent.message import Place
 from agent.support.tables import OF_THREAD, case_lines, curated
 from retrieval.database import writing
 from retrieval.tokens import words
+
+if TYPE_CHECKING:
+    from agent.support.curated import Entry
 
 KIND = "faq"  # of the events and buttons about them
 OF_CASE = "case/"  # begins the origins of what is proposed of a case
@@ -29,6 +33,10 @@ class Thread:
     place: Place
     question: str
     answer: str
+
+    def is_to_stay(self, entry: "Entry") -> bool:
+        """Whether an entry of it may be for nobody else: said among a few, in the words of who said it there."""
+        return not self.is_open and bool(entry.asked_by or entry.proposed_by)
 
     @property
     def origin(self) -> str:

@@ -9,6 +9,7 @@ from agent.guard import clean
 from agent.memory import Memory
 from agent.support.curated import Curated, Entry, State
 from connectors.delivery.stage import Stage
+from connectors.desk.faq_cards import is_of_one_place
 from connectors.desk.support_orders import answer
 from connectors.desk.texts import prefix, say
 from retrieval.audience import EVERYONE
@@ -75,7 +76,8 @@ class CuratedOrders:
         return clean("\n".join(lines))
 
     def _shown(self, command: Command, entry: Entry) -> str:
-        readers = entry.audience.partition("/")[2]
+        is_one = is_of_one_place(entry.audience)
+        readers = self._say(command, "curated_one_place") if is_one else entry.audience.partition("/")[2]
         state = self._say(command, f"curated_{entry.state}")
         head = f"**#{entry.id}** {state}, {self._say(command, 'curated_for', audience=readers)}"
         asked = "\n".join(f"> {line}" for line in entry.question.split("\n"))

@@ -171,7 +171,7 @@ class Faq:
             names = ", ".join(sorted(each.partition("/")[2] for each in known))
             raise MessageRefused(self._say(event, "faq_no_audience", names=names))
         thread = Thread.of(entry.origin, entry.tenant)
-        if thread is not None and not thread.is_open and (entry.asked_by or entry.proposed_by):
+        if thread is not None and thread.is_to_stay(entry):
             raise MessageRefused(self._say(event, "faq_private_place", n=entry.id))
         is_narrow = not is_of_one_place(entry.audience) and entry.audience not in (audience, everyone(entry.tenant))
         if is_narrow and not self.roles.administers(event.account, event.place):
