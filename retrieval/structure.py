@@ -39,7 +39,7 @@ SAMPLE = 40  # training rows a list, which bounds the training time
 SMALL_SHARE = 0.1  # below this share of the rows an allowed set is scanned whole, not probed list by list
 BATCH = 8  # queries from which BLAS and more than one thread pay
 MANY = 4096  # rows from which building is shared among threads
-PIECE, CRUMB = 8192, 1024  # rows at most and at least that a thread takes at a time when several scan for one query
+PIECE, CRUMB = 32_768, 2048  # rows at most and at least that a thread takes at a time when several scan for one query
 
 
 class Structure:
@@ -175,7 +175,7 @@ def _pieces(rows: int) -> Iterator[tuple[int, int]]:
     """Start and end of pieces that get smaller towards the end, where one thread would wait for another's."""
     start = 0
     while start < rows:
-        end = min(rows, start + max(CRUMB, min(PIECE, (rows - start) // 8)))
+        end = min(rows, start + max(CRUMB, min(PIECE, (rows - start) // 4)))
         yield start, end
         start = end
 

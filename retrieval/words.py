@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from retrieval.errors import IndexCorrupt
 from retrieval.files import read_manifest, recover_folder, write_folder_atomically
+from retrieval.function_words import LESS, function_words
 from retrieval.passage import Ids, PassageSet
 from retrieval.postings import Flags, Floats, Ints, Segment, document_frequency, merged
 from retrieval.tokens import words
@@ -85,9 +86,9 @@ class Snapshot:
 class Query:
     """A query as an index knows it. Its t terms are distinct and held by some passage.
 
-    idf: (t,). weights: (t,) idf times the word's count in the query. pairs: places in `terms` of words that follow each
-    other in the query, distinct. count: distinct words, known or not. unknown: the idf mass of those in no passage.
-    slots: for every term number its place in `terms`, from 1, else 0.
+    idf: (t,), less of function words. weights: (t,) idf times the word's count in the query. pairs: places in `terms`
+    of words that follow each other in the query, distinct. count: distinct words, known or not. unknown: the idf mass
+    of those in no passage. slots: for every term number its place in `terms`, from 1, else 0.
     """
 
     terms: NDArray[np.int64]
@@ -153,7 +154,11 @@ class WordIndex:
         left, right = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2).T
         terms = np.array(list(known.values()), dtype=np.int64)
         idf = snapshot.idf(terms)
-        unknown = (len(counts) - len(known)) * float(np.log1p(2 * snapshot.size + 1))
+        missing: float = len(counts) - len(known)
+        if less := function_words(counts):
+            idf *= [LESS if word in less else 1 for word in known]
+            missing -= (1 - LESS) * sum(word not in known for word in less)
+        unknown = missing * float(np.log1p(2 * snapshot.size + 1))
         repeats = np.array([counts[word] for word in known], dtype=np.float64)
         slots = np.zeros(len(snapshot.df) + 1, np.uint8)
         slots[terms] = np.arange(1, len(terms) + 1)
@@ -292,7 +297,8 @@ def _above(blocks: Floats, peaks: Floats, bound: float, most: int) -> NDArray[np
     if len(places) > most:
         return None
     lines = places // len(columns)
-    return lines * len(peaks) + columns[places - lines * len(columns)]
+    rows: NDArray[np.int64] = lines * len(peaks) + columns[places - lines * len(columns)]
+    return rows
 
 
 def _kth_of(scores: Floats, k: int) -> float:

@@ -6,6 +6,7 @@ import pytest
 from retrieval.errors import IndexCorrupt
 from retrieval.fusion import FEATURES, FEW, WEIGHTS, Hits, Worded, fuse, learned
 from retrieval.language import spoken
+from retrieval.overlap import measure
 from retrieval.passage import PassageSet
 from retrieval.words import WordIndex
 
@@ -102,6 +103,22 @@ def test_few_readable_passages_are_ranked_as_among_many(monkeypatch):
         assert ways[0][0] == ways[1][0]
         assert ways[0][1].ids.tolist() == ways[1][1].ids.tolist()
         assert np.allclose(ways[0][1].scores, ways[1][1].scores)
+
+
+def test_both_arms_are_read_together_as_one_after_the_other():
+    index, chance = WordIndex(), np.random.default_rng(0)
+    for begin in (0, 700):  # two segments, of which one has a gap
+        ids = np.setdiff1d(np.arange(begin, begin + 700), [3])
+        index.add(ids, [" ".join(f"w{min(n, 500)}" for n in chance.zipf(1.4, 40)) for _ in ids])
+    for query in ("w1 w2 w7", "w30 w31 w1", "w400 w401 w402 unheard", ""):
+        near = chance.permutation(ids)[:30]
+        words = Worded.found(index, query, 20)
+        found, together, own = words.beside(near)
+        first = index.search(query, 20)[1]
+        assert found[:own].tolist() == first.tolist()
+        assert found[own:].tolist() == [i for i in near if i not in first]
+        alone = [measure(words.snapshot, words.parsed, found[i : i + 1]).rows for i in range(len(found))]
+        assert np.allclose(together.rows, np.concatenate(alone, axis=1), atol=1e-12)
 
 
 def test_one_empty_arm_or_two_are_no_trouble():

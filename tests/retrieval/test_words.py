@@ -59,6 +59,20 @@ def test_ranks_as_bm25s_does():
         assert np.allclose(scores, expected[ids], atol=1e-4)
 
 
+def test_a_common_word_counts_as_often_as_it_stands_there():
+    texts = {i: f"{'common ' * (1 + i * 40)}rare{i % 7}" for i in range(40)}  # more often than fits a byte
+    index, query = index_of(texts), "common rare3"
+    expected = brute_force(texts, query)
+    for _ in range(2):  # as it is made, and as it was kept
+        scores, ids = index.search(query, 40)
+        assert scores == pytest.approx([expected[i] for i in ids.tolist()], rel=1e-5)
+        assert len(ids) == 40
+    index.remove(np.arange(10))
+    expected = brute_force({i: text for i, text in texts.items() if i >= 10}, query)
+    scores, ids = index.search(query, 40)
+    assert dict(zip(ids.tolist(), scores.tolist(), strict=True)) == pytest.approx(expected, rel=1e-5)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 12), SMALL_WORLD), max_size=25), SMALL_WORLD)
 def test_after_any_changes_it_ranks_as_if_built_anew(changes, query):
