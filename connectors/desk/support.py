@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from agent.buttons import Buttons
-from agent.events import Button, Command, Deleted, Due, Edited, Outgoing, Post, Press
+from agent.events import Button, Command, Deleted, Due, Edited, Outgoing, Picture, Post, Press
 from agent.guard import LONGEST_MESSAGE
 from agent.memory import Memory
 from agent.message import Place, Turn, Understanding
@@ -30,6 +30,7 @@ from connectors.connector import Connector, ConnectorError
 from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
 from connectors.desk.names import Names
+from connectors.desk.passing import fetched, named, packed
 from connectors.desk.roles import Roles
 from connectors.desk.support_words import relayed
 from connectors.desk.texts import say
@@ -180,10 +181,16 @@ class Handover:
         persons = [desk for desk in here if desk.is_person]  # Slack writes them in a channel with an id of its own
         return next((desk.hours for desk in named or persons), None)
 
-    async def call(self, case: Case, what: str, stage: Stage, *, wait: float = 0.0, lane: str = "") -> None:
-        """Something to be done at the desk, once, also over a restart. what: a verb of `follow`, with its value."""
+    async def call(
+        self, case: Case, what: str, stage: Stage, *, wait: float = 0.0, lane: str = "", files: str = ""
+    ) -> None:
+        """Something to be done at the desk, once, also over a restart. what: a verb of `follow`, with its value.
+
+        files: packed, that go with it.
+        """
         verb, _, value = what.partition(" ")
-        due = Due(f"{KIND}/{case.number}/{verb}/{value}", case.desk, "", KIND, f"{verb} {case.number} {value}".strip())
+        whole = f"{verb} {case.number} {value} {files}".strip()
+        due = Due(f"{KIND}/{case.number}/{verb}/{value}", case.desk, "", KIND, whole)
         await stage.delivery.follow(due, wait=wait, lane=lane and f"{KIND}/{case.number}/{lane}")
 
     async def changed(self, case: Case, what: str, stage: Stage) -> None:
@@ -191,10 +198,18 @@ class Handover:
         if self.support.webhook:
             await self.call(case, f"hook {what}", stage, lane="hook")
 
-    async def to_asker(self, case: Case, key: str, text: str, stage: Stage, buttons: tuple[Button, ...] = ()) -> None:
+    async def to_asker(
+        self,
+        case: Case,
+        key: str,
+        text: str,
+        stage: Stage,
+        buttons: tuple[Button, ...] = (),
+        files: Sequence[Picture] = (),
+    ) -> None:
         """Say something where the case was asked, behind what is under way there."""
         if case.asker:
-            said = Outgoing(case.place, text, to=case.asker_account, buttons=buttons)
+            said = Outgoing(case.place, text, to=case.asker_account, buttons=buttons, pictures=tuple(files))
             await stage.delivery.post(f"{KIND}/{case.number}/{key}", said)
 
     async def _from_desk(self, case: Case, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
@@ -216,15 +231,18 @@ class Handover:
             note = text.removeprefix(NOTE).strip()
             await asyncio.to_thread(self.cases.write, case.number, Kind.NOTE, person.id, note, stage.message)
             return ()
-        if post.files:
-            unsent = ", ".join(f"`{each.name}`" for each in post.files)
+        files, lost = await fetched(post.files, self.connectors.get(post.place.platform))
+        if lost:
+            unsent = ", ".join(f"`{each}`" for each in lost)
             await stage.delivery.post(
                 f"{KIND}/{case.number}/files/{stage.key}",
                 Outgoing(post.place, self._desk_says("case_files", names=unsent), to=post.account),
             )
-        if text:
-            line = await asyncio.to_thread(self.cases.write, case.number, Kind.ANSWERED, person.id, text, stage.message)
-            await self.to_asker(case, f"answer/{line}", say(case.language, "case_says", text=relayed(text)), stage)
+        told = "\n".join(filter(None, [text, *(say(case.language, "case_file", name=each.name) for each in files)]))
+        if told:
+            line = await asyncio.to_thread(self.cases.write, case.number, Kind.ANSWERED, person.id, told, stage.message)
+            said = say(case.language, "case_says", text=relayed(told))
+            await self.to_asker(case, f"answer/{line}", said, stage, files=files)
         return ()
 
     async def _from_place(self, case: Case, post: Post, stage: Stage) -> Sequence[Outgoing]:
@@ -233,16 +251,11 @@ class Handover:
         is_theirs = author.id == case.asker
         if case.is_one_room or not (is_theirs or post.called or post.place.thread):
             return ()
-        names = [say(self.support.language, "case_file", name=each.name) for each in post.files]
+        names = [say(self.support.language, "case_file", name=named(each)) for each in post.files]
         text = "\n".join(filter(None, [post.text.strip()[:LONGEST_MESSAGE], *names]))
         if text:
             line = await asyncio.to_thread(self.cases.write, case.number, Kind.ASKED, author.id, text, stage.message)
-            await self.call(case, f"pass {line}", stage, lane="desk")
-        if post.files:  # the desk is told that there is one; who sent it should know that it is no more than that
-            unsent = ", ".join(f"`{each.name}`" for each in post.files)
-            await self.to_asker(
-                case, f"unsent/{stage.key}", say(case.language, "case_files_asker", names=unsent), stage
-            )
+            await self.call(case, f"pass {line}", stage, lane="desk", files=packed(post.files))
         return ()
 
     def _since(self, turn: Turn) -> list[Turn]:

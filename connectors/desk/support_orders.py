@@ -25,6 +25,7 @@ from connectors.desk import support_words as words
 from connectors.desk.access import Access, short
 from connectors.desk.conversations import last_turn
 from connectors.desk.names import Names
+from connectors.desk.passing import fetched, unpacked
 from connectors.desk.roles import Guard, Role
 from connectors.desk.support import KIND, MINUTES, Handover
 from connectors.desk.texts import prefix, say
@@ -253,8 +254,15 @@ class SupportOrders:
         if line is None or not line.text:
             return ()
         await self._shown(case, stage)
-        name = "case_asker_says" if line.author == case.asker else "case_other_says"
-        return [Outgoing(case.desk, self._desk_says(name, n=case.number, text=clean(line.text)))]
+        hand, name = self.handover, "case_asker_says" if line.author == case.asker else "case_other_says"
+        connector = hand.connectors.get(case.place.platform)
+        files, lost = await fetched(unpacked(rest[1] if rest[1:] else ""), connector)
+        told = self._desk_says(name, n=case.number, text=clean(line.text))
+        if lost:  # the desk is told that there is one; who sent it should know that it is no more than that
+            unsent = ", ".join(f"`{each}`" for each in lost)
+            told = f"{told}\n{self._desk_says('case_files_lost', names=unsent)}"
+            await hand.to_asker(case, f"unsent/{line.id}", say(case.language, "case_files_asker", names=unsent), stage)
+        return [Outgoing(case.desk, told, pictures=tuple(files))]
 
     async def _tell(self, case: Case, _due: Due, stage: Stage, rest: list[str]) -> Sequence[Outgoing]:
         """A step, in the case's thread, with what can be done next."""

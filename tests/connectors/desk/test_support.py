@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from connectors.desk import passing
 from tests.connectors.desk.chats import Chat, Room, SlackChat, TelegramChat
 from tests.connectors.desk.doors import Doors, Scripted
 from tests.connectors.desk.handing import HUMAN, cases, desk_for, rest, section
@@ -82,22 +83,28 @@ async def test_a_case_from_its_first_word_to_its_rating(doors: Doors, sides: tup
     assert [(each.state, each.rating) for each in cases(doors)] == [("resolved", 1)]
 
 
-async def test_returned_it_waits_again_and_atelier_answers(
+async def test_an_answer_is_corrected_and_the_case_returned_waits_again_and_atelier_answers(
     doors: Doors, slack: SlackChat, telegram: TelegramChat
 ) -> None:
-    chat = slack
     generator = Scripted("At nine.")
-    ann, mara = chat.person("Ann"), telegram.person("Mara")
+    ann, mara = slack.person("Ann"), telegram.person("Mara")
     desk = desk_for(telegram, mara)
     await doors.open(generator, support=section(desk))
-    chat.says(ann, HUMAN)
+    slack.says(ann, HUMAN)
     await rest(doors)
     telegram.presses(mara, desk.card(), "Take it")
     await rest(doors)
-    telegram.presses(mara, next(each for each in desk.shown() if "Return" in each.buttons), "Return")
+    claimed = next(each for each in desk.shown() if "Return" in each.buttons)
+    said = mara.writes("Come at ten.", desk.room.channel, reply_to=claimed.ref)
     await rest(doors)
-    assert any("Until then I answer here again" in text for text in texts(chat, ann))
-    chat.says(ann, "When does it open?")
+    mara.edits(said, "Come at eleven.")
+    await rest(doors)
+    heard = [text for text in texts(slack, ann) if "From our team" in text]
+    assert [("ten" in text, "eleven" in text) for text in heard] == [(True, False), (False, True)]
+    telegram.presses(mara, claimed, "Return")
+    await rest(doors)
+    assert any("Until then I answer here again" in text for text in texts(slack, ann))
+    slack.says(ann, "When does it open?")
     await rest(doors)
     assert generator.prompts[-1].message == "When does it open?"
     assert [each.state for each in cases(doors)] == ["open"]
@@ -122,27 +129,6 @@ async def test_in_a_thread_everybody_is_heard_and_elsewhere_atelier_goes_on(door
     chat.says(bob, "When does it open?", chat.another_thread(room), called=True)
     await rest(doors)
     assert len(generator.prompts) == asked + 1
-
-
-async def test_the_asker_takes_it_back(doors: Doors, telegram: TelegramChat, slack: SlackChat) -> None:
-    chat = telegram
-    ann, eve, mara = chat.person("Ann"), chat.person("Eve"), slack.person("Mara")
-    desk = desk_for(slack, mara)
-    room = chat.room(ann, eve)
-    await doors.open(Scripted("Fine."), support=section(desk))
-    chat.says(ann, HUMAN, room, called=True)
-    await rest(doors)
-    told = next(each for each in chat.shown(room) if "I need nobody any more" in each.buttons)
-    chat.presses(eve, told, "I need nobody any more")
-    await rest(doors)
-    assert [each.state for each in cases(doors)] == ["open"]
-    chat.presses(ann, told, "I need nobody any more")
-    await rest(doors)
-    assert [each.state for each in cases(doors)] == ["withdrawn"]
-    assert any("needs nobody any more" in each.text for each in desk.shown())
-    slack.presses(mara, desk.card(), "Take it")
-    await rest(doors)
-    assert [each.state for each in cases(doors)] == ["withdrawn"]
 
 
 async def test_nothing_found_twice_anger_and_topics(doors: Doors, telegram: TelegramChat, slack: SlackChat) -> None:
@@ -220,39 +206,46 @@ async def test_where_one_is_helped_a_session_goes_on_in_silence(
     assert "A buddy for everybody" in meeting.board.text
 
 
-async def test_the_desk_is_told_when_nobody_hears_it_any_more(
-    doors: Doors, slack: SlackChat, telegram: TelegramChat
+async def test_a_case_taken_back_and_one_with_files_whose_asker_leaves(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ann, mara = telegram.person("Ann"), slack.person("Mara")
+    chat = telegram
+    ann, eve, mara = chat.person("Ann"), chat.person("Eve"), slack.person("Mara")
     desk = desk_for(slack, mara)
-    await doors.open(Scripted("At nine."), support=section(desk))
-    telegram.says(ann, HUMAN)
+    room = chat.room(ann, eve)
+    await doors.open(Scripted("Fine."), support=section(desk))
+    chat.says(ann, HUMAN, room, called=True)
     await rest(doors)
+    told = next(each for each in chat.shown(room) if "I need nobody any more" in each.buttons)
+    chat.presses(eve, told, "I need nobody any more")
+    await rest(doors)
+    assert [each.state for each in cases(doors)] == ["open"]
+    chat.presses(ann, told, "I need nobody any more")
+    await rest(doors)
+    assert [each.state for each in cases(doors)] == ["withdrawn"]
+    assert any("needs nobody any more" in each.text for each in desk.shown())
     slack.presses(mara, desk.card(), "Take it")
     await rest(doors)
-    assert any("Mara has case #1" in each.text.replace("`", "") for each in desk.shown())  # by her name
-    telegram.says(ann, "Here is my contract", files=[("contract.txt", b"four thousand")])
+    assert [each.state for each in cases(doors)] == ["withdrawn"]
+
+    telegram.says(ann, HUMAN)
     await rest(doors)
-    assert any("Files are not passed on" in text for text in texts(telegram, ann))
+    slack.presses(mara, [each for each in desk.shown() if "Take it" in each.buttons][-1], "Take it")
+    await rest(doors)
+    assert any("Mara has case #2" in each.text.replace("`", "") for each in desk.shown())  # by her name
+    monkeypatch.setattr(passing, "LARGEST", 20)
+    telegram.says(ann, "Here is my contract", files=[("contract.txt", b"four thousand")])
+    telegram.says(ann, "And all of it", files=[("all.txt", b"four thousand and one hundred")])
+    await rest(doors)
+    assert [content for _, content in slack.files()] == [b"four thousand"]
+    assert any("all.txt could not be passed on" in each.text.replace("`", "") for each in desk.shown())
+    assert any("not got all.txt" in text.replace("`", "") for text in texts(telegram, ann))
+    claimed = next(each for each in desk.shown() if "Return" in each.buttons)
+    files = [("signed.txt", b"it is signed"), ("large.txt", b"more than twenty bytes")]
+    mara.writes("Here you are.", desk.room.channel, claimed.thread or claimed.ref, files)
+    await rest(doors)
+    assert b"it is signed" in [content for _, content in telegram.files()]
+    assert any("not got large.txt" in each.text.replace("`", "") for each in slack.shown(Room(desk.room.channel)))
     telegram.orders(ann, "forget yes")
     await rest(doors)
     assert any("had everything about them deleted" in each.text for each in desk.shown())
-
-
-async def test_a_correction_of_an_answer_is_passed_on_from_telegram_too(
-    doors: Doors, slack: SlackChat, telegram: TelegramChat
-) -> None:
-    ann, mara = slack.person("Ann"), telegram.person("Mara")
-    desk = desk_for(telegram, mara)
-    await doors.open(Scripted("At nine."), support=section(desk))
-    slack.says(ann, HUMAN)
-    await rest(doors)
-    telegram.presses(mara, desk.card(), "Take it")
-    await rest(doors)
-    claimed = next(each for each in desk.shown() if "Return" in each.buttons)
-    said = mara.writes("Come at ten.", desk.room.channel, reply_to=claimed.ref)
-    await rest(doors)
-    mara.edits(said, "Come at eleven.")
-    await rest(doors)
-    heard = [text for text in texts(slack, ann) if "From our team" in text]
-    assert [("ten" in text, "eleven" in text) for text in heard] == [(True, False), (False, True)]
