@@ -1,14 +1,16 @@
 """Words that every text of a language holds: where passages are few, BM25's idf alone takes them for evidence.
 
-Measured on FAQ questions over all their answers and over ten of them; `LESS` was the best for no language alone and
-worse for none. English gains nothing, so its list only keeps English questions from being taken for another language.
+Recall@1 of the questions of an FAQ over ten of its answers, and over all, with a full weight and with `LESS`: German
+.710 to .731 and .374 to .385, Polish .565 to .595 and .359 to .374, Swedish .734 to .781 and .625 to .625, Italian .705
+to .692 and .500 to .513 (one of 78 questions is .013). With half a weight the best passage by words alone overtook the
+fusion in Polish. English gained nothing, so its list only keeps English questions from being taken for others.
 """
 
 from collections.abc import Collection
 
 from retrieval.tokens import words
 
-LESS = 0.5  # of its weight is left to such a word
+LESS = 0.7  # of its weight is left to such a word
 ENOUGH = 2  # of them tell a language
 
 _ENGLISH = """

@@ -28,7 +28,7 @@ def test_a_passage_about_the_subject_comes_before_one_of_the_same_small_words(mo
     index = WordIndex()
     passages = [
         "Im Sommer darf jeder grillen und zelten.",
-        "Urlaub: drei\u00dfig Tage im Jahr.",
+        "Urlaub: drei\u00dfig Tage Urlaub im Jahr.",
         "Die Kantine ist offen.",
     ]
     index.add(np.arange(3), passages)

@@ -151,7 +151,7 @@ from retrieval.loading import Reader
 reader = Reader()
 reader.read(Path(sys.argv[1]))
 print(reader._worker._process.pid, flush=True)
-reader.read(Path(sys.argv[2]), seconds=2)
+reader.read(Path(sys.argv[2]), seconds=float(sys.argv[3]))
 """
 
 
@@ -159,8 +159,9 @@ reader.read(Path(sys.argv[2]), seconds=2)
 def test_ctrl_c_or_death_of_the_parent_leaves_no_orphan(good: Path, tmp_path: Path, end: signal.Signals) -> None:
     (tmp_path / "slow.md").write_text("- a\n" * 1_000_000)
     root = Path(__file__).parents[2]
+    seconds = "60" if end == signal.SIGINT else "2"  # nobody ends the reading but the signal; or it by itself
     parent = subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(good), str(tmp_path / "slow.md")],
+        [sys.executable, "-c", PARENT, str(good), str(tmp_path / "slow.md"), seconds],
         cwd=root,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

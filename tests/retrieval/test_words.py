@@ -187,10 +187,10 @@ def test_searches_go_on_while_passages_come_and_go():
             if len(ids) != 10 or (np.diff(scores) > 0).any():
                 failures["bad"] += 1
 
-    readers = [threading.Thread(target=read) for _ in range(3)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
-    for number in range(600, 900):
+    for number in range(600, 660):
         index.add(np.array([number]), [f"w1 w2 fresh{number}"])
         index.remove(np.array([number - 600]))
     done.set()
