@@ -107,6 +107,10 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
             "MRR@10": round(float(np.where(place < 10, 1 / (1 + place), 0).mean()), 4),
         }
         if method == "learned fusion":
+            arms = [np.array(ranks[arm]) < 1 for arm in ("words (BM25)", "vectors (MiniLM)")]
+            apart = (place < 1).astype(float) - max(arms, key=lambda arm: float(arm.mean()))
+            row["@1 beside the better arm"] = round(float(apart.mean()), 4)
+            row["SE of that"] = round(float(apart.std() / np.sqrt(len(apart))), 4)
             row["ECE"] = round(_calibration(np.array(tops), np.array(rights)), 4)
             row["AUROC"] = round(_auroc(np.array(tops), np.array(answerable)), 4)
         yield row
