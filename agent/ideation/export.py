@@ -87,7 +87,7 @@ class Record:
     def result(self, idea: Idea) -> str:
         """What the votes say of an idea, "5 dots (3 to 7), first in 80%"; empty without votes."""
         found = self.standing(idea)
-        if found is None:
+        if found is None or not found.voters:
             return ""
         ballot = self.board.session.rules.ballot
         shape = "{:.0f}" if ballot is Ballot.DOTS else "{:.0%}" if ballot is Ballot.PAIRS else "{:.1f}"

@@ -24,7 +24,7 @@ def layout(vectors: Vectors, labels: Labels) -> Points:
     sizes = np.bincount(labels, minlength=groups).astype(float)
     middles = np.array([rows[labels == group].mean(axis=0) for group in range(groups)])
     radius = 0.5 * np.sqrt(sizes / count)  # an island's area goes with its ideas
-    centres = apart(_scaled(middles), radius)
+    centres = apart(_gathered(_scaled(middles), radius), radius)
     points = np.empty((count, 2))
     for group in range(groups):
         members = np.nonzero(labels == group)[0]
@@ -47,6 +47,19 @@ def _scaled(rows: Points) -> Points:
         return np.zeros((1, 2))
     flat = _flat(rows - rows.mean(axis=0))
     result: Points = flat / max(float(np.abs(flat).max()), 1e-9)
+    return result
+
+
+def _gathered(points: Points, radius: Points) -> Points:
+    """Circles drawn towards the middle until two nearly touch, far ones more than near ones: islands and little sea."""
+    if len(points) < 2:
+        return points
+    away = np.linalg.norm(points, axis=1, keepdims=True)
+    points = points / np.maximum(away, 1e-9) ** 0.5
+    between = np.linalg.norm(points[:, None, :] - points[None, :, :], axis=2)
+    wanted = 1.2 * (radius[:, None] + radius[None, :])
+    np.fill_diagonal(between, np.inf)
+    result: Points = points / max(float((between / wanted).min()), 1.0)
     return result
 
 

@@ -17,13 +17,14 @@ from agent.ideation.layout import Points, apart
 from agent.lettering import Font, lettered
 
 SIZE = (1200, 1200)
-LEFT, TOP, RIGHT, BOTTOM = 70, 200, 1130, 1060
+LEFT, TOP, RIGHT, BOTTOM = 70, 240, 1130, 1020
 PAPER, INK, SOFT = "#ffffff", "#222222", "#666666"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d00", "#555555")
-LIGHT = frozenset({"#e69f00", "#56b4e9", "#cc79a7"})  # white numbers would be faint on these
+LIGHT = frozenset({"#e69f00", "#56b4e9", "#cc79a7", "#bbbbbb"})  # white numbers would be faint on these
 TEXT, SMALL = 36, 30  # pixels: 3 mm and more where the picture is as wide as a telephone
 APART = 300  # marks that are moved off each other
-LABELS = 8  # groups that are named
+LABELS = 8  # groups that are named, and have a colour
+OTHERS = "#bbbbbb"  # the rest of the groups
 NUMBERED = 60  # ideas up to which every mark has its number; of more, only the leading ones
 
 
@@ -52,7 +53,8 @@ def draw_map(
     (title, large), (note, small) = lettered(title, TEXT + 10), lettered(note, SMALL)
     for i, line in enumerate(_wrapped(title, large, RIGHT - LEFT, pen)):
         pen.text((LEFT, 36 + i * 58), line, INK, large)
-    colour = {idea: PALETTE[i % len(PALETTE)] for i, group in enumerate(groups) for idea in group.ideas}
+    shades = [*PALETTE[:LABELS], *[OTHERS] * len(groups)]
+    colour = {idea: shades[i] for i, group in enumerate(groups) for idea in group.ideas}
     size = _size(len(marks))
     at = _spots(marks, points, size)
     leading = {mark.id for mark in sorted(marks, key=lambda each: -each.votes)[:8] if mark.votes > 0}
@@ -64,10 +66,10 @@ def draw_map(
     for i, group in enumerate(groups[:LABELS]):
         spots = [at[each] for each in group.ideas if each in at]
         if spots:
-            _label(pen, group.label, spots, PALETTE[i % len(PALETTE)], taken)
+            _label(pen, group.label, spots, PALETTE[i], taken)
     _legend(pen, marks, note, small, language)
     out = io.BytesIO()
-    picture.save(out, "PNG", optimize=True)
+    picture.save(out, "PNG")  # optimizing takes three times as long for 4% of the size
     return out.getvalue()
 
 
@@ -112,14 +114,17 @@ def _number(pen: ImageDraw.ImageDraw, mark: Mark, spot: tuple[float, float], siz
 def _label(
     pen: ImageDraw.ImageDraw, text: str, spots: Sequence[tuple[float, float]], colour: str, taken: list[Box]
 ) -> None:
-    """A group's label above it, or below, where it hides least."""
+    """A group's label above it, below or beside it, where it hides least."""
     text, font = lettered(text, SMALL)
     text = text if len(text) <= 34 else f"{text[:33].rstrip(' ,')}…"
     width = pen.textlength(text, font)
-    x = float(np.clip(np.mean([each[0] for each in spots]), LEFT - 40 + width / 2, RIGHT + 40 - width / 2))
-    top, bottom = min(each[1] for each in spots), max(each[1] for each in spots)
-    choices = [float(np.clip(y, TOP - 30, BOTTOM + 30)) for y in (top - 48, bottom + 48, top - 92, bottom + 92)]
-    boxes = [(x - width / 2 - 6, y - 20, x + width / 2 + 6, y + 20) for y in choices]
+    xs, ys = [each[0] for each in spots], [each[1] for each in spots]
+    x, y, wide = float(np.mean(xs)), float(np.mean(ys)), width / 2 + 50
+    choices = [(x, min(ys) - 52), (x, max(ys) + 52), (x, min(ys) - 96), (x, max(ys) + 96)]
+    choices += [(max(xs) + wide, y), (min(xs) - wide, y), (min(xs), min(ys) - 52), (max(xs), max(ys) + 52)]
+    low, high = (LEFT - 40 + width / 2, TOP - 52), (RIGHT + 40 - width / 2, BOTTOM + 48)
+    middles = [(float(np.clip(x, low[0], high[0])), float(np.clip(y, low[1], high[1]))) for x, y in choices]
+    boxes = [(x - width / 2 - 6, y - 20, x + width / 2 + 6, y + 20) for x, y in middles]
     best = min(boxes, key=lambda box: sum(_overlap(box, each) for each in taken))
     taken.append(tuple(edge + (-8 if i < 2 else 8) for i, edge in enumerate(best)))  # type: ignore[arg-type]  # four edges stay four
     middle = ((best[0] + best[2]) / 2, (best[1] + best[3]) / 2)
@@ -141,8 +146,9 @@ def _legend(pen: ImageDraw.ImageDraw, marks: Sequence[Mark], note: str, font: Fo
     for name, is_machine, is_decided in entries:
         words, legible = lettered(label(language, name), SMALL)
         _draw_mark(pen, Mark("", 0, is_machine, is_decided), (x + 14, y), 13, SOFT)
-        pen.text((x + 42, y), words, INK, legible, anchor="lm")
-        x += 42 + pen.textlength(words, legible) + 44
+        beside = 50 if is_decided else 42
+        pen.text((x + beside, y), words, INK, legible, anchor="lm")
+        x += beside + pen.textlength(words, legible) + 44
     if any(each.votes for each in marks):
         words, legible = lettered(label(language, "map_larger"), SMALL)
         pen.text((x, y), words, INK, legible, anchor="lm")

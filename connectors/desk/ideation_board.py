@@ -10,6 +10,7 @@ from datetime import datetime
 
 from agent.ideation.acts import Ballot, Criterion, Kind, Phase
 from agent.ideation.board import Board, Idea
+from agent.ideation.labels import decimal
 from agent.ideation.tally import Standing, is_close
 from agent.ideation.turns import Task
 from agent.visible import visible
@@ -22,6 +23,11 @@ ROOM = 2_400  # characters for the ideas: the whole must fit into one message
 MOST_PRESSED = 24  # ideas with a button of their own
 MOST_DEALT = 12  # people for whom it stands on the board what they are given
 LEADING = 3  # ideas that are offered for the decision
+_WITH_ALL = frozenset({Phase.COLLECT, Phase.REVEAL, Phase.DISCUSS})  # steps that show what is no idea, too
+_KINDS = {
+    Kind.FACT: "📌", Kind.FEELING: "💗", Kind.BENEFIT: "☀️", Kind.CAUTION: "⚠️", Kind.SUMMARY: "📝",
+    Kind.QUESTION: "❓", Kind.BAD_IDEA: "👎", Kind.DIMENSION: "📐",
+}  # fmt: skip
 _MARKS = re.compile(r"([\\*_`~\[\]])")
 
 
@@ -78,7 +84,7 @@ def text(board: Board, sight: Sight) -> str:
         parts.append("\n".join(f"**{n}** {line(each, 300)}" for n, each in enumerate(board.reframings, 1)))
     else:
         parts += _listed(board, sight)
-        parts.append(_count(board, sight))
+    parts.append(_count(board, sight))
     parts += [outcome(board), _foot(board, sight)]
     return "\n\n".join(each for each in parts if each)
 
@@ -163,7 +169,7 @@ def criteria_said(criteria: Sequence[Criterion]) -> str:
 def _listed(board: Board, sight: Sight) -> list[str]:
     """The ideas as lines, the latest while they are collected and the best once there are votes."""
     now, language = board.session, board.session.rules.language
-    found = [each for each in board.seen_by("") if each.kind is not Kind.DIMENSION or now.technique]
+    found = [each for each in board.seen_by("") if each.kind is Kind.IDEA or now.phase in _WITH_ALL]
     ranks = {each.idea: each for each in sight.standing}
     lines: list[str] = []
     if now.phase is Phase.VOTE and now.rules.ballot is Ballot.PAIRS:
@@ -190,7 +196,7 @@ def _listed(board: Board, sight: Sight) -> list[str]:
 def idea_line(board: Board, idea: Idea, standing: Standing | None = None) -> str:
     """`**3** A map of who knows what 🤖 · 4 votes`."""
     language = board.session.rules.language
-    said = f"**{idea.id}** {line(idea.text)}"
+    said = " ".join(filter(None, (f"**{idea.id}**", _KINDS.get(idea.kind), line(idea.text))))
     if idea.by == "machine":
         said += " 🤖"
     if idea.tags:
@@ -202,10 +208,19 @@ def idea_line(board: Board, idea: Idea, standing: Standing | None = None) -> str
     return said
 
 
+def result_line(board: Board, idea: Idea, standing: Standing) -> str:
+    """`**3** A map of who knows what · 4 votes (2 to 6), first in 80%`."""
+    language, ballot = board.session.rules.language, board.session.rules.ballot
+    said = f"**{idea.id}** {line(idea.text)} · {score_said(language, ballot, standing)}"
+    shape = "{:.0f}" if ballot is Ballot.DOTS else "{:.0%}" if ballot is Ballot.PAIRS else "{:.1f}"
+    low, high = (decimal(language, each, shape) for each in (standing.low, standing.high))
+    return said + " " + say(language, "ideation_range", low=low, high=high, first=f"{standing.first:.0%}")
+
+
 def score_said(language: str, ballot: Ballot, standing: Standing) -> str:
     if ballot is Ballot.DOTS:
         return counted(language, "dots", round(standing.score))
-    return f"{standing.score:.1f}" if ballot is Ballot.CRITERIA else f"{standing.score:.0%}"
+    return decimal(language, standing.score) if ballot is Ballot.CRITERIA else f"{standing.score:.0%}"
 
 
 def counted(language: str, what: str, count: int) -> str:

@@ -32,6 +32,12 @@ MOST = 60  # ideas in one message
 _LEAVES = re.compile(
     r"^\W*(?:stop|stopp|done|fertig|schluss|that['’]?s\s+all|das\s+war['’]?s|leave|genug|enough)\W*$", re.IGNORECASE
 )
+_NUMBER = re.compile(r"\W*([1-9])\W*")
+_ABOUT_QUESTION = re.compile(
+    r"\b(?:first|second|third|last|one|question|version|wording|prefer|better|take|pick|choose|number"
+    r"|erste[nrs]?|zweite[nrs]?|dritte[nrs]?|letzte[nrs]?|frage|fassung|version|lieber|besser|nehmen|nehme|nummer)\b",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +67,13 @@ class Messages:
             return await self.wishes(board, wish, post, stage)
         is_asked = post.called and looks_like_question(post.text) and not post.direct
         found = () if is_asked else ideas_in(post.text, questions=self._wants_questions(board))
-        if board.session.phase is not Phase.COLLECT or not found:
+        if board.session.phase is Phase.REFRAME:
+            if (wish := await asyncio.to_thread(self._chosen, board, post)) is not None:
+                return await self.wishes(board, wish, post, stage)
+            found = () if _ABOUT_QUESTION.search(post.text) else found  # who is ahead of the others loses nothing
+        if board.session.phase not in (Phase.REFRAME, Phase.COLLECT) or not found:
             await asyncio.to_thread(self._hear, board, post)
-            if found and post.direct and not is_private and board.session.phase is not Phase.REFRAME:
+            if found and post.direct and not is_private:
                 phase = phase_name(post.language, board.session.phase)
                 return [answer(post, self._say(post, "ideation_not_collecting", phase=phase))]
             return None if post.called or post.direct else ()
@@ -81,6 +91,15 @@ class Messages:
             return None
         is_empty = board.session.phase is Phase.COLLECT and not (board.ideas or board.session.technique)
         return Wish("spark" if is_empty else "next")  # who has nothing yet wants something to think from
+
+    def _chosen(self, board: Board, post: Post) -> Wish | None:
+        """A bare number by who leads, where versions of the question stand to be chosen from."""
+        number = _NUMBER.fullmatch(post.text)
+        if number is None or int(number[1]) > len(board.reframings):
+            return None
+        person = self.stand.person(post.account, board)
+        leads = person.administrator or person.id == board.session.facilitator
+        return Wish("choose", (number[1],)) if leads else None
 
     def _wants_questions(self, board: Board) -> bool:
         stage = self.stand.stage(board)

@@ -13,6 +13,7 @@ from agent.generation.generator import Generator, Limits
 from agent.guard import clean
 from agent.ideation.aim import first_new
 from agent.ideation.board import Board
+from agent.ideation.recommend import items_of, related
 from agent.ideation.reframe import reframings
 from agent.ideation.refusals import SessionRefused
 from agent.ideation.stimuli import Stimuli, Stimulus, deeper
@@ -34,6 +35,7 @@ from retrieval.errors import GeneratorError
 from retrieval.passage import Passage, Vectors
 
 FOUND = 6  # passages that are looked at
+NEWEST = 40  # ideas that are compared with the documents
 SECONDS = 20.0  # that a model has to offer something
 THINKS = frozenset({"local", "remote"})  # generators that word something of their own
 _ASK = (
@@ -153,18 +155,18 @@ class Offers:
         return say(language, "ideation_wider_idea", idea=number, text=boards.line(text, 300))
 
     def recommended(self, board: Board, person: Person, event: Command | Press | Post) -> str:
-        """Passages and earlier ideas near to what somebody wrote and chose here, each with its reason."""
+        """Earlier ideas and passages for what somebody wrote, chose and looked at, each with its reason.
+
+        Of whom nothing is known yet: what is near to the question.
+        """
         mine = [each for each in board.open if person.id in each.authors]
         chosen = {each.idea for each in board.votes if each.person == person.id}
         mine += [each for each in board.open if each.id in chosen and each not in mine]
-        if not mine:
-            return self._say(event, "ideation_no_recommendation")
+        earlier = self._earlier(board)
         lines = [
             f"• {boards.line(each.item.text, 140)}\n  "
             + self._say(event, f"ideation_as_{each.how}", text=boards.line(each.because.text, 60))
-            for each in recommended(
-                [*self._earlier(board), board], person.id, self._texts, leave_out={board.session.id}
-            )[:3]
+            for each in recommended([*earlier, board], person.id, self._texts, leave_out={board.session.id})[:3]
         ]
         for idea in mine[-3:]:
             for passage in self.search(board, idea.text)[:2]:
@@ -173,9 +175,28 @@ class Offers:
                 if told not in "\n".join(lines):
                     lines.append(f"{told}\n  {why}")
         if not lines:
+            lines = self._near_topic(board, earlier, event)
+        if not lines:
             return self._say(event, "ideation_no_recommendation")
         head = self._say(event, "ideation_recommended", topic=boards.line(board.session.topic))
         return "\n".join([head, *lines[:5]])
+
+    def _near_topic(self, board: Board, earlier: Sequence[Board], event: Command | Press | Post) -> list[str]:
+        items, topic = items_of(earlier), board.session.topic
+        near = related(self._texts([topic])[0], [each.id for each in items], self._texts([i.text for i in items]), 2)
+        told = [boards.line(each.text, 140) for each in items if each.id in near]
+        told += [f"{boards.line(p.text, 140)} ({boards.line(p.source, 60)})" for p in self.search(board, topic)[:2]]
+        return [f"• {each}\n  {self._say(event, 'ideation_near_topic')}" for each in dict.fromkeys(told)]
+
+    def known(self, board: Board) -> Vectors:
+        """What its ideas could repeat: the nearest documents, and the ideas of earlier sessions here; (m, dim)."""
+        code = board.session.code.lower()
+        shown = [each for each in board.open if not board.is_hidden(each)][-NEWEST:]
+        passages = [each for idea in shown for each in self.search(board, idea.text)[:2]]
+        texts = [each.text for each in passages if not each.source.startswith(f"ideas/{code}-")]
+        earlier = (each for each in self._earlier(board) if each.session.id != board.session.id)
+        texts += [idea.text for past in earlier for idea in past.open]
+        return self.stand.vectors.texts(list(dict.fromkeys(texts)))
 
     def _earlier(self, board: Board) -> list[Board]:
         """The sessions that were held in this one's channels, where everybody could read them."""

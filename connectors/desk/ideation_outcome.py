@@ -8,20 +8,26 @@ from agent.events import Picture
 from agent.ideation import export
 from agent.ideation.acts import Phase
 from agent.ideation.board import Board, Idea
+from agent.ideation.labels import decimal
+from agent.ideation.turns import cells
 from agent.ideation.view import View, view
 from connectors.desk import ideation_board as boards
 from connectors.desk.access import own_audience
 from connectors.desk.ideation_stand import Stand
 from connectors.desk.texts import say
-from retrieval.passage import Document, Section
+from retrieval.passage import Document, Section, Vectors
 
 FEWEST = 3  # ideas that are worth a map, or a word on how varied they are
+MOST_SHARES = 12
 HIGH, SOME = 0.75, 0.5  # mean distances of ideas that are very, and quite, different
 
 
-def looked_at(stand: Stand, board: Board) -> View:
-    """The board as all may see it. While people vote, what they gave so far shows nowhere: what leads draws votes."""
-    return view(replace(board, votes=()) if board.session.phase is Phase.VOTE else board, stand.vectors)
+def looked_at(stand: Stand, board: Board, known: Vectors | None = None) -> View:
+    """The board as all may see it. While people vote, what they gave so far shows nowhere: what leads draws votes.
+
+    known: vectors of documents and earlier ideas, for how new these are, (m, dim).
+    """
+    return view(replace(board, votes=()) if board.session.phase is Phase.VOTE else board, stand.vectors, known)
 
 
 def map_of(stand: Stand, board: Board) -> bytes:
@@ -46,7 +52,29 @@ def figures_said(stand: Stand, board: Board) -> str:
     return said.strip()
 
 
-def exported(stand: Stand, board: Board, kind: str) -> Picture:
+def all_figures(stand: Stand, board: Board, known: Vectors) -> str:
+    """Everything that is measured, a line each. known: vectors of documents and earlier ideas, (m, dim).
+
+    Whose the ideas are is told in shares without names: nobody is shown up as loud or quiet.
+    """
+    language = board.session.rules.language
+    lines = [figures_said(stand, board)]
+    seen = looked_at(stand, board, known)
+    measured = seen.figures
+    if len(seen.ideas) >= FEWEST:
+        lines.append(say(language, "ideation_figure_vendi", vendi=decimal(language, measured.vendi)))
+        if measured.novelty is not None:
+            lines.append(say(language, "ideation_figure_novelty", value=f"{measured.novelty:.0%}"))
+        shares = [f"{share:.0%}" for share in list(measured.shares.values())[:MOST_SHARES]]
+        shares += [f"🤖 {measured.machine:.0%}"] if measured.machine else []
+        lines.append(say(language, "ideation_figure_shares", shares=", ".join(shares)))
+    if measured.coverage is not None:
+        full, count = sum(map(bool, cells(board).values())), len(cells(board))
+        lines.append(say(language, "ideation_figure_coverage", full=full, count=count))
+    return "\n".join(f"• {each}" if i else each for i, each in enumerate(lines))
+
+
+def exported(stand: Stand, board: Board, kind: str, known: Vectors | None = None) -> Picture:
     """The session as a file: `md`, `csv`, `json`, `html`; or its map as a picture, `png`."""
     language = board.session.rules.language
     if kind == "png":
@@ -57,10 +85,10 @@ def exported(stand: Stand, board: Board, kind: str) -> Picture:
         "json": export.as_json,
         "html": export.page,
     }
-    seen = looked_at(stand, board)
+    seen = looked_at(stand, board, known)
     made = makers[kind](seen.record(_lettered(board), with_picture=kind == "html" and len(seen.ideas) >= FEWEST))
     name = f"{say(language, 'ideation_export_name')}-{board.session.code.lower()}.{kind}"
-    return Picture(made.encode(), name, name)
+    return Picture(made.encode("utf-8-sig" if kind == "csv" else "utf-8"), name, name)  # by its mark Excel knows UTF-8
 
 
 def keep_ideas(stand: Stand, board: Board) -> int:

@@ -20,7 +20,7 @@ from connectors.desk.ideation_answers import Asking, answer, refused_said
 from connectors.desk.ideation_ballots import Ballots
 from connectors.desk.ideation_due import round_said
 from connectors.desk.ideation_offers import Offers
-from connectors.desk.ideation_outcome import exported, figures_said, keep_ideas
+from connectors.desk.ideation_outcome import all_figures, exported, figures_said, keep_ideas
 from connectors.desk.ideation_stand import KIND, Stand, following
 from connectors.desk.ideation_words import Wish
 from connectors.desk.texts import prefix, say
@@ -73,12 +73,14 @@ class Wishes:
                 told = await asyncio.to_thread(figures_said, self.stand, board)
                 return [Outgoing(event.place, told, pictures=(picture,), to=event.account)]
             case "figures":
-                return [self._aloud(event, await asyncio.to_thread(figures_said, self.stand, board))]
+                near = await asyncio.to_thread(self.offers.known, board)
+                return [self._aloud(event, await asyncio.to_thread(all_figures, self.stand, board, near))]
             case "results":
                 return [self._results(board, event)]
             case "export":
                 kind = wish.text if wish.text != "export" else "md"
-                picture = await asyncio.to_thread(exported, self.stand, board, kind)
+                known = await asyncio.to_thread(self.offers.known, board) if kind == "json" else None
+                picture = await asyncio.to_thread(exported, self.stand, board, kind, known)
                 if not picture.content:
                     return [answer(event, self._say(event, "ideation_map_small"))]
                 told = self._say(event, "ideation_exported")
@@ -116,8 +118,9 @@ class Wishes:
         voters = len({each.person for each in board.votes})
         lines = [self._say(event, "ideation_results", people=boards.counted(language, "people", voters))]
         if not is_open:
-            known = ((each, board.idea(each.idea)) for each in standing[:10])
-            lines += [boards.idea_line(board, idea, each) for each, idea in known if idea is not None]
+            known = ((each, board.idea(each.idea)) for each in standing[:10] if each.voters)
+            lines += [boards.result_line(board, idea, each) for each, idea in known if idea is not None]
+            lines += [self._say(event, "ideation_ranges")] if voters > 1 else []
         return self._aloud(event, "\n".join(lines))
 
     def _aloud(self, event: Asking, text: str) -> Outgoing:
@@ -141,7 +144,7 @@ class Wishes:
             case "phase":
                 target = Phase(wish.text)
                 if target is phase:
-                    return [answer(event, self._say(event, "ideation_gone_on"))]
+                    return [answer(event, self._say(event, "ideation_already"))]
                 await self._moved(board, target, person, stage)
             case "close":
                 await self._moved(board, Phase.CLOSED, person, stage)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from agent import lettering
-from agent.ideation import export
+from agent.ideation import export, picture
 from agent.ideation.acts import Ballot, Criterion, Kind, RemarkKind, Rules
 from agent.ideation.aim import aimed, first_new, repeats
 from agent.ideation.board import Action, Board, Idea, Member, Remark, Session, Vote
@@ -205,6 +205,31 @@ def test_people_and_machine_are_told_apart_by_shape_and_all_colours_differ() -> 
         return tuple(sum(each != (255, 255, 255) for each in colours) for _ in "1")
 
     assert corner(is_machine=True) > corner(is_machine=False)
+
+
+def test_a_map_can_be_read_where_it_is_as_wide_as_a_telephone() -> None:
+    """390 points wide: letters 9 high and more, and numbers that stand out from their marks (WCAG 2.2, 1.4.11)."""
+    assert picture.SMALL * 390 / picture.SIZE[0] >= 9
+    for colour in (*picture.PALETTE, picture.OTHERS):
+        ink = picture.INK if colour in picture.LIGHT else picture.PAPER
+        lighter, darker = sorted(map(luminance, (colour, ink)), reverse=True)
+        assert (lighter + 0.05) / (darker + 0.05) >= 3, colour
+
+
+def luminance(colour: str) -> float:
+    """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
+    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_groups_keep_their_distance_and_leave_little_of_the_map_empty() -> None:
+    away = unit([[1, 0, 0], [0.99, 0.1, 0], [0.98, 0.12, 0], [0, 1, 0], [0, 0.99, 0.1]])
+    points = layout(away, np.array([0, 0, 0, 1, 1]))
+    first, second = points[:3], points[3:]
+    gap = np.linalg.norm(first[:, None] - second[None, :], axis=2).min()
+    wide = max(np.linalg.norm(first[:, None] - first[None, :], axis=2).max(), 1e-9)
+    assert wide / 4 < gap < 2 * wide  # islands, and no sea between them
 
 
 def test_marks_that_lie_on_each_other_are_moved_apart() -> None:

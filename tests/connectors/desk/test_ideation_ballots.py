@@ -34,6 +34,9 @@ async def test_ideas_are_merged_and_split_and_their_votes_go_along(meeting: Meet
     assert meeting.texts() == ["A map", "A tour", "A buddy for everybody"]
     await meeting.orders("ideate decide")
     assert "A buddy for everybody · 2 votes" in meeting.board.text
+    told = (await meeting.orders("ideate results", who=1)).text
+    assert "**6** A buddy for everybody · 2 votes (2 to 2), first in 100%" in told
+    assert "another group like this one" in told
 
 
 async def test_too_many_votes_at_once_are_given_as_far_as_they_go(meeting: Meeting) -> None:
@@ -91,6 +94,8 @@ async def test_earlier_ideas_are_recommended_for_what_somebody_wrote(meeting: Me
     again.room.thread = None
     await again.opens("what could we eat together on Fridays?")
     await again.presses("Keep it as it is")
+    told = (await again.orders("ideate recommend", who=1)).text  # of Bob nothing is known yet
+    assert "pancakes\n  as it is near to our question" in told
     again.chat.says(again.people[1], "A breakfast with waffles and pancakes", again.room)
     await meeting.doors.settle()
     told = (await again.orders("ideate recommend", who=1)).text

@@ -4,11 +4,16 @@ import asyncio
 
 import pytest
 
+from agent.buttons import Buttons
 from agent.ideation.acts import Phase
+from agent.message import Place
 from connectors.desk import ideation
+from connectors.desk.access import Access
 from tests.connectors.desk.chats import Chat, Room, Shown, SlackChat, TelegramChat
 from tests.connectors.desk.doors import TENANT, Doors, Scripted
 from tests.connectors.desk.meetings import Meeting, hurry
+
+THINGS = ("a buddy", "maps", "lunch", "plants", "a tour", "cake", "letters", "music", "a quiz", "badges")
 
 
 @pytest.fixture
@@ -183,6 +188,77 @@ async def test_who_writes_in_private_is_let_go_when_they_think_about_their_own(
     assert meeting.texts() == ["A buddy"]
 
 
+async def test_who_has_left_the_group_writes_for_its_session_no_more(open_doors: Doors, telegram: TelegramChat) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    await meeting.opens("new blind how might we welcome new colleagues?")
+    await meeting.presses("Keep it as it is")
+    bob, link = meeting.people[1], meeting.board.text.split("?start=")[1].split()[0]
+    bob.starts(link)
+    await open_doors.settle()
+    telegram.says(bob, "A buddy")
+    await open_doors.settle()
+    meeting.room.channel.removes(bob)
+    told = []
+    for comes in (lambda: telegram.says(bob, "A trap door"), lambda: bob.starts(link)):
+        comes()
+        await open_doors.settle()
+        told.append(telegram.shown(bob)[-1].text)
+    assert all("no longer in the channel" in each for each in told)
+    assert meeting.texts() == ["A buddy"]
+    telegram.says(bob, "A trap door")  # what he writes is his own again
+    await open_doors.settle()
+    assert meeting.texts() == ["A buddy"]
+
+
+async def test_what_each_is_dealt_stands_on_the_board_and_ideas_fill_the_design_space(
+    open_doors: Doors, slack: SlackChat
+) -> None:
+    meeting = Meeting(open_doors, slack, 2)
+    await meeting.opens()
+    await meeting.presses("🙋 I take part", who=1)
+    await meeting.presses("Keep it as it is")
+    await meeting.orders("ideate use role-storming")
+    assert "You are **…**." in meeting.board.text
+    assert "• Ann: **a child of seven**" in meeting.board.text
+    assert "• Bob: **our fiercest rival**" in meeting.board.text
+    await meeting.orders("ideate use design space")
+    assert "📐" not in meeting.board.text
+    await meeting.says("price: free, paid", "place: here, online")
+    await meeting.presses("▶ Next question")
+    assert "• Bob: **price: free, place: online**" in meeting.board.text
+    assert "4 combinations are still empty" in meeting.board.text
+    slack.says(meeting.people[1], "A tour on video", meeting.room)
+    await open_doors.settle()
+    assert "3 combinations are still empty" in meeting.board.text
+    await meeting.orders("ideate cell 3 paid, here", who=1)
+    (idea,) = meeting.session.open
+    assert idea.values == ("paid", "here")
+    assert "1 of 4 combinations" in (await meeting.orders("ideate figures")).text
+    assert "**1** 📐 price: free, paid" in meeting.board.text
+    await meeting.orders("ideate vote")
+    assert "price: free, paid" not in meeting.board.text  # ideas are voted on, nothing else
+
+
+async def test_a_nudge_that_a_crash_kept_from_being_shown_is_the_same_when_it_is_looked_at_again(
+    open_doors: Doors,
+) -> None:
+    """The look at a session is an event of our own: after a crash it comes again, under the same id."""
+    house = open_doors.house
+    made = ideation.Ideation.over(house, open_doors.connectors, Access.of((), (), ()), Buttons(house.store.engine))
+    sessions, people = made.stand.sessions, [house.store.memory.person(f"slack:{TENANT}:U{i}") for i in range(3)]
+    session = sessions.open(Place("slack", TENANT, "C9", "1.1"), people[0], "tea", key="open").board.session.id
+    for person in people[1:]:
+        sessions.enter(session, person, key=f"in/{person.id}")
+    sessions.course.move(session, people[0], Phase.COLLECT, key="on")
+    for thing in THINGS:
+        board = sessions.add(session, people[0], thing, key=thing).board
+    said = made.dues._nudged(board, "look/1")
+    assert "not had a word yet" in said
+    assert made.dues._nudged(sessions.board(session), "look/1") == said
+    assert made.dues._nudged(sessions.board(session), "look/2") == ""  # it rests for a while
+    assert len(sessions.board(session).nudges) == 1
+
+
 async def test_a_bulb_finds_after_a_restart_what_telegram_cannot_look_up(
     open_doors: Doors, telegram: TelegramChat
 ) -> None:
@@ -273,8 +349,7 @@ async def test_one_who_says_it_all_makes_the_facilitator_ask_the_others_once(
     for who in range(3):
         await meeting.presses("🙋 I take part", who=who)
     await meeting.presses("Keep it as it is")
-    things = ("a buddy", "maps", "lunch", "plants", "a tour", "cake", "letters", "music", "a quiz", "badges")
-    slack.says(meeting.people[0], "\n".join(f"- {each}" for each in things), meeting.room)
+    slack.says(meeting.people[0], "\n".join(f"- {each}" for each in THINGS), meeting.room)
     await doors.until(lambda: any("not had a word" in each.text for each in meeting.shown))
     await asyncio.sleep(2.2)  # two looks later it has not said it again
     assert sum("not had a word" in each.text for each in meeting.shown) == 1
@@ -295,6 +370,21 @@ async def test_who_asks_for_ideas_among_others_gets_a_session_and_alone_a_partne
     chat.says(meeting.people[1], "let's brainstorm names for our boat")
     await doors.settle()
     assert chat.shown(meeting.people[1])[0].text == "What would a child try first?"
+
+
+async def test_who_is_ahead_of_the_question_loses_no_idea(open_doors: Doors, telegram: TelegramChat) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    await meeting.opens()
+    await meeting.says("a buddy for everybody", "I would take the second one")
+    assert meeting.texts() == ["a buddy for everybody"]
+    assert "1 idea from 1 person" in meeting.board.text
+    telegram.says(meeting.people[1], "2", meeting.room)  # only who leads chooses
+    await open_doors.settle()
+    assert meeting.session.session.phase is Phase.REFRAME
+    telegram.says(meeting.people[0], "2", meeting.room)
+    await open_doors.settle()
+    assert "What stands in the way" in meeting.board.text
+    assert "a buddy for everybody" in meeting.board.text
 
 
 async def test_anyone_may_lead_where_the_place_wishes(open_doors: Doors, telegram: TelegramChat) -> None:

@@ -17,6 +17,7 @@ from connectors.desk.ideation_words import Wish, ideas_in, wish_of
         ("edit 3 two words, and 5 more", Wish("edit", ("3",), "two words, and 5 more")),
         ("decide 3 7 because it is cheap", Wish("decide", ("3", "7"), "because it is cheap")),
         ("deeper 3", Wish("deeper", ("3",))),
+        ("cell 3 free, online", Wish("cell", ("3",), "free, online")),
         ("more 5", Wish("more", ("5",))),
         ("join K7QX2A", Wish("join", text="K7QX2A")),
         ("export csv", Wish("export", text="csv")),
