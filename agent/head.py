@@ -100,7 +100,10 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One trained head. vectors: (examples, dim), unit rows, the plain embeddings of the examples that reasons name."""
+    """One trained head. vectors: (examples, dim), unit rows, the plain embeddings of the examples that reasons name.
+
+    An example whose text is empty is compared with, and named to nobody.
+    """
 
     labels: tuple[str, ...]
     temperature: float
@@ -181,7 +184,7 @@ class Head:
         if not self.examples:
             return ()
         likeness = np.einsum("nd,d->n", self.vectors, embedding)
-        chosen = likeness.argsort()[::-1][:count]
+        chosen = [i for i in likeness.argsort()[::-1] if self.examples[i]][:count]
         return tuple(Example(self.examples[i], self.example_labels[i], float(likeness[i])) for i in chosen)
 
     def nearest(self, embedding: NDArray[np.float32], label: str) -> str | None:
@@ -191,7 +194,7 @@ class Head:
         similarities = np.einsum("nd,d->n", self.vectors, embedding)  # `@` wakes BLAS threads that then fight torch's
         best = int(similarities.argmax())
         near = similarities[best] >= _NEAR and self.example_labels[best] == label
-        return self.examples[best] if near else None
+        return self.examples[best] or None if near else None
 
 
 def _branched(folder: Path, name: str, card: dict[str, Any], encoder: Encoder) -> Branched:

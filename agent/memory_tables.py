@@ -162,6 +162,13 @@ feedback = Table(
     Column("comment", CleanText, nullable=False),
     Column("given", Moment, nullable=False),
 )
+labels = Table(  # what a message is about, as an administrator said: learned from while its author agrees
+    "labels",
+    metadata,
+    Column("turn", _ID, ForeignKey("turns.id", ondelete="CASCADE"), primary_key=True),
+    Column("label", CleanText),  # empty: none of the team's intents; null: it was skipped
+    Column("at", Moment, nullable=False),
+)
 erasures = Table(  # when somebody was forgotten, not who: a turn begun before may still carry their words
     "erasures",
     metadata,

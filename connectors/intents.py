@@ -13,7 +13,11 @@ from retrieval.errors import DataRefused, StoreError
 from retrieval.files import write_atomically
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from finetune.few_shot import Learned
+    from finetune.few_shot_labels import Labelled
+    from finetune.heads_data import Row
 
 Arguments = argparse.Namespace
 MOST_SHOWN = 5  # overlaps
@@ -23,6 +27,7 @@ def intent(settings: Settings, arguments: Arguments) -> int:
     """Learn the intents, say how well, and keep them as a version of the heads; with --out only in a folder."""
     from finetune.few_shot import learn
     from finetune.few_shot_folder import write_intents
+    from finetune.few_shot_labels import Labels
     from finetune.few_shot_messages import agreed_messages, messages_in
     from finetune.heads_rows import team_rows
     from finetune.registry import Learned as LearnedFrom
@@ -39,8 +44,15 @@ def intent(settings: Settings, arguments: Arguments) -> int:
         said: dict[str, str] = {}
         if arguments.from_chat:
             unlabelled += (said := agreed_messages(store.engine, settings.tenant))
+            print(
+                f"{len(said)} stored messages of people who agreed are read, private chats too; the ones that teach "
+                "most are printed below."
+            )
+        labelled = _labelled(Labels(store.engine, settings.tenant).rows(), rows.topic)
+        said |= {row.text: author for row, author in zip(labelled.rows, labelled.authors, strict=True)}
         encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
-        learned = learn(encoder, rows.topic, unlabelled, seed=arguments.seed, propose=arguments.propose, progress=print)
+        examples = (*rows.topic, *labelled.rows)
+        learned = learn(encoder, examples, unlabelled, seed=arguments.seed, propose=arguments.propose, progress=print)
         print("\n".join(told(learned, has_messages=bool(unlabelled))))
         if arguments.label_next and learned.proposed:
             _write_proposals(Path(arguments.label_next).expanduser(), learned.proposed)
@@ -52,7 +64,8 @@ def intent(settings: Settings, arguments: Arguments) -> int:
         with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
             folder = Path(scratch) / "heads"
             write_intents(folder, learned, encoder, beside)
-            taught_by = LearnedFrom(persons=frozenset(said[text] for text in learned.taught if text in said))
+            taught = {*learned.taught, *(row.text for row in labelled.rows)}
+            taught_by = LearnedFrom(persons=frozenset(said[text] for text in taught if text in said))
             scores = {"topic_accuracy": learned.judged.accuracy, "topic_ece": learned.judged.ece}
             version = store.registry.add("heads", folder, scores=scores, kind="heads", learned_from=taught_by)
         print(f"They are kept as {version.name}.")
@@ -64,6 +77,17 @@ def intent(settings: Settings, arguments: Arguments) -> int:
     finally:
         store.close()
     return 0
+
+
+def _labelled(found: "Labelled", examples: "Sequence[Row]") -> "Labelled":
+    """What was labelled with `/label` of the file's intents, without the file's own texts; said to who trains."""
+    told_already = {row.text for row in examples}
+    known = found.known({row.label for row in examples if row.label is not None}, told_already)
+    if known.rows:
+        print(f"Messages that were labelled in chat are learned from too: {len(known.rows)}.")
+    if others := sorted({row.label for row in found.rows if row.label} - {row.label for row in examples}):
+        print(f"Labels from chat that the file has no examples of were left out: {', '.join(others)}.")
+    return known
 
 
 def told(learned: "Learned", *, has_messages: bool) -> list[str]:

@@ -29,6 +29,8 @@ from connectors.desk.desk import Desk
 from connectors.desk.finetune import KIND, FinetuneOrders
 from connectors.desk.ideation import Ideation
 from connectors.desk.ideation_stand import KIND as IDEATION
+from connectors.desk.labelling import KIND as LABEL
+from connectors.desk.labelling import LabelOrders
 from connectors.desk.names import Names
 from connectors.desk.opinion import KIND as OPINION
 from connectors.desk.opinion import OpinionDesk
@@ -42,6 +44,7 @@ from connectors.receiving import receive
 from connectors.settings import Settings
 from connectors.sources_schedule import SOURCES, begin
 from connectors.tuning import Tuning
+from finetune.few_shot_labels import Labels
 from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
@@ -126,6 +129,7 @@ def make_delivery(
     curated = CuratedOrders(Curated(engine), memory, settings.tenant)
     ideation = Ideation.over(house, connectors, access, buttons)
     opinion = OpinionDesk.over(house, connectors)
+    labelling = LabelOrders(house, Labels(engine, settings.tenant), buttons, access, connectors)
     growth = Growth.over(reload or (lambda: settings), house, connectors, access, buttons, guard, roles)
     more = {
         "human": Order(support.human, "help_human"),
@@ -135,12 +139,14 @@ def make_delivery(
         "idea": Order(ideation.order, "help_idea"),
         "export": Order(Copying(memory).order),
         "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
+        "label": Order(labelling.order, "help_label", is_for_administrators=True),
         "watch": Order(opinion.watch, "help_watch", is_for_administrators=True),
         "mood": Order(opinion.mood, is_for_administrators=True),
         **growth.orders,
     }
     presses = {KIND: tuning.press, handing_over.KIND: support.press, IDEATION: ideation.press, **growth.presses}
-    orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND, SOURCES}))
+    presses[LABEL] = labelling.press
+    orders = Orders(house, connectors, access, rules, buttons, guard, more, presses, frozenset({KIND, LABEL, SOURCES}))
     followers = {KIND: tuning.follow, handing_over.KIND: support.follow, IDEATION: ideation.due, **growth.followers}
     followers[OPINION] = opinion.follow
 

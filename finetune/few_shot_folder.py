@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agent import surface
 from finetune.branch import Trained
 from finetune.few_shot import Learned
+from finetune.few_shot_labels import CHAT
 from finetune.heads_data import LICENCES, OWN
 from retrieval.encoder import LayeredEncoder
 from retrieval.errors import StoreError
@@ -68,8 +69,12 @@ def _card(learned: Learned, encoder: str) -> dict[str, object]:
         "encoder": encoder,
         "features": list(surface.NAMES),
         "floor": learned.floor,
-        "sources": [{"name": OWN, "licence": LICENCES[OWN], "rows": len(learned.rows)}],
+        "sources": [
+            {"name": name, "licence": licence, "rows": count}
+            for name, licence in ((OWN, LICENCES[OWN]), (CHAT, "said by people who agreed"))
+            if (count := sum(row.source == name for row in learned.rows))
+        ],
         "figures": [{"how": "folds", "accuracy": learned.judged.accuracy, "ece": learned.judged.ece}],
-        "examples": [{"text": row.text, "label": row.label} for row in learned.rows],
+        "examples": [{"text": "" if row.source == CHAT else row.text, "label": row.label} for row in learned.rows],
     }
     return card | ({"branch": {"believed": [linear, branch]}} if learned.branch is not None else {})

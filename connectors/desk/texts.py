@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 FALLBACK = "en"
-FILES = ("texts.toml", "ideation.toml", "understanding.toml", "gaps.toml")
+FILES = ("texts.toml", "ideation.toml", "understanding.toml", "gaps.toml", "labelling.toml")
 
 
 @cache

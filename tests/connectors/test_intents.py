@@ -11,10 +11,12 @@ from connectors.compose import open_store
 from connectors.settings import load_settings
 from finetune import few_shot
 from finetune.branch import BranchRecipe
+from finetune.few_shot_labels import Labels
 from finetune.few_shot_messages import messages_in
 from finetune.heads_data import noise
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import DataRefused
+from tests.agent.test_memory import make_turn
 from tests.finetune.test_few_shot import INTENTS, MESSAGES
 
 
@@ -32,12 +34,33 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def labelled_in_chat() -> None:
+    """A message of somebody who agreed, one of somebody who did not, and one of an intent that the file lacks."""
+    store = open_store(load_settings(None))
+    try:
+        for name, text, label in (
+            ("ann", "Hedwig was charged too much", "billing"),
+            ("bob", "Hedwig was charged twice", "billing"),
+            ("ann", "where may Hedwig park", "parking"),
+        ):
+            person = store.memory.person(f"terminal:local:{name}")
+            store.memory.people.set_consent(person.id, consent=True)
+            store.memory.append(turn := make_turn(person, text))
+            assert Labels(store.engine, "local").put(turn.id, label)
+            store.memory.people.set_consent(person.id, consent=name == "ann")
+    finally:
+        store.close()
+
+
 def test_intents_are_learned_kept_and_live(
     home: Path, encoder: TransformerEncoder, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    labelled_in_chat()
     ordered = ["intents.toml", "--unlabelled", "messages.txt", "--propose", "2", "--label-next", "next.csv"]
     assert main(["finetune", "intent", *ordered, "--promote"]) == 0
     said = capsys.readouterr().out
+    assert "Messages that were labelled in chat are learned from too: 1." in said
+    assert "no examples of were left out: parking." in said
     assert "3 intents learned" in said
     assert "heads-1 is live" in said
     rows = (home / "next.csv").read_text("utf-8").splitlines()
@@ -49,6 +72,8 @@ def test_intents_are_learned_kept_and_live(
         assert live is not None
         assert 0 <= live.scores["topic_accuracy"] <= 1
         understander = Understander(encoder, store.registry.fetch(live))
+        card = (store.registry.fetch(live) / "topic.json").read_text()
+        assert "Hedwig" not in card  # people's words are named to nobody
     finally:
         store.close()
     assert "is about billing" in understander.understand("my invoice is wrong").reasons[2]
