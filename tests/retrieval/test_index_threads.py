@@ -9,7 +9,7 @@ import pytest
 from retrieval.cutoffs import Cutoffs, Kind
 from retrieval.index import VectorIndex
 from retrieval.passage import PassageSet
-from retrieval.structure import PIECE
+from retrieval.structure import CRUMB
 from tests.retrieval.test_index import DIM, NEVER, STORES, PlainStore, assert_same, some_ids, unit
 
 KINDS = [name for name in STORES if name != "plain"]
@@ -82,7 +82,7 @@ def test_mutations_during_a_rebuild_are_in_the_new_structure() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("share", [1.0, 0.3, 0.001])
 def test_a_search_that_threads_share_finds_what_one_alone_finds(kind: str, share: float) -> None:
-    rows = 3 * PIECE + 11
+    rows = 12 * CRUMB + 11
     store = STORES[kind]()
     store.add(np.arange(rows) * 2, unit(rows))
     store.compact()
@@ -105,8 +105,8 @@ def test_a_search_that_threads_share_finds_what_one_alone_finds(kind: str, share
 
 def test_a_mutation_waits_for_a_shared_search_to_end() -> None:
     store = VectorIndex(DIM, cutoffs=Cutoffs(0, NEVER, NEVER))
-    store.add(np.arange(2 * PIECE), unit(2 * PIECE))
-    removing = threading.Thread(target=store.remove, args=(np.arange(2 * PIECE),))
+    store.add(np.arange(8 * CRUMB), unit(8 * CRUMB))
+    removing = threading.Thread(target=store.remove, args=(np.arange(8 * CRUMB),))
     with store.looking(unit(1, 7), 5) as look:
         removing.start()
         look.help()
