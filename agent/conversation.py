@@ -83,6 +83,19 @@ _PROPOSES = re.compile(
     r"^\W*(?:(?:and|or|ok|so)\s+)?(?:what\s+if|what\s+about|how\s+about|could\s+we|should\s+we|why\s+not|why\s+don['’]?t\s+we)\b",
     re.IGNORECASE,
 )
+# Of somebody's own mood or day: nothing that went wrong with what we said.
+LOW = (
+    r"\b(?:had|have|having|been|is|was|what) (?:such )?an? (?:(?:really|very|so|pretty|quite) )?"
+    r"(?:terrible|awful|bad|hard|horrible|rough|tough|stressful|lousy|exhausting) "
+    r"(?:day|week|morning|night|month|weekend|evening)\b"
+    r"|\bi(?:'m| am| feel| am feeling|'m feeling) (?:(?:so|very|really|a bit|quite|too) )*"
+    r"(?:sad|tired|exhausted|stressed|lonely|overwhelmed|burn(?:ed|t) out|depressed|miserable)\b"
+    r"|\b(?:schreckliche[nr]?|schlimme[nr]?|schlechte[nr]?|harte[nr]?|anstrengende[nr]?|furchtbare[nr]?) "
+    r"(?:tag|woche|morgen|abend|nacht|monat|wochenende)\b"
+    r"|\bich (?:bin|fühle mich) (?:(?:so|sehr|echt|ziemlich|total) )*"
+    r"(?:traurig|müde|erschöpft|gestresst|einsam|überfordert|ausgebrannt|niedergeschlagen)\b"
+)
+_LOW = re.compile(LOW, re.IGNORECASE)
 
 
 def rejects(text: str) -> bool:
@@ -117,3 +130,8 @@ def recalled(wanted: Recall, history: History) -> Sequence[str]:
     told = [quoted(item) for item in history.summary.split("\n") if item.startswith("User: ")]
     told += [line.text for line in history.lines if line.role == "user" and not recalls(line.text)]
     return told[:1] if wanted == "first" else told[-1:] if wanted == "asked" else told[-ALL:]
+
+
+def tells_mood(text: str) -> bool:
+    """Whether somebody says that their day was bad, or how low they are."""
+    return _LOW.search(text) is not None

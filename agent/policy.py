@@ -8,7 +8,9 @@
     adds to a technique that is on       IDEATE     unless it is no proposal ("what if …?") and surely small talk, help,
                                                     a complaint or a call for a person
     says that a reply was wrong          CAPTURE    to be kept, not searched for
+    says how somebody's own day was      CHAT       nothing went wrong with us
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
+    help, "how do I …?"                  ANSWER     likewise, however sure
     sure (50% and more) of
       ask                                ANSWER
       ideate                             IDEATE
@@ -29,7 +31,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.conversation import proposes, recalls, rejects
+from agent.conversation import proposes, recalls, rejects, tells_mood
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
 from agent.surface import has_words, looks_like_question, says_nothing
@@ -53,6 +55,12 @@ _ASKS_LEAVE = re.compile(
     r"(?:(?:can|could|may|might|should|must|shall|do|are|am|is)\s+(?:i|we|one|people|employees|visitors|guests|anyone|everybody)"
     r"|(?:is\s+it|am\s+i|are\s+we)\s+(?:ok(?:ay)?|allowed)|(?:kann|könn(?:en|te|ten)|darf|dürf(?:en|te|ten)|muss|müssen|soll|sollen)"
     r"\s+(?:ich|wir|man|jemand))\b",
+    re.IGNORECASE,
+)
+# "how do I delete what I wrote?" has an answer in the guide; "how can you help me?" asks for the list
+_HOW_TO = re.compile(
+    r"^\W*(?:how\s+(?:do|can|could|should|would)\s+(?:i|we)|how\s+to|where\s+(?:do|can)\s+(?:i|we)"
+    r"|wie\s+(?:kann|können|muss|soll)\s+(?:ich|wir|man))\b",
     re.IGNORECASE,
 )
 _INTERRUPTS = {
@@ -103,7 +111,9 @@ def decide(
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
     if replied and rejects(text):
         return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")
-    if intent is Intent.HELP and asks and confidence < PLAIN_HELP:
+    if intent in (Intent.COMPLAINT, Intent.FEEDBACK, Intent.SMALL_TALK) and "?" not in text and tells_mood(text):
+        return Decision(Move.CHAT, "This is about how somebody's day is, so I just reply.")
+    if intent is Intent.HELP and asks and (confidence < PLAIN_HELP or _HOW_TO.match(text)):
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
     if confidence < SURE:
         return Decision(Move.ANSWER, f"I am not sure what this wants ({confidence:.0%}), so I search, to be safe.")

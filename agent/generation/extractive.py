@@ -10,7 +10,7 @@ from agent.generation.answer import answer
 from agent.generation.evidence import Reader, Reading
 from agent.generation.facilitate import facilitate
 from agent.generation.generator import Limits, Piece
-from agent.generation.phrases import phrase, small_talk
+from agent.generation.phrases import kind_of_small_talk, phrase, small_talk
 from agent.generation.topics import topic_of
 from agent.message import History, Intent, Move, Prompt
 from agent.policy import concerns_us, is_ours, less_likely
@@ -81,7 +81,7 @@ def _chat(prompt: Prompt) -> str:
     wanted = recalls(prompt.message)
     if wanted is not None:
         return _recalled(wanted, prompt.history, prompt.language)
-    if prompt.intent is Intent.HELP:
+    if prompt.intent is Intent.HELP and kind_of_small_talk(prompt.message) != "who":
         return phrase("help", "text", language=prompt.language)
     if prompt.intent is Intent.OUT_OF_SCOPE:
         return phrase("chat", "out_of_scope", prompt.history, prompt.language)

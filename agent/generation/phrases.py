@@ -8,14 +8,19 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
+from agent.conversation import LOW
 from agent.message import History
 
 _SMALL_TALK = {
     "thanks": r"\b(?:thanks?|thank you|thx|cheers|merci|danke?|gracias)\b|谢谢|ありがとう",
     "how_are_you": r"\bhow (?:are|r) (?:you|u|things)\b|\bhow(?:'s| is) it going\b|\bwie geht(?:'?s| es)\b|你好吗",
-    "who": r"\b(?:who|what) (?:are|r) (?:you|u)\b|\byour name\b"
-    r"|\bare you (?:a |an )?(?:bot|robot|human|person|ai|real)\b"
-    r"|\bintroduce yourself\b|\bwer bist du\b|你是谁",
+    "who": r"\b(?:who|what) (?:exactly )?(?:are|r) (?:you|u)(?: exactly)?\W*$|\bwhat(?:'s| is) your name\b"
+    r"|\b(?:are|r) (?:you|u) (?:(?:really|just|even|actually) )?(?:a |an |the )?(?:\w+ )?"
+    r"(?:(?:chat)?bots?|robot|human|person|machine|ai|real|chat ?gpt|gpt[\w.-]*|claude|gemini|copilot|siri|alexa)\b"
+    r"|\bintroduce yourself\b|\bwer bist du\b|\bwie heißt du\b|\bwer oder was bist du\b"
+    r"|\bbist du (?:ein |eine |der |die )?(?:\w+ )?"
+    r"(?:(?:chat)?bot|roboter|mensch|maschine|ki|echt|chat ?gpt|gpt[\w.-]*|claude|gemini|copilot|siri|alexa)\b|你是谁",
+    "low": LOW,
     "joke": r"\bjokes?\b|\bsomething funny\b|\bwitz\b",
     "goodbye": r"\b(?:bye|goodbye|good night|see you|ciao|tschüss?|later"
     r"|bis (?:morgen|bald|später|dann)|auf wiedersehen|schönen feierabend)\b|再见",

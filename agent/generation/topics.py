@@ -14,6 +14,7 @@ _LEAD_IN = re.compile(
         |use|try|do|apply|start|run|play|explore|go\s+through|work\s+with|have)\b
     |(?:any|some|more|new|creative|fresh|good)\s+(?=ideas|names|suggestions|ways)
     |(?:i|we)(?:'d|\s+would)?\s+(?:need|want|like|could\s+use|look(?:ing)?\s+for)\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
+    |(?:i|we)\s+(?:need|want)\s+(?!to\b)(?=\w)
     |(?:i'm|we're|i\s+am|we\s+are)\s+looking\s+for\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
     |what\s+(?:could|can|should|might)\s+(?:we|i)\s+(?:do|try)\b
     |let'?s(?=\s+(?:on|for|about)\b)

@@ -203,10 +203,15 @@ class Network(nn.Module):
         return {name: value.detach().half().contiguous() for name, value in self._trained()}
 
     def take(self, learned: Mapping[str, Tensor]) -> "Network":
-        """Take over what `learned` gave, ready to serve. Raises RuntimeError where it is another network's."""
+        """Take over what `learned` gave, ready to serve. Raises RuntimeError where it is another network's, or damaged.
+
+        Whether shapes fit is found by `load_state_dict`, which raises the same.
+        """
         known = {name for name, _ in self._trained()}
         if known != set(learned):
             raise RuntimeError(f"they lack {sorted(known - set(learned))} or have {sorted(set(learned) - known)} too")
+        if broken := sorted(name for name, value in learned.items() if not bool(value.isfinite().all())):
+            raise RuntimeError(f"{broken} hold numbers that are not finite")
         self.load_state_dict({name: value.float() for name, value in learned.items()}, strict=False)
         self.layers = nn.ModuleList(layer.folded() for layer in self.layers)  # type: ignore[operator]  # ChangedLayers
         return self.eval()

@@ -38,7 +38,9 @@ class Parser:
             sizes = Sizes(**card["sizes"])
             network = Network(encoder.blocks, sizes)
             self._network = network.take(load((folder / "syntax.safetensors").read_bytes()))
-            self._tags, self._relations = tuple(card["tags"]), tuple(card["relations"])
+            self._tags, self._relations = tuple(map(str, card["tags"])), tuple(map(str, card["relations"]))
+            if (len(self._tags), len(self._relations)) != (sizes.tags, sizes.relations):
+                raise ValueError("its card names other labels than its weights have")  # noqa: TRY301 - said below
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
             raise HeadError(f"The syntax heads in {folder} cannot be used: {error}. Reinstall Atelier.") from error
         self._encoder: LayeredEncoder = encoder

@@ -46,6 +46,7 @@ class Conversation:
         ("what could we do about churn?", "churn"),
         ("brainstorm", ""),
         ("I need ideas", ""),
+        ("I need a slogan for a bicycle repair shop", "a slogan for a bicycle repair shop"),
         ("six hats", ""),
     ],
 )

@@ -70,6 +70,21 @@ def test_who_scolds_is_not_answered_from_the_documents(text: str) -> None:
     assert decide(asked, text="are you serious about the deadline?", replied=True).move is Move.ANSWER
 
 
+@pytest.mark.parametrize("text", ["I had a terrible day", "what an awful week", "Ich bin so müde", "i'm exhausted"])
+def test_a_bad_day_is_no_complaint_about_us(text: str) -> None:
+    assert decide(understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE), text=text).move is Move.CHAT
+    wrong = "this is a terrible answer"
+    assert decide(understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE), text=wrong).move is Move.ESCALATE
+
+
+def test_how_to_do_something_is_looked_up_and_what_we_can_do_is_listed() -> None:
+    sure = understood(Intent.HELP, 0.99)
+    assert decide(sure, text="How do I make Atelier forget me?").move is Move.ANSWER
+    assert reconsider(decide(sure, text="How do I use you?"), sure, HELD - 0.01).move is Move.CHAT
+    assert decide(sure, text="what can you do?").move is Move.CHAT
+    assert decide(sure, text="how can you help me?").move is Move.CHAT
+
+
 def test_doubtful_small_talk_is_searched_and_answered_only_when_something_is_found() -> None:
     it = understood(Intent.SMALL_TALK, 0.3)
     decision = decide(it, text="Ines Aguilar")

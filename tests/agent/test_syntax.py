@@ -1,11 +1,13 @@
 """Words cut as treebanks do, the best tree, and phrases that say what a text is about."""
 
 import itertools
+import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load, save
 
 from agent.syntax.parser import SHIPPED, Parser
 from agent.syntax.phrases import key_phrases, singular
@@ -13,6 +15,7 @@ from agent.syntax.tree import best_tree
 from agent.syntax.words import covered, is_english, words_of
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import HeadError
+from retrieval.files import write_folder_atomically
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,29 @@ def test_damaged_heads_are_refused(encoder: TransformerEncoder, tmp_path: Path) 
     file.write_bytes(file.read_bytes()[:-1] + b"?")
     with pytest.raises(HeadError, match="cannot be used"):
         Parser(encoder, tmp_path / "weights")
+
+
+def test_heads_with_numbers_that_are_none_or_labels_too_few_are_refused(
+    encoder: TransformerEncoder, tmp_path: Path
+) -> None:
+    def written(name: str, tags: list[str], broken: str) -> Path:
+        tensors = load((SHIPPED / "syntax.safetensors").read_bytes())
+        if broken:
+            tensors[broken] = tensors[broken] * float("nan")
+        card = json.loads((SHIPPED / "syntax.json").read_bytes()) | {"tags": tags}
+
+        def fill(folder: Path) -> None:
+            (folder / "syntax.safetensors").write_bytes(save(tensors))
+            (folder / "syntax.json").write_text(json.dumps(card))
+
+        write_folder_atomically(tmp_path / name, fill, {})
+        return tmp_path / name
+
+    tags = json.loads((SHIPPED / "syntax.json").read_bytes())["tags"]
+    with pytest.raises(HeadError, match="not finite"):
+        Parser(encoder, written("nan", tags, "tagger.weight"))
+    with pytest.raises(HeadError, match="other labels"):
+        Parser(encoder, written("few", tags[:-1], ""))
 
 
 def test_singular() -> None:
