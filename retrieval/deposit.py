@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from retrieval.passage import Chunk, Vectors
+from retrieval.document import Chunk
+from retrieval.passage import Vectors
 from retrieval.store import Entry, Outcome, content_key, digest, drop_orphans, parts
 from retrieval.tables import contents, documents, meta, passages, vectors
 

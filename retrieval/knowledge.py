@@ -19,13 +19,14 @@ from retrieval import store
 from retrieval.audience import check_audience, check_audiences, tenant_of
 from retrieval.database import reading, writing
 from retrieval.deposit import put_all
+from retrieval.document import Document
 from retrieval.encoder import Encoder
 from retrieval.errors import UnreadableFile
 from retrieval.fusion import NOTHING, Fused, Hits, Worded, fuse, learned
 from retrieval.index import VectorIndex
 from retrieval.language import spoken
 from retrieval.live import LiveIndexes, State
-from retrieval.passage import Document, Passage, PassageSet, Vectors
+from retrieval.passage import Passage, PassageSet, Vectors
 from retrieval.search import ARM, select
 from retrieval.shelf import Shelf
 from retrieval.split import split

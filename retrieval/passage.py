@@ -1,4 +1,4 @@
-"""The ground floor's values: sections that loaders read, chunks that the splitter cuts, passages that search finds."""
+"""The ground floor's values: passages that search finds, sets of them, and vectors."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -22,45 +22,6 @@ def placed(present: Ids, ids: Ids) -> tuple[Ids, NDArray[np.bool_]]:
         return (places if here.all() else np.where(here, places, 0)), here
     places = np.minimum(present.searchsorted(ids), last)
     return places, present[places] == ids
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A stretch of a document under one heading, as a loader read it.
-
-    heading: path from the title down, outermost first. page: 1-based page, slide or sheet row where there is one, else
-    None. line: 1-based line of the first character in a text file, else None. whole: never split or joined with others
-    (a FAQ pair, a table row, a JSONL record).
-    """
-
-    text: str
-    heading: tuple[str, ...] = ()
-    page: int | None = None
-    line: int | None = None
-    whole: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """What a loader made of one file: its sections in reading order, and its title if it states one."""
-
-    title: str
-    sections: tuple[Section, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """What the splitter cuts: text of at most the token budget, with its heading path and place."""
-
-    text: str
-    heading: tuple[str, ...]
-    page: int | None
-    line: int | None
-
-    @property
-    def encoded_text(self) -> str:
-        """What is encoded and indexed: the heading path leads (an FAQ answer alone loses a fifth of its recall)."""
-        return f"{' > '.join(self.heading)}\n{self.text}" if self.heading else self.text
 
 
 @dataclass(frozen=True, slots=True)

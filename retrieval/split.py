@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-from retrieval.passage import Chunk, Document, Section
+from retrieval.document import Chunk, Document, Section
 
 _LONGEST_TOKEN = 10  # characters; WordPiece calls a word of over 100 one "unknown", which would hide a whole file
 _SHORTER = (200, 100, 60, 30, 15)  # characters to which titles are cut, one after the other, until the path fits

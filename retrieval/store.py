@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Engine, LargeBinary, String
 
 from retrieval.audience import EVERYONE
 from retrieval.database import fetch, reading
-from retrieval.passage import Chunk, Ids, Passage, Vectors
+from retrieval.document import Chunk
+from retrieval.passage import Ids, Passage, Vectors
 from retrieval.tables import contents, documents, meta, passages, vectors
 
 Outcome = Literal["added", "updated", "unchanged", "duplicate"]

@@ -15,7 +15,8 @@ from connectors.desk import ideation_board as boards
 from connectors.desk.access import own_audience
 from connectors.desk.ideation_stand import Stand
 from connectors.desk.texts import say
-from retrieval.passage import Document, Section, Vectors
+from retrieval.document import Document, Section
+from retrieval.passage import Vectors
 
 FEWEST = 3  # ideas that are worth a map, or a word on how varied they are
 MOST_SHARES = 12

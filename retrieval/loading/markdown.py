@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from retrieval.document import Document
 from retrieval.loading.outline import Outline
 from retrieval.loading.plain import add_lines
 from retrieval.loading.source import Source
 from retrieval.loading.table import Row
 from retrieval.loading.text import clean_line, decode
 from retrieval.loading.webpage import HIDING
-from retrieval.passage import Document
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from retrieval.document import Section
 from retrieval.loading.table import Row, as_text, table_sections
-from retrieval.passage import Section
 
 
 class Outline:

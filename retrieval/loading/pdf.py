@@ -4,11 +4,11 @@ import re
 from collections import Counter
 from typing import Any
 
+from retrieval.document import Document
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
 from retrieval.loading.text import clean_line
 from retrieval.loading.type_size import Setting, headings, settings
-from retrieval.passage import Document
 
 _MOST_BOOKMARKS = 5_000
 _SOFT_HYPHEN = re.compile("[\ufffe\x02\u00ad]\n?")  # what pdfium makes of a hyphen at a line's end

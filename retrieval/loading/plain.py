@@ -3,11 +3,11 @@
 import re
 from collections.abc import Collection
 
+from retrieval.document import Document
 from retrieval.loading.faq import LONGEST_QUESTION, stretches
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
 from retrieval.loading.text import clean_line, decode
-from retrieval.passage import Document
 
 _UNDERLINE = re.compile(r"(?P<mark>[=\-~^\"'`#*+.:_])(?P=mark){2,}[ \t]*")
 _LONGEST_TITLE = 120

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from retrieval.document import Document, Section
 from retrieval.errors import UnreadableFile
 from retrieval.loading.kind import Kind, kind_of
 from retrieval.loading.markdown import load_markdown
@@ -16,7 +17,6 @@ from retrieval.loading.table import load_csv
 from retrieval.loading.text import clean, clean_line
 from retrieval.loading.webpage import load_html
 from retrieval.loading.word import load_docx
-from retrieval.passage import Document, Section
 
 MOST_CHARACTERS = 60_000_000  # that one document may hold
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from retrieval.document import Document, Section
 from retrieval.errors import UnreadableFile
 from retrieval.loading.source import shown_name
 from retrieval.loading.worker import MEGABYTES, OUT_OF_MEMORY
-from retrieval.passage import Document, Section
 
 _FILES_A_WORKER = 500  # then a fresh one, as memory once fragmented stays so
 _START_SECONDS = 60.0

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from retrieval.document import Document, Section
 from retrieval.loading.faq import LONGEST_QUESTION, field_of, pair_fields
 from retrieval.loading.source import Source
 from retrieval.loading.text import clean_line, decode
-from retrieval.passage import Document, Section
 
 _TITLE_FIELDS = ("title", "headline", "heading", "subject", "name")
 _TEXT_FIELDS = ("text", "content", "body", "article", "passage", "document")

@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from retrieval.document import Document, Section
 from retrieval.loading.office import check_office
 from retrieval.loading.source import Source
 from retrieval.loading.table import Row, sections_of
 from retrieval.loading.text import clean_line
-from retrieval.passage import Document, Section
 
 _LITERAL = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|[*_].|\[[^\]]*\]')
 _DIGITS = re.compile(r"[#0?][#0?,.]*")

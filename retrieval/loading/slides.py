@@ -4,11 +4,11 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from retrieval.document import Document
 from retrieval.loading.office import check_office
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
 from retrieval.loading.text import clean_line
-from retrieval.passage import Document
 
 
 def load_pptx(source: Source) -> Document:

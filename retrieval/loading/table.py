@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from retrieval.document import Document, Section
 from retrieval.loading.faq import LONGEST_QUESTION, pair_fields
 from retrieval.loading.source import Source
 from retrieval.loading.text import clean_line, decode
-from retrieval.passage import Document, Section
 
 _DELIMITERS = ",;\t|"
 _SNIFFED_LINES = 50

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from retrieval.document import Document
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
 from retrieval.loading.table import Row
 from retrieval.loading.text import clean_line, decode
-from retrieval.passage import Document
 
 HIDING = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0*\.?0+\s*(?:[;\"'!]|$)"

@@ -4,12 +4,12 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
+from retrieval.document import Document
 from retrieval.loading.office import check_office
 from retrieval.loading.outline import Outline
 from retrieval.loading.source import Source
 from retrieval.loading.table import Row
 from retrieval.loading.text import clean_line
-from retrieval.passage import Document
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _FALLBACK = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"

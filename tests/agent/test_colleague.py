@@ -17,10 +17,10 @@ from agent.memory import Memory
 from agent.message import Message, Move, Person, Place, Prompt, Turn
 from agent.prompt import PERSONA
 from agent.understanding import Understander
+from retrieval.document import Document, Section
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import MessageRefused, ModelFailed
 from retrieval.knowledge import KnowledgeBase
-from retrieval.passage import Document, Section
 
 PLACE = Place("terminal", "acme", "ann")
 EVERYONE = frozenset({"acme/everyone"})

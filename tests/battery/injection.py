@@ -22,7 +22,7 @@ from connectors.compose import House
 from connectors.settings import Settings
 from connectors.slack import calls
 from retrieval.audience import everyone
-from retrieval.passage import Document, Section
+from retrieval.document import Document, Section
 from tests.battery.attacks import EVIL, SECRETS, Attack, attacks
 from tests.battery.house import open_house
 from tests.battery.inside import SLACK_PATH, Doors, StubGenerator, doors, settings_for

@@ -23,10 +23,10 @@ from agent.prompt import PERSONA
 from agent.understanding import Understander
 from connectors.migrations import migrate
 from retrieval.database import open_database
+from retrieval.document import Document, Section
 from retrieval.encoder import TransformerEncoder
 from retrieval.knowledge import KnowledgeBase
 from retrieval.loading import load
-from retrieval.passage import Document, Section
 from tests.benchmarks import Report
 from tests.benchmarks.handbook import ABOUT, FOLDER, HELD, TUNED, Asked
 from tests.benchmarks.squad import DATA, articles

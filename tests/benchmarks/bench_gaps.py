@@ -19,8 +19,8 @@ from sklearn.metrics import silhouette_score
 from agent.message import Turn
 from agent.support.asked import Asked
 from agent.support.gaps import find_gaps
+from retrieval.document import Document, Section
 from retrieval.encoder import Encoder, TransformerEncoder
-from retrieval.passage import Document, Section
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.bench_answers import ask, opened
 from tests.benchmarks.bench_ideation import DATA, lines, tried

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from retrieval import store
 from retrieval.database import metadata, open_database, writing
 from retrieval.deposit import put_all
+from retrieval.document import Chunk
 from retrieval.encoder import DEFAULT, TransformerEncoder
 from retrieval.knowledge import READING, KnowledgeBase
-from retrieval.passage import Chunk, PassageSet, Vectors
+from retrieval.passage import PassageSet, Vectors
 from retrieval.search import ARM
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.bench_index import DATA, QUESTIONS, lines, made_up_vectors

@@ -21,9 +21,10 @@ from agent.support import matching
 from agent.support.conflicts import conflict
 from connectors.migrations import migrate
 from retrieval.database import open_database
+from retrieval.document import Document, Section
 from retrieval.encoder import TransformerEncoder
 from retrieval.knowledge import KnowledgeBase
-from retrieval.passage import Document, Passage, Section
+from retrieval.passage import Passage
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.claims import ALTERED, DENIED, KINDS, TRUE, UNRELATED, made
 from tests.benchmarks.faq import LIKE, faq_entries, faq_pairs

@@ -16,10 +16,10 @@ from agent.message import History, Reply
 from connectors.privacy import copy_of, forget, phrases_of, write_copy
 from retrieval.audience import everyone
 from retrieval.database import writing
+from retrieval.document import Document, Section
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
-from retrieval.passage import Document, Section
 from retrieval.shelf import Shelf
 from tests.agent.test_memory import HERE, count, everything_stored, make_turn
 

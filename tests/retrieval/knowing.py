@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Engine
 
+from retrieval.document import Document, Section
 from retrieval.knowledge import KnowledgeBase
-from retrieval.passage import Document, Section, Vectors
+from retrieval.passage import Vectors
 from retrieval.tokens import words
 
 EVERYONE = frozenset({"acme/everyone"})

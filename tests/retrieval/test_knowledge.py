@@ -6,9 +6,9 @@ import pytest
 import sqlalchemy as sa
 
 from retrieval.database import metadata, open_database, reading, writing
+from retrieval.document import Document, Section
 from retrieval.errors import SettingsError, UnreadableFile
 from retrieval.knowledge import KnowledgeBase, serving_encoder
-from retrieval.passage import Document, Section
 from retrieval.tables import documents, meta, passages, vectors
 from tests.retrieval.damage import MUTATORS, mutate_often
 from tests.retrieval.knowing import EVERYONE, HashingEncoder, opened, page, put, put_all, sources

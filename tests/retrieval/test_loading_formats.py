@@ -10,8 +10,8 @@ import pptx
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
+from retrieval.document import Document, Section
 from retrieval.loading import SUFFIXES, load
-from retrieval.passage import Document, Section
 
 HANDBOOK = """---
 title: "Handbook"

@@ -7,8 +7,8 @@ import openpyxl
 import pptx
 import pytest
 
+from retrieval.document import Document, Section
 from retrieval.loading import load
-from retrieval.passage import Document, Section
 
 
 def write(folder: Path, name: str, text: str) -> Document:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval.document import Chunk, Document, Section
 from retrieval.encoder import TransformerEncoder
-from retrieval.passage import Chunk, Document, Section
 from retrieval.split import split
 
 

@@ -10,7 +10,7 @@ from retrieval import store
 from retrieval.database import reading, writing
 from retrieval.deposit import put as put_one
 from retrieval.deposit import put_all
-from retrieval.passage import Chunk
+from retrieval.document import Chunk
 from retrieval.roots import Root, label_for, path_of, source_of
 from retrieval.shelf import Shelf, exclusive
 from retrieval.tables import contents, documents, passages, vectors

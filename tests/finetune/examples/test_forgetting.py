@@ -24,9 +24,9 @@ from finetune.examples.stored import HELD_OUT, QUARANTINE, TRAIN, data_sha256, l
 from finetune.examples.turns import rated_turns
 from finetune.recipe import Recipe
 from finetune.registry import AdapterRegistry, Learned
+from retrieval.document import Document, Section
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
-from retrieval.passage import Document, Section
 from tests.agent.models import build_tokenizer
 from tests.agent.test_memory import everything_stored, make_turn
 from tests.finetune.adapters import sealed

@@ -12,9 +12,10 @@ from finetune.example import Example
 from finetune.examples.asking import ask_model, questions_in
 from finetune.examples.passages import Shelved, from_passages, library
 from finetune.examples.questions import questions_of
+from retrieval.document import Document, Section
 from retrieval.encoder import TransformerEncoder
 from retrieval.knowledge import KnowledgeBase
-from retrieval.passage import Document, Passage, Section
+from retrieval.passage import Passage
 from tests.agent.test_colleague import Scripted
 from tests.retrieval.knowing import HashingEncoder
 

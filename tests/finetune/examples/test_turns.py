@@ -15,9 +15,10 @@ from agent.message import History, Line, Person, Place, Reply, Source, Turn
 from finetune.example import Example
 from finetune.examples.problems import Code
 from finetune.examples.turns import rated_turns
+from retrieval.document import Document, Section
 from retrieval.encoder import TransformerEncoder
 from retrieval.knowledge import KnowledgeBase
-from retrieval.passage import Document, Passage, Section
+from retrieval.passage import Passage
 from tests.agent.test_colleague import Scripted, colleague, message, turn_of
 from tests.agent.test_memory import make_turn
 from tests.retrieval.knowing import HashingEncoder
