@@ -4,7 +4,7 @@ A head (`agent/head.py`) knows which encoder it was trained on; with any other, 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,8 @@ from retrieval.passage import Vectors
 SHIPPED = Path(__file__).parent / "heads"
 WRONG_COSTS = 2.0  # what acting on a wrong reading costs a person, in askings back (or searches in vain)
 SURE = 1 - 1 / WRONG_COSTS  # under it a guess costs more than asking (Chow 1970): reasons say "a guess"
+
+OWN_KINDS = ("topic", "emotion")  # of heads that a team trains on labels of its own
 
 _BY_WORDS = "by the words it is asked in"
 _COURTESY = re.compile(
@@ -58,12 +60,11 @@ class _InUse:
 
     intent: Head
     sentiment: Head
-    topic: Head | None  # of a team's own labels
+    own: Mapping[str, Head]  # of a team's own labels, by kind
 
     @property
     def by_kind(self) -> dict[str, Head]:
-        topic = {"topic": self.topic} if self.topic is not None else {}
-        return {"intent": self.intent, "sentiment": self.sentiment, **topic}
+        return {"intent": self.intent, "sentiment": self.sentiment, **self.own}
 
     @property
     def reads(self) -> frozenset[int]:
@@ -97,8 +98,8 @@ class Understander:
         intent, sentiment = (Head.load(heads, name, self._encoder) for name in ("intent", "sentiment"))
         if not set(intent.labels) <= set(Intent) or not set(sentiment.labels) <= set(Sentiment):
             raise HeadError(f"The heads in {heads} name labels that Atelier does not know. Train them again.")
-        topic = Head.load(heads, "topic", self._encoder) if (heads / "topic.json").exists() else None
-        self._in_use, self.notice = _InUse(intent, sentiment, topic), ""
+        own = {kind: Head.load(heads, kind, self._encoder) for kind in OWN_KINDS if (heads / f"{kind}.json").exists()}
+        self._in_use, self.notice = _InUse(intent, sentiment, own), ""
 
     def understand(self, text: str) -> Understanding:
         """Understand one message. Any text is fine; what is unclear comes out with a low confidence."""
@@ -123,7 +124,7 @@ class Understander:
         return self._understand(texts, *self._read(texts, use), use)
 
     def scores(self, texts: Sequence[str]) -> dict[str, Scores]:
-        """What each head (intent, sentiment, perhaps topic) says of the texts, in one pass; nothing without heads."""
+        """What each head (intent, sentiment, `OWN_KINDS` that there are) says of the texts; nothing without heads."""
         use = self._in_use
         if use is None:
             return {}
@@ -157,9 +158,11 @@ class Understander:
             return [_by_rules(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
         inputs = Inputs.of(embeddings, texts)
         intents, sentiments = (head.probabilities(inputs, states) for head in (use.intent, use.sentiment))
-        topics = _topics(use.topic, inputs, embeddings, states)
+        topics = _topics(use.own.get("topic"), inputs, embeddings, states)
+        emotions = _emotions(use.own.get("emotion"), inputs, embeddings, states)
         understood = []
-        for text, embedding, wish, mood, topic in zip(texts, embeddings, intents, sentiments, topics, strict=True):
+        own = [(*topic, *emotion) for topic, emotion in zip(topics, emotions, strict=True)]
+        for text, embedding, wish, mood, more in zip(texts, embeddings, intents, sentiments, own, strict=True):
             intent = Intent(use.intent.labels[int(wish.argmax())])
             sentiment = Sentiment(use.sentiment.labels[int(mood.argmax())])
             confidence, mood_confidence = float(wish.max()), float(mood.max())
@@ -178,7 +181,7 @@ class Understander:
                     confidence=confidence,
                     sentiment=sentiment,
                     sentiment_confidence=mood_confidence,
-                    reasons=(reason, _mood_reason(sentiment, mood_confidence, text), *topic),
+                    reasons=(reason, _mood_reason(sentiment, mood_confidence, text), *more),
                 )
             )
         return understood
@@ -204,6 +207,19 @@ def _topics(head: Head | None, inputs: Inputs, embeddings: Vectors, states: Stat
         else:
             found.append((f"is about {label} ({chance:.0%})",))
     return found
+
+
+def _emotions(head: Head | None, inputs: Inputs, embeddings: Vectors, states: States | None) -> list[tuple[str, ...]]:
+    """What each message feels like, where there is a head for it, it is sure, and it has read the like."""
+    if head is None:
+        return [()] * len(inputs.dense)
+    said = zip(head.probabilities(inputs, states), head.likeness(embeddings), strict=True)
+    return [
+        (f"feels like {head.labels[int(chances.argmax())]} ({float(chances.max()):.0%})",)
+        if near >= head.floor and chances.max() >= SURE
+        else ()
+        for chances, near in said
+    ]
 
 
 def _in_german(text: str) -> Intent | None:

@@ -166,6 +166,8 @@ def _finetune(tune: argparse.ArgumentParser) -> None:
     heads.add_argument("--out", metavar="FOLDER", help="only write them there, and keep no version")
     intent = parts.add_parser("intent", help="learn intents of your own from a few examples each, in under a minute")
     intent.add_argument("file", metavar="FILE", help="TOML (billing = ['…', …]), CSV (text, label) or JSONL")
+    kinds = ("topic", "emotion")
+    intent.add_argument("--as", dest="kind", choices=kinds, default=kinds[0], help="what the labels say (topic)")
     intent.add_argument("--unlabelled", metavar="FILE", help="messages without labels: to learn from and to label next")
     intent.add_argument("--from-chat", action="store_true", help="as such, stored messages of people who agreed")
     intent.add_argument("--propose", type=int, default=10, metavar="N", help="how many to label next (10)")

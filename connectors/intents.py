@@ -26,8 +26,8 @@ MOST_SHOWN = 5  # overlaps
 def intent(settings: Settings, arguments: Arguments) -> int:
     """Learn the intents, say how well, and keep them as a version of the heads; with --out only in a folder."""
     from finetune.few_shot import learn
-    from finetune.few_shot_folder import write_intents
-    from finetune.few_shot_labels import Labels
+    from finetune.few_shot_folder import KIND, write_intents
+    from finetune.few_shot_labels import NOTHING, Labels
     from finetune.few_shot_messages import agreed_messages, messages_in
     from finetune.heads_rows import team_rows
     from finetune.registry import Learned as LearnedFrom
@@ -48,7 +48,9 @@ def intent(settings: Settings, arguments: Arguments) -> int:
                 f"{len(said)} stored messages of people who agreed are read, private chats too; the ones that teach "
                 "most are printed below."
             )
-        labelled = _labelled(Labels(store.engine, settings.tenant).rows(), rows.topic)
+        kind: str = arguments.kind
+        asked = Labels(store.engine, settings.tenant).rows() if kind == KIND else NOTHING
+        labelled = _labelled(asked, rows.topic)
         said |= {row.text: author for row, author in zip(labelled.rows, labelled.authors, strict=True)}
         encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
         examples = (*rows.topic, *labelled.rows)
@@ -59,14 +61,14 @@ def intent(settings: Settings, arguments: Arguments) -> int:
         live = store.registry.aliases("heads").live
         beside = store.registry.fetch(live) if live is not None else heads_folder(settings)
         if arguments.out:
-            write_intents(Path(arguments.out).expanduser(), learned, encoder, beside)
+            write_intents(Path(arguments.out).expanduser(), learned, encoder, beside, kind)
             return 0
         with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
             folder = Path(scratch) / "heads"
-            write_intents(folder, learned, encoder, beside)
+            write_intents(folder, learned, encoder, beside, kind)
             taught = {*learned.taught, *(row.text for row in labelled.rows)}
             taught_by = LearnedFrom(persons=frozenset(said[text] for text in taught if text in said))
-            scores = {"topic_accuracy": learned.judged.accuracy, "topic_ece": learned.judged.ece}
+            scores = {f"{kind}_accuracy": learned.judged.accuracy, f"{kind}_ece": learned.judged.ece}
             version = store.registry.add("heads", folder, scores=scores, kind="heads", learned_from=taught_by)
         print(f"They are kept as {version.name}.")
         if arguments.promote:

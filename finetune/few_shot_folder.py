@@ -21,21 +21,23 @@ from retrieval.files import MANIFEST, read_manifest, write_folder_atomically
 KIND = "topic"
 
 
-def write_intents(folder: Path, learned: Learned, encoder: LayeredEncoder, beside: Path) -> None:
+def write_intents(folder: Path, learned: Learned, encoder: LayeredEncoder, beside: Path, kind: str = KIND) -> None:
     """Put the head in `folder`, with the other heads of the sealed folder `beside`, which stays as it is.
+
+    kind: one of `agent.understanding.OWN_KINDS`.
 
     Raises StoreError when it cannot be written or `beside` is damaged.
     """
 
     def fill(fresh: Path) -> None:
         for path in sorted(beside.iterdir()):
-            if path.name != MANIFEST and path.name.partition(".")[0] != KIND:
+            if path.name != MANIFEST and path.name.partition(".")[0] != kind:
                 shutil.copyfile(path, fresh / path.name)
-        (fresh / f"{KIND}.safetensors").write_bytes(safetensors.numpy.save(_tensors(learned)))
+        (fresh / f"{kind}.safetensors").write_bytes(safetensors.numpy.save(_tensors(learned)))
         if learned.branch is not None:
-            (fresh / f"{KIND}.branch.safetensors").write_bytes(branch_file(learned.branch, encoder))
-        card = json.dumps(_card(learned, encoder.id), indent=1, ensure_ascii=False)
-        (fresh / f"{KIND}.json").write_text(card + "\n", "utf-8")
+            (fresh / f"{kind}.branch.safetensors").write_bytes(branch_file(learned.branch, encoder))
+        card = json.dumps(_card(learned, encoder.id, kind), indent=1, ensure_ascii=False)
+        (fresh / f"{kind}.json").write_text(card + "\n", "utf-8")
 
     facts: dict[str, object] = {"encoder": encoder.id, "date": dt.datetime.now(tz=dt.UTC).date().isoformat()}
     try:
@@ -60,10 +62,10 @@ def _tensors(learned: Learned) -> dict[str, NDArray[np.generic]]:
     }
 
 
-def _card(learned: Learned, encoder: str) -> dict[str, object]:
+def _card(learned: Learned, encoder: str, kind: str) -> dict[str, object]:
     linear, branch = learned.judged.believed
     card: dict[str, object] = {
-        "kind": KIND,
+        "kind": kind,
         "labels": list(learned.labels),
         "temperature": 1.0 if learned.branch is not None else 1 / linear,
         "encoder": encoder,

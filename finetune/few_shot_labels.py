@@ -55,6 +55,9 @@ class Labelled:
         return Labelled(tuple(row for row, _ in kept), tuple(author for _, author in kept))
 
 
+NOTHING = Labelled((), ())
+
+
 @dataclass(frozen=True, slots=True)
 class Labels:
     """Thread-safe, and safe beside other processes. Every method raises StoreError."""

@@ -56,6 +56,12 @@ def test_a_few_rows_are_enough_and_are_heard_in_messages(
     understander.take(tmp_path / "heads")
     assert understander.understand("there is an error on the invoice").reasons[2].startswith("is about billing")
     assert "like none of your examples" in understander.understand("zebras eat grass in the savanna").reasons[2]
+    write_intents(tmp_path / "both", learned, encoder, tmp_path / "heads", "emotion")
+    understander.take(tmp_path / "both")  # a further head, of labels that say what a message feels like
+    reasons = understander.understand("there is an error on the invoice").reasons[2:]
+    assert [each.partition(" billing")[0] for each in reasons] == ["is about", "feels like"]
+    assert set(understander.scores(["a train"])) == {"intent", "sentiment", "topic", "emotion"}
+    understander.take(tmp_path / "heads")
     before = Understander(encoder).understand("where do we keep contracts?")
     now = understander.understand("where do we keep contracts?")
     assert (now.intent, now.sentiment) == (before.intent, before.sentiment)  # those heads are the same ones

@@ -46,7 +46,7 @@ def test_what_is_translated_is_really_said() -> None:
     """A sentence that a lower room words anew would be shown in English without anybody noticing."""
     source = "\n".join(path.read_text("utf-8") for path in Path(agent.__file__).parent.rglob("*.py"))
     joined = source.replace('"\n        "', "").replace('"\n            "', "")
-    topic = {f"{before} is about " for before in ("-", ")", "”")}
+    topic = {f"{before} {verb} " for before in ("-", ")", "”") for verb in ("is about", "feels like")}
     built = {"reads as", "could be", ", a guess", "closest to", *topic}  # of parts; seen in the test below
     for sentence in SENTENCES["de"]:
         words = sentence.removeprefix("reads as ").removeprefix("could be ").removeprefix("sounds ")
