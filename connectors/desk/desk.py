@@ -154,7 +154,7 @@ class Desk:
             return await self._answer(_as_post(command), stage, ASKING[command.name])
         is_leaving = command.name == "forget" and command.argument.strip().lower() == "yes"
         theirs = await self.handover.live_of(command.account) if is_leaving else ()
-        if is_leaving:
+        if is_leaving and self.access.is_allowed(command.account, command.place):
             await self.opinion.leaving(command.account, stage)
         said = await self.orders(command, stage)
         for case in theirs:  # whoever has one should not go on writing to nobody

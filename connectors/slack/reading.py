@@ -17,7 +17,7 @@ import aiohttp
 from agent.events import File, Post
 from agent.message import Line, Place
 from agent.support.mining import Said
-from connectors.connector import ConnectorError, Refused, Unsure
+from connectors.connector import ConnectorError, Refused, Throttled, Unsure
 from connectors.slack.calls import Calls
 from connectors.slack.events import EMOJI, KEPT_SUBTYPES
 from connectors.slack.text import BREAK, plain
@@ -105,15 +105,20 @@ async def said(call: Calls, workspace: Workspace, place: Place, message: str) ->
 async def threads(call: Calls, workspace: Workspace, place: Place, since: float, limit: int) -> list[list[Said]]:
     """The latest threads of a channel that began at `since` or later, each oldest first.
 
-    Raises Refused where Atelier may not read there, Throttled and Unsure.
+    Where Slack wants a pause it is those that were read by then. Raises Refused where Atelier may not read there,
+    Throttled and Unsure.
     """
     found: list[list[Said]] = []
-    async for root in lines(call, workspace, replace(place, thread=""), oldest=since):
-        if root.get("reply_count") and (root.get("subtype") or "") in KEPT_SUBTYPES:
-            within = lines(call, workspace, replace(place, thread=str(root["ts"])), most=MOST_REPLIES)
-            found.append([_in_thread(each, workspace, place) async for each in within])
-            if len(found) == limit:
-                break
+    try:
+        async for root in lines(call, workspace, replace(place, thread=""), oldest=since):
+            if root.get("reply_count") and (root.get("subtype") or "") in KEPT_SUBTYPES:
+                within = lines(call, workspace, replace(place, thread=str(root["ts"])), most=MOST_REPLIES)
+                found.append([_in_thread(each, workspace, place) async for each in within])
+                if len(found) == limit:
+                    break
+    except Throttled:
+        if not found:
+            raise
     return found
 
 

@@ -48,7 +48,7 @@ def test_the_nearest_examples_are_named_with_their_labels(broken: Explanation) -
     assert len({each.text for each in wish.examples}) == 3
 
 
-@pytest.mark.parametrize("text", ["", "?", "hello", "👍", "谢谢 你", "a " * 300, "x" * 5000])
+@pytest.mark.parametrize("text", ["", "?", "hello", "👍", "谢谢 你", "a " * 100, "x" * 5000])
 def test_any_text_can_be_explained(understander: Understander, text: str) -> None:
     explanation = explain(understander, text)
     assert [each.kind for each in explanation.readings] == ["intent", "sentiment"]

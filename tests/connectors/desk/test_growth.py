@@ -222,6 +222,7 @@ async def test_what_waits_and_what_is_missing_is_told_to_those_who_decide_on_it(
     telegram.orders(boss, "faq", room)
     telegram.orders(boss, "faq mine", room)
     telegram.orders(boss, "gaps", room)
+    telegram.orders(boss, "curated list", room)
     await rest(doors)
     alone = [text for text in texts(telegram, boss) if REPLY in text]
     assert len(alone) == 1
@@ -229,6 +230,7 @@ async def test_what_waits_and_what_is_missing_is_told_to_those_who_decide_on_it(
     said = texts(telegram, room)
     assert "No answer waits for approval." in said
     assert any("does not let bots read" in text for text in said)
+    assert any("direct message" in text for text in said)  # all answers are not told in front of all
     assert not any(REPLY in text or QUESTION in text for text in said)
 
 

@@ -15,7 +15,8 @@ from tests.connectors.desk.handing import HUMAN, cases, desk_for, rest, section
 PRIVATE = "My heliotrope contract number is four thousand and seventeen."
 
 
-async def test_commands_of_agents(doors: Doors, chat: Chat) -> None:
+async def test_commands_of_agents(doors: Doors, slack: SlackChat) -> None:
+    chat = slack
     ann, mara, eve = chat.person("Ann"), chat.person("Mara"), chat.person("Eve")
     desk = desk_for(chat, mara)
     await doors.open(Scripted("At nine."), support=section(desk, agents=[chat.account(mara)]))
