@@ -27,14 +27,14 @@ _NUMBER = re.compile(r"\d+")
 _NEGATION = frozenset("no not never without n't nicht kein keine ohne nie".split())
 _COMMON = frozenset(
     words(  # as search words are: without endings and dots
-        "a about all also an and are as at be because been but by can could do does each every for from get give had "
-        "has have how i if in into is it its just let make more most my new no not of off on one or other our out "
-        "over own people per put should so some someone something such take than that the their them then there these "
-        "they thing things this those to too up us use very was we were what when where which while who why will with "
-        "would you your aber alle als am an auch auf aus bei das dass dem den der des die ein eine einem einen einer "
-        "es für hat im in ist kann man mit nach nicht noch oder sich sie sind so um und von vor war was wenn wie wir "
-        "zu zum zur über ohne mehr jede jeder jedes jeden jedem alles etwas unser unsere unserem unseren euer eure "
-        "könnte könnten sollte sollten wird werden wurde bei beim vom durch gegen"
+        "a about after all also an and are as at be because been but by can could do does each every for from get "
+        "give had has have how i if in into is it its just let make more most my new no not of off on one or other "
+        "our out over own people per put should so some someone something such take than that the their them then "
+        "there these they thing things this those to too up us use very was we were what when where which while who "
+        "why will with would you your aber alle als am an auch auf aus bei das dass dem den der des die ein eine "
+        "einem einen einer es für hat im in ist kann man mit nach nicht noch oder sich sie sind so um und von vor war "
+        "was wenn wie wir zu zum zur über ohne mehr jede jeder jedes jeden jedem alles etwas unser unsere unserem "
+        "unseren euer eure könnte könnten sollte sollten wird werden wurde bei beim vom durch gegen doch mal"
     )
 )
 
@@ -245,9 +245,7 @@ def _content(text: str) -> list[str]:
 
 def _spelt(word: str, group: Sequence[str]) -> str:
     """A word as people wrote it, where search words are stems."""
-    forms = Counter(
-        found.casefold() for text in group for found in re.findall(r"[^\W_]+", text) if word in words(found)
-    )
+    forms = Counter(found.lower() for text in group for found in re.findall(r"[^\W_]+", text) if word in words(found))
     return forms.most_common(1)[0][0] if forms else word
 
 

@@ -236,7 +236,8 @@ class Sessions:
         """Say where in the design space an idea stands: a value of each dimension."""
 
         def decide(board: Board, by: Acting) -> list[New]:
-            checks.shown(board, idea, by.who)
+            if checks.shown(board, idea, by.who).kind is not Kind.IDEA:
+                refuse("no_idea", idea=idea)
             return [New(acts.Celled(idea, checks.cell(board, values)))]
 
         return done_of(self._ground.do(session, person, key, decide), idea)

@@ -10,6 +10,7 @@ from agent.ideation.board import Board, Idea
 from agent.ideation.technique import Deal, Stage, Technique, put_in
 from agent.surface import looks_like_question
 
+NAMELIKE = 5  # words of a topic that fits into a sentence like a name
 CELLS = 400  # of a design space; one with more is not looked through
 
 _READS = (  # what a contribution plainly is, by how it begins or what it says; the first that fits
@@ -58,7 +59,7 @@ def task(board: Board, technique: Technique, person: str = "") -> Task | None:
         return None
     place = _place(board, person)
     left = max(0, stage.quota - len(given(board, person))) if stage.quota and person else None
-    topic, dealt = board.session.topic, dict.fromkeys(("role", "item", "cell"), "…")
+    topic, dealt = _subject(board), dict.fromkeys(("role", "item", "cell"), "…")
     sheet: int | None = None
     on: tuple[Idea, ...] = ()
     cell: tuple[str, ...] = ()
@@ -199,6 +200,15 @@ def misfit(stage: Stage, technique: Technique, text: str) -> Kind | None:
 def _begins(stage: Stage, text: str) -> bool:
     words = re.findall(r"[^\W_]+", text.casefold())
     return not stage.begins or (bool(words) and words[0] in stage.begins)
+
+
+def _subject(board: Board) -> str:
+    """The topic as it stands within a question: as it was first asked where a longer version was chosen; quoted."""
+    now = board.session
+    words = (now.asked if now.topic in board.reframings else now.topic).rstrip(" ?!.") or now.topic
+    if len(words.split()) <= NAMELIKE and not looks_like_question(words):
+        return words
+    return f"„{words}“" if now.rules.language.lower().startswith("de") else f"“{words}”"
 
 
 def _place(board: Board, person: str) -> int:

@@ -28,6 +28,7 @@ _KINDS = {
     Kind.FACT: "📌", Kind.FEELING: "💗", Kind.BENEFIT: "☀️", Kind.CAUTION: "⚠️", Kind.SUMMARY: "📝",
     Kind.QUESTION: "❓", Kind.BAD_IDEA: "👎", Kind.DIMENSION: "📐",
 }  # fmt: skip
+_UNTAGGED = re.compile(r"[\W_]+")
 _MARKS = re.compile(r"([\\*_`~\[\]])")
 
 
@@ -64,6 +65,11 @@ class Sight:
     pair: tuple[str, str] = ("", "")
     link: str = ""
     following: Phase = Phase.CLOSED
+
+    @property
+    def leading(self) -> tuple[Standing, ...]:
+        """The best of those that anybody voted for."""
+        return tuple(each for each in self.standing if each.voters)[:LEADING]
 
 
 def line(text: str, width: int = WIDTH) -> str:
@@ -170,6 +176,7 @@ def _listed(board: Board, sight: Sight) -> list[str]:
     """The ideas as lines, the latest while they are collected and the best once there are votes."""
     now, language = board.session, board.session.rules.language
     found = [each for each in board.seen_by("") if each.kind is Kind.IDEA or now.phase in _WITH_ALL]
+    found = [each for each in found if each.kind is not Kind.DIMENSION or now.technique]
     ranks = {each.idea: each for each in sight.standing}
     lines: list[str] = []
     if now.phase is Phase.VOTE and now.rules.ballot is Ballot.PAIRS:
@@ -200,7 +207,7 @@ def idea_line(board: Board, idea: Idea, standing: Standing | None = None) -> str
     if idea.by == "machine":
         said += " 🤖"
     if idea.tags:
-        said += " " + " ".join(f"#{line(tag, 24).replace(' ', '-')}" for tag in idea.tags[:3])
+        said += " " + " ".join(f"#{_UNTAGGED.sub('-', tag).strip('-')[:40]}" for tag in idea.tags[:3])
     if standing is not None and standing.score:
         said += f" · {score_said(language, board.session.rules.ballot, standing)}"
     for remark in board.remarks_on(idea.id)[-2:] if board.session.phase is not Phase.VOTE else ():
@@ -231,14 +238,14 @@ def counted(language: str, what: str, count: int) -> str:
 def totals(board: Board) -> tuple[str, str]:
     """`7 ideas`, `4 people`."""
     language = board.session.rules.language
-    authors = {author for idea in board.ideas for author in idea.authors if idea.state != "withdrawn"}
+    authors = {author for idea in board.open for author in idea.authors}
     return counted(language, "ideas", len(board.open)), counted(language, "people", len(authors))
 
 
 def _count(board: Board, sight: Sight) -> str:
     now, language = board.session, board.session.rules.language
     ideas, people = totals(board)
-    said = [say(language, "ideation_counted", ideas=ideas, people=people)] if board.ideas else []
+    said = [say(language, "ideation_counted", ideas=ideas, people=people)] if board.open else []
     machine = sum(each.by == "machine" for each in board.open)
     if machine:
         said.append(say(language, "ideation_machine_share", count=machine))
@@ -338,10 +345,10 @@ def controls(board: Board, sight: Sight) -> tuple[Control, ...]:
         case Phase.VOTE if now.rules.ballot is Ballot.CRITERIA:
             found = [button("rate", "rate")]
         case Phase.ENRICH if now.rules.machine != "never":
-            best = sight.standing[:LEADING]
+            best = sight.leading
             found = [button(f"deeper {each.idea}", "deeper_one", idea=each.idea) for each in best]
         case Phase.DECIDE:
-            leading = [each.idea for each in sight.standing] or [each.id for each in board.open]
+            leading = [each.idea for each in sight.leading] or [each.id for each in board.open]
             found = [button(f"decide {each}", "take", idea=each) for each in leading[:LEADING]]
         case _:
             pass

@@ -68,7 +68,8 @@ def all_figures(stand: Stand, board: Board, known: Vectors) -> str:
             lines.append(say(language, "ideation_figure_novelty", value=f"{measured.novelty:.0%}"))
         shares = [f"{share:.0%}" for share in list(measured.shares.values())[:MOST_SHARES]]
         shares += [f"🤖 {measured.machine:.0%}"] if measured.machine else []
-        lines.append(say(language, "ideation_figure_shares", shares=", ".join(shares)))
+        if len(shares) > 1:
+            lines.append(say(language, "ideation_figure_shares", shares=", ".join(shares)))
     if measured.coverage is not None:
         full, count = sum(map(bool, cells(board).values())), len(cells(board))
         lines.append(say(language, "ideation_figure_coverage", full=full, count=count))

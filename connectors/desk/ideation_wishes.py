@@ -86,7 +86,7 @@ class Wishes:
                 told = self._say(event, "ideation_exported")
                 return [Outgoing(event.place, told, pictures=(picture,), to=event.account)]
             case "techniques":
-                names = ", ".join(f"{each.title} ({each.when})" for each in self._known(board))
+                names = "\n".join(f"- **{each.title}**: {each.when}" for each in self._known(board))
                 return [answer(event, self._say(event, "ideation_techniques", names=names))]
             case "recommend":
                 said = answer(event, await asyncio.to_thread(self.offers.recommended, board, person, event))
@@ -117,7 +117,9 @@ class Wishes:
         is_open = board.session.phase is Phase.VOTE
         voters = len({each.person for each in board.votes})
         lines = [self._say(event, "ideation_results", people=boards.counted(language, "people", voters))]
-        if not is_open:
+        if is_open:
+            lines.append(self._say(event, "ideation_results_later"))
+        else:
             known = ((each, board.idea(each.idea)) for each in standing[:10] if each.voters)
             lines += [boards.result_line(board, idea, each) for each, idea in known if idea is not None]
             lines += [self._say(event, "ideation_ranges")] if voters > 1 else []

@@ -25,6 +25,12 @@ _CHATTER = frozenset(
     "ok okay yes yep yeah no nope lol haha hehe thanks thx thank cool nice great super wow hi hello hey bye done sure "
     "ja nein doch danke toll gut hallo moin tschüss genau stimmt klar".split()
 )
+_ECHO = re.compile(  # "haha yes that would be fun": what is said of what somebody else wrote
+    r"\W*(?:(?:ha(?:ha)+|lol|hehe|yes|yeah|yep|oh|wow|ok|okay|ja|nein|no|genau|stimmt)\b\W*)*"
+    r"(?:that|this|it|das|es)\W?\s*(?:would|could|might|s|is|was|sounds|looks|wäre|ist|war|klingt|wird|könnte)\b",
+    re.IGNORECASE,
+)
+ECHO = 7  # words of one at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +126,7 @@ def ideas_in(text: str, *, questions: bool = False) -> tuple[str, ...]:
 def _is_one(text: str, *, questions: bool) -> bool:
     words = re.findall(r"\w+", text.casefold())
     if not words or all(word in _CHATTER or word.isdigit() for word in words):
+        return False
+    if len(words) <= ECHO and _ECHO.match(text):
         return False
     return not is_talk(text) and (questions or contributes(text))

@@ -194,6 +194,8 @@ def test_the_design_space_shows_the_cells_that_are_empty(desk: Room) -> None:
     done = desk.sessions.put_in_cell(session, None, idea, ["Free", "at the door"], key=desk.key())
     assert empty_cells(done.board) == (("paid", "online"), ("free", "online"), ("paid", "at the door"))
     assert "**price: paid, place: online**" in task(desk, session, "ann").text
+    with refused("no_idea"):  # what is no idea stands in no cell
+        desk.sessions.put_in_cell(session, None, "1", ["free", "online"], key=desk.key())
     with refused("bad_cell"):
         desk.sessions.put_in_cell(session, None, idea, ["free", "on the moon"], key=desk.key())
 
