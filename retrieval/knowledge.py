@@ -7,7 +7,6 @@ passages are still there and readable, so an index that is stale, or lies, can m
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from threading import Event
@@ -322,9 +321,9 @@ def _scored(passages: Sequence[Passage], fused: Fused, wanted: Sequence[int]) ->
     """The passages with their evidence. wanted: the first of the fused ids, these among them."""
     places = [wanted.index(each.id) for each in passages]
     scores, cosines = fused.scores[places].tolist(), fused.similarities[places].tolist()
-    return [
-        replace(each, score=score, similarity=None if isnan(cosine) else cosine)
-        for each, score, cosine in zip(passages, scores, cosines, strict=True)
+    return [  # written out: `replace` takes five times as long
+        Passage(p.id, p.text, p.source, p.heading, p.page, p.line, p.audience, score, None if isnan(near) else near)
+        for p, score, near in zip(passages, scores, cosines, strict=True)
     ]
 
 

@@ -1,6 +1,6 @@
 """What a query's words do inside candidate passages: the evidence the fusion weighs, beside the arms' scores."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -34,11 +34,7 @@ class Overlap:
 
     def take(self, places: NDArray[np.int64]) -> Self:
         """Of these candidates, in this order."""
-        return replace(self, rows=self.rows[:, places])
-
-    def followed_by(self, other: Self) -> Self:
-        """The same query's overlap with other candidates, after these."""
-        return replace(self, rows=np.concatenate((self.rows, other.rows), axis=1))
+        return type(self)(self.rows[:, places], self.count, self.mass, self.unknown)
 
 
 def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
@@ -47,7 +43,7 @@ def measure(snapshot: Snapshot, query: Query, ids: Ids) -> Overlap:
     tokens, lengths, leads, norms = _read(snapshot, ids)
     starts = lengths.cumsum() - lengths
     codes = query.slots.take(tokens)
-    hits = np.flatnonzero(codes != 0)
+    hits = (codes != 0).nonzero()[0]
     code = codes.take(hits).astype(np.int64) - 1
     owner = np.arange(n).repeat(lengths).take(hits)
     place = hits - starts.take(owner)
@@ -85,7 +81,7 @@ def _in_leads(
 ) -> tuple[Row, Row]:
     """The share of the query in the first lines, and of those lines' mass in the query."""
     n, t = len(leads), len(share)
-    inside = np.flatnonzero(place < leads.take(owner))
+    inside = (place < leads.take(owner)).nonzero()[0]
     lead = np.bincount(owner.take(inside) * t + code.take(inside), minlength=n * t).reshape(n, t)
     lead_owner = np.arange(n).repeat(leads)
     lead_places = np.arange(len(lead_owner)) + (starts - leads.cumsum() + leads).take(lead_owner)
@@ -107,7 +103,7 @@ def _read(
     stretches, order = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
     for segment, norm in zip(snapshot.segments, snapshot.norms, strict=True):
         rows, here = segment.find(ids)
-        rows, at = rows[here], np.flatnonzero(here)
+        rows, at = rows[here], here.nonzero()[0]
         tokens, sizes = segment.gather(rows)
         lengths[at], leads[at], norms[at] = sizes, segment.leads[rows], norm[rows]
         stretches.append(tokens)
@@ -147,9 +143,9 @@ def _pairs(hits: NDArray[np.int64], owner: NDArray[np.int64], code: NDArray[np.i
     number = np.full(t * t, -1, dtype=np.int64)
     number[left * t + right] = np.arange(len(left))
     apart = hits + owner  # a place between passages, so that words of two are no neighbours
-    next_to = np.flatnonzero(apart[1:] - apart[:-1] == 1)
+    next_to = (apart[1:] - apart[:-1] == 1).nonzero()[0]
     found = number.take(code.take(next_to) * t + code.take(next_to + 1))
-    known = np.flatnonzero(found >= 0)
+    known = (found >= 0).nonzero()[0]
     held = np.zeros((n, len(left)))
     held[owner.take(next_to.take(known)), found.take(known)] = 1
     weight = query.idf[left] + query.idf[right]

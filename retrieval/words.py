@@ -290,10 +290,10 @@ def _above(blocks: Floats, peaks: Floats, bound: float, most: int) -> NDArray[np
 
     blocks: (height, width) scores; row r of the segment stands at divmod(r, width). peaks: (width,) their best.
     """
-    columns = np.flatnonzero(peaks >= bound)
+    columns = (peaks >= bound).nonzero()[0]
     if len(columns) > most:
         return None
-    places = np.flatnonzero(blocks[:, columns] >= bound)
+    places = (blocks[:, columns] >= bound).ravel().nonzero()[0]
     if len(places) > most:
         return None
     lines = places // len(columns)
