@@ -78,9 +78,8 @@ class Buttons:
         """What a button stands for; None when nothing, or not any more."""
         if not _BUTTON.fullmatch(button):  # a client can send anything, also what no database takes
             return None
-        query = sa.select(buttons).where(buttons.c.id == button, buttons.c.expires > datetime.now(UTC))
         with reading(self._engine) as connection:
-            row = connection.execute(query).one_or_none()
+            row = connection.execute(_VALID, {"button": button, "now": datetime.now(UTC)}).one_or_none()
         return None if row is None else _meaning(row)
 
     def keeping(self, meanings: Mapping[str, Meaning], minutes: int) -> Callable[[Connection], None]:
@@ -123,13 +122,18 @@ def _meaning(row: sa.Row[*tuple[object, ...]]) -> Meaning:
     return Meaning(row.kind, row.value, Place(row.platform, row.tenant, row.channel, row.thread))
 
 
+_VALID = sa.select(buttons).where(buttons.c.id == sa.bindparam("button"), buttons.c.expires > sa.bindparam("now"))
+
+
 def _store(connection: Connection, made: Mapping[str, Meaning], expires: datetime) -> None:
+    rows = []
     for button in sorted(made):  # one order for all, so that two who renew the same ones cannot deadlock
         meaning = made[button]
         place = meaning.place
         row = {"id": button, "kind": meaning.kind, "value": meaning.value, "platform": place.platform}
         row |= {"tenant": place.tenant, "channel": place.channel, "thread": place.thread}
-        put(connection, buttons, row | {"expires": expires})
+        rows.append(row | {"expires": expires})
+    put(connection, buttons, *rows)
 
 
 def _prune(connection: Connection, now: datetime) -> None:

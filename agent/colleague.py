@@ -111,6 +111,7 @@ class Colleague:
         earlier: Sequence[Line] = (),
         is_resumed: bool = False,
         escalated: Callable[[Understanding], str] | None = None,
+        keep: Callable[[Turn], object] | None = None,
     ) -> AsyncGenerator[Piece | Turn, None]:
         """Stream the reply to `message` as clean pieces, then its Turn, which is in memory by then.
 
@@ -118,6 +119,7 @@ class Colleague:
         does not overrule. earlier: what was written in the place before Atelier came to it. Closing the iterator early
         stops the generator and keeps what was said; so does cancelling the task, unless the message will be answered
         anew (`is_resumed`). escalated: what is said where a person is wanted; without it the generator words that.
+        keep: takes the finished turn over, to commit it with what else comes of it (`Memory.keeping`).
         Raises MessageRefused, StoreError or GeneratorError; then nothing is remembered.
         """
         text = check_message(message.text)
@@ -162,7 +164,10 @@ class Colleague:
         finally:
             self._versions.release(version)
         done = turn(draft.notice)
-        await asyncio.to_thread(self._memory.append, done)
+        if keep is None:
+            await asyncio.to_thread(self._memory.append, done)
+        else:
+            keep(done)
         yield done
 
     @property

@@ -3,9 +3,10 @@
 import secrets
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import sqlalchemy as sa
@@ -95,23 +96,11 @@ class Memory:
         more), or when the kept turn for this message id stands in another place.
         """
         with writing(self._engine) as connection:
-            lock_memory(connection)
-            begun_before = sa.select(erasures.c.id).where(erasures.c.id > turn.id).limit(1)
-            someone_forgotten = connection.execute(begun_before).first() is not None
-            author = id_today(connection, turn.message.author)
-            # who was forgotten and came back is somebody new
-            if author is None or (someone_forgotten and author != turn.message.author.id):
-                raise StoreError("The author of this message is not known any more, so the turn was not kept.")
-            place = turn.message.place
-            parts = {"platform": place.platform, "tenant": place.tenant, "channel": place.channel}
-            insert_new(connection, places, parts | {"key": place.key, "thread": place.thread})
-            row = turn_row(turn, datetime.now(UTC)) | {"author": author}
-            if someone_forgotten:
-                row |= {"history": {"summary": "", "lines": []}, "passages": []}
-            if not insert_new(connection, turns, row):
-                same = (turns.c.message == turn.message.id) & (turns.c.place != place.key)
-                if connection.execute(sa.select(turns.c.id).where(same)).first() is not None:
-                    raise StoreError("Two messages in different places have the same id, so the second was not kept.")
+            _append(connection, turn)
+
+    def keeping(self, turn: Turn) -> Callable[[Connection], None]:
+        """What keeps a turn, as `append` does, in somebody else's write transaction, which may be repeated."""
+        return partial(_append, turn=turn)
 
     def turns(self, place: Place, limit: int = 50) -> tuple[Turn, ...]:
         """The latest `limit` turns of a place, oldest first."""
@@ -121,9 +110,8 @@ class Memory:
 
     def lines(self, place: Place, limit: int) -> tuple[Line, ...]:
         """The latest `limit` lines of a place word for word, oldest first, however long."""
-        latest = sa.select(turns.c.text, turns.c.reply).where(turns.c.place == place.key).order_by(turns.c.id.desc())
         with reading(self._engine) as connection:
-            rows = connection.execute(latest.limit(limit // 2)).all()
+            rows = connection.execute(_LATEST, {"here": place.key, "most": limit // 2}).all()
         return tuple(
             line
             for row in reversed(rows)
@@ -206,6 +194,35 @@ class Memory:
             # Its id is made last: turns that begin while this goes on can still read the words.
             connection.execute(erasures.insert().values(id=new_turn_id(), at=datetime.now(UTC)))
             return forgotten
+
+
+def _append(connection: Connection, turn: Turn) -> None:
+    lock_memory(connection)
+    someone_forgotten = connection.execute(_FORGOTTEN_SINCE, {"turn": turn.id}).first() is not None
+    author = id_today(connection, turn.message.author)
+    # who was forgotten and came back is somebody new
+    if author is None or (someone_forgotten and author != turn.message.author.id):
+        raise StoreError("The author of this message is not known any more, so the turn was not kept.")
+    place = turn.message.place
+    parts = {"platform": place.platform, "tenant": place.tenant, "channel": place.channel}
+    insert_new(connection, places, parts | {"key": place.key, "thread": place.thread})
+    row = turn_row(turn, datetime.now(UTC)) | {"author": author}
+    if someone_forgotten:
+        row |= {"history": {"summary": "", "lines": []}, "passages": []}
+    if not insert_new(connection, turns, row):
+        same = (turns.c.message == turn.message.id) & (turns.c.place != place.key)
+        if connection.execute(sa.select(turns.c.id).where(same)).first() is not None:
+            raise StoreError("Two messages in different places have the same id, so the second was not kept.")
+
+
+# Asked with every message: to build a statement takes longer than the store takes to answer it.
+_FORGOTTEN_SINCE = sa.select(erasures.c.id).where(erasures.c.id > sa.bindparam("turn")).limit(1)
+_LATEST = (
+    sa.select(turns.c.text, turns.c.reply)
+    .where(turns.c.place == sa.bindparam("here"))
+    .order_by(turns.c.id.desc())
+    .limit(sa.bindparam("most"))
+)
 
 
 def _turns(connection: Connection, condition: sa.ColumnElement[bool]) -> tuple[Turn, ...]:

@@ -222,9 +222,10 @@ def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> boo
     return connection.execute(_insert(connection.dialect.name, table, None), row).first() is not None
 
 
-def put(connection: Connection, table: Table, row: dict[str, Any]) -> None:
-    """Insert a row, or give the one with its primary key these values."""
-    connection.execute(_insert(connection.dialect.name, table, tuple(row)), row)
+def put(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
+    """Insert rows of the same columns, or give those with their primary keys these values."""
+    if rows:
+        connection.execute(_insert(connection.dialect.name, table, tuple(rows[0])), list(rows))
 
 
 @lru_cache(maxsize=64)  # to build a statement takes longer than SQLite takes to run it

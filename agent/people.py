@@ -136,9 +136,11 @@ class People:
 
 
 def owner_of(connection: Connection, account: str) -> Person | None:
-    query = sa.select(accounts.c.person).where(accounts.c.account == account)
-    person = connection.execute(query).scalar_one_or_none()
-    return None if person is None else people_of(connection, [person])[person]
+    rows = connection.execute(_OWNER, {"account": account}).all()  # asked with every message: one statement, built once
+    if not rows:
+        return None
+    first, names = rows[0], tuple(row.account for row in rows)
+    return Person(first.id, names, consent=first.consent, administrator=first.administrator)
 
 
 def people_of(connection: Connection, ids: Sequence[str]) -> dict[str, Person]:
@@ -155,7 +157,7 @@ def people_of(connection: Connection, ids: Sequence[str]) -> dict[str, Person]:
 
 def id_today(connection: Connection, person: Person) -> str | None:
     """The id under which `person` is known now: another one since their account was linked; None when forgotten."""
-    if connection.execute(sa.select(persons.c.id).where(persons.c.id == person.id)).first() is not None:
+    if connection.execute(_KNOWN, {"person": person.id}).first() is not None:
         return person.id
     query = sa.select(accounts.c.person).where(accounts.c.account.in_(person.accounts)).limit(1)
     return connection.execute(query).scalar_one_or_none()
@@ -177,6 +179,17 @@ def _meet(connection: Connection, account: str) -> Person:
     owner = owner_of(connection, account)
     assert owner is not None, "an account that is there has a person"
     return owner
+
+
+_theirs = accounts.alias()
+_OWNER = (
+    sa.select(persons.c.id, persons.c.consent, persons.c.administrator, _theirs.c.account)
+    .join(accounts, accounts.c.person == persons.c.id)
+    .join(_theirs, _theirs.c.person == persons.c.id)
+    .where(accounts.c.account == sa.bindparam("account"))
+    .order_by(_theirs.c.account)
+)
+_KNOWN = sa.select(persons.c.id).where(persons.c.id == sa.bindparam("person"))
 
 
 def _digest(code: str) -> str:

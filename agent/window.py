@@ -81,12 +81,19 @@ class _Measure:
 
 
 def _read(connection: Connection, place: Place, measure: _Measure) -> _Window:
-    here = turns.c.place == place.key
-    folded = connection.execute(sa.select(summaries).where(summaries.c.place == place.key)).one_or_none()
+    folded = connection.execute(_FOLDED, {"here": place.key}).one_or_none()
     summary, through = (folded.text, folded.through) if folded is not None else ("", "")
-    query = sa.select(turns.c.id, turns.c.text, turns.c.reply).where(here, turns.c.id > through).order_by(turns.c.id)
-    later = [measure.lines(row.id, row.text, row.reply) for row in connection.execute(query)]
-    return _Window(summary, through, later)
+    rows = connection.execute(_LATER, {"here": place.key, "through": through})
+    return _Window(summary, through, [measure.lines(row.id, row.text, row.reply) for row in rows])
+
+
+# Asked with every message: to build a statement takes longer than the store takes to answer it.
+_FOLDED = sa.select(summaries.c.text, summaries.c.through).where(summaries.c.place == sa.bindparam("here"))
+_LATER = (
+    sa.select(turns.c.id, turns.c.text, turns.c.reply)
+    .where(turns.c.place == sa.bindparam("here"), turns.c.id > sa.bindparam("through"))
+    .order_by(turns.c.id)
+)
 
 
 def _fold_oldest(connection: Connection, place: Place, measure: _Measure) -> _Window:

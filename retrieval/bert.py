@@ -76,8 +76,9 @@ class Bert(nn.Module):
         for number in range(len(bert.layers)):
             for name, theirs in _NAMES.items():
                 for kind in ("weight", "bias"):
-                    parts = [found[f"encoder.layer.{number}.{each}.{kind}"] for each in theirs]
-                    own[f"layers.{number}.{name}.{kind}"] = torch.cat(parts)
+                    parts = torch.cat([found[f"encoder.layer.{number}.{each}.{kind}"] for each in theirs])
+                    # lying so, it need not be turned around for each product: a fifth less for a short message
+                    own[f"layers.{number}.{name}.{kind}"] = parts.t().contiguous().t() if parts.dim() == 2 else parts
         bert.load_state_dict(own, assign=True)
         return bert.eval().requires_grad_(requires_grad=False)
 

@@ -262,9 +262,14 @@ def _insert(connection: Connection, session: str, event: Event) -> None:
 
 
 def _open_at(connection: Connection, place: Place) -> str | None:
-    joined = sa.select(session_places.c.session).join(sessions, sessions.c.id == session_places.c.session)
-    here = (session_places.c.place == place.key) & sessions.c.is_open
-    return connection.execute(joined.where(here)).scalar_one_or_none()
+    return connection.execute(_OPEN_AT, {"here": place.key}).scalar_one_or_none()
+
+
+_OPEN_AT = (  # asked with every message: to build a statement takes longer than the store takes to answer it
+    sa.select(session_places.c.session)
+    .join(sessions, sessions.c.id == session_places.c.session)
+    .where(session_places.c.place == sa.bindparam("here"), sessions.c.is_open)
+)
 
 
 def _open_of(tenant: str) -> sa.Select[tuple[str]]:

@@ -189,10 +189,9 @@ def opened(connection: Connection, claim: Claim, handle: str) -> None:
 
 def parts_of(connection: Connection, claim: Claim) -> list[Part]:
     """What is still to be sent of an answer that was made before, in order; and nothing when none was made."""
-    query = sa.select(outbox).where(outbox.c.inbox == claim.id).order_by(outbox.c.part)
+    query = sa.select(outbox).where(outbox.c.inbox == claim.id, _UNSENT).order_by(outbox.c.part)
     return [
-        Part(row.key, read_outgoing(row.body), row.state, row.since, row.handle)
-        for row in connection.execute(query.where(outbox.c.state.in_(("ready", "sending"))))
+        Part(row.key, read_outgoing(row.body), row.state, row.since, row.handle) for row in connection.execute(query)
     ]
 
 
@@ -228,7 +227,7 @@ def put(connection: Connection, claim: Claim, bodies: Sequence[Outgoing], handle
 def mark_sending(connection: Connection, claim: Claim, part: Part) -> None:
     """From here on nobody knows whether the part was shown, until `sent`. Raises LeaseLost."""
     _change(connection, claim)
-    connection.execute(outbox.update().where(outbox.c.key == part.key).values(state="sending", since=time.time()))
+    connection.execute(_SENDING, {"which": part.key, "began": time.time()})
 
 
 def mark_ready(connection: Connection, claim: Claim, part: Part) -> None:
@@ -318,10 +317,7 @@ def prune(connection: Connection) -> int:
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many events are in each state, for the health page: `new`, `claimed`, `done`, `dead`; `later`: timers."""
-    is_timer = (inbox.c.state == "new") & inbox.c.conversation.startswith("due/") & (inbox.c.due > time.time())
-    held = sa.case((is_timer, "later"), else_=inbox.c.state).label("held")
-    query = sa.select(held, sa.func.count().label("events")).group_by("held")
-    return {row.held: row.events for row in connection.execute(query)}
+    return {row.held: row.events for row in connection.execute(_COUNTS, {"now": time.time()})}
 
 
 def name_of(place: Place, message: str) -> str:
@@ -387,15 +383,16 @@ _TAKE = (
     .values(state="claimed", lease=sa.bindparam("until"), fence=sa.bindparam("next"))
 )
 _MORE = sa.select(inbox.c.id).where(OPEN, inbox.c.conversation == sa.bindparam("here")).limit(1)
+_IS_TIMER = (inbox.c.state == "new") & inbox.c.conversation.startswith("due/") & (inbox.c.due > sa.bindparam("now"))
+_HELD = sa.case((_IS_TIMER, "later"), else_=inbox.c.state).label("held")
+_COUNTS = sa.select(_HELD, sa.func.count().label("events")).group_by("held")
 _PUT = outbox.insert()
 _UNSENT = outbox.c.state.in_(("ready", "sending"))
+_ONE_PART = outbox.update().where(outbox.c.key == sa.bindparam("which"))
+_SENDING = _ONE_PART.values(state="sending", since=sa.bindparam("began"))
+_SENT = _ONE_PART.values(state="sent", message=sa.bindparam("shown"), body="")
 _LEFT = (
     outbox.update()
     .where(outbox.c.inbox == sa.bindparam("row"), sa.or_(_UNSENT, outbox.c.handle != ""))
     .values(state=sa.case((_UNSENT, "dead"), else_=outbox.c.state), body="", handle="")
-)
-_SENT = (
-    outbox.update()
-    .where(outbox.c.key == sa.bindparam("which"))
-    .values(state="sent", message=sa.bindparam("shown"), body="")
 )

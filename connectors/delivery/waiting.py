@@ -12,13 +12,15 @@ from connectors.delivery.wire import read_outgoing
 
 _PENDING = ("ready", "sending")
 _EMPTY = {"state": "done", "payload": "", "conversation": "", "handle": ""}
+_it = inbox.alias("it")
+_HERE = sa.select(_it.c.conversation).where(_it.c.id == sa.bindparam("row")).scalar_subquery()
+_LATER = (inbox.c.conversation == _HERE) & (inbox.c.id > sa.bindparam("row")) & (inbox.c.state == "new")
+_AFTER = sa.select(inbox.c.payload).where(OPEN, _LATER).order_by(inbox.c.id)
 
 
 def after(connection: Connection, event: int) -> list[str]:
     """The payloads that wait behind an event in its conversation, in order."""
-    conversation = sa.select(inbox.c.conversation).where(inbox.c.id == event).scalar_subquery()
-    later = (inbox.c.conversation == conversation) & (inbox.c.id > event) & (inbox.c.state == "new")
-    return list(connection.execute(sa.select(inbox.c.payload).where(OPEN, later).order_by(inbox.c.id)).scalars())
+    return list(connection.execute(_AFTER, {"row": event}).scalars())
 
 
 def drop(connection: Connection, place: Place, before: int) -> int:

@@ -389,6 +389,7 @@ class Delivery:
         log.error("Event %d on %s is given up: %s at %s.", claim.id, claim.platform, kind, place)
         try:
             event = read(self._connectors[claim.platform], claim.payload)
+            stage.along.clear()  # that was for the answer
             if event is not None and stage.handle and not await self._write(partial(queue.is_made, claim=claim)):
                 for part in await self._put(claim, stage, [self._apology(event)]):  # a person sees "…"
                     await self._write(await send(self._connectors[claim.platform], self._write, claim, part))

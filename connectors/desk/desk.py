@@ -264,8 +264,18 @@ class Desk:
         if post.place.thread and not await asyncio.to_thread(self.memory.turns, post.place, 1):
             earlier = await self.connectors[post.place.platform].earlier(post.place, post.id, EARLIER)
         said = _Said()
+
+        def keep(turn: Turn) -> None:
+            stage.along.append(self.memory.keeping(turn))
+
+        escalated = self.handover.escalated(post)
         answering = self.house.colleague.reply(
-            message, wanted, earlier=earlier, is_resumed=True, escalated=self.handover.escalated(post)
+            message,
+            wanted,
+            earlier=earlier,
+            is_resumed=True,
+            escalated=escalated,
+            keep=keep if escalated is None else None,  # a case is about turns that are in memory
         )
         async with aclosing(answering) as replies:
             making = asyncio.create_task(said.hear(replies, post, stage))

@@ -47,10 +47,7 @@ class Messages:
 
     async def __call__(self, post: Post, stage: Stage) -> Sequence[Outgoing] | None:
         """What is said of a message in a session; None where it is for Atelier itself, or there is no session."""
-        board = await asyncio.to_thread(self.stand.at, post.place)
-        is_private = board is None and post.direct  # they write here for a session that is held elsewhere
-        if is_private:
-            board = await asyncio.to_thread(self.stand.bound, post.account)
+        board, is_private = await asyncio.to_thread(self._board, post)
         if board is None or not self.stand.access.is_allowed(post.account, post.place):
             return None
         if is_private and await self.stand.has_left(post.account, board):
@@ -78,6 +75,13 @@ class Messages:
                 return [answer(post, self._say(post, "ideation_not_collecting", phase=phase))]
             return None if post.called or post.direct else ()
         return await self._add(board, post, found, stage)
+
+    def _board(self, post: Post) -> tuple[Board | None, bool]:
+        """The session that a message may be for, and whether that is held elsewhere than where they write."""
+        board = self.stand.at(post.place)
+        if board is None and post.direct:
+            return self.stand.bound(post.account), True
+        return board, False
 
     def _steered(self, board: Board, post: Post, *, is_private: bool) -> Wish | None:
         """What is wanted of the session in plain words to Atelier: "next", "what do we have?", "no idea"."""

@@ -5,6 +5,7 @@ https://docs.python-telegram-bot.org/en/stable/telegram.request.baserequest.html
 
 from collections.abc import Mapping
 from typing import cast
+from urllib.request import getproxies
 
 import aiohttp
 from telegram.error import NetworkError, TimedOut
@@ -71,7 +72,7 @@ class Requests(BaseRequest):
                 connector=aiohttp.TCPConnector(limit=self._most),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": self.USER_AGENT},
-                trust_env=True,  # a proxy that the environment names
+                trust_env=bool(getproxies()),  # else the environment is searched, in a thread, for each request
             )
         return self._session
 

@@ -1,0 +1,75 @@
+"""What one ordinary message costs, counted: encoder passes, statements, commits. Times depend on the machine."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import Engine
+
+from connectors import serve
+from connectors.delivery.stage import Pace
+from retrieval.passage import Vectors
+from tests.battery.house import HashEncoder
+from tests.battery.town import Town, town
+
+PASSES, STATEMENTS, COMMITS = 1, 28, 4
+
+
+@contextmanager
+def counting(engine: Engine, spent: Counter[str]) -> Iterator[None]:
+    def executed(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            spent["commits"] += 1
+        elif not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
+            spent["statements"] += 1
+            spent[statement] += 1
+
+    sa.event.listen(engine, "before_cursor_execute", executed)
+    try:
+        yield
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", executed)
+
+
+async def answered(made: Town, write: Callable[[], object], finals: Callable[[], int]) -> None:
+    """Write, and wait until the answer is there and its event over."""
+    before = finals()
+    write()
+    await made.telegram.until(lambda: finals() > before and not made.doors.delivery._running, 30)
+
+
+def rated(seen: Sequence[Any]) -> int:
+    """Finished answers: only they can be rated."""
+    return sum(each.author == "bot" and "👍" in str(each.buttons) for each in seen)
+
+
+async def test_an_ordinary_message_costs_one_pass_and_four_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = Counter[str]()
+    encode = HashEncoder.__call__
+
+    def counted(self: HashEncoder, texts: Sequence[str]) -> Vectors:
+        passes["encoder"] += 1
+        return encode(self, texts)
+
+    monkeypatch.setattr(HashEncoder, "__call__", counted)
+    # looks for others' work and longer leases, which a slow machine needs, are no message's
+    monkeypatch.setattr(serve, "Pace", partial(Pace, lease=3600.0, poll=3600.0))
+    async with town(1) as made:
+        delivery = made.doors.delivery
+        ann, bob = made.anns[0], made.bobs[0]
+        for write, seen in (
+            (ann.writes, lambda: rated(made.telegram.seen(ann))),
+            (bob.writes, lambda: rated(made.slack.seen(bob.dm))),
+        ):
+            await answered(made, lambda: write("How far is it to the sea?"), seen)  # who is new costs more  # noqa: B023
+            passes.clear()
+            spent = Counter[str]()
+            with counting(delivery._engine, spent):
+                await answered(made, lambda: write("How many days does the journey take?"), seen)  # noqa: B023
+            assert passes["encoder"] <= PASSES
+            assert spent["commits"] <= COMMITS, spent
+            assert spent["statements"] <= STATEMENTS, spent
