@@ -17,7 +17,7 @@ SHAPES = 10
 _TOKEN = re.compile(
     r"""
     (?:https?://|www\.)[^\s<>()\[\]"']+[^\s<>()\[\]"'.,;:!?]     # an address
-  | [\w.+-]+@[\w-]+(?:\.[\w-]+)+                                  # mail
+  | [\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}               # mail; bounded, as it is looked for at each place
   | <[@#!][^>\s]*>                                                # a mention, as Slack writes it
   | [@\#]\w+
   | (?:[A-Za-z]\.){2,}                                            # U.S., e.g.
@@ -34,6 +34,7 @@ _TOKEN = re.compile(
 _ENDS = re.compile(r"[.!?…。！？]+")
 _LATIN, _LETTER = re.compile(r"[A-Za-z]"), re.compile(r"[^\W\d_]")
 _CONTRACTED = re.compile(r"(?i)(.+?)(n['’]t|['’](?:s|re|ve|ll|d|m))$")
+_LONGEST = 60  # letters of a word that is taken apart: longer ones are none
 _WHOLE = {"cannot": 3, "gonna": 3, "wanna": 3, "gotta": 3, "dont": 2, "didnt": 3, "doesnt": 4, "isnt": 2, "cant": 2}
 
 
@@ -77,6 +78,8 @@ def _cuts(token: str) -> list[int]:
     """Lengths of the parts of a token that stand before its last part."""
     if (cut := _WHOLE.get(token.lower())) is not None:
         return [cut]
+    if len(token) > _LONGEST:
+        return []
     cuts = []
     while (match := _CONTRACTED.match(token)) is not None:
         cuts.append(len(match.group(1)))
