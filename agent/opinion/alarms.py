@@ -57,19 +57,21 @@ def surge(heard: Sequence[Heard], every: float = EVERY) -> Surge | None:
 def drop_unfounded(connection: Connection, channel: str, since: datetime, every: float = EVERY) -> int:
     """Delete the alarms of a channel from `since` on that what is still there does not make; how many."""
     later = (opinion_alarms.c.channel == channel) & (opinion_alarms.c.at >= since)
-    keys = list(connection.execute(sa.select(opinion_alarms.c.key).where(later)).scalars())
-    if not keys:
-        return 0
-    heard = latest(connection, channel)
-    places = {each.key: place for place, each in enumerate(heard)}
-    gone = [key for key in keys if key not in places or surge(heard[: places[key] + 1], every) is None]
+    alarms = connection.execute(sa.select(opinion_alarms.c.key, opinion_alarms.c.at).where(later)).all()
+    gone = [row.key for row in alarms if not _is_made(latest(connection, channel, row.at), row.key, every)]
     return connection.execute(opinion_alarms.delete().where(opinion_alarms.c.key.in_(gone))).rowcount if gone else 0
 
 
-def latest(connection: Connection, channel: str) -> list[Heard]:
-    """The latest messages of a channel, oldest first, as many as an alarm is read from."""
+def _is_made(heard: Sequence[Heard], key: str, every: float) -> bool:
+    place = next((place for place, each in enumerate(heard) if each.key == key), None)
+    return place is not None and surge(heard[: place + 1], every) is not None
+
+
+def latest(connection: Connection, channel: str, until: datetime | None = None) -> list[Heard]:
+    """The latest messages of a channel, or those until then, oldest first, as many as an alarm is read from."""
     newest = opinions.c.at.desc(), opinions.c.id.desc()  # Telegram knows whole seconds only
     query = sa.select(opinions).where(opinions.c.channel == channel).order_by(*newest).limit(LOOKED_AT)
+    query = query if until is None else query.where(opinions.c.at <= until)
     return [heard_of(row) for row in reversed(connection.execute(query).all())]
 
 

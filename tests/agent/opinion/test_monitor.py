@@ -8,6 +8,7 @@ from sqlalchemy import Engine
 from agent.memory import Memory
 from agent.message import Place
 from agent.moving import move
+from agent.opinion import alarms
 from agent.opinion.monitor import KEPT, Monitor, key_of
 from agent.opinion.mood import Heard
 from agent.opinion.persons import withhold
@@ -134,6 +135,20 @@ def test_an_alarm_goes_with_the_messages_that_made_it(channel: Channel) -> None:
     for key in keys[: at - 4]:
         assert channel.monitor.take_back(key)
     assert channel.monitor.alarms(ROOM, NOW) == []
+
+
+def test_an_alarm_of_long_ago_stays_when_another_message_is_deleted(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "LOOKED_AT", 100)
+    first = channel.says(0.03)
+    for _ in range(60):
+        channel.says(0.03)
+    assert any(channel.monitor.alarm(ROOM, channel.says(0.93)) for _ in range(25))
+    for _ in range(110):
+        channel.says(0.03)
+    assert channel.monitor.take_back(first)
+    assert len(channel.monitor.alarms(ROOM, NOW)) == 1
 
 
 def test_who_is_forgotten_takes_alarms_along_that_are_none_without_them(channel: Channel) -> None:
