@@ -148,14 +148,16 @@ def topics(heard: Iterable[Heard], most: int) -> list[Topic]:
 def behind(rise: Sequence[Heard], before: Sequence[Heard], most: int = 3) -> list[str]:
     """The topics that the negative messages of a rise are about, and were not so much before; the clearest first.
 
-    By the log-odds of a topic among them against all messages before, shrunk by one message on each side.
+    Only what at least HIDDEN persons speak of. By the log-odds of a topic among them against all messages before,
+    shrunk by one message on each side.
     """
     bad = [each for each in rise if each.is_negative]
     count: Callable[[Sequence[Heard], str], int] = lambda of, name: sum(name in each.topics for each in of)  # noqa: E731
     scored = []
     for name in {topic for each in bad for topic in each.topics}:
         here, there = count(bad, name), count(before, name)
-        if here >= 2:
+        speakers = {each.author for each in bad if name in each.topics}
+        if here >= 2 and len(speakers) >= HIDDEN:
             lift = math.log((here + 1) / (len(bad) - here + 1)) - math.log((there + 1) / (len(before) - there + 1))
             scored.append((lift * math.sqrt(here), name))
     return [name for score, name in sorted(scored, reverse=True) if score > 0][:most]

@@ -41,6 +41,12 @@ def test_what_a_rise_is_about_is_what_was_not_spoken_of_before() -> None:
     assert behind(rise, before)[0] == "printer"
 
 
+def test_what_one_person_alone_is_angry_about_is_not_told_of_a_rise() -> None:
+    before = [heard(i, 0.1, "meeting") for i in range(20)]
+    alone = [heard(100 + i, -0.9, "raise", who=1) for i in range(4)]
+    assert behind([*alone, *(heard(110 + i, -0.9, "printer") for i in range(4))], before) == ["printer"]
+
+
 def test_every_message_is_in_one_stretch_of_time() -> None:
     spans = over_time([heard(i, -0.9, hours=i * 12 + 1) for i in range(14)], NOW, timedelta(days=1), 7)
     assert [each.shares.count for each in spans] == [2] * 7
