@@ -25,7 +25,8 @@ def erase(connection: Connection, person: str, accounts: Sequence[str]) -> int:
     live = (cases.c.asker == person) & cases.c.state.in_(("open", "claimed"))
     connection.execute(cases.update().where(live).values(over))
     gone = connection.execute(cases.update().where(cases.c.asker == person).values(bare)).rowcount
-    connection.execute(audit.update().where(audit.c.actor == person).values(actor=None, account="", object=""))
+    nobodys = {"actor": None, "account": "", "object": "", "place": ""}  # a private chat's place is its person's
+    connection.execute(audit.update().where(audit.c.actor == person).values(nobodys))
     owned = (cases.c.owner == person) | cases.c.owner_account.in_(list(accounts))
     waiting = owned & (cases.c.state == "claimed")
     connection.execute(cases.update().where(waiting).values(state="open"))  # somebody else takes it

@@ -79,7 +79,7 @@ def test_who_is_forgotten_leaves_nothing_and_a_case_without_them(town: Town) -> 
     case = town.opens()
     town.does(Kind.CLAIMED, case.number, "k1")
     town.cases.write(case.number, Kind.ANSWERED, town.mara, f"You wrote: {SECRET}", "m1")
-    Audit(town.engine).note("a1", ANN, "member", "rule", SECRET, "refused")
+    Audit(town.engine).note("a1", ANN, "member", "rule", SECRET, "refused", "slack/acme/D1/")
     copy = copy_of(town.memory.people.person(ANN), town.memory)
     assert [(each["case"], each["said_and_done"][0][2]) for each in copy["cases"]] == [(case.number, SECRET)]
     assert [each["verb"] for each in copy["acts"]] == ["rule"]
