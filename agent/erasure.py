@@ -166,7 +166,7 @@ def take_back(connection: Connection, turn: str) -> bool:
     connection.execute(summaries.delete().where(summaries.c.place == row.place))
     connection.execute(turns.delete().where(turns.c.id == turn))
     drop_empty_places(connection)
-    buttons.drop(connection, buttons.about(connection, lambda each: each.names({turn})))
+    buttons.drop(connection, buttons.about(connection, lambda each: each.names({turn}) or theirs.are_in(each, ())))
     return True
 
 

@@ -120,6 +120,17 @@ def test_buttons_about_the_forgotten_go_and_followed_threads_stay(memory: Memory
         assert trace not in stored
 
 
+def test_a_deleted_message_leaves_the_buttons_that_hold_its_words(memory: Memory, engine: Engine) -> None:
+    anna, group = memory.person("slack:T:anna"), Place("slack", "T", "C1")
+    hers = make_turn(anna, SECRET, "How lovely!", place=group)
+    memory.append(hers)
+    meanings = [Meaning("ask", f"More about this: {SECRET}", group), Meaning("ask", "lunch", group)]
+    made = Buttons(engine).make_many(meanings, 60)
+    assert memory.take_back(hers.id)
+    assert [Buttons(engine).look_up(each) is not None for each in made] == [False, True]
+    assert "Hedwig" not in everything_stored(engine)
+
+
 def test_summaries_are_made_afresh_without_the_forgotten(memory: Memory, engine: Engine) -> None:
     anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
     memory.append(make_turn(anna, SECRET, "Noted."))
