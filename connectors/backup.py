@@ -26,7 +26,9 @@ from sqlalchemy import Connection, Engine
 
 import agent.ideation.tables
 import agent.memory_tables
+import agent.opinion.tables
 import agent.support.tables  # noqa: F401
+import connectors.slack.tables  # noqa: F401
 import finetune.registry_tables  # noqa: F401
 import retrieval.tables  # noqa: F401
 from connectors.delivery.serving import LOCK
