@@ -122,6 +122,7 @@ def prepare(
             if begin // TOGETHER % 40 == 0:
                 progress(f"{begin:,} of {len(trees):,} sentences read")
         cache.parent.mkdir(parents=True, exist_ok=True)
+        _heard(cache).unlink(missing_ok=True)  # it was made of other states
         np.save(file, np.concatenate(parts))
         kept = {**facts, "spans": spans, "starts": np.cumsum([0, *map(len, parts)]).tolist()}
         mark.write_text(json.dumps(kept))
@@ -132,7 +133,7 @@ def prepare(
 def hear(prepared: Prepared, network: Network, cache: Path, progress: Callable[[str], None]) -> Prepared:
     """The same with `heard`, by a network whose layers are untrained; read from `cache` where it was kept there."""
     starts = np.cumsum([0, *(len(tree.words) for tree in prepared.trees)])
-    file = cache.with_suffix(".heard.npy")
+    file = _heard(cache)
     if not file.exists():
         heard = np.empty((int(starts[-1]), len(network.layers) + 1, prepared.states.shape[1]), np.float16)
         done = 0
@@ -149,3 +150,7 @@ def hear(prepared: Prepared, network: Network, cache: Path, progress: Callable[[
         np.save(fresh, heard)
         fresh.replace(file)
     return replace(prepared, heard=np.load(file, mmap_mode="r"), word_starts=tuple(int(each) for each in starts))
+
+
+def _heard(cache: Path) -> Path:
+    return cache.with_suffix(".heard.npy")
