@@ -161,13 +161,14 @@ class Claim:
     """A sentence that a model made, held against the passages.
 
     support: the probability that they say it. lacks: what of it they do not (`40`). is_shown: what is not supported is
-    left out.
+    left out. is_foreign: the passage is in another language, so only numbers and codes were compared.
     """
 
     text: str
     support: float
     lacks: str = ""
     is_shown: bool = True
+    is_foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)

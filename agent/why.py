@@ -7,6 +7,7 @@ from agent.prompt import label
 
 SHORT = 160  # characters of a sentence that was left out
 KEPT = "Sentences of the model that the passages support:"
+FOREIGN = "Of these {} in another language than the passage: only their numbers and codes could be compared."
 LEFT_OUT = "Left out, as no passage supports it:"
 TRIED = "Passages, with the search's certainty that they answer:"
 LACKING = "; not in the passages:"
@@ -30,6 +31,8 @@ def _evidence(turn: Turn) -> Iterator[str]:
     dropped = [claim for claim in turn.reply.claims if not claim.is_shown]
     if kept:
         yield f"{KEPT} {len(kept)} ({min(claim.support for claim in kept):.0%} to {max(c.support for c in kept):.0%})"
+    if foreign := sum(claim.is_foreign for claim in kept):
+        yield FOREIGN.format(foreign)
     if dropped:
         yield LEFT_OUT
     for claim in dropped:

@@ -135,7 +135,7 @@ class _Check:
         lacks = found.lacks
         if found.holds and not self._is_shown and leans_back(bare):
             found, lacks = Found(0.0, found.passage), "what it refers to"
-        claim = Claim(bare, round(found.support, 3), lacks if not found.holds else "", found.holds)
+        claim = Claim(bare, round(found.support, 3), lacks if not found.holds else "", found.holds, found.is_foreign)
         self.claims.append(claim)
         self._is_shown = claim.is_shown
         if not claim.is_shown:

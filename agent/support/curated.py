@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
 from agent.memory_tables import insert_new, persons
-from agent.support.matching import THRESHOLD, Phrasing, probabilities, read
+from agent.support.matching import THRESHOLD, Matcher, Phrasing, read
 from agent.support.tables import OF_THREAD, curated
 from retrieval.audience import audience_of, check_audience, check_audiences, check_tenant
 from retrieval.database import reading, writing
@@ -105,6 +105,7 @@ class Curated:
         """encoder: for `match`, the one that the questions are encoded with."""
         self._engine = engine
         self._encoder = encoder
+        self._matcher = None if encoder is None else Matcher(encoder)
         self._books: dict[str, _Book] = {}
         self._lock = Lock()
 
@@ -217,7 +218,9 @@ class Curated:
 
     def warm(self, tenant: str) -> None:
         """Read and encode a tenant's entries, so that the first question need not wait for it."""
-        self._book(check_tenant(tenant))
+        book = self._book(check_tenant(tenant))
+        if self._matcher is not None:
+            self._matcher.warm([phrasing.text for phrasing in book.phrasings])
 
     def match(self, question: str, vector: Vectors, tenant: str, audiences: Collection[str]) -> Match | None:
         """The approved entry that answers a question surely enough, of those that a holder of `audiences` may read.
@@ -225,33 +228,35 @@ class Curated:
         vector: of the question by this object's encoder, (dim,).
         """
         book = self._book(check_tenant(tenant))
-        if book.vectors is None:
+        if book.vectors is None or self._matcher is None:
             return None
         held = check_audiences(frozenset(audiences))
         places = [place for place, entry in enumerate(book.entries) if entry.audience in held]
         if not places:
             return None
-        cosines = (book.vectors[places] @ vector.reshape(-1)).astype(np.float64)
-        sure = probabilities(read(question), [book.phrasings[place] for place in places], cosines)
+        row, vectors = vector.reshape(-1), book.vectors[places]
+        phrasings, numbers = [book.phrasings[place] for place in places], [book.entries[place].id for place in places]
+        sure = self._matcher.probabilities(read(question), row, phrasings, vectors, numbers)
         best = int(np.argmax(sure))
         if sure[best] < THRESHOLD:
             return None
         entry = book.entries[places[best]]
-        return Match(entry, float(sure[best]), float(cosines[best]), filled(entry.answer, datetime.now(UTC)))
+        return Match(entry, float(sure[best]), float(vectors[best] @ row), filled(entry.answer, datetime.now(UTC)))
 
     def known(self, questions: Sequence[str], tenant: str) -> list[bool]:
         """For each question whether an entry has it already, in whatever state and for whomever."""
         entries = self.listing(tenant)
-        asked = [line for entry in entries for line in entry.question.split("\n") if line.strip()]
+        asked = [(entry.id, line) for entry in entries for line in entry.question.split("\n") if line.strip()]
         if not questions or not asked:
             return [False] * len(questions)
         assert self._encoder is not None, "who compares gives an encoder"
-        vectors = self._encoder([*asked, *questions])
-        phrasings = [read(line) for line in asked]
-        cosines = (vectors[len(asked) :] @ vectors[: len(asked)].T).astype(np.float64)
+        assert self._matcher is not None, "it comes with the encoder"
+        vectors = self._encoder([*(line for _, line in asked), *questions])
+        phrasings, numbers = [read(line) for _, line in asked], [number for number, _ in asked]
+        had = vectors[: len(asked)]
         return [
-            bool(probabilities(read(question), phrasings, row).max() >= THRESHOLD)
-            for question, row in zip(questions, cosines, strict=True)
+            bool(self._matcher.probabilities(read(question), row, phrasings, had, numbers).max() >= THRESHOLD)
+            for question, row in zip(questions, vectors[len(asked) :], strict=True)
         ]
 
     def _decide(self, number: int, by: str, values: Mapping[str, object]) -> Entry | None:

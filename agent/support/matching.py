@@ -1,24 +1,42 @@
-"""How surely a question is the one that the team has answered: a small linear model over both. Pure.
+"""How surely a question is one that the team has answered: word by word, in meaning and in letters.
 
-Near in meaning is not the same question: "Can I send parcels?" is near "Can I get parcels?". So beside the cosine stand
-the words of either that the other lacks, a denial on one side only, and what is asked for. The weights were fitted on
-half of covid_faq's reworded questions and on SQuAD's training questions, which are never the same as others of their
-passage (`python -m tests.benchmarks.fit_trust`).
+Near in meaning is not the same question: "Can I send parcels?" is near "Can I get parcels?". So beside the cosine of
+the two questions stands how well each word of either is met by a word of the other, in its context (late interaction:
+Khattab & Zaharia 2020), weighted by how much the word tells the nearest entries apart: where all are about parcels,
+"parcels" says nothing and "send" everything. A linear model orders the entries; trees say how likely the first one
+answers: by its score, how far it stands out, and whether a single word is unmet, for that is then what is asked. Fitted
+by `python -m tests.benchmarks.fit_matching`.
 """
 
+import json
 import re
-from collections.abc import Sequence
+from collections import Counter, OrderedDict
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.rewrite import content_words
-from retrieval.tokens import words
+from agent.german import language_of
+from retrieval.encoder import Encoder, LayeredEncoder
+from retrieval.passage import Vectors
+from retrieval.tokens import is_unspaced, words
 
-NAMES = ("cosine", "theirs", "ours", "negated", "kind")
-THRESHOLD = 0.60  # the probability from which an entry answers
-NEAR = 8  # entries that are looked at closely: those with the highest cosines
+NAMES = (
+    "cosine", "cosine_apart", "met", "met_apart", "theirs_apart", "unmet", "theirs_unmet", "letters", "negated", "kind",
+)  # fmt: skip
+STANDS = ("score", "apart", "one_unmet", "theirs_one_unmet", *NAMES)
+THRESHOLD = 0.65  # the probability from which an entry answers: of covid_faq's fitted half, crosswise, 5% wrongly
+NEAR = 32  # ways to ask that are looked at closely: those with the highest cosines
+KEPT = 4000  # texts whose words are kept: some 15 kB each
+PRIOR = 8.0  # entries that a small book is filled up with when it is asked what its entries have in common,
+COMMON = 0.35  # in which a word is met this well
+LETTERS = NAMES.index("letters")
+ALIKE = 0.3  # how alike in letters an entry must be in a language the encoder hardly knows
+RIVALS = 4  # entries that the best one must stand out from
 _NEGATED = re.compile(r"(?i)\b(?:not|no|never|without|cannot|\w+n['’]t|nicht|kein\w*|nie|ohne)\b|[不没无]")
 _KINDS = (
     r"\bhow (?:many|much)\b|\bwie ?viele?\b|多少",
@@ -26,81 +44,208 @@ _KINDS = (
     r"\b(?:where|wo|woher|wohin)\b|哪里",
     r"\b(?:who|whom|whose|wer|wem|wen)\b|谁",
     r"\b(?:why|warum|wieso)\b|为什么",
-    r"\b(?:how|wie)\b|怎么|如何",
-    r"^\W*(?:can|could|may|is|are|do|does|did|should|must|will|has|have|kann|darf|ist|sind|muss|soll\w*)\b",
 )
 _SHAPES = tuple(re.compile(shape, re.IGNORECASE) for shape in _KINDS)
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Phrasing:
-    """A question read once. content: its topic words as the index has them. kind: what it asks for, -1 unknown."""
+    """A question read once.
+
+    letters: the runs of 3 and 4 of its words. kind: what it asks for, -1 untold. is_foreign: in a language that the
+    usual encoders know too little of to tell its questions apart.
+    """
 
     text: str
-    content: frozenset[str]
+    letters: frozenset[str]
     is_negated: bool
     kind: int
+    is_foreign: bool
 
 
 def read(text: str) -> Phrasing:
     kind = next((number for number, shape in enumerate(_SHAPES) if shape.search(text)), -1)
-    content = frozenset(words(" ".join(content_words(text)))) or frozenset(words(text))
-    return Phrasing(text, content, _NEGATED.search(text) is not None, kind)
+    row = f" {' '.join(words(text))} "
+    letters = frozenset(row[at : at + size] for size in (3, 4) for at in range(len(row) - size + 1))
+    is_foreign = is_unspaced(text) or language_of(text) not in ("", "en")
+    return Phrasing(text, letters, _NEGATED.search(text) is not None, kind, is_foreign)
 
 
-def probabilities(asked: Phrasing, known: Sequence[Phrasing], cosines: NDArray[np.float64]) -> NDArray[np.float64]:
-    """For each known question the probability that its answer is the one to `asked`, (n,); 0 for those far off.
+class Matcher:
+    """Compares questions by an encoder's words. Thread-safe."""
 
-    cosines: with `asked`, (n,).
-    """
-    made = np.zeros(len(known))
-    if not len(known):
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._words: OrderedDict[str, Vectors] = OrderedDict()
+        self._lock = Lock()
+
+    def warm(self, known: Sequence[str]) -> None:
+        """Encode the words of entries before the first question. Blocks."""
+        self._of(known[:KEPT])
+
+    def probabilities(
+        self, asked: Phrasing, vector: Vectors, known: Sequence[Phrasing], vectors: Vectors, entries: Sequence[Hashable]
+    ) -> Floats:
+        """For each known way to ask the probability that its answer is the one to `asked`, (n,); 0 but for the best.
+
+        vector, vectors: of `asked` and `known`, (dim,) and (n, dim). entries: which of `known` have one answer. One
+        that is the same letter by letter has 1. Blocks: an encoder pass.
+        """
+        made = np.zeros(len(known))
+        if not len(known):
+            return made
+        near, table = self.features(asked, vector, known, vectors)
+        scores = table @ WEIGHTS
+        best = int(np.argmax(scores))
+        stands = standing(table, scores, [entries[place] for place in near])
+        if not asked.is_foreign or table[best, LETTERS] >= ALIKE:
+            made[near[best]] = trees().probability(stands)
+        same = "".join(words(asked.text))
+        for place in near:
+            if same and same == "".join(words(known[place].text)):
+                made[place] = 1.0
         return made
-    near = np.argsort(-cosines)[:NEAR]
-    table = features(asked, known, cosines, near)
-    made[near] = 1 / (1 + np.exp(-(table @ WEIGHTS + BIAS)))
-    same = "".join(words(asked.text))
-    for place in near:
-        if same and same == "".join(words(known[place].text)):
-            made[place] = 1.0
-    return made
 
-
-def features(
-    asked: Phrasing,
-    known: Sequence[Phrasing],
-    cosines: NDArray[np.float64],
-    near: NDArray[np.intp],
-) -> NDArray[np.float64]:
-    """One row for each place in `near`, (len(near), len(NAMES))."""
-    held = [known[place].content for place in near]
-    share = {word: 1 / (1 + sum(word in each for each in held)) for word in asked.content.union(*held)}
-    table = np.zeros((len(near), len(NAMES)))
-    for row, place in enumerate(near):
-        other = known[place]
-        table[row] = (
-            cosines[place],
-            _missing(asked.content, other.content, share),
-            _missing(other.content, asked.content, share),
-            float(asked.is_negated != other.is_negated),
-            float(asked.kind != other.kind),
+    def features(
+        self, asked: Phrasing, vector: Vectors, known: Sequence[Phrasing], vectors: Vectors
+    ) -> tuple[NDArray[np.intp], Floats]:
+        """The places of the NEAR nearest, and a row for each, (NEAR, len(NAMES))."""
+        cosines = (vectors @ vector).astype(np.float64)
+        near = np.argsort(-cosines)[:NEAR]
+        here = [known[place] for place in near]
+        own, *theirs = self._of([asked.text, *(each.text for each in here)])
+        columns = (
+            cosines[near],
+            _apart(vector, vectors[near]),
+            *_met(own, theirs),
+            _letters(asked, here),
+            np.array([float(asked.is_negated != each.is_negated) for each in here]),
+            np.array([float(asked.kind != each.kind and asked.kind >= 0 <= each.kind) for each in here]),
         )
-    return table
+        return near, np.column_stack(columns)
+
+    def _of(self, texts: Sequence[str]) -> list[Vectors]:
+        """The words of each text as unit rows, (pieces, dim)."""
+        with self._lock:
+            had = {text: self._words[text] for text in texts if text in self._words}
+            for text in had:
+                self._words.move_to_end(text)
+        new = list(dict.fromkeys(text for text in texts if text not in had))
+        made = dict(zip(new, self._encoded(new), strict=True)) if new else {}
+        with self._lock:
+            self._words.update(made)
+            while len(self._words) > KEPT:
+                self._words.popitem(last=False)
+        return [had[text] if text in had else made[text] for text in texts]
+
+    def _encoded(self, texts: Sequence[str]) -> list[Vectors]:
+        encoder = self._encoder
+        if not isinstance(encoder, LayeredEncoder):  # it shows no words in context: each is encoded alone
+            return [np.asarray(encoder(words(text) or [text]), np.float32) for text in texts]
+        states = encoder.states(texts, [encoder.depth])
+        found = []
+        for text, row, spans in zip(texts, states.layers[encoder.depth], states.offsets, strict=True):
+            said = [i for i, (start, end) in enumerate(spans) if any(map(str.isalnum, text[start:end]))] or [0]
+            found.append(row[said] / np.maximum(np.linalg.norm(row[said], axis=1, keepdims=True), 1e-6))
+        return found
 
 
-def _missing(ours: frozenset[str], theirs: frozenset[str], share: dict[str, float]) -> float:
-    """How much of our words the others lack, 0..1; a word of the same stem counts little, a common one less."""
-    total = sum(share[word] for word in ours)
-    lacking = sum(share[word] * _lacks(word, theirs) for word in ours)
-    return lacking / total if total else 0.0
+def standing(table: Floats, scores: Floats, entries: Sequence[Hashable]) -> Floats:
+    """What says how likely the best of some scored entries answers, (len(STANDS),).
+
+    Its score, how far it stands out from the next ones, how much of what is unmet is one word, and its own row.
+    """
+    best = int(np.argmax(scores))
+    others: dict[Hashable, float] = {}
+    for score, entry in zip(scores, entries, strict=True):
+        if entry != entries[best]:
+            others[entry] = max(float(score), others.get(entry, -np.inf))
+    rivals = np.maximum(np.sort([*others.values(), *[FAR] * RIVALS])[::-1][:RIVALS], FAR)
+    row = dict(zip(NAMES, table[best], strict=True))
+    left = 1.05 - row["met"]  # where all else is met, the one word that is not is what is asked
+    top = float(scores[best])
+    return np.array([top, top - rivals.mean(), row["unmet"] / left, row["theirs_unmet"] / left, *table[best]])
 
 
-def _lacks(word: str, others: frozenset[str]) -> float:
-    if word in others:
-        return 0.0
-    stem = word[: max(4, len(word) - 3)]
-    return 0.3 if len(word) > 4 and any(other.startswith(stem) for other in others) else 1.0
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Boosted trees (Friedman 2001) as rows of nodes, one row a tree, (trees, nodes) each.
+
+    feature: -1 at a leaf. at: up to here the left child is taken. value: a leaf's share of the log-odds.
+    """
+
+    feature: NDArray[np.int64]
+    at: Floats
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    value: Floats
+    base: float
+
+    def probability(self, row: Floats) -> float:
+        every = np.arange(len(self.feature))
+        node = np.zeros(len(every), np.int64)
+        while (feature := self.feature[every, node]).max() >= 0:
+            down = np.where(row[feature] <= self.at[every, node], self.left[every, node], self.right[every, node])
+            node = np.where(feature >= 0, down, node)
+        return float(1 / (1 + np.exp(-self.base - self.value[every, node].sum())))
 
 
-WEIGHTS = np.array([7.019, -3.125, -1.103, 0.739, -0.725])
-BIAS = -3.478
+@cache
+def trees() -> Trees:
+    """Those that were fitted, from `matching.json`."""
+    held = json.loads(files("agent.support").joinpath("matching.json").read_text(encoding="utf-8"))
+    whole = {name: np.array(held[name], np.int64) for name in ("feature", "left", "right")}
+    return Trees(**whole, at=np.array(held["at"]), value=np.array(held["value"]), base=held["base"])
+
+
+def _apart(vector: Vectors, vectors: Vectors) -> Floats:
+    """The cosines once what all have in common is taken away."""
+    middle = vectors.sum(0) / (len(vectors) + PRIOR)
+    left, right = vector - middle, vectors - middle
+    lengths = np.maximum(np.linalg.norm(right, axis=1) * np.linalg.norm(left), 1e-6)
+    return (right @ left / lengths).astype(np.float64)
+
+
+def _met(own: Vectors, theirs: Sequence[Vectors]) -> tuple[Floats, ...]:
+    """How well words are met, (n,) each: ours, and beyond what any entry does; theirs so; the worst of either."""
+    count = len(theirs)
+    sizes = np.array([len(each) for each in theirs])
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    every = np.vstack(theirs)
+    pairs = (own @ every.T).astype(np.float64)
+    ours = np.maximum.reduceat(pairs, starts, axis=1)  # (our words, entries): the best that meets each
+    usual = (ours.sum(1) + PRIOR * COMMON) / (count + PRIOR)
+    weight = np.maximum(1 - usual, 0.02)
+    weight /= weight.sum()
+    met = weight @ ours
+    unmet = (weight[:, None] * (1 - ours)).max(0) * np.sqrt(len(own))
+    # their words: how ours meet them, beyond how the other entries do
+    by_us = pairs.max(0)
+    among = np.maximum.reduceat((every @ every.T).astype(np.float64), starts, axis=1)
+    among[np.arange(len(every)), np.repeat(np.arange(count), sizes)] = 0.0
+    common = (among.sum(1) + PRIOR * COMMON) / (count - 1 + PRIOR)
+    telling = np.maximum(1 - common, 0.02)
+    total = np.add.reduceat(telling, starts)
+    theirs_apart = np.add.reduceat(telling * (by_us - common), starts) / total
+    worst = telling / np.repeat(total, sizes) * (1 - by_us)
+    theirs_unmet = np.maximum.reduceat(worst, starts) * np.sqrt(sizes)
+    return met, met - float(weight @ usual), theirs_apart, unmet, theirs_unmet
+
+
+def _letters(asked: Phrasing, here: Sequence[Phrasing]) -> Floats:
+    """The cosines of runs of letters, rare ones weighing more: these find typing errors and compounds."""
+    held = Counter(run for each in here for run in each.letters)
+    share = {run: np.log(1 + (len(here) + PRIOR) / (1 + held[run])) ** 2 for run in held | Counter(asked.letters)}
+
+    def size(letters: frozenset[str]) -> float:
+        return float(np.sqrt(sum(share[run] for run in letters))) or 1.0
+
+    own = size(asked.letters)
+    return np.array(
+        [sum(share[run] for run in asked.letters & each.letters) / own / size(each.letters) for each in here]
+    )
+
+
+WEIGHTS = np.array([1.69, 3.03, 3.22, 5.33, 3.23, -11.61, -1.94, 4.29, -0.24, 0.25])
+FAR = 1.5  # a rival's score at least: to stand out from what is about other things says nothing

@@ -81,10 +81,46 @@ def test_another_passage_than_the_one_cited_may_say_it(encoder) -> None:
     assert not supported("It opens at 9.", [], (), encoder).holds
 
 
-def test_in_another_language_numbers_alone_can_be_compared(encoder) -> None:
-    german = [read(passage("Alle Beschäftigten haben 28 Tage Urlaub im Jahr, und nicht verbrauchte Tage verfallen."))]
-    assert supported("Every employee has 28 days of leave in a year.", german).holds
-    assert not supported("Every employee has 30 days of leave in a year.", german).holds
+def test_in_another_language_numbers_and_codes_alone_can_be_compared_and_it_says_so(encoder) -> None:
+    german = (
+        "Alle Beschäftigten haben 28 Tage Urlaub im Jahr. Der Antrag steht im Formular HR-12 und geht über das VPN."
+    )
+    passages = [read(passage(german), encoder)]
+    found = supported("Every employee has 28 days of leave in a year.", passages, (), encoder)
+    assert found.holds
+    assert found.is_foreign
+    for wrong, lacks in (
+        ("Every employee has 30 days of leave in a year.", "30"),
+        ("You can find the request in the form HR-13.", "13, HR-13"),
+        ("The request goes through the SAP.", "SAP"),
+    ):
+        found = supported(wrong, passages, (), encoder)
+        assert not found.holds
+        assert found.lacks == lacks
+    assert supported("You can find the request in the form HR-12, through the VPN.", passages, (), encoder).holds
+    assert not supported(german.partition(". ")[0], passages, (), encoder).is_foreign
+
+
+PLACES = (
+    "Normandy was given its name by the Norsemen who settled there. William of Normandy defeated Harold near Hastings "
+    "in 1066. His brother Odo ruled the county of Kent, and Lanfranc became archbishop of Canterbury in 1070."
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "holds"),
+    [
+        ("William of Normandy defeated Harold near Hastings.", True),
+        ("Harold was defeated near Hastings by William.", True),
+        ("Lanfranc became archbishop of Canterbury.", True),
+        ("In 1070 Lanfranc became archbishop of Canterbury.", True),
+        ("William of Normandy defeated Lanfranc near Hastings.", False),
+        ("William of Normandy defeated Harold near Canterbury.", False),
+        ("Odo Lanfranc ruled the county of Kent.", False),
+    ],
+)
+def test_a_name_of_another_sentence_is_not_taken_for_the_right_one(encoder, sentence: str, holds: bool) -> None:
+    assert supported(sentence, [read(passage(PLACES), encoder)], (), encoder).holds is holds
 
 
 @pytest.mark.parametrize(

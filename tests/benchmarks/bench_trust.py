@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from agent.generation import support
-from agent.generation.answer import HOLDS, UNSURE, sentences_around
+from agent.generation.answer import answer, refuses, sentences_around
 from agent.generation.evidence import Reader
+from agent.generation.phrases import phrase
 from agent.support import matching
 from agent.support.conflicts import conflict
 from connectors.migrations import migrate
@@ -27,9 +28,9 @@ from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Passage
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.claims import ALTERED, DENIED, KINDS, TRUE, UNRELATED, made
-from tests.benchmarks.faq import LIKE, faq_entries, faq_pairs
+from tests.benchmarks.faq import faq_entries, reworded
 from tests.benchmarks.risk_picture import draw
-from tests.benchmarks.squad import DATA, Article, Asked, articles
+from tests.benchmarks.squad import DATA, Article, Asked, Cached, articles
 
 PICTURE = Path(__file__).parent / "results" / "trust.png"
 EVERYONE = frozenset({"t/everyone"})
@@ -57,6 +58,7 @@ def at(outcomes: Sequence[Outcome], threshold: float) -> Row:
         "refused": 1 - len(said) / len(outcomes),
         "answerable answered": sum(each.is_answerable for each in said) / can,
         "answerable right": right / can,
+        "unanswerable answered": sum(not each.is_answerable for each in said) / max(len(outcomes) - can, 1),
     }
 
 
@@ -83,28 +85,25 @@ def curve(outcomes: Sequence[Outcome]) -> list[tuple[float, float]]:
 # FAQ
 
 
-def faq(encoder: TransformerEncoder) -> tuple[list[Outcome], list[Outcome]]:
+def faq(encoder: TransformerEncoder) -> dict[str, list[Outcome]]:
     """By the shipped matching, and by the plain cosine: each reworded question once with its answer there, once not."""
-    entries, pairs = faq_entries(), faq_pairs()[1::2]  # the others were fitted on
+    entries = faq_entries()
     questions = list(entries)
-    vectors = encoder(questions)
+    vectors, known = encoder(questions), [matching.read(each) for each in questions]
+    matcher = matching.Matcher(encoder)
     ours: list[Outcome] = []
     plain: list[Outcome] = []
-    for (gold, other), vector in zip(pairs, encoder([other for _, other in pairs]), strict=True):
-        place = questions.index(gold)
-        same = {each for each in questions if entries[each] == entries[gold]} | {gold}
-        # Where its answer is to be missing, so are other ways to ask the same.
-        near = {questions[i] for i in np.flatnonzero(vectors @ vectors[place] >= LIKE)}
+    asked = [each for each in reworded() if each.is_test]
+    for each, vector in zip(asked, encoder([each.text for each in asked]), strict=True):
         for is_there in (True, False):
-            kept = [i for i, each in enumerate(questions) if is_there or each not in near | same]
-            cosines = (vectors[kept] @ vector).astype(np.float64)
-            known = [matching.read(questions[i]) for i in kept]
-            sure = matching.probabilities(matching.read(other), known, cosines)
-            for scores, into in ((sure, ours), (cosines, plain)):
+            kept = [i for i, question in enumerate(questions) if is_there or question not in each.right]
+            answers = [entries[questions[i]] for i in kept]
+            here = [known[i] for i in kept]
+            sure = matcher.probabilities(matching.read(each.text), vector, here, vectors[kept], answers)
+            for scores, into in ((sure, ours), (vectors[kept] @ vector, plain)):
                 best = int(np.argmax(scores))
-                right = is_there and questions[kept[best]] in (same | near)
-                into.append(Outcome(float(scores[best]), right, is_there))
-    return ours, plain
+                into.append(Outcome(float(scores[best]), questions[kept[best]] in each.right, is_there))
+    return {"ours": ours, "similarity": plain}
 
 
 # SQuAD
@@ -132,26 +131,34 @@ def searched(encoder: TransformerEncoder, chosen: Sequence[Article]) -> Iterator
 
 
 def squad(encoder: TransformerEncoder, per_article: int) -> dict[str, list[Outcome]]:
-    """By the shipped certainty, and by the cosine of the best passage with its nearest sentence quoted."""
-    chosen = articles("dev_v2.0")[::3]
-    reader = Reader(encoder)
-    ours: list[Outcome] = []
-    plain: list[Outcome] = []
+    """As a user meets it: the question alone, the search over all articles, what is quoted of what it finds.
+
+    shipped: certainty 1 where quoted as the answer, .5 where as the nearest find, 0 where refused. ours: by the
+    certainty of the best sentence. similarity: the cosine of the best passage, of which the nearest sentence is quoted.
+    """
+    chosen = articles("dev_v2.0")
+    cached = Cached(encoder)
+    reader = Reader(cached)
+    found: dict[str, list[Outcome]] = {"shipped": [], "ours": [], "similarity": []}
     with searched(encoder, chosen) as base:
-        for article in chosen:
-            for asked in _some(article, per_article):
-                passages = base.search(asked.text, EVERYONE, 5)
-                reading = reader.read(asked.text, passages)
-                best = max(reading.units, key=lambda scored: scored.probability)
-                reply = sentences_around(asked.text, reading, best)
-                ours.append(Outcome(best.probability, _holds(reply, asked.answers), bool(asked.answers)))
-                cosine = max(passage.similarity or 0.0 for passage in passages)
-                nearest = max(passages, key=lambda passage: passage.similarity or 0.0)
-                texts = [unit.unit.text for unit in reading.of(passages.index(nearest))]
-                vectors = encoder([asked.text, *texts])
-                quoted = texts[int(np.argmax(vectors[1:] @ vectors[0]))]
-                plain.append(Outcome(cosine, _holds(quoted, asked.answers), bool(asked.answers)))
-    return {"quotes": ours, "plain similarity": plain}
+        for asked in [each for article in chosen for each in _some(article, per_article)]:
+            passages = base.search(asked.text, EVERYONE, 5)
+            reading = reader.read(asked.text, passages)
+            reply = answer(asked.text, reading, passages)
+            shown = 0.0 if refuses(reply) else 0.5 if reply.startswith(phrase("answer", "unsure")) else 1.0
+            best = max(reading.units, key=lambda scored: scored.probability)
+            quoted = sentences_around(asked.text, reading, best)
+            nearest = max(passages, key=lambda passage: passage.similarity or 0.0)
+            texts = [unit.unit.text for unit in reading.of(passages.index(nearest))]
+            vectors = cached([asked.text, *texts])
+            plain = texts[int(np.argmax(vectors[1:] @ vectors[0]))]
+            for name, sure, text in (
+                ("shipped", shown, reply),
+                ("ours", best.probability, quoted),
+                ("similarity", nearest.similarity or 0.0, plain),
+            ):
+                found[name].append(Outcome(sure, _holds(text, asked.answers), bool(asked.answers)))
+    return found
 
 
 def _some(article: Article, count: int) -> list[Asked]:
@@ -243,31 +250,28 @@ def run(quick: bool) -> Report:
         return Report("trust", "the shared data is not here", ())
     encoder = TransformerEncoder()
     rows: list[Row] = []
-    ours, plain = faq(encoder)
-    told = squad(encoder, 3 if quick else 8)
-    sets = {
-        "FAQ (covid_faq)": (ours, plain, {"shipped": matching.THRESHOLD}),
-        "SQuAD 2.0": (
-            told["quotes"],
-            told["plain similarity"],
-            {"as the answer": HOLDS, "or as the nearest find": UNSURE},
-        ),
+    sets = {"FAQ": faq(encoder), "SQuAD 2.0": squad(encoder, 3 if quick else 10)}
+    told = sets["SQuAD 2.0"].pop("shipped")
+    shipped = {
+        "FAQ": {"shipped": (sets["FAQ"]["ours"], matching.THRESHOLD)},
+        "SQuAD 2.0": {
+            "shipped, as the answer": (told, 1.0),
+            "shipped, or as the nearest find": (told, 0.5),
+        },
     }
-    for name, (by_us, by_cosine, shipped) in sets.items():
-        for label, threshold in shipped.items():
-            rows.append({"what": f"{name}: {label}", "questions": len(by_us), **at(by_us, threshold)})
-        for label, outcomes in (("ours", by_us), ("plain similarity", by_cosine)):
+    for name, by in sets.items():
+        for label, (outcomes, threshold) in shipped[name].items():
+            rows.append({"what": f"{name}: {label}", "questions": len(outcomes), **at(outcomes, threshold)})
+        for label, outcomes in by.items():
             limit = best_within(outcomes, WRONG)
             rows.append({"what": f"{name}: {label}, 5% wrong", "questions": len(outcomes), **at(outcomes, limit)})
-        rows.append({"what": f"{name}: always answering", "questions": len(by_us), **at(by_us, -1.0)})
+        for label, outcomes in by.items():
+            row = at(outcomes, -1.0)
+            rows.append({"what": f"{name}: {label}, always answering", "questions": len(outcomes), **row})
     rows += sentences(encoder, 2 if quick else 12)
     rows += contradictions(3 if quick else 15)
     if not quick:
-        curves = {
-            f"{name}, {who}": curve(each)
-            for name, (a, b, _) in sets.items()
-            for who, each in (("ours", a), ("similarity", b))
-        }
+        curves = {f"{name}, {who}": curve(each) for name, by in sets.items() for who, each in by.items()}
         PICTURE.write_bytes(draw(curves))
     return Report(
         "trust",
@@ -275,7 +279,9 @@ def run(quick: bool) -> Report:
         rows,
         (
             "Half of the questions have no answer there, so no more than half can be answered rightly.",
-            "FAQ: 122 reworded questions that nothing was fitted on, with their entry, and with all like it gone.",
+            "FAQ: covid_faq's reworded questions for half of its entries, on which nothing was fitted; each with the",
+            "entries that answer it, and with all of those gone (`faq_judged.json` says which do).",
+            "SQuAD 2.0: dev, all articles searched; right: what is shown holds a gold answer.",
             "5% wrong: at the threshold, chosen on these very questions, where 5% of all are answered wrongly.",
             "shown: of the sentences of this kind, the share that would be shown.",
         ),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from agent.generation.facts import figures
 from agent.generation.sentences import cut
+from retrieval.tokens import words
 from tests.benchmarks.squad import Article, Asked
 
 QUOTED, REWORDED = "true, nearly word for word", "true, in other words"
@@ -30,6 +31,7 @@ _AUXILIARY = re.compile(
     r"\b(is|was|are|were|has|have|had|can|could|will|would|may|might|must|should|did|does|do)\b(?! not\b)"
 )
 _NUMERAL = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?!\d)|(?<![\w.,])\d+(?:\.\d+)?(?![\w,.]\d)")
+_LISTED = re.compile(r"(?<![^\n])\d+[.)] ")  # the number of a list's item says nothing
 _RUN = re.compile(r"(?<=[a-z,;] )[A-Z][\w'-]+(?: [A-Z][\w'-]+){0,2}")
 _WORDED = {
     2: "two",
@@ -127,7 +129,7 @@ def _varied(sentence: str, chance: random.Random) -> str:
 def _false(
     true: Made, article: Article, articles: Sequence[Article], others: Sequence[str], chance: random.Random
 ) -> Iterator[Made]:
-    numerals = list(_NUMERAL.finditer(true.text))
+    numerals = [each for each in _NUMERAL.finditer(true.text) if not _LISTED.match(true.text, each.start())]
     if numerals:
         number = chance.choice(numerals)
         yield Made(
@@ -142,7 +144,10 @@ def _false(
         def with_name(other: str) -> str:
             return true.text[: name.start()] + other + true.text[name.end() :]
 
-        yield Made(with_name(chance.choice(others)), true.passage, NAME)
+        said = set(words(true.passage))
+        other = chance.choice(others)
+        if not set(words(other)) <= said:  # else it is none of another text
+            yield Made(with_name(other), true.passage, NAME)
         beside = [each for each in _RUN.findall(true.passage) if not set(each.split()) & set(true.text.split())]
         if beside:
             yield Made(with_name(chance.choice(beside)), true.passage, SWAPPED)
