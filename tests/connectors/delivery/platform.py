@@ -15,7 +15,7 @@ from connectors.connector import Accept, Received
 from connectors.delivery.stage import Pace
 from connectors.delivery.worker import Delivery, Handler
 
-QUICK = Pace(slots=4, lease=0.06, poll=0.01, drain=0.2)
+QUICK = Pace(slots=4, lease=0.06, poll=0.02, drain=0.2)
 
 
 class Killed(BaseException):
