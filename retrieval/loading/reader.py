@@ -127,24 +127,23 @@ class _Worker:
     def _answers(self, deadline: float) -> Iterator[Any]:
         """The worker's lines until it ends. Raises TimeoutError at the deadline, ValueError for what is no JSON."""
         descriptor = _pipe(self._process.stdout).fileno()
-        rest = b""
+        rest = bytearray()  # of a line that is not whole yet, which may be all of a large document
         received = 0
         with selectors.DefaultSelector() as selector:
             selector.register(descriptor, selectors.EVENT_READ)
             while received < _LONGEST_ANSWER:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):  # it is late also where the worker never stops talking
                     raise TimeoutError
                 piece = os.read(descriptor, 1 << 20)
                 if not piece:
                     return
                 received += len(piece)
                 *lines, last = piece.split(b"\n")
-                if lines:
-                    lines[0] = rest + lines[0]
-                    rest = b""
-                rest += last
                 for line in lines:
-                    yield json.loads(line)
+                    yield json.loads(rest + line)
+                    rest.clear()
+                rest += last
 
     def _failure(self, name: str) -> UnreadableFile:
         """What the end of the process says about the file."""
