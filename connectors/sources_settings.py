@@ -1,14 +1,15 @@
 """The setting `sources`: the folders and web addresses that are read again and again."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, InstanceOf
 from pydantic_settings import NoDecode
+
+from connectors.settings_tables import table, texts, whole
 
 _KEYS = ("read", "every", "private_hosts")
 _ENTRY = re.compile(r"(?:(?P<audience>[^\s=:/\\~.]+)=)?(?P<address>.+)", re.DOTALL)
@@ -44,19 +45,11 @@ class Sources:
         """From a settings file's table, or from its JSON in the environment. Raises ValueError with what is wrong."""
         if isinstance(value, cls):
             return value
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise ValueError('It is no JSON. Write it like {"read": ["https://example.com/faq"]}.') from None
-        if not isinstance(value, Mapping):
-            raise ValueError("`sources` is a table.")  # noqa: TRY004 - pydantic collects ValueErrors
-        if unknown := [key for key in value if key not in _KEYS]:
-            raise ValueError(f"There is no {unknown[0]!r} in sources; there are {', '.join(_KEYS)}.")
+        given = table(value, "sources", _KEYS, '{"read": ["https://example.com/faq"]}')
         return cls(
-            read=tuple(map(_listed, _texts(value, "read"))),
-            every=_whole(value, "every", EVERY, 525_600),
-            private_hosts=tuple(each.lower() for each in _texts(value, "private_hosts")),
+            read=tuple(map(_listed, texts(given, "read"))),
+            every=whole(given, "every", EVERY, 525_600),
+            private_hosts=tuple(each.lower() for each in texts(given, "private_hosts")),
         )
 
 
@@ -85,17 +78,3 @@ def _listed(entry: str) -> Listed:
     if not _PAGE.match(listed.address):
         return replace(listed, address=str(Path(listed.address).expanduser().absolute()))
     return listed
-
-
-def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = given.get(name, ())
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(each, str) for each in value):
-        raise ValueError(f"`{name}` is a list of texts.")
-    return tuple(each.strip() for each in value if each.strip())
-
-
-def _whole(given: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    value = given.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
-        raise ValueError(f"`{name}` is a whole number from 0 (never) up to {most}.")
-    return value

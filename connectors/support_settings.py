@@ -1,10 +1,9 @@
 """The setting `support`: the desks that take up cases, what sends a case there, and what administrators are told."""
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, InstanceOf
@@ -12,6 +11,7 @@ from pydantic_settings import NoDecode
 
 from agent.support.desks import DAYS, Desk, Hours
 from agent.support.triggers import Reason
+from connectors.settings_tables import flag, table, text, texts, whole
 
 _KEYS = ("desks", "agents", "topics", "ask_first", "remind", "language", "rating", "digest", "stale")
 _HOOK = ("webhook", "webhook_secret", "webhook_private")
@@ -60,32 +60,28 @@ class Support:
         """From a settings file's table, or from its JSON in the environment. Raises ValueError with what is wrong."""
         if isinstance(value, cls):
             return value
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except ValueError:
-                raise ValueError('It is no JSON. Write it like {"desks": [{"to": "slack:C0123ABCD"}]}.') from None
-        given = _table(value, "support", (*_KEYS, *_HOOK))
+        example = '{"desks": [{"to": "slack:C0123ABCD"}]}'
+        given = table(value, "support", (*_KEYS, *_HOOK), example)
         desks = given.get("desks", ())
         if not isinstance(desks, Sequence) or isinstance(desks, str):
             raise ValueError("`desks` is a list of tables: write [[support.desks]] above each.")  # noqa: TRY004 - pydantic collects ValueErrors
         known = [reason.value for reason in Reason]
-        ask_first = _texts(given, "ask_first")
+        ask_first = texts(given, "ask_first")
         if unknown := set(ask_first) - set(known):
             raise ValueError(f"`ask_first` holds {unknown.pop()!r}; it can hold {', '.join(known)}.")
         made = cls(
             desks=tuple(_desk(each) for each in desks),
-            agents=_accounts(_texts(given, "agents")),
-            topics=_texts(given, "topics"),
+            agents=_accounts(texts(given, "agents")),
+            topics=texts(given, "topics"),
             ask_first=frozenset(map(Reason, ask_first)),
-            remind=_whole(given.get("remind", 30)),
-            digest=_day(_text(given, "digest", DIGEST)),
-            stale=_months(given.get("stale", STALE)),
-            language=_text(given, "language", "en"),
-            rating=_flag(given, "rating", default=True),
-            webhook=_text(given, "webhook"),
-            webhook_secret=_text(given, "webhook_secret"),
-            webhook_private=_flag(given, "webhook_private", default=False),
+            remind=whole(given, "remind", 30, 100_000, "minutes"),
+            digest=_day(text(given, "digest", DIGEST)),
+            stale=whole(given, "stale", STALE, 1200, "months"),
+            language=text(given, "language", "en"),
+            rating=flag(given, "rating", default=True),
+            webhook=text(given, "webhook"),
+            webhook_secret=text(given, "webhook_secret"),
+            webhook_private=flag(given, "webhook_private", default=False),
         )
         if made.webhook and (
             urlsplit(made.webhook).scheme not in ("http", "https") or not urlsplit(made.webhook).hostname
@@ -98,8 +94,8 @@ SupportSetting = Annotated[InstanceOf[Support], NoDecode, BeforeValidator(Suppor
 
 
 def _desk(value: object) -> Desk:
-    given = _table(value, "a desk", _DESK)
-    to, platforms = _text(given, "to"), _texts(given, "platforms")
+    given = table(value, "a desk", _DESK)
+    to, platforms = text(given, "to"), texts(given, "platforms")
     platform, _, channel = to.partition(":")
     if platform not in _PLATFORMS or not channel:
         raise ValueError(
@@ -107,8 +103,8 @@ def _desk(value: object) -> Desk:
         )
     if unknown := set(platforms) - set(_PLATFORMS):
         raise ValueError(f"A desk's `platforms` holds {unknown.pop()!r}; it can hold slack and telegram.")
-    hours = Hours.of(_text(given, "hours"), _text(given, "zone", "UTC"))
-    return Desk(to, _texts(given, "topics"), platforms, hours)
+    hours = Hours.of(text(given, "hours"), text(given, "zone", "UTC"))
+    return Desk(to, texts(given, "topics"), platforms, hours)
 
 
 def _accounts(entries: tuple[str, ...]) -> tuple[str, ...]:
@@ -121,49 +117,8 @@ def _accounts(entries: tuple[str, ...]) -> tuple[str, ...]:
     return entries
 
 
-def _table(value: object, what: str, keys: Sequence[str]) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{what} is a table.")  # noqa: TRY004 - pydantic collects ValueErrors
-    if unknown := [key for key in value if key not in keys]:
-        raise ValueError(f"There is no {unknown[0]!r} in {what}; there are {', '.join(keys)}.")
-    return value
-
-
-def _text(given: Mapping[str, Any], name: str, default: str = "") -> str:
-    value = given.get(name, default)
-    if not isinstance(value, str):
-        raise ValueError(f"`{name}` is a text.")  # noqa: TRY004 - as above
-    return value.strip()
-
-
-def _texts(given: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = given.get(name, ())
-    if isinstance(value, str) or not isinstance(value, Sequence) or not all(isinstance(each, str) for each in value):
-        raise ValueError(f"`{name}` is a list of texts.")
-    return tuple(each.strip() for each in value if each.strip())
-
-
-def _flag(given: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    value = given.get(name, default)
-    if not isinstance(value, bool):
-        raise ValueError(f"`{name}` is true or false.")  # noqa: TRY004 - as above
-    return value
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100_000:
-        raise ValueError("`remind` is a whole number of minutes from 0 (never) up to 100000.")
-    return value
-
-
-def _day(text: str) -> str:
-    day, _, clock = " ".join(text.lower().split()).partition(" ")
-    if text and not (day in DAYS and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", clock)):
+def _day(words: str) -> str:
+    day, _, clock = " ".join(words.lower().split()).partition(" ")
+    if words and not (day in DAYS and re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", clock)):
         raise ValueError("`digest` is a day and an hour in UTC, like mon 08:00; empty: no digest.")
     return f"{day} {clock}".strip()
-
-
-def _months(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 1200:
-        raise ValueError("`stale` is a whole number of months from 0 (never) up to 1200.")
-    return value
