@@ -27,6 +27,7 @@ from connectors.desk.explaining import explained
 from connectors.desk.roles import Guard
 from connectors.desk.texts import prefix, say, translated
 from connectors.privacy import forget, withhold
+from connectors.privacy_joining import joined
 from retrieval.errors import StoreError
 
 CONSENT_MINUTES = REASON_MINUTES = 30 * 24 * 60
@@ -154,10 +155,12 @@ class Orders:
 
     def linked(self, event: Opened | Command, code: str) -> str:
         """Join the account to whoever asked for `code`; what is said of it."""
+        before = self.memory.people.known(event.account)
         try:
-            self.memory.people.link(code, event.account)
+            person = self.memory.people.link(code, event.account)
         except LinkRefused as refused:
             return say(event.language, f"link_{refused.reason}")
+        joined(before, person, self.memory, self.house.store.settings.home)
         return say(event.language, "linked")
 
     async def _may(

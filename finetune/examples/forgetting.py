@@ -6,7 +6,7 @@ flagged, so that an administrator trains anew or removes it.
 """
 
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,13 +101,36 @@ def erase(home: Path, gone: Gone) -> tuple[Affected, ...]:
                 if reached.damaged:
                     shutil.rmtree(folder)
                 else:
-                    _rewrite(folder, gone)
+                    _rewrite(folder, _without(gone))
             except OSError as error:
                 raise StoreError(
                     f"{folder} cannot be rewritten ({error.strerror}). Free some space and forget again."
                 ) from error
             found.append(reached)
     return tuple(found)
+
+
+def rename(engine: Engine, home: Path, old: str, new: str) -> None:
+    """Two accounts became one person: what jobs and versions know of the person `old` is `new`'s from now on.
+
+    Else `new`, who is to be forgotten or takes consent back later, would not be found there. Raises StoreError.
+    """
+    for folder in _data_folders(home):
+        with rewriting(folder):
+            reached = _look(folder, Gone(old))
+            if reached is None or reached.damaged:
+                continue
+            try:
+                _rewrite(folder, lambda row: _renamed(row, old, new))
+            except OSError as error:
+                raise StoreError(f"{folder} cannot be rewritten ({error.strerror}). Free some space.") from error
+    with writing(engine) as connection:
+        if not sa.inspect(connection).has_table(versions.name):
+            return
+        for row in connection.execute(sa.select(versions.c.name, versions.c.persons).with_for_update()).all():
+            if old in row.persons:
+                persons_now = sorted({new if each == old else each for each in row.persons})
+                connection.execute(versions.update().where(versions.c.name == row.name).values(persons=persons_now))
 
 
 def flag_versions(engine: Engine, gone: Gone, why: str, jobs: Collection[str] = ()) -> tuple[str, ...]:
@@ -148,7 +171,7 @@ def purge(engine: Engine, folder: Path, tenant: str) -> int:
         before = read_card(folder).erased
         for gone in (*map(Gone, sorted(people)), Gone(tenant=tenant, documents=frozenset(sources))):
             if gone.person or gone.documents:
-                _rewrite(folder, gone)
+                _rewrite(folder, _without(gone))
         return read_card(folder).erased - before
 
 
@@ -181,9 +204,24 @@ def _look(folder: Path, gone: Gone) -> Affected | None:
     return Affected(job, rows) if rows or named else None
 
 
-def _rewrite(folder: Path, gone: Gone) -> None:
+def _without(gone: Gone) -> Callable[[dict[str, Any]], dict[str, Any] | None]:
+    return lambda row: None if gone.reaches(row) else row
+
+
+def _renamed(row: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    if "origin" not in row:
+        return row
+    origin = row["origin"]
+    person = new if origin["person"] == old else origin["person"]
+    others = {new if each == old else each for each in origin["others"]} - {person}
+    return row | {"origin": origin | {"person": person, "others": sorted(others)}}
+
+
+def _rewrite(folder: Path, change: Callable[[dict[str, Any]], dict[str, Any] | None]) -> None:
+    """change: what becomes of a row; None: it goes."""
     facts = read_manifest(folder)
-    kept = {name: [row for row in read_rows(folder / name) if not gone.reaches(row)] for name in _FILES}
+    changed = {name: [change(row) for row in read_rows(folder / name)] for name in _FILES}
+    kept = {name: [row for row in rows if row is not None] for name, rows in changed.items()}
     card = _card_of(read_card(folder), kept[TRAIN], len(kept[HELD_OUT]), len(kept[QUARANTINE]))
 
     def fill(fresh: Path) -> None:

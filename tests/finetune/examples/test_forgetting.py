@@ -13,6 +13,7 @@ from agent.memory import Memory
 from agent.message import Person, Place
 from connectors.compose import Store
 from connectors.privacy import forget, take_back, withhold
+from connectors.privacy_joining import joined
 from connectors.settings import Settings
 from finetune.examples import forgetting, stored
 from finetune.examples.card import read_card
@@ -307,6 +308,33 @@ def test_consent_that_is_taken_back_reaches_job_data(
     assert not memory.person("terminal:acme:anna").consent
     assert "consent" in AdapterRegistry(engine, home / "versions").get(name).flagged
     assert withhold(anna, memory, home).rows == 0
+
+
+@only_sqlite
+def test_whoever_joins_accounts_is_found_in_what_was_learned_before(
+    engine: Engine, home: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    memory = Memory(engine)
+    anna, elsewhere = rated_by(memory, home, tokenizer), somebody(memory, "anna-elsewhere")
+    name = version_of(engine, home, "j1", 1)
+    one = memory.people.link(memory.people.link_code(elsewhere.id), "terminal:acme:anna")
+    joined(anna, one, memory, home)
+    assert one.id == elsewhere.id != anna.id
+    assert "Hedwig" in texts(home)
+    assert withhold(one, memory, home).versions == (name,)
+    assert "Hedwig" not in texts(home)
+
+
+@only_sqlite
+def test_consent_that_only_one_of_two_accounts_gave_is_taken_back_when_they_are_joined(
+    engine: Engine, home: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    memory = Memory(engine)
+    anna, elsewhere = rated_by(memory, home, tokenizer), memory.person("terminal:acme:anna-elsewhere")
+    one = memory.people.link(memory.people.link_code(elsewhere.id), "terminal:acme:anna")
+    joined(anna, one, memory, home)
+    assert not one.consent
+    assert "Hedwig" not in texts(home)
 
 
 @only_sqlite
