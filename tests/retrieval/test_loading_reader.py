@@ -145,9 +145,10 @@ def test_the_end_of_the_reader_is_the_end_of_its_process(good: Path) -> None:
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from retrieval.loading import Reader
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background ignores it
 reader = Reader()
 reader.read(Path(sys.argv[1]))
 print(reader._worker._process.pid, flush=True)
