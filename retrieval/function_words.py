@@ -50,6 +50,7 @@ def _cut(listed: str) -> frozenset[str]:
 
 
 _LISTS = (_cut(_ENGLISH), *map(_cut, _OTHERS.values()))
+_HOLDERS = {word: [i for i, listed in enumerate(_LISTS) if word in listed] for word in frozenset().union(*_LISTS)}
 
 
 def function_words(asked: Collection[str]) -> frozenset[str]:
@@ -57,9 +58,11 @@ def function_words(asked: Collection[str]) -> frozenset[str]:
 
     None in English, where the language is in doubt, or where nothing else was asked.
     """
-    found = [listed.intersection(asked) for listed in _LISTS]
-    most = max(map(len, found))
-    best = [held for held in found if len(held) == most]
-    if most < ENOUGH or len(best) > 1 or found[0] is best[0] or len(best[0]) == len(set(asked)):
+    distinct, counts = frozenset(asked), [0] * len(_LISTS)
+    for word in distinct:
+        for i in _HOLDERS.get(word, ()):
+            counts[i] += 1
+    most = max(counts)
+    if most < ENOUGH or counts.count(most) > 1 or counts[0] == most or most == len(distinct):
         return frozenset()
-    return best[0]
+    return distinct & _LISTS[counts.index(most)]
