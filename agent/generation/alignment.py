@@ -108,7 +108,7 @@ def _moved(
         itself = float(alike[at, same].max())
         moved.append(1 - itself)
         rival.append(float(alike[at, others].max()) - itself if others.any() else -0.5)
-        context.append(_shared(_around(sentence, at, NEAR, ours), passage, same))
+        context.append(_shared(_around(sentence, int(at), NEAR, ours), passage, same))
     return max(moved, default=MOVED), max(rival, default=-0.3), min(context, default=1.0)
 
 

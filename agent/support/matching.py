@@ -35,6 +35,7 @@ KEPT = 4000  # texts whose words are kept: some 15 kB each
 PRIOR = 8.0  # entries that a small book is filled up with when it is asked what its entries have in common,
 COMMON = 0.35  # in which a word is met this well
 LETTERS = NAMES.index("letters")
+LEAST, CLOSE = 3.5, 0.5  # of score and cosine: where few questions were seen, the trees know too little
 ALIKE = 0.3  # how alike in letters an entry must be in a language the encoder hardly knows
 RIVALS = 4  # entries that the best one must stand out from
 _NEGATED = re.compile(r"(?i)\b(?:not|no|never|without|cannot|\w+n['’]t|nicht|kein\w*|nie|ohne)\b|[不没无]")
@@ -99,7 +100,8 @@ class Matcher:
         scores = table @ WEIGHTS
         best = int(np.argmax(scores))
         stands = standing(table, scores, [entries[place] for place in near])
-        if not asked.is_foreign or table[best, LETTERS] >= ALIKE:
+        is_near = scores[best] >= LEAST and table[best, 0] >= CLOSE
+        if is_near and (not asked.is_foreign or table[best, LETTERS] >= ALIKE):
             made[near[best]] = trees().probability(stands)
         same = "".join(words(asked.text))
         for place in near:
@@ -204,7 +206,8 @@ def _apart(vector: Vectors, vectors: Vectors) -> Floats:
     middle = vectors.sum(0) / (len(vectors) + PRIOR)
     left, right = vector - middle, vectors - middle
     lengths = np.maximum(np.linalg.norm(right, axis=1) * np.linalg.norm(left), 1e-6)
-    return (right @ left / lengths).astype(np.float64)
+    cosines: Floats = (right @ left / lengths).astype(np.float64)
+    return cosines
 
 
 def _met(own: Vectors, theirs: Sequence[Vectors]) -> tuple[Floats, ...]:

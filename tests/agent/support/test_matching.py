@@ -14,6 +14,7 @@ BOOK = {
     "When is the summer party?": "July",
     "Where is the summer party?": "courtyard",
     "How do I cancel my gym membership?": "mail",
+    "How long is the probation period?": "six months",
     "Wie melde ich mich krank?": "anrufen",
 }
 
@@ -55,6 +56,8 @@ def test_who_asks_the_same_is_answered(matcher, encoder, text: str, answer: str)
     "text",
     [
         "Why is there a summer party?",
+        "How long can a sabbatical be?",
+        "How long is parental leave?",
         "When is the christmas party?",
         "How do I book a company car?",
         "Who do I ask about my car insurance?",
