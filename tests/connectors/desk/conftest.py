@@ -8,6 +8,7 @@ import pytest
 from retrieval.encoder import TransformerEncoder
 from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
 from tests.connectors.desk.doors import Doors
+from tests.connectors.desk.meetings import hurry
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.telegram import TelegramEmulator
 
@@ -51,3 +52,11 @@ async def doors(
     made = Doors(furnished, tmp_path / "home", encoder, slack, telegram, monkeypatch)
     yield made
     await made.close()
+
+
+@pytest.fixture
+async def open_doors(doors: Doors, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch) -> Doors:
+    """Open, and in a hurry: for sessions whose settings do not matter."""
+    hurry(monkeypatch, telegram)
+    await doors.open()
+    return doors

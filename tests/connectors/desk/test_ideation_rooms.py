@@ -1,4 +1,4 @@
-"""Sessions across rooms and in private; who may do what; what comes of reactions, edits, timers and old buttons."""
+"""Sessions across rooms; who may do what; what comes of reactions, edits, timers and old buttons."""
 
 import asyncio
 
@@ -14,13 +14,6 @@ from tests.connectors.desk.doors import TENANT, Doors, Scripted
 from tests.connectors.desk.meetings import Meeting, hurry
 
 THINGS = ("a buddy", "maps", "lunch", "plants", "a tour", "cake", "letters", "music", "a quiz", "badges")
-
-
-@pytest.fixture
-async def open_doors(doors: Doors, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch) -> Doors:
-    hurry(monkeypatch, telegram)
-    await doors.open()
-    return doors
 
 
 async def test_a_channel_and_a_group_hold_one_session_with_one_ballot_a_person(
@@ -51,70 +44,6 @@ async def test_a_wrong_code_lets_nobody_in(open_doors: Doors, slack: SlackChat, 
     await Meeting(open_doors, slack, 1).opens()
     there = Meeting(open_doors, telegram, 1)
     assert "does not exist or is over" in (await there.orders("ideate join AAAAAA")).text
-
-
-async def test_blind_ideas_come_by_a_link_and_stay_hidden_until_they_are_shown(
-    open_doors: Doors, telegram: TelegramChat
-) -> None:
-    meeting = Meeting(open_doors, telegram, 2)
-    board = await meeting.opens("new blind how might we welcome new colleagues?")
-    await meeting.presses("Keep it as it is")
-    board = meeting.board
-    assert "t.me/" in board.text
-    bob = meeting.people[1]
-    bob.starts(board.text.split("?start=")[1].split()[0])
-    await open_doors.settle()
-    assert "Every message you send me here is an idea" in telegram.shown(bob)[-1].text
-    telegram.says(bob, "A buddy for everybody")
-    await open_doors.settle()
-    assert telegram.shown(bob)[-1].text == "Noted as idea 1. For now only you can see it."
-    assert "A buddy" not in meeting.board.text
-    assert "1 hidden until" in meeting.board.text
-    await open_doors.restart()
-    telegram.says(bob, "- a map\n- a tour")
-    await open_doors.settle()
-    assert "Noted: ideas 2, 3." in telegram.shown(bob)[-1].text
-    assert "map" not in (await meeting.orders("ideate figures")).text
-    await meeting.presses("▶ See them all")
-    assert "A buddy" in meeting.board.text
-
-
-async def test_in_slack_an_idea_is_given_in_a_form_that_nobody_else_sees(open_doors: Doors, slack: SlackChat) -> None:
-    meeting = Meeting(open_doors, slack, 2)
-    await meeting.opens("new blind how might we welcome new colleagues?")
-    await meeting.presses("Keep it as it is")
-    bob = meeting.people[1]
-    slack.presses(bob, meeting.board, "💡 Add an idea")
-    await open_doors.until(lambda: bob.user.views)
-    bob.submits({"answer": "A buddy for everybody"})
-    await open_doors.settle()
-    assert meeting.whispers(bob)[-1].text == "Noted as idea 1. For now only you can see it."
-    assert meeting.texts() == ["A buddy for everybody"]
-    assert "A buddy" not in meeting.board.text
-
-
-async def test_brainwriting_sends_the_sheets_round_in_private(open_doors: Doors, telegram: TelegramChat) -> None:
-    chat, meeting = telegram, Meeting(open_doors, telegram, 3)
-    for person in meeting.people:
-        person.starts()  # whoever never opened the bot cannot be written to
-    await meeting.opens()
-    for who in range(3):
-        await meeting.presses("🙋 I take part", who=who)
-    await meeting.presses("Keep it as it is")
-    await meeting.orders("ideate use 6-3-5")
-    assert "round 1 of 3: I write to each of you in private" in meeting.board.text
-    for who, person in enumerate(meeting.people):
-        assert "An empty sheet lies before you" in chat.shown(person)[-1].text
-        chat.says(person, f"- {who} one\n- {who} two\n- {who} three")
-        await open_doors.settle()
-    assert "round 2 of 3" in meeting.board.text  # everybody has given three, so the sheets go on
-    # the sheet and "Noted" go out side by side, so the last one's may come in either order
-    told = [[shown.text for shown in chat.shown(person)[-2:]] for person in meeting.people]
-    sheets = [next(text for text in reversed(texts) if "• " in text) for texts in told]
-    for who, sheet in enumerate(sheets):
-        assert f"{who} one" not in sheet
-        assert sheet.count("• ") == 3
-    assert "one" not in meeting.board.text
 
 
 async def test_a_bulb_makes_an_idea_of_anybodys_message_once(open_doors: Doors, chat: Chat) -> None:
@@ -168,46 +97,6 @@ async def test_a_list_follows_its_message_also_where_ideas_are_hidden(open_doors
     bob.deletes(said)
     await open_doors.settle()
     assert not meeting.texts()
-
-
-async def test_who_writes_in_private_is_let_go_when_they_think_about_their_own(
-    open_doors: Doors, telegram: TelegramChat
-) -> None:
-    meeting = Meeting(open_doors, telegram, 2)
-    await meeting.opens("new blind how might we welcome new colleagues?")
-    await meeting.presses("Keep it as it is")
-    bob = meeting.people[1]
-    bob.starts(meeting.board.text.split("?start=")[1].split()[0])
-    await open_doors.settle()
-    telegram.says(bob, "A buddy")
-    await open_doors.settle()
-    telegram.orders(bob, "ideate a present for my boss")
-    await open_doors.settle()
-    telegram.says(bob, "A one-way ticket")
-    await open_doors.settle()
-    assert meeting.texts() == ["A buddy"]
-
-
-async def test_who_has_left_the_group_writes_for_its_session_no_more(open_doors: Doors, telegram: TelegramChat) -> None:
-    meeting = Meeting(open_doors, telegram, 2)
-    await meeting.opens("new blind how might we welcome new colleagues?")
-    await meeting.presses("Keep it as it is")
-    bob, link = meeting.people[1], meeting.board.text.split("?start=")[1].split()[0]
-    bob.starts(link)
-    await open_doors.settle()
-    telegram.says(bob, "A buddy")
-    await open_doors.settle()
-    meeting.room.channel.removes(bob)
-    told = []
-    for comes in (lambda: telegram.says(bob, "A trap door"), lambda: bob.starts(link)):
-        comes()
-        await open_doors.settle()
-        told.append(telegram.shown(bob)[-1].text)
-    assert all("no longer in the channel" in each for each in told)
-    assert meeting.texts() == ["A buddy"]
-    telegram.says(bob, "A trap door")  # what he writes is his own again
-    await open_doors.settle()
-    assert meeting.texts() == ["A buddy"]
 
 
 async def test_what_each_is_dealt_stands_on_the_board_and_ideas_fill_the_design_space(
