@@ -15,7 +15,7 @@ from agent.branches import Branch
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.bench_understanding import TWENTY_TOKENS
-from tests.benchmarks.intent_few import FROZEN, few_at, few_left, few_shots, team_time
+from tests.benchmarks.intent_few import ALONE, FROZEN, few_at, few_left, few_shots, team_time
 from tests.benchmarks.intent_runs import RECIPES, finished, keep, run_set
 from tests.benchmarks.intent_sets import DATA, SETS
 from tests.benchmarks.intents_picture import draw_curve
@@ -87,7 +87,8 @@ def _curve(runs: list[dict[str, Any]], timed: list[dict[str, Cell]]) -> dict[str
     }
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
-        if run["set"] in RECIPES and run["model"] == ("branch + head" if run["depth"] else FROZEN):
+        beside = "branch + head" if run["set"] in RECIPES else ALONE
+        if run["model"] == (beside if run["depth"] else FROZEN):
             found[run["set"]][run["depth"]].append(run[SETS[run["set"]](0).measure])
     return {
         name: [(passes[depth], statistics.mean(values)) for depth, values in sorted(depths.items())]
