@@ -171,7 +171,7 @@ def _finetune(tune: argparse.ArgumentParser) -> None:
     intent.add_argument("--unlabelled", metavar="FILE", help="messages without labels: to learn from and to label next")
     intent.add_argument("--from-chat", action="store_true", help="as such, stored messages of people who agreed")
     intent.add_argument("--propose", type=int, default=10, metavar="N", help="how many to label next (10)")
-    intent.add_argument("--label-next", metavar="FILE.csv", help="write these there, to fill in and to give back")
+    intent.add_argument("--label-next", metavar="FILE.csv", help="write them there: only of --unlabelled FILE")
     intent.add_argument("--promote", action="store_true", help="make them live")
     intent.add_argument("--out", metavar="FOLDER", help="only write them there, and keep no version")
     intent.add_argument("--seed", type=int, default=0)

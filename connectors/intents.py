@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,8 @@ def intent(settings: Settings, arguments: Arguments) -> int:
     """Learn the intents, say how well, and keep them as a version of the heads; with --out only in a folder."""
     from finetune.few_shot import learn
     from finetune.few_shot_folder import KIND, write_intents
-    from finetune.few_shot_labels import NOTHING, Labels
-    from finetune.few_shot_messages import agreed_messages, messages_in
+    from finetune.few_shot_labels import CHAT, NOTHING, Labels
+    from finetune.few_shot_messages import agreed_messages, messages_in, said_by
     from finetune.heads_rows import team_rows
     from finetune.registry import Learned as LearnedFrom
     from retrieval.encoder import TransformerEncoder
@@ -41,22 +42,34 @@ def intent(settings: Settings, arguments: Arguments) -> int:
     store = open_store(settings)
     try:
         unlabelled = messages_in(Path(arguments.unlabelled).expanduser()) if arguments.unlabelled else []
-        said: dict[str, str] = {}
+        whose: dict[str, str] = {}
         if arguments.from_chat:
-            unlabelled += (said := agreed_messages(store.engine, settings.tenant))
+            unlabelled += (whose := agreed_messages(store.engine, settings.tenant))
             print(
-                f"{len(said)} stored messages of people who agreed are read, private chats too; the ones that teach "
-                "most are printed below."
+                f"{len(whose)} stored messages of people who agreed are read, private chats too, and shown to nobody. "
+                "Those that teach most are labelled in the chat: an administrator writes /label there."
             )
         kind: str = arguments.kind
         asked = Labels(store.engine, settings.tenant).rows() if kind == KIND else NOTHING
         labelled = _labelled(asked, rows.topic)
-        said |= {row.text: author for row, author in zip(labelled.rows, labelled.authors, strict=True)}
+        whose |= {row.text: author for row, author in zip(labelled.rows, labelled.authors, strict=True)}
+        stored = said_by(store.engine, settings.tenant, [*(row.text for row in rows.topic), *unlabelled, *whose])
+        said = {text: frozenset({author}) for text, author in whose.items()} | stored
+        own = tuple(replace(row, source=CHAT) if row.text in said else row for row in rows.topic)
+        if copied := sum(row.source == CHAT for row in own):
+            print(f"Rows of the file that are messages from the chat, whose words stay hidden: {copied}.")
         encoder = TransformerEncoder(settings.encoder, device=settings.device or None)
-        examples = (*rows.topic, *labelled.rows)
-        learned = learn(encoder, examples, unlabelled, seed=arguments.seed, propose=arguments.propose, progress=print)
+        learned = learn(
+            encoder,
+            (*own, *labelled.rows),
+            unlabelled,
+            seed=arguments.seed,
+            propose=arguments.propose,
+            unshown=said,
+            progress=print,
+        )
         print("\n".join(told(learned, has_messages=bool(unlabelled))))
-        if arguments.label_next and learned.proposed:
+        if arguments.label_next:
             _write_proposals(Path(arguments.label_next).expanduser(), learned.proposed)
         live = store.registry.aliases("heads").live
         beside = store.registry.fetch(live) if live is not None else heads_folder(settings)
@@ -66,8 +79,8 @@ def intent(settings: Settings, arguments: Arguments) -> int:
         with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
             folder = Path(scratch) / "heads"
             write_intents(folder, learned, encoder, beside, kind)
-            taught = {*learned.taught, *(row.text for row in labelled.rows)}
-            taught_by = LearnedFrom(persons=frozenset(said[text] for text in taught if text in said))
+            taught = (*learned.taught, *(row.text for row in learned.rows))
+            taught_by = LearnedFrom(persons=frozenset[str]().union(*(said.get(text, ()) for text in taught)))
             scores = {f"{kind}_accuracy": learned.judged.accuracy, f"{kind}_ece": learned.judged.ece}
             version = store.registry.add("heads", folder, scores=scores, kind="heads", learned_from=taught_by)
         print(f"They are kept as {version.name}.")
@@ -115,6 +128,9 @@ def told(learned: "Learned", *, has_messages: bool) -> list[str]:
 
 def _write_proposals(file: Path, texts: tuple[str, ...]) -> None:
     """A CSV with an empty column `label`: filled in, it is a file to learn from. Raises StoreError."""
+    if not texts:
+        print(f"{file} is not written: no messages of a file of your own wait for a label (--unlabelled names one).")
+        return
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow(["text", "label"])

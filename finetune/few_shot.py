@@ -7,7 +7,7 @@ reads those better. Unlabelled messages may teach too (self-training), behind th
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -93,10 +93,13 @@ def learn(
     *,
     seed: int = 0,
     propose: int = 10,
+    unshown: Collection[str] = (),
     recipe: BranchRecipe | None = None,
     progress: Progress = lambda _: None,
 ) -> Learned:
     """Learn the labels of `rows`, each of which needs a few. unlabelled: messages of the same people, if any.
+
+    unshown: those of them that are never proposed: people's words, which are not for whoever reads the proposals.
 
     Raises EncoderError where the encoder has no layers to copy.
     """
@@ -140,12 +143,11 @@ def learn(
             kept, taught = after, tuple(texts[i] for i, _ in extra)
         else:
             self_taught += ", so they were left out"
-    said = (
-        _logits(made, (linear, trained), made.unlabelled, kept.believed)
-        if asked
-        else np.empty((0, len(labels)), dtype=np.float32)
-    )
-    proposed = worth_labelling(probabilities(said, 1.0), cached.embeddings[made.unlabelled], propose) if asked else []
+    shown = np.array([i for i in made.unlabelled if texts[i] not in unshown], dtype=np.intp)
+    proposed: list[int] = []
+    if len(shown):
+        said = _logits(made, (linear, trained), shown, kept.believed)
+        proposed = worth_labelling(probabilities(said, 1.0), cached.embeddings[shown], propose)
     vectors = cached.embeddings[: len(rows)]
     return Learned(
         labels=labels,
@@ -159,7 +161,7 @@ def learn(
         overlaps=tuple(overlaps(made.rows, labels, probabilities(kept.logits, 1.0), vectors)),
         taught=taught,
         self_taught=self_taught,
-        proposed=tuple(asked[i] for i in proposed),
+        proposed=tuple(texts[shown[i]] for i in proposed),
         seconds=time.perf_counter() - begun,
     )
 

@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -47,6 +49,29 @@ def agreed_messages(engine: Engine, tenant: str) -> dict[str, str]:
     with reading(engine) as connection:
         authors = {row.text: row.author for row in connection.execute(asked)}
     return {text: authors[whole] for whole in authors for text in _fit([whole])}
+
+
+def said_by(engine: Engine, tenant: str, texts: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Those of these texts that are stored messages, and whose each is, agreed or not. Raises StoreError.
+
+    A file may hold what was copied out of the chat: such rows are people's words still.
+    """
+    asked = defaultdict(set)
+    for text in texts:
+        asked[_plain(text)].add(text)
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    of_tenant = sa.select(places.c.key).where(places.c.tenant == tenant)
+    stored = sa.select(turns.c.text, turns.c.author).where(turns.c.place.in_(of_tenant))
+    with reading(engine) as connection:
+        for row in connection.execute(stored.execution_options(yield_per=1_000)):
+            for text in asked.get(_plain(row.text), ()):
+                found[text].add(row.author)
+    return {text: frozenset(authors) for text, authors in found.items()}
+
+
+def _plain(text: str) -> str:
+    """What two copies of a message have in common: a spreadsheet changes line ends, and long ones were cut."""
+    return " ".join(text.strip()[:LONGEST].split())
 
 
 def _fit(texts: list[str]) -> list[str]:

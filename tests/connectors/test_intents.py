@@ -8,6 +8,7 @@ import pytest
 from agent.understanding import Understander
 from connectors.cli import main
 from connectors.compose import open_store
+from connectors.privacy import withhold
 from connectors.settings import load_settings
 from finetune import few_shot
 from finetune.branch import BranchRecipe
@@ -18,6 +19,8 @@ from retrieval.encoder import TransformerEncoder
 from retrieval.errors import DataRefused
 from tests.agent.test_memory import make_turn
 from tests.finetune.test_few_shot import INTENTS, MESSAGES
+
+COPIED = INTENTS["printer"][0]
 
 
 @pytest.fixture
@@ -35,9 +38,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def labelled_in_chat() -> None:
-    """A message of somebody who agreed, one of somebody who did not, and one of an intent that the file lacks."""
+    """A message of somebody who agreed, one of somebody who did not, and one of an intent that the file lacks.
+
+    Then two without labels: one that nobody copied, and one that stands in the file of examples.
+    """
     store = open_store(load_settings(None))
     try:
+        ann = store.memory.person("terminal:local:ann")
+        store.memory.people.set_consent(ann.id, consent=True)
+        store.memory.append(make_turn(ann, "is the Wisteria room printed on the bill"))
+        store.memory.append(make_turn(store.memory.person("terminal:local:cleo"), f" {COPIED}\n"))
         for name, text, label in (
             ("ann", "Hedwig was charged too much", "billing"),
             ("bob", "Hedwig was charged twice", "billing"),
@@ -56,16 +66,19 @@ def test_intents_are_learned_kept_and_live(
     home: Path, encoder: TransformerEncoder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     labelled_in_chat()
-    ordered = ["intents.toml", "--unlabelled", "messages.txt", "--propose", "2", "--label-next", "next.csv"]
+    ordered = ["intents.toml", "--unlabelled", "messages.txt", "--from-chat", "--label-next", "next.csv"]
     assert main(["finetune", "intent", *ordered, "--promote"]) == 0
     said = capsys.readouterr().out
     assert "Messages that were labelled in chat are learned from too: 1." in said
     assert "no examples of were left out: parking." in said
+    assert "whose words stay hidden: 1." in said
     assert "3 intents learned" in said
+    assert "Wisteria" not in said  # a message without a label is labelled in the chat
+    assert "/label there" in said
     assert "heads-1 is live" in said
     rows = (home / "next.csv").read_text("utf-8").splitlines()
     assert rows[0] == "text,label"
-    assert {row.removesuffix(",") for row in rows[1:]} <= set(MESSAGES)
+    assert {row.removesuffix(",") for row in rows[1:]} == set(MESSAGES)
     store = open_store(load_settings(None))
     try:
         live = store.registry.aliases("heads").live
@@ -74,6 +87,11 @@ def test_intents_are_learned_kept_and_live(
         understander = Understander(encoder, store.registry.fetch(live))
         card = (store.registry.fetch(live) / "topic.json").read_text()
         assert "Hedwig" not in card  # people's words are named to nobody
+        assert COPIED not in card
+        cleo = store.memory.person("terminal:local:cleo")
+        assert live.learned_from.persons >= {cleo.id, store.memory.person("terminal:local:ann").id}
+        withhold(cleo, store.memory, home / "home")
+        assert store.registry.get(live.name).flagged
     finally:
         store.close()
     assert "is about billing" in understander.understand("my invoice is wrong").reasons[2]
