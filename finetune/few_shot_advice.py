@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.few_shot_labels import CHAT
 from finetune.heads_data import Row
 from retrieval.passage import Vectors
 
@@ -32,7 +33,11 @@ class Overlap:
 def overlaps(
     rows: Sequence[Row], labels: Sequence[str], chances: NDArray[np.float32], vectors: Vectors
 ) -> list[Overlap]:
-    """Intents that overlap, the worst first. chances: (rows, labels), of each row by a head that had not seen it."""
+    """Intents that overlap, the worst first. chances: (rows, labels), of each row by a head that had not seen it.
+
+    What people wrote in the chat counts and is not among the pairs.
+    """
+    shown = np.array([row.source != CHAT for row in rows])
     right = np.array([labels.index(row.label or "") for row in rows])
     said = chances.argmax(axis=1)
     found = []
@@ -42,7 +47,7 @@ def overlaps(
             wrong = (said[of_i] == j).sum() + (said[of_j] == i).sum()
             share = float(wrong) / (len(of_i) + len(of_j))
             if share >= CONFUSED:
-                pairs = _side_by_side(of_i, of_j, vectors)
+                pairs = _side_by_side(of_i[shown[of_i]], of_j[shown[of_j]], vectors)
                 texts = tuple((rows[a].text, rows[b].text) for a, b in pairs)
                 found.append(Overlap(labels[i], labels[j], share, texts))
     return sorted(found, key=lambda each: -each.share)

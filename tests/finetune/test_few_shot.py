@@ -12,6 +12,7 @@ from finetune.branch import BranchRecipe
 from finetune.few_shot import Learned, floor_of, folds_of, learn
 from finetune.few_shot_advice import overlaps, worth_labelling
 from finetune.few_shot_folder import write_intents
+from finetune.few_shot_labels import CHAT
 from finetune.heads_data import OWN, Row, noise
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import StoreError
@@ -109,6 +110,11 @@ def test_overlapping_intents_are_shown_by_the_examples_that_confuse() -> None:
     (found,) = overlaps(rows, ("a", "b", "c"), chances, vectors)
     assert (found.one, found.other, found.share) == ("a", "b", 0.5)
     assert found.pairs[0] == ("a1", "b1")
+    rows[0] = Row("a1", "a", CHAT)  # people's words count, and are shown to nobody
+    (hidden,) = overlaps(rows, ("a", "b", "c"), chances, vectors)
+    assert (hidden.share, {one for one, _ in hidden.pairs}) == (0.5, {"a2"})
+    rows[1] = Row("a2", "a", CHAT)
+    assert overlaps(rows, ("a", "b", "c"), chances, vectors)[0].pairs == ()
 
 
 def test_what_to_label_next_is_unsure_and_unlike() -> None:
