@@ -17,6 +17,7 @@ from agent.memory_tables import (
     StoredHistory,
     StoredLine,
     accounts,
+    channel_rules,
     feedback,
     persons,
     places,
@@ -24,6 +25,7 @@ from agent.memory_tables import (
     turns,
     wrong_codes,
 )
+from agent.message import Place
 from agent.opinion import persons as opinion
 from agent.summary import CUT, clip, quoted, sentences
 from agent.support import persons as support
@@ -142,12 +144,19 @@ def erase(connection: Connection, person: str, sources: Collection[str]) -> Forg
     gone = connection.execute(turns.delete().where(own)).rowcount
     left = drop_empty_places(connection)
     names = {person, *(row.id for row in said)}
-    buttons.drop(connection, buttons.about(connection, lambda each: each.names(names) or theirs.are_in(each, left)))
     named = sa.select(accounts.c.account).where(accounts.c.person == person)
+    known_by = connection.execute(named).scalars().all()
+    gone_with = buttons.about(
+        connection,
+        lambda each: each.names(names) or theirs.are_in(each, left) or each.place.is_chat_of(known_by),
+    )
+    buttons.drop(connection, gone_with)
     connection.execute(wrong_codes.delete().where(wrong_codes.c.account.in_(named)))
-    erased = ideation.erase(connection, person, sources, lambda texts: _Words(texts).cut_from)
-    cases = support.erase(connection, person, connection.execute(named).scalars().all())
-    heard = opinion.erase(connection, person, connection.execute(named).scalars().all())
+    chats = [Place(*each.split(":", 2)).key for each in known_by]  # as Telegram calls a private chat
+    connection.execute(channel_rules.delete().where(channel_rules.c.channel.in_(chats)))
+    erased = ideation.erase(connection, person, known_by, sources, lambda texts: _Words(texts).cut_from)
+    cases = support.erase(connection, person, known_by)
+    heard = opinion.erase(connection, person, known_by)
     known = connection.execute(accounts.delete().where(accounts.c.person == person)).rowcount
     connection.execute(persons.delete().where(persons.c.id == person))
     return Forgotten(known, gone, dropped, ratings, cleaned, quoting, cases, erased.ideas + erased.votes, heard=heard)

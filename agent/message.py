@@ -3,6 +3,7 @@
 Message -> Understanding -> Move -> Prompt -> Pieces -> Reply, kept together as a Turn.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +29,10 @@ class Place:
         """One string that names the place in the store: parts joined by '/', with '%' and '/' escaped."""
         parts = (self.platform, self.tenant, self.channel, self.thread)
         return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
+
+    def is_chat_of(self, accounts: Collection[str]) -> bool:
+        """Whether it is named by one of these accounts, as Telegram names a private chat by its person's id."""
+        return f"{self.platform}:{self.tenant}:{self.channel}" in accounts
 
 
 @dataclass(frozen=True, slots=True)

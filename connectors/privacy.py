@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TypedDict
 
 import sqlalchemy as sa
-from sqlalchemy import Connection, Engine, String, Text
+from sqlalchemy import Engine
 
 from agent.erasure import Forgotten
 from agent.events import Event
 from agent.ideation.persons import of as acts_in_sessions
 from agent.ideation.persons import opened_by
 from agent.memory import Memory
-from agent.memory_tables import CleanText, Json, turns
 from agent.message import Person, Turn
 from agent.opinion.monitor import Monitor
 from agent.opinion.persons import withhold as withhold_opinions
@@ -23,14 +22,15 @@ from agent.support.cases import Cases
 from agent.support.persons import withhold as withhold_answers
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
+from connectors.privacy_left import accounts_left, left_in_files, left_in_store
 from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
 from finetune.examples.forgetting import Gone, Unlearned, unlearn
-from retrieval.database import metadata, reading, writing
+from retrieval.database import reading, writing
 from retrieval.errors import StoreError
 from retrieval.files import write_atomically
 from retrieval.shelf import Shelf
-from retrieval.tables import contents, documents, passages, roots
+from retrieval.tables import documents, passages
 
 PHRASE = 48  # characters of a message that are looked for afterwards
 LEAST = 16  # UTF-8 bytes below which a phrase is nobody's own
@@ -39,10 +39,6 @@ FEW = 20  # in PostgreSQL, where each costs a scan of every table
 FORGOTTEN = "Somebody whose words it learned from was forgotten."
 WITHHELD = "Somebody whose words it learned from took their consent back."
 TAKEN_BACK = "A message that it learned from was deleted."
-_PIECE = 8 << 20  # bytes of a file read at a time
-_WEIGHTS = {".safetensors", ".bin"}  # large, and no text
-_TEXTS = (String, CleanText, Json)
-_KNOWLEDGE = (documents, passages, contents, roots)
 _UNESCAPED = re.compile(r'[^"\\\x00-\x1f]+')  # a run of characters that JSON writes as they are
 
 
@@ -189,7 +185,8 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     learned += unlearn(memory.engine, home, gone, FORGOTTEN)  # what was being prepared meanwhile
     postgresql = memory.engine.dialect.name == "postgresql"
     phrases = [person.id, *phrases[: FEW if postgresql else MOST]] if held else []
-    left = (*_left_in_store(memory.engine, phrases), *_left_in_files(memory.engine, home, phrases))
+    columns = left_in_store(memory.engine, phrases) | accounts_left(memory.engine, gone.names)
+    left = (*sorted(columns), *left_in_files(memory.engine, home, phrases))
     return ForgetReport(forgotten, sources, len(phrases), left, postgresql, waiting, learned)
 
 
@@ -345,51 +342,3 @@ def _documents_of(engine: Engine, person: Person) -> list[DocumentCopy]:
             if row.text is not None:
                 texts.append(row.text)
     return list(copies.values())
-
-
-def _left_in_store(engine: Engine, phrases: list[str]) -> list[str]:
-    """Columns that hold a phrase which is in nobody else's message and no document, and the freed space of a file."""
-    store = _store_file(engine)
-    suspects = _found_in(store, phrases) if store else set(phrases)
-    columns = [column for table in metadata.sorted_tables for column in table.c if isinstance(column.type, _TEXTS)]
-    left: set[str] = set()
-    for phrase in sorted(suspects):
-        with reading(engine) as connection:
-            holding = [column for column in columns if _holds(connection, column, phrase)]
-        if not holding and store:
-            left.add(f"the freed space of {store}")
-        if not any(column is turns.c.text or column.table in _KNOWLEDGE for column in holding):
-            left |= {f"{column.table.name}.{column.name}" for column in holding}
-    return sorted(left)
-
-
-def _left_in_files(engine: Engine, home: Path, phrases: list[str]) -> list[str]:
-    store = _store_file(engine)
-    files = [path for path in sorted(home.rglob("*")) if path.is_file() and path.suffix not in _WEIGHTS]
-    return [str(path) for path in files if path.resolve() != store and _found_in(path, phrases)]
-
-
-def _holds(connection: Connection, column: sa.Column[object], phrase: str) -> bool:
-    query = sa.select(sa.literal(1)).where(sa.cast(column, Text).contains(phrase, autoescape=True)).limit(1)
-    return connection.execute(query).first() is not None
-
-
-def _store_file(engine: Engine) -> Path | None:
-    return Path(engine.url.database).resolve() if engine.dialect.name == "sqlite" and engine.url.database else None
-
-
-def _found_in(path: Path, phrases: Iterable[str]) -> set[str]:
-    wanted = {phrase: phrase.encode() for phrase in phrases}
-    overlap = max(map(len, wanted.values()), default=1)
-    found: set[str] = set()
-    try:
-        with path.open("rb") as file:
-            window = b""
-            while piece := file.read(_PIECE):
-                window = window[-overlap:] + piece
-                found |= {phrase for phrase, content in wanted.items() if content in window}
-    except FileNotFoundError:  # replaced meanwhile
-        pass
-    except OSError as error:
-        raise StoreError(f"{path} could not be searched ({error.strerror}). Look into it yourself.") from error
-    return found

@@ -221,7 +221,7 @@ def _moved(session: Session, event: Event) -> Session:
                 facilitator=event.person,
                 opened=event.at,
                 phase_began=event.at,
-                places=(place,),
+                places=(place,) if place.channel else (),  # none: the private chat of somebody who was forgotten
                 phase=rules.phases[0] if rules.phases else Phase.COLLECT,
             )
         case acts.PlaceJoined(place) if place not in session.places:

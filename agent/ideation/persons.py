@@ -4,9 +4,10 @@ Forgetting is the one thing that changes acts: what somebody wrote and how they 
 others made of them, and what they did for all (a phase moved, ideas merged) stays without their name.
 """
 
+import secrets
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +24,8 @@ _THEIRS = frozenset(  # acts that are somebody's own words or choices
     "Spoken".split()
 )
 _VOTES = frozenset(("Dotted", "Preferred", "Scored"))
+_PLACED = ("Opened", "PlaceJoined", "PlaceLeft")
+_CLOSED = {"phase": "closed", "ends": None}
 _WORDS = ("text", "topic", "reason", "tag", "due", "owner")  # fields that hold somebody's words
 _LISTS = ("texts", "versions")
 Cut = Callable[[str], str]
@@ -81,8 +84,8 @@ def move(connection: Connection, old: Place, new: Place) -> None:
         connection.execute(session_places.delete().where(session_places.c.place == row.place))
         target = replace(new, thread="").key + row.place[len(bare) :]
         insert_new(connection, session_places, {"place": target, "session": row.session})
-        kinds = events.c.kind.in_(("Opened", "PlaceJoined", "PlaceLeft"))
-        for each in connection.execute(sa.select(events).where(events.c.session == row.session, kinds)).all():
+        placed = (events.c.session == row.session) & events.c.kind.in_(_PLACED)
+        for each in connection.execute(sa.select(events).where(placed)).all():
             place = Place(**each.body["place"])
             if replace(place, thread="").key == bare:
                 here = (events.c.session == each.session) & (events.c.number == each.number)
@@ -92,11 +95,16 @@ def move(connection: Connection, old: Place, new: Place) -> None:
 
 
 def erase(
-    connection: Connection, person: str, sources: Collection[str], cutting: Callable[[Iterable[str]], Cut]
+    connection: Connection,
+    person: str,
+    accounts: Collection[str],
+    sources: Collection[str],
+    cutting: Callable[[Iterable[str]], Cut],
 ) -> Erased:
     """Delete what sessions hold of a person. sources: documents of theirs. cutting: what takes texts out of others'.
 
-    Call inside a write transaction that holds memory's lock exclusively.
+    A session is held in their private chats no more; where it was held in no other place, it is closed. Call inside a
+    write transaction that holds memory's lock exclusively.
     """
     ideas = votes = 0
     touched = _sessions_of(connection, person)
@@ -115,6 +123,7 @@ def erase(
             cut = cutting(texts)
             for row in rows:
                 _forget_in(connection, row, person, made, sources, _Cutting(given, cut))
+            _leave_chats(connection, session, [row for row in rows if row.kind in _PLACED], person, accounts)
         ideas += sum(row.kind in ("Added", "Remarked") for row in own)
         votes += sum(row.kind in _VOTES for row in own)
     _changed(connection, touched)
@@ -160,6 +169,39 @@ def _forget_in(
     values |= {name: "" for name in ("person", "subject") if getattr(row, name) == person}
     if values:
         connection.execute(events.update().where(here).values(values))
+
+
+def _leave_chats(
+    connection: Connection, session: str, placed: Iterable[sa.Row[Any]], person: str, accounts: Collection[str]
+) -> None:
+    """Take the private chats of a person from the places of a session."""
+    left: set[str] = set()
+    for row in placed:
+        place = Place(**row.body["place"])
+        # Slack's ids of direct messages begin with a D, and are nobody's: it is theirs where they held a session in it
+        is_direct = row.person == person and place.platform == "slack" and place.channel.startswith("D")
+        if place.is_chat_of(accounts) or is_direct or place.key in left:
+            left.add(place.key)
+            here = (events.c.session == session) & (events.c.number == row.number)
+            if row.kind == "Opened":
+                body = connection.execute(sa.select(events.c.body).where(here)).scalar_one()
+                nowhere = {"platform": "", "tenant": place.tenant, "channel": "", "thread": ""}
+                connection.execute(events.update().where(here).values(body=body | {"place": nowhere}))
+            else:
+                connection.execute(events.delete().where(here))
+    if not left:
+        return
+    connection.execute(session_places.delete().where(session_places.c.place.in_(left)))
+    known = connection.execute(sa.select(sessions).where(sessions.c.id == session)).one()
+    elsewhere = sa.select(session_places.c.place).where(session_places.c.session == session)
+    if not known.is_open or connection.execute(elsewhere).first() is not None:
+        return
+    connection.execute(events.delete().where((events.c.session == session) & (events.c.kind == "Spoken")))
+    end = {"session": session, "number": known.events + 1, "key": secrets.token_hex(32), "kind": "Moved"}
+    end |= {"person": "", "subject": "", "at": datetime.now(UTC), "body": _CLOSED}
+    connection.execute(events.insert().values(end))
+    over = {"events": known.events + 1, "is_open": False}
+    connection.execute(sessions.update().where(sessions.c.id == session).values(over))
 
 
 def _sessions_of(connection: Connection, person: str) -> tuple[str, ...]:

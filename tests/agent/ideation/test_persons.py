@@ -7,14 +7,18 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy import Engine
 
+from agent.buttons import Buttons
+from agent.channels import ChannelRules, Rule
 from agent.ideation.acts import Phase, RemarkKind, Spoken
 from agent.ideation.persons import of
 from agent.ideation.tables import events
+from agent.message import Place
 from agent.moving import move
 from connectors.privacy import copy_of, forget
 from retrieval.database import reading
 from retrieval.shelf import Shelf
 from tests.agent.ideation.rooms import SLACK, Room
+from tests.agent.test_memory import everything_stored
 
 
 def stored(engine: Engine) -> str:
@@ -71,6 +75,39 @@ def test_a_session_of_one_person_goes_with_them_and_one_of_several_stays_open(
     forget(bob, room.memory, Shelf(engine, tmp_path / "index"), tmp_path, waiting=0)
     assert room.sessions.at(SLACK) is None
     assert stored(engine) == "[]"
+
+
+def test_a_session_is_held_no_more_in_the_private_chat_of_who_was_forgotten(
+    room: Room, engine: Engine, tmp_path: Path
+) -> None:
+    chats = [Place("telegram", "acme", "4077001"), Place("slack", "acme", "D9X")]
+    people = [room.memory.person("telegram:acme:4077001"), room.person("dee")]
+    shelf = Shelf(engine, tmp_path / "index")
+    session = room.open()
+    room.add(session, "bob", "Tea")
+    for chat, person in zip(chats, people, strict=True):
+        room.sessions.join_place(room.sessions.board(session).session.code, chat, person, key=room.key())
+        ChannelRules(engine).set_rule(chat, Rule.ALWAYS)
+        Buttons(engine).make("ideation-note", "7", chat, 60)
+        alone = room.sessions.open(replace(chat, thread="9"), person, "mine", key=room.key()).board.session.id
+        room.add(alone, "bob", "Cake")
+        assert forget(person, room.memory, shelf, tmp_path, waiting=0).left == ()
+        assert "4077001" not in everything_stored(engine)
+        assert room.sessions.at(chat) is None
+        assert room.sessions.board(session).session.places == (SLACK,)
+        board = room.sessions.board(alone)
+        assert (board.session.places, board.session.phase, board.open[0].text) == ((), Phase.CLOSED, "Cake")
+    assert "D9X" not in stored(engine)
+    room.add(session, "bob", "Coffee")
+
+
+def test_what_names_an_account_is_found_after_forgetting(room: Room, engine: Engine, tmp_path: Path) -> None:
+    person = room.memory.person("telegram:acme:4077001")
+    for number, name in enumerate(("4077001", "40770012")):  # somebody else's begins like it
+        Buttons(engine).make("note", "", Place("telegram", "other", name), 60, key=f"{number}")
+    report = forget(person, room.memory, Shelf(engine, tmp_path / "index"), tmp_path, waiting=0)
+    assert report.left == ("buttons.channel",)
+    assert "buttons.channel" in " ".join(report.sentences)
 
 
 def test_a_channel_that_moves_takes_its_session_along(room: Room, engine: Engine) -> None:
