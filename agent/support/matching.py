@@ -36,6 +36,7 @@ PRIOR = 8.0  # entries that a small book is filled up with when it is asked what
 COMMON = 0.35  # in which a word is met this well
 LETTERS = NAMES.index("letters")
 LEAST, CLOSE = 3.5, 0.5  # of score and cosine: where few questions were seen, the trees know too little
+FAR_OFF = 0.01  # by this its probability is less otherwise: it stays the best of all, and answers nothing
 ALIKE = 0.3  # how alike in letters an entry must be in a language the encoder hardly knows
 RIVALS = 4  # entries that the best one must stand out from
 _NEGATED = re.compile(r"(?i)\b(?:not|no|never|without|cannot|\w+n['’]t|nicht|kein\w*|nie|ohne)\b|[不没无]")
@@ -101,8 +102,8 @@ class Matcher:
         best = int(np.argmax(scores))
         stands = standing(table, scores, [entries[place] for place in near])
         is_near = scores[best] >= LEAST and table[best, 0] >= CLOSE
-        if is_near and (not asked.is_foreign or table[best, LETTERS] >= ALIKE):
-            made[near[best]] = trees().probability(stands)
+        is_near = is_near and (not asked.is_foreign or table[best, LETTERS] >= ALIKE)
+        made[near[best]] = trees().probability(stands) * (1.0 if is_near else FAR_OFF)
         same = "".join(words(asked.text))
         for place in near:
             if same and same == "".join(words(known[place].text)):
