@@ -71,7 +71,8 @@ class Score:
 def train_syntax(encoder: TransformerEncoder, data: Path, work: Path, plan: Plan, progress: Progress) -> Network:
     """Train for the encoder on the treebank in `data`, or go on with what `work` holds of it.
 
-    work: a folder for checkpoints, which may end at any moment. Raises UnreadableFile, StoreError.
+    work: a folder for checkpoints, which may end at any moment; those of another plan or encoder are not gone on with.
+    Raises UnreadableFile, StoreError.
     """
     train, dev = (read_trees(data / TREEBANK / f"{split}.conllu.gz") for split in ("train", "dev"))
     try:
@@ -87,7 +88,7 @@ def train_syntax(encoder: TransformerEncoder, data: Path, work: Path, plan: Plan
         hear(each, network.eval(), work / f"{name}-{plan.layers}", progress)
         for each, name in ((taught, "train"), (asked, "dev"))
     )
-    _fit(network, taught, asked, tags, relations, work, plan, progress)
+    _fit(network, taught, asked, tags, relations, work, plan, run_of(encoder.id, plan), progress)
     return network
 
 
@@ -99,21 +100,33 @@ def labels_of(trees: Sequence[Tree]) -> tuple[list[str], list[str]]:
     )
 
 
-def keep(file: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, epoch: int, place: int) -> None:
-    """Write where training stands, whole or not at all: tensors only, nothing that runs when it is read."""
+def run_of(encoder: str, plan: Plan) -> str:
+    """What a checkpoint is of: one with another of these cannot be gone on with."""
+    return json.dumps({"encoder": encoder, **asdict(plan)}, sort_keys=True)
+
+
+def keep(
+    file: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, run: str, epoch: int, place: int
+) -> None:
+    """Write where the training `run` stands, whole or not at all: tensors only, nothing that runs when it is read."""
     tensors = {f"network.{name}": value.clone() for name, value in network.state_dict().items()}
     for number, state in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{number}.{name}": value.clone() for name, value in state.items()}
     tensors["random"] = torch.get_rng_state()
     fresh = file.with_suffix(".new")
-    safetensors.torch.save_file(tensors, fresh, {"epoch": str(epoch), "place": str(place)})
+    safetensors.torch.save_file(tensors, fresh, {"run": run, "epoch": str(epoch), "place": str(place)})
     fresh.replace(file)
 
 
-def resumed(file: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, int]:
-    """Put network and optimizer back to what `keep` wrote: the epoch and the batch in it to go on with."""
+def resumed(file: Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer, run: str) -> tuple[int, int] | None:
+    """Put network and optimizer back to what `keep` wrote: the epoch and the batch in it to go on with.
+
+    None, and nothing is changed, where that was another run's.
+    """
     with safetensors.safe_open(file, "pt") as read:
-        stands = read.metadata()
+        stands = read.metadata() or {}
+        if stands.get("run") != run:
+            return None
         tensors = {name: read.get_tensor(name) for name in read.keys()}  # noqa: SIM118 - it is no dict
     torch.set_rng_state(tensors.pop("random"))
     of_network = {
@@ -137,6 +150,7 @@ def _fit(
     relations: list[str],
     work: Path,
     plan: Plan,
+    run: str,
     progress: Progress,
 ) -> None:
     branch = [value for name, value in network.named_parameters() if name.startswith("layers.") and value.requires_grad]
@@ -149,8 +163,11 @@ def _fit(
     file, log = work / CHECKPOINT, work / "log.jsonl"
     epoch, place = 0, 0
     if file.exists():
-        epoch, place = resumed(file, network, optimizer)
-        progress(f"taken up again in epoch {epoch + 1}, batch {place}")
+        if (stands := resumed(file, network, optimizer, run)) is None:
+            progress("what was begun here is of another plan or encoder: training begins anew")
+        else:
+            epoch, place = stands
+            progress(f"taken up again in epoch {epoch + 1}, batch {place}")
     began = saved = time.monotonic()
 
     while epoch < plan.frozen + plan.epochs:
@@ -172,12 +189,12 @@ def _fit(
             heard["count"] += 1
             if time.monotonic() - saved > SECONDS:
                 place = number + 1
-                keep(file, network, optimizer, epoch, place)
+                keep(file, network, optimizer, run, epoch, place)
                 saved = time.monotonic()
                 parts = ", ".join(f"{name} {heard[name] / heard['count']:.3f}" for name in losses)
                 progress(f"epoch {epoch + 1}, batch {place} of {len(groups_now)}: {parts}; {saved - began:.0f} s")
         epoch, place = epoch + 1, 0
-        keep(file, network, optimizer, epoch, place)
+        keep(file, network, optimizer, run, epoch, place)
         score = measure(network, asked, tags, relations, is_frozen=epoch <= plan.frozen)
         progress(f"epoch {epoch} of {plan.frozen} + {plan.epochs}: {score}; {time.monotonic() - began:.0f} s")
         with log.open("a") as lines:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import torch
 
-from finetune.syntax import keep, resumed
+from finetune.syntax import Plan, keep, resumed, run_of
+
+RUN = run_of("encoder", Plan())
 
 
 def step(network: torch.nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -21,9 +23,20 @@ def made() -> tuple[torch.nn.Module, torch.optim.Optimizer]:
 def test_training_taken_up_again_ends_as_if_it_had_not_stopped(tmp_path: Path) -> None:
     network, optimizer = made()
     step(network, optimizer)
-    keep(tmp_path / "kept.safetensors", network, optimizer, 3, 17)
+    keep(tmp_path / "kept.safetensors", network, optimizer, RUN, 3, 17)
     step(network, optimizer)
     other, its_optimizer = made()
-    assert resumed(tmp_path / "kept.safetensors", other, its_optimizer) == (3, 17)
+    assert resumed(tmp_path / "kept.safetensors", other, its_optimizer, RUN) == (3, 17)
     step(other, its_optimizer)
     assert torch.equal(other.weight, network.weight)  # type: ignore[arg-type]  # a Linear's weight is a tensor
+
+
+def test_another_plan_or_encoder_begins_anew(tmp_path: Path) -> None:
+    network, optimizer = made()
+    step(network, optimizer)
+    keep(tmp_path / "kept.safetensors", network, optimizer, RUN, 3, 17)
+    smaller = torch.nn.Linear(3, 1)
+    before = smaller.weight.clone()
+    for run in (run_of("another encoder", Plan()), run_of("encoder", Plan(layers=1))):
+        assert resumed(tmp_path / "kept.safetensors", smaller, torch.optim.AdamW(smaller.parameters()), run) is None
+    assert torch.equal(smaller.weight, before)
