@@ -70,8 +70,9 @@ class StarterGenerator:
         try:
             reader = self._model.result(PATIENCE)
             if prompt.move is Move.CHAT:
-                said = reader.speak(lately(prompt))
-                return said if said in taught(kind_of_small_talk(prompt.message)) else quotes
+                kind, said = kind_of_small_talk(prompt.message), reader.speak(lately(prompt))
+                names_us = kind != "who" or "Atelier" in said  # who asks who we are is told
+                return said if said in taught(kind) and names_us else quotes
             if refuses(quotes) or quotes.startswith(phrase("answer", "unsure")):
                 return quotes  # a mark would look sure
             asked = asked_alone(prompt)

@@ -55,6 +55,7 @@ async def test_by_default_the_starter_makes_small_talk_and_reads_along(house: Ho
     assert hobby.reply.generator == "starter"
     assert not hobby.reply.notice
 
+    assert "I am Atelier" in (await turn(house, "are you ChatGPT?")).reply.text
     answered = await turn(house, "How many days of paid leave does everybody have?")
     assert "28 days of paid leave" in answered.reply.text.replace("**", "")
     assert answered.reply.text.count("**") in (0, 2)
