@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
-from agent.ideation.acts import Act, Added, PlaceJoined, Spoken
+from agent.ideation.acts import Act, Added, PlaceJoined, Reworded, Spoken, Withdrawn
 from agent.ideation.board import Board, Session
 from agent.ideation.event import Event, from_json, name_of, to_json
 from agent.ideation.fold import fold
+from agent.ideation.persons import REMOVED
 from agent.ideation.refusals import refuse
 from agent.ideation.tables import events, session_places, sessions
 from agent.memory_tables import insert_new, put
@@ -200,6 +201,26 @@ class Ledger:
                 change = events.update().values(body={**row.body, "text": text}) if text else events.delete()
                 connection.execute(change.where(here))
                 again = sessions.update().where(sessions.c.id == row.session).values(erased=sessions.c.erased + 1)
+                connection.execute(again)
+
+    def empty(self, tenant: str, keys: Sequence[str]) -> None:
+        """Delete the words of withdrawn ideas that came of chat events with these keys."""
+        given = events.c.key.in_([digest(key) for key in keys]) & (events.c.kind == Added.__name__)
+        of_tenant = sa.select(sessions.c.id).where(sessions.c.tenant == tenant)
+        with writing(self.engine) as connection:
+            lock_memory(connection)
+            found = sa.select(events.c.session).where(given, events.c.session.in_(of_tenant)).distinct()
+            for session in connection.execute(found).scalars().all():
+                here = events.c.session == session
+                on_ideas = events.c.kind.in_((Added.__name__, Reworded.__name__, Withdrawn.__name__))
+                rows = connection.execute(sa.select(events).where(here, on_ideas)).all()
+                theirs = {row.body["idea"] for row in connection.execute(sa.select(events).where(here, given))}
+                theirs &= {row.body["idea"] for row in rows if row.kind == Withdrawn.__name__}
+                for row in rows:
+                    if row.body["idea"] in theirs and "text" in row.body:
+                        emptied = events.update().where(here, events.c.number == row.number)
+                        connection.execute(emptied.values(body={**row.body, "text": REMOVED}))
+                again = sessions.update().where(sessions.c.id == session).values(erased=sessions.c.erased + 1)
                 connection.execute(again)
 
     def of_person(self, person: str) -> tuple[str, ...]:

@@ -253,7 +253,10 @@ class Messages:
                 continue
 
     async def deleted(self, event: Deleted, stage: Stage) -> None:
-        """Whoever takes a message back takes its ideas back, as long as they stand as they were written."""
+        """Whoever takes a message back takes its ideas back, as long as they stand as they were written, words and all.
+
+        Those of a session that is closed are its outcome, and stay.
+        """
         key, place = said_key(event.place, event.message), event.place
         await asyncio.to_thread(self.stand.sessions.ledger.retell, place.tenant, key, "")
         for board, ideas in await asyncio.to_thread(self._made_of, place, event.message):
@@ -265,10 +268,11 @@ class Messages:
                     continue
             changed = await asyncio.to_thread(self.stand.sessions.board, board.session.id)
             await self.stand.changed(changed, stage.delivery)
+        await asyncio.to_thread(self.stand.sessions.ledger.empty, place.tenant, _keys(place, event.message))
 
     def _made_of(self, place: Place, message: str) -> list[tuple[Board, dict[int, Idea]]]:
         """What a message became, by the number of its line, in each open session."""
-        keys = [idea_key(place, message, number) for number in range(MOST)]
+        keys = _keys(place, message)
         found: dict[str, dict[int, str]] = {}
         for session, idea, number in self.stand.sessions.ledger.made_of(place.tenant, keys):
             found.setdefault(session, {})[number] = idea
@@ -285,6 +289,11 @@ def idea_key(place: Place, message: str, number: int) -> str:
     """The same for a message however it becomes an idea, so that it becomes one only once."""
     name = f"idea/{name_of(place, message)}"
     return f"{name}#{number}" if number else name  # what follows an act of its key is named with a slash
+
+
+def _keys(place: Place, message: str) -> list[str]:
+    """Of all ideas that a message can have become."""
+    return [idea_key(place, message, number) for number in range(MOST)]
 
 
 def said_key(place: Place, message: str) -> str:

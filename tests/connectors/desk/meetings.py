@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from agent.ideation.acts import Added, Reworded
 from connectors.desk import ideation
 from connectors.desk.ideation_stand import Pace
 from connectors.slack import calls
@@ -96,3 +97,9 @@ class Meeting:
 
     def texts(self) -> Sequence[str]:
         return [each.text for each in self.session.open]
+
+    def words(self) -> Sequence[str]:
+        """All words of ideas that the store holds, also those of ideas that are gone."""
+        running = self.doors.house.store
+        events = ideation.Sessions(running.engine).events(self.session.session.id)
+        return [each.act.text for each in events if isinstance(each.act, Added | Reworded)]

@@ -76,9 +76,11 @@ async def test_a_message_that_is_changed_changes_its_idea_and_one_taken_back_tak
     meeting.people[1].edits(said, "A buddy")
     await open_doors.settle()
     assert meeting.texts() == ["A buddy"]
+    assert meeting.words() == ["A budy", "A buddy"]
     meeting.people[1].deletes(said)
     await open_doors.settle()
     assert not meeting.texts()
+    assert meeting.words() == ["[removed]", "[removed]"]
 
 
 async def test_a_list_follows_its_message_also_where_ideas_are_hidden(open_doors: Doors, slack: SlackChat) -> None:
