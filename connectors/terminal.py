@@ -30,11 +30,13 @@ if TYPE_CHECKING:
     from connectors.terminal_session import TerminalSessions
 
 PROMPT = "you › "
+GUEST = re.compile(r"@(?P<name>[^\W\d_][\w'’-]{0,29}):?\s+(?P<said>\S.*)", re.DOTALL)  # @Ann a rota with a wheel
 EARLIER = 200  # messages of earlier sessions that the arrow keys bring back
 HELP = """\
 Ask a question, or write what you think about; Enter sends it.
   /ideate TOPIC   think a topic through with a technique
   /ideate new TOPIC   the same as a session with a board, votes and a record; /ideate help says how
+  @ANN an idea    in a session: what Ann, who sits beside you, says, votes (@Ann /2) or orders
   /sources        the passages behind the last answer, in full
   /why            how your last message was understood and what was decided
   /why TEXT       how any text is understood, and which of its words decided that
@@ -155,6 +157,9 @@ class Terminal:
             return True
         if command in {"/quit", "/exit"}:
             return False
+        if command.startswith("@") and (guest := GUEST.fullmatch(line)) and await (await self._session()).is_open():
+            await self._for(guest["name"], guest["said"])
+            return True
         if command in {"/ideate", "/idea"} and await (await self._session()).command(command[1:], rest.strip()):
             return True
         if command == "/ideate" and rest.strip():
@@ -187,6 +192,18 @@ class Terminal:
         elif not await (await self._session()).line(line):
             await self._answer(line, None)
         return True
+
+    async def _for(self, name: str, said: str) -> None:
+        """What somebody else at this keyboard gives to the session."""
+        session = await self._session()
+        with session.speaking(name) as account:
+            if said == "/forget yes":
+                store = (await self._loading).store
+                person = await asyncio.to_thread(store.memory.person, account)
+                report = await asyncio.to_thread(forget, person, store.memory, store.shelf, store.settings.home)
+                self._say("\n".join(report.sentences))
+            elif not await session.said(said):
+                self._say(f"That is nothing for the session: ideas, votes and buttons can be given for {name}.")
 
     async def _session(self) -> "TerminalSessions":
         """What a session at this terminal is held with; its timers go on from where they were."""

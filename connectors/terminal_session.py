@@ -1,12 +1,14 @@
 """Ideation sessions at the terminal: the desk's own, with the screen in place of a platform and of the queue.
 
-One person, one board. Steps are printed as they begin; what was printed is never changed, so a board is shown anew
-where a step begins or when it is asked for. A button is pressed by its number: `/2`.
+One keyboard, one board. Steps are printed as they begin; what was printed is never changed, so a board is shown anew
+where a step begins or when it is asked for. A button is pressed by its number: `/2`. Where a group sits around the
+keyboard, a line that begins with `@Ann` is Ann's.
 """
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
@@ -50,6 +52,30 @@ class TerminalSessions:
         if board is not None:
             await self.ideation.stand.wake(board, self._stage().delivery)
             await self._go_on()
+
+    async def is_open(self) -> bool:
+        return await asyncio.to_thread(self.ideation.stand.at, self._place) is not None
+
+    @contextmanager
+    def speaking(self, name: str) -> Iterator[str]:
+        """What is said meanwhile is that of somebody else at this keyboard, whose account this is.
+
+        It is made of the account of who types, so that it is nobody's who has a terminal of their own.
+        """
+        own, self._account = self._account, f"{self._account}/{name.casefold()}"
+        try:
+            yield self._account
+        finally:
+            self._account = own
+
+    async def said(self, line: str) -> bool:
+        """Whether a line, an order or a button's number was for the session. Raises AtelierError."""
+        order, _, rest = line.partition(" ")
+        if order in {"/ideate", "/idea"}:
+            return await self.command(order[1:], rest.strip())
+        if order.startswith("/"):
+            return order[1:].isdecimal() and await self.press(int(order[1:]))
+        return await self.line(line)
 
     async def command(self, name: str, argument: str) -> bool:
         """Whether `/ideate …` or `/idea …` was for a session. Raises AtelierError."""
@@ -165,15 +191,16 @@ class _Queue:
 
 
 class _Screen:
-    """The place is one, and so is its reader."""
+    """The place is one, and so are its readers."""
 
     name = "terminal"
 
     def under(self, place: Place, handle: str) -> Place:  # noqa: ARG002 - the seam's
         return place
 
-    async def called(self, account: str) -> str:  # noqa: ARG002 - the seam's
-        return ""
+    async def called(self, account: str) -> str:
+        _, _, guest = account.partition("/")
+        return guest[:1].upper() + guest[1:]
 
     async def has_left(self, account: str, place: Place) -> bool:  # noqa: ARG002 - the seam's
         return False

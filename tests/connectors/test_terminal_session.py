@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import shutil
 from pathlib import Path
 
@@ -62,3 +63,30 @@ async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(
     assert names.count(".md") == 1
     assert ".png" in names
     assert "Step" not in seen.rpartition("The session is over")[2]
+
+
+async def test_eight_people_around_one_keyboard_decide(typed: Typed) -> None:
+    """Each has ideas and a ballot of their own, over a restart; what is not of the session is said to be so."""
+    people = ("Ann", "Bob", "Cem", "Dora", "Eve", "Finn", "Gül", "Hana")
+    things = ("a buddy", "a map", "lunch vouchers", "a quiet day", "a podcast", "garden hours", "a quiz", "old photos")
+    seen = await typed(
+        "@Ann nobody listens yet", "/ideate new how might we welcome new colleagues?", "/2",
+        *(f"@{who} {thing} for every newcomer" for who, thing in zip(people, things, strict=True)),
+        "@Bob: /sources",
+    )  # fmt: skip
+    assert all(f"Noted as idea {number}." in seen for number in range(1, 9))
+    assert "nothing for the session: ideas, votes and buttons can be given for Bob" in seen
+    seen = await typed(
+        "@Ann /ideate next", "/ideate vote", *(f"@{who} /{1 if who in people[:5] else 2}" for who in people),
+        "/ideate results", "/ideate next", "/ideate export json",
+    )  # fmt: skip
+    assert "Only who opened the session and administrators can do that." in seen
+    assert "8 people voted." in seen
+    record = json.loads(next((typed.home / "exports").glob("*.json")).read_text())
+    assert len({idea["by"][0] for idea in record["ideas"]}) == 8
+    seen = await typed("/ideate board", "@Ann /forget yes", "/ideate board")
+    assert "1 a buddy for every newcomer · 5 votes" in seen
+    forgotten, _, left = seen.rpartition("Not reached: backups")
+    assert "exports/session-" in forgotten  # that file is the group's to delete
+    assert "a map for every newcomer" in left
+    assert "buddy" not in left
