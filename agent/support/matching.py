@@ -29,7 +29,7 @@ NAMES = (
     "cosine", "cosine_apart", "met", "met_apart", "theirs_apart", "unmet", "theirs_unmet", "letters", "negated", "kind",
 )  # fmt: skip
 STANDS = ("score", "apart", "one_unmet", "theirs_one_unmet", *NAMES)
-THRESHOLD = 0.65  # the probability from which an entry answers: of covid_faq's fitted half, crosswise, 5% wrongly
+THRESHOLD = 0.65  # from here on an entry answers: crosswise, 6% of covid_faq's fitted half wrongly
 NEAR = 32  # ways to ask that are looked at closely: those with the highest cosines
 KEPT = 2000  # texts whose words are kept: some 20 kB each
 PRIOR = 8.0  # entries that a small book is filled up with when it is asked what its entries have in common,
