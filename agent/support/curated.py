@@ -97,6 +97,12 @@ class _Book:
     phrasings: tuple[Phrasing, ...] = ()
     vectors: Vectors | None = None
 
+    def by_text(self) -> dict[str, Vectors]:
+        """The vector of each way in which a question is put."""
+        if self.vectors is None:
+            return {}
+        return {phrasing.text: row for phrasing, row in zip(self.phrasings, self.vectors, strict=True)}
+
 
 class Curated:
     """The entries in the store. Thread-safe, and safe beside other processes. Every method raises StoreError."""
@@ -158,7 +164,8 @@ class Curated:
     ) -> Entry | None:
         """Let an entry answer, on wish in other words or for others; None where there is none. Again: changes it.
 
-        audience: whole. Raises MessageRefused where words are missing or too many, SettingsError.
+        audience: whole. Raises MessageRefused where words are missing or too many, SettingsError where that is none
+        of the entry's tenant.
         """
         values: dict[str, Any] = {"state": State.APPROVED.value}
         if answer is not None:
@@ -167,15 +174,21 @@ class Curated:
         if question is not None:
             values |= {"question": _words(question, "question"), "asked_by": None}
         if audience:
-            values["audience"] = check_audience(audience)
+            values["audience"] = check_audience(audience)  # of its tenant: `_change` looks
         return self._decide(number, by, values)
 
     def give(self, number: int, audience: str) -> Entry | None:
         """Let others read an entry, whatever its state; None where there is none. audience: whole.
 
-        Raises SettingsError.
+        Raises SettingsError where that is none of the entry's tenant.
         """
         return self._change(number, {"audience": check_audience(audience)})
+
+    def move(self, tenant: str, old: str, new: str) -> None:
+        """Let the readers of `new` read what those of `old` could: their channel has another id. Both whole."""
+        for entry in self.listing(tenant):
+            if entry.audience == check_audience(old):
+                self.give(entry.id, new)
 
     def withdraw(self, number: int, by: str) -> Entry | None:
         """Let an entry not answer any more, or never; None where there is none."""
@@ -246,17 +259,20 @@ class Curated:
     def known(self, questions: Sequence[str], tenant: str) -> list[bool]:
         """For each question whether an entry has it already, in whatever state and for whomever."""
         entries = self.listing(tenant)
-        asked = [(entry.id, line) for entry in entries for line in entry.question.split("\n") if line.strip()]
+        asked = [(entry.id, line.strip()) for entry in entries for line in entry.question.split("\n") if line.strip()]
         if not questions or not asked:
             return [False] * len(questions)
         assert self._encoder is not None, "who compares gives an encoder"
         assert self._matcher is not None, "it comes with the encoder"
-        vectors = self._encoder([*(line for _, line in asked), *questions])
+        vectors = self._book(check_tenant(tenant)).by_text()  # of what is approved
+        new = list(dict.fromkeys(text for text in (*(line for _, line in asked), *questions) if text not in vectors))
+        vectors |= zip(new, self._encoder(new), strict=True) if new else ()
         phrasings, numbers = [read(line) for _, line in asked], [number for number, _ in asked]
-        had = vectors[: len(asked)]
+        had = np.array([vectors[line] for _, line in asked], dtype=np.float32)
+        probabilities = self._matcher.probabilities
         return [
-            bool(self._matcher.probabilities(read(question), row, phrasings, had, numbers).max() >= THRESHOLD)
-            for question, row in zip(questions, vectors[len(asked) :], strict=True)
+            bool(probabilities(read(question), vectors[question], phrasings, had, numbers).max() >= THRESHOLD)
+            for question in questions
         ]
 
     def _decide(self, number: int, by: str, values: Mapping[str, object]) -> Entry | None:
@@ -267,6 +283,11 @@ class Curated:
         now = datetime.now(UTC)
         with writing(self._engine) as connection:
             lock_memory(connection)
+            entry = _one(connection, curated.c.id == number)
+            if entry is None:
+                return None
+            if "audience" in values:
+                audience_of(entry.tenant, str(values["audience"]))
             last = connection.execute(sa.select(sa.func.max(curated.c.changed))).scalar()
             # later than all others also where a clock was set back: by the latest change a book is known to be old
             later = now if last is None else max(now, last + timedelta(microseconds=1))
@@ -295,9 +316,7 @@ class Curated:
         if not asked:
             return _Book(stamp)
         assert self._encoder is not None, "who matches gives an encoder"
-        had: dict[str, Any] = {}
-        if known.vectors is not None:
-            had = {phrasing.text: row for phrasing, row in zip(known.phrasings, known.vectors, strict=True)}
+        had = known.by_text()
         new = list(dict.fromkeys(text for _, text in asked if text not in had))
         if new:
             had |= zip(new, self._encoder(new), strict=True)
@@ -329,7 +348,8 @@ def _known(connection: Connection, person: str) -> str | None:
 
 
 def _check_consent(connection: Connection, person: str) -> None:
-    if not connection.execute(sa.select(persons.c.consent).where(persons.c.id == person)).scalar_one_or_none():
+    agreed = sa.select(persons.c.consent).where(persons.c.id == person).with_for_update(read=True)
+    if not connection.execute(agreed).scalar_one_or_none():  # locked: taken back meanwhile it is found again
         raise MessageRefused("Who wrote this has not agreed that their words are used. Put it in your own.")
 
 

@@ -15,6 +15,7 @@ from agent.channels import ChannelRules, Rule
 from agent.events import Arrived, Button, Deleted, Edited, Left, Moved, Outgoing, Post
 from agent.memory import Memory
 from agent.moving import move
+from agent.support.curated import Curated
 from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
 from connectors.desk.access import Access, own_audience
@@ -88,6 +89,7 @@ class Changes:
         for document in self.shelf.documents(tenant):
             if document.audience == before:
                 self.shelf.set_audience(tenant, document.source, own_audience(event.to))
+        Curated(self.memory.engine).move(tenant, before, own_audience(event.to))
 
     async def arrived(self, event: Arrived, language: str) -> Sequence[Outgoing]:
         """Who comes into a channel where every message is answered is told what that means for what they write."""

@@ -1,15 +1,18 @@
 """Answers that the team has approved: given word for word to whom they are for, and to nobody else, until withdrawn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from agent.colleague import Colleague
 from agent.generation.extractive import ExtractiveGenerator
 from agent.memory import Memory
+from agent.memory_tables import persons
 from agent.message import Move, Place
 from agent.settled import APPROVED, CURATED
 from agent.support.curated import Curated, State
@@ -19,10 +22,11 @@ from agent.support.tables import curated as table
 from agent.understanding import Understander
 from agent.why import why
 from connectors.privacy import copy_of
-from retrieval.database import writing
+from retrieval.database import reading, writing
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import MessageRefused, SettingsError
 from retrieval.knowledge import KnowledgeBase
+from retrieval.passage import Vectors
 from tests.agent.test_colleague import MANNER, message, turn_of
 from tests.agent.test_memory import everything_stored
 
@@ -78,6 +82,55 @@ def test_an_answer_is_for_its_readers_alone(curated: Curated, encoder) -> None:
         curated.put("m3", "acme", "What?", "That.", "", "other/everyone")
     with pytest.raises(MessageRefused):
         curated.put("m3", "acme", " ", "That.", "", "everyone")
+
+
+def test_an_answer_is_given_to_nobody_of_another_tenant(curated: Curated) -> None:
+    entry = curated.put("m1", "acme", PARCEL, DESK, "", "hr")
+    for change in (lambda: curated.give(entry.id, "other/hr"), lambda: curated.approve(entry.id, "", audience="b/c")):
+        with pytest.raises(SettingsError, match="belongs to another tenant than 'acme'"):
+            change()
+    assert curated.get(entry.id) == entry
+    assert curated.give(99, "acme/hr") is None
+
+
+@only_sqlite
+def test_what_is_known_is_found_and_what_is_approved_is_not_encoded_again(engine: Engine, encoder) -> None:
+    asked: list[str] = []
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            return getattr(encoder, name)
+
+        def __call__(self, texts: Sequence[str]) -> Vectors:
+            asked.extend(texts)
+            return encoder(texts)
+
+    curated = Curated(engine, Counting())
+    curated.put("m1", "acme", f"{PARCEL}\n Has my package come? ", DESK, "", "everyone")
+    curated.propose("m2", "acme", "How do I book a room?", "At the desk.", "", "everyone")
+    curated.warm("acme")
+    asked.clear()
+    questions = ["Where do I get my parcel?", "How do I book a room?", "How many days of leave do I have?"]
+    assert curated.known(questions, "acme") == [True, True, False]
+    assert asked == ["How do I book a room?", questions[0], questions[2]]
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_consent_that_is_taken_back_meanwhile_counts(engine: Engine, curated: Curated) -> None:
+    memory = Memory(engine)
+    ann = memory.person("terminal:acme:ann")
+    memory.people.set_consent(ann.id, consent=True)
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with ThreadPoolExecutor(1) as beside:
+        with writing(engine) as connection:
+            connection.execute(persons.update().where(persons.c.id == ann.id).values(consent=False))
+            put = beside.submit(curated.propose, "m1", "acme", PARCEL, DESK, "", "everyone", asked_by=ann.id)
+            with reading(engine) as another:
+                while not put.done() and not another.execute(waiting).scalar_one():
+                    pass
+        with pytest.raises(MessageRefused, match="not agreed"):
+            put.result()
+    assert curated.listing("acme") == []
 
 
 @only_sqlite

@@ -1,11 +1,15 @@
 """Channels that Atelier loses, that move, and whose members come and go."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
+from agent.message import Place
+from agent.support.curated import Curated
+from connectors.desk.access import own_audience
 from tests.connectors.desk.chats import Chat, Room, SlackChat, TelegramChat
-from tests.connectors.desk.doors import Doors, Scripted
+from tests.connectors.desk.doors import TENANT, Doors, Scripted
 
 CANARY = "heliotrope"
 SECRET = f"# Salaries\n\nThe salary of the gardener is {CANARY} seven thousand euros a month.\n"
@@ -81,11 +85,20 @@ async def test_its_files_move_with_a_group(doors: Doors, telegram: TelegramChat)
     group = telegram.emulator.group("Group", [ann], privacy=False, basic=True)
     telegram.says(ann, "", Room(group), called=True, files=[FILE])
     await doors.settle()
+    entries = Curated(doors.house.store.engine)
+    place = Place("telegram", TENANT, str(group.id))
+    entry = entries.put("m1", TENANT, "Where is the spade?", "In the shed.", "", own_audience(place))
     new = Room(group.upgrades())
     await doors.settle()
     telegram.says(ann, QUESTION, new, called=True)
     await doors.settle()
     assert CANARY in telegram.shown(new)[-1].text
+    moved = entries.get(entry.id)
+    assert moved is not None
+    assert moved.audience == own_audience(replace(place, channel=str(new.channel.id)))
+    telegram.says(ann, "Where is the spade?", new, called=True)
+    await doors.settle()
+    assert "In the shed." in telegram.shown(new)[-1].text
 
 
 async def test_a_group_that_settings_name_says_what_to_change(doors: Doors, telegram: TelegramChat) -> None:
