@@ -30,6 +30,7 @@ from retrieval.database import reading, writing
 log = logging.getLogger(__name__)
 
 STATE_SECONDS = 600
+MOST_STATES = 1000  # that are good at once: anybody may begin an installation, and each is a row for so long
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,10 @@ class Installations(AsyncInstallationStore):
             connection.execute(installations.delete().where(installations.c.workspace == workspace))
 
 
+class TooManyStatesError(Exception):
+    """So many installations have begun that no other may, until one ends or its state expires."""
+
+
 class States(AsyncOAuthStateStore):
     """A state is good once, and not for long: it proves that who comes back from Slack is who left."""
 
@@ -104,6 +109,7 @@ class States(AsyncOAuthStateStore):
         self._engine = engine
 
     async def async_issue(self, *_: object, **__: object) -> str:
+        """Raises TooManyStatesError, StoreError."""
         state = secrets.token_urlsafe(32)
         await asyncio.to_thread(self._keep, state)
         return state
@@ -111,6 +117,8 @@ class States(AsyncOAuthStateStore):
     def _keep(self, state: str) -> None:
         with writing(self._engine) as connection:
             connection.execute(states.delete().where(states.c.expires < time.time()))
+            if connection.execute(sa.select(sa.func.count()).select_from(states)).scalar_one() >= MOST_STATES:
+                raise TooManyStatesError
             connection.execute(states.insert().values(state=state, expires=time.time() + STATE_SECONDS))
 
     async def async_consume(self, state: str) -> bool:
@@ -149,6 +157,10 @@ def routes(oauth: OAuth, store: Installations, client: AsyncWebClient, logger: l
 async def _answered(step: Callable[[AsyncBoltRequest], Awaitable[BoltResponse]], request: web.Request) -> web.Response:
     try:
         response = await step(await to_bolt_request(request))
+    except TooManyStatesError:
+        log.warning("More than %d installations have begun, so another was refused.", MOST_STATES)
+        wait = {"Retry-After": str(STATE_SECONDS)}
+        return web.Response(status=503, headers=wait, text="Too many installations have begun. Try again later.")
     except Exception as error:  # noqa: BLE001 - a person waits for a page, and the text may hold the code from Slack
         log.warning("An installation failed (%s).", type(error).__name__)
         return web.Response(status=502, text="Slack or the store could not be reached. Please start once more.")

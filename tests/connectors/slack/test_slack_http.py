@@ -20,7 +20,9 @@ from agent.message import Place
 from connectors.connector import Refused
 from connectors.slack.connector import SlackConnector
 from connectors.slack.gate import WINDOW
-from connectors.slack.oauth import OAuth
+from connectors.slack.oauth import MOST_STATES, OAuth
+from connectors.slack.tables import states
+from retrieval.database import writing
 from tests.connectors.slack.conftest import Inbox
 from tests.connectors.slack.test_slack_events import callback, message
 from tests.emulators.slack import SlackEmulator
@@ -270,6 +272,13 @@ async def test_several_workspaces_by_oauth(
         with pytest.raises(Refused, match="not installed"):
             await connector.send(Outgoing(place, "Hello"), "k-0")
 
+        many = [{"state": f"s{number}", "expires": time.time() + 600} for number in range(MOST_STATES)]
+        with writing(engine) as connection:
+            connection.execute(states.insert(), many)
+        async with client.get(server.make_url("/slack/install")) as response:  # anybody may ask: the store stays small
+            assert (response.status, response.headers["Retry-After"]) == (503, "600")
+        with writing(engine) as connection:
+            connection.execute(states.update().values(expires=time.time() - 1))
         async with client.get(server.make_url("/slack/install")) as response:
             assert response.status == 200
             page = await response.text()
