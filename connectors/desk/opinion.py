@@ -115,7 +115,8 @@ class OpinionDesk:
             told = await self.connectors[command.place.platform].aside(command.account, command.place)
         except ConnectorError:
             return [self._answer(command, self._say(command, "opinion_write_first"))]
-        place = _channel(command.place)
+        place = command.place.whole_channel
+        await self._take_over(place, command.account, stage)
         await asyncio.to_thread(self.monitor.watch, place, command.account, told, command.language)
         watch = await asyncio.to_thread(self.monitor.watched, place)
         if watch is not None:
@@ -124,6 +125,14 @@ class OpinionDesk:
         # Each time: whether it is new would be lost in a crash, and nobody would be told.
         return [said, Outgoing(command.place, self._say(command, "opinion_told_all"))]
 
+    async def _take_over(self, place: Place, account: str, stage: Stage) -> None:
+        """Who ordered a watch before is told that it goes to somebody else now; once, also after a crash."""
+        before = await asyncio.to_thread(self.monitor.watched, place)
+        if before is not None and before.account != account:
+            told = say(before.language, "opinion_taken", p=prefix(place.platform), channel=_name(place))
+            key = f"{KIND}/taken/{place.key}/{_stamp(before)}"
+            await stage.delivery.post(key, Outgoing(before.told, told, to=before.account))
+
     async def mood(self, command: Command, stage: Stage) -> Sequence[Outgoing]:  # noqa: ARG002 - an order's signature
         """`/mood [DAYS]`: the chart of this channel, or in private of all that are watched; always sent in private."""
         days = _days(command.argument)
@@ -131,7 +140,7 @@ class OpinionDesk:
             return [self._answer(command, self._say(command, "mood_usage", longest=LONGEST))]
         watches = await asyncio.to_thread(self.monitor.watches, self.tenant)
         if not command.direct:
-            watches = [each for each in watches if each.place == _channel(command.place)]
+            watches = [each for each in watches if each.place == command.place.whole_channel]
         if not watches:
             name = "opinion_none" if command.direct else "opinion_not_watched"
             return [self._answer(command, self._say(command, name))]
@@ -170,7 +179,7 @@ class OpinionDesk:
         agreed = person.consent
         return Heard(
             key=key,
-            channel=_channel(event.place).key,
+            channel=event.place.whole_channel.key,
             thread=event.place.key,
             author=person.id,
             at=event.sent,
@@ -270,10 +279,6 @@ class OpinionDesk:
 
     def _say(self, event: Command, name: str, /, **values: object) -> str:
         return say(event.language, name, p=prefix(event.place.platform), **values)
-
-
-def _channel(place: Place) -> Place:
-    return Place(place.platform, place.tenant, place.channel)
 
 
 def _name(place: Place) -> str:

@@ -71,11 +71,15 @@ async def test_from_watch_to_alarm_and_chart(doors: Doors, slack: SlackChat) -> 
 
 async def test_the_weekly_chart_comes_as_long_as_the_channel_is_watched(doors: Doors, telegram: Chat) -> None:
     chat = telegram
-    boss = chat.person("Boss")
-    room = chat.room(boss)
-    await doors.open(Scripted("Yes."), administrators=[chat.account(boss)])
-    chat.says(boss, "hello")
-    chat.orders(boss, "watch on", room)
+    deputy, boss = chat.person("Deputy"), chat.person("Boss")
+    room = chat.room(boss, deputy)
+    await doors.open(Scripted("Yes."), administrators=[chat.account(boss), chat.account(deputy)])
+    for who in (deputy, boss):
+        chat.says(who, "hello")
+        chat.orders(who, "watch on", room)
+        await rest(doors)
+    assert [each.text for each in chat.shown(deputy) if "Another administrator" in each.text]  # it is the boss's now
+    assert not any("Another administrator" in each.text for each in chat.shown(boss))
     chat.says(boss, "The new coffee machine is great", room)
     await rest(doors)
     monitor, memory = Monitor(doors.house.store.engine), doors.house.store.memory
