@@ -36,6 +36,7 @@ from connectors.migrations import HEAD, current_revision, upgrade
 from retrieval.database import metadata, open_database, snapshot, writing
 from retrieval.errors import SettingsError, StoreError
 from retrieval.files import fsync_folder
+from retrieval.rounds import LOCK as ROUNDS_LOCK
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -166,7 +167,7 @@ def _listed(home: Path, engine: Engine) -> tuple[list[str], tuple[str, ...]]:
     """The files in `home` that a backup holds, relative and with slashes, and those that it leaves out with a word."""
     database = engine.url.database if engine.dialect.name == "sqlite" else None
     store = Path(database or "none").resolve()
-    beside = {store.name, f"{store.name}-journal", f"{store.name}{LOCK}"}
+    beside = {store.name, f"{store.name}-journal", f"{store.name}{LOCK}", f"{store.name}{ROUNDS_LOCK}"}
     listed: list[str] = []
     left_out: list[str] = []
     for folder, folders, names in os.walk(home):

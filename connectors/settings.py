@@ -35,7 +35,7 @@ FILE = "atelier.toml"
 ELSEWHERE = frozenset({"ATELIER_SETTINGS", "ATELIER_DATA"})  # read by the command line and by the benchmarks
 _SECRET = frozenset(  # their values may hold a password: never shown
     {"store", "remote_key", "remote_url", "slack_bot_token", "slack_app_token", "slack_signing_secret"}
-    | {"slack_client_secret", "telegram_token", "telegram_secret", "support"}
+    | {"slack_client_secret", "telegram_token", "telegram_secret", "support", "sources"}
 )
 
 
@@ -160,7 +160,9 @@ class Settings(BaseSettings):
     support: SupportSetting = Field(
         Support(), description="Which people take questions over, and when; README, “Support”, shows the section."
     )
-    sources: SourcesSetting = Field(Sources(), description="What is read again and again; the guide shows the section.")
+    sources: SourcesSetting = Field(
+        Sources(), repr=False, description="What is read again and again; the guide shows the section."
+    )
 
     @classmethod
     def settings_customise_sources(

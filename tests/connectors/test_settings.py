@@ -157,7 +157,10 @@ def test_secrets_are_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in repr(settings) + str(settings)
     monkeypatch.delenv("ATELIER_STORE")
     monkeypatch.delenv("ATELIER_REMOTE_KEY")
-    for text in ('remote_key = ["hunter2"]', 'store = ["hunter2"]', 'remote_url = "hunter2"'):
+    settings = load_settings(sources={"read": ["https://me:hunter2@host/faq"]})
+    assert "hunter2" not in repr(settings) + str(settings)
+    broken = 'sources = {read = "https://me:hunter2@host/faq"}'
+    for text in ('remote_key = ["hunter2"]', 'store = ["hunter2"]', 'remote_url = "hunter2"', broken):
         assert "hunter2" not in refusal(text)
 
 
