@@ -218,15 +218,17 @@ def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator
 
 def carrier_of(settings: Settings, generator: Generator) -> Carrier | None:
     """What takes the registry's adapters: the model in this process, or the server; None without a language model."""
+    inner = generator.primary if isinstance(generator, FallbackGenerator) else generator
+    inner = inner.primary if isinstance(inner, CheckedGenerator) else inner
     if settings.generator == "remote":
+        from agent.generation.remote import RemoteGenerator
         from agent.generation.remote_adapters import RemoteAdapters
 
-        return RemoteAdapters(settings.remote_url, settings.remote_key.get_secret_value() or None)
-    if settings.generator == "local" and isinstance(generator, FallbackGenerator):
+        called = inner.called if isinstance(inner, RemoteGenerator) else None
+        return RemoteAdapters(settings.remote_url, settings.remote_key.get_secret_value() or None, called)
+    if settings.generator == "local":
         from agent.generation.local import LocalGenerator
 
-        inner = generator.primary
-        inner = inner.primary if isinstance(inner, CheckedGenerator) else inner
         return inner if isinstance(inner, LocalGenerator) else None
     return None
 

@@ -321,8 +321,12 @@ def _push(tuning: Tuning, arguments: Arguments) -> int:
     if not settings.remote_url:
         raise SettingsError("No server is named. Set `remote_url` to the vLLM server's address, ending in /v1.")
     key = settings.remote_key.get_secret_value() or None
-    name = push_vllm(tuning.registry, version.name, settings.remote_url, key, seen_as=arguments.seen_as)
-    _say_or_print(arguments, {"version": name}, f"The server knows {name} as a model of that name.")
+    model = push_vllm(tuning.registry, version.name, settings.remote_url, key, seen_as=arguments.seen_as)
+    said = (
+        f"The server knows {version.name} as the model {model}. The digits are the first of the version's SHA-256: "
+        "other weights of that name are another model to the server."
+    )
+    _say_or_print(arguments, {"version": version.name, "model": model}, said)
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent.generation.adapters import AdapterFiles, inject, read_adapter
 from agent.generation.loading import LoadedModel, load
-from agent.generation.remote_adapters import RemoteAdapters
+from agent.generation.remote_adapters import RemoteAdapters, name_on_server
 from agent.generation.rendering import ChatMessage, render
 from finetune.registry import AdapterRegistry
 from retrieval.errors import RegistryError
@@ -59,14 +59,14 @@ def export_merged(registry: AdapterRegistry, name: str, base: str | Path, out: P
 def push_vllm(
     registry: AdapterRegistry, name: str, url: str, key: str | None = None, *, seen_as: str | Path | None = None
 ) -> str:
-    """Load version `name` into the vLLM server at `url`, where it is then a model's name, which is returned.
+    """Load version `name` into the vLLM server at `url`; what the model is called there, after its SHA-256 too.
 
     seen_as: the path under which the server sees the version's folder, where that is another than here. Raises
     RegistryError and GeneratorError. See `RemoteAdapters` for what the server needs, and for what was never tried.
     """
     folder = registry.fetch(name)
     RemoteAdapters(url, key).add_adapter(name, folder, seen_as=seen_as)
-    return name
+    return name_on_server(name, folder)
 
 
 def _copied(source: Path, target: Path) -> None:

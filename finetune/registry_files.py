@@ -20,7 +20,7 @@ from agent.memory_tables import put
 from finetune.registry_tables import pieces, versions
 from retrieval.database import reading, writing
 from retrieval.errors import RegistryError, StoreError
-from retrieval.files import fsync_folder, read_manifest, sha256_of
+from retrieval.files import digest_of_hashes, fsync_folder, read_manifest, sha256_of
 
 PIECE = 1 << 20  # bytes: a row of the store
 AT_ONCE = 8  # pieces in one write transaction, so that no other writer waits long
@@ -62,8 +62,7 @@ def check_names(files: Mapping[str, object]) -> None:
 
 def digest_of(files: Files) -> str:
     """One SHA-256 over all of a version's files."""
-    lines = (f"{name} {files[name]['sha256']}\n" for name in sorted(files))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return digest_of_hashes({name: facts["sha256"] for name, facts in files.items()})
 
 
 def is_whole(folder: Path, files: Files) -> bool:

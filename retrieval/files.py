@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 MANIFEST = "manifest.json"
@@ -127,3 +127,22 @@ def read_manifest(folder: Path) -> dict[str, object]:
         if not path.is_file() or path.stat().st_size != expected["size"] or sha256_of(path) != expected["sha256"]:
             raise ValueError(f"{folder.name}/{name} differs from its manifest")
     return facts
+
+
+def digest_of_hashes(hashes: Mapping[str, str]) -> str:
+    """One SHA-256 over files, from the SHA-256 of each by its name."""
+    lines = (f"{name} {hashes[name]}\n" for name in sorted(hashes))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def digest_of_sealed(folder: Path) -> str:
+    """One SHA-256 over all files of a sealed folder, as its manifest says: the files themselves are not read.
+
+    Raises ValueError where there is no readable manifest.
+    """
+    try:
+        written = (folder / MANIFEST).read_bytes()
+        hashes = {name: str(facts["sha256"]) for name, facts in json.loads(written)["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{folder.name} has no readable manifest") from error
+    return digest_of_hashes(hashes | {MANIFEST: hashlib.sha256(written).hexdigest()})

@@ -30,6 +30,8 @@ MAX_EXCERPT = 300  # characters of a server's own words shown to a person
 class RemoteGenerator:
     """A model on a server. An adapter's name takes the place of the model's, as vLLM serves them.
 
+    called: what the server calls adapters, where that is not their own name.
+
     The repetition penalty is no part of the API and is not sent. Closing the iterator closes the connection, which is
     how servers know that a request is cancelled.
     """
@@ -38,6 +40,7 @@ class RemoteGenerator:
         """url: the API's root, like http://localhost:8000/v1. Raises SettingsError."""
         self._server = Server(url, key)
         self._model = model
+        self.called: dict[str, str] = {}
         self._client = httpx.AsyncClient(**self._server.client_options())
         self._open = 0
 
@@ -67,7 +70,7 @@ class RemoteGenerator:
     def _body(self, prompt: Prompt, adapter: str | None, limits: Limits) -> dict[str, Any]:
         seed = {} if limits.seed is None else {"seed": limits.seed}
         return {
-            "model": adapter or self._model,
+            "model": self.called.get(adapter, adapter) if adapter else self._model,
             "messages": [{"role": m.role, "content": neutralised(m.content)} for m in messages_of(prompt)],
             "stream": True,
             "max_tokens": limits.max_tokens,

@@ -3,9 +3,13 @@
 Written after https://docs.vllm.ai/en/latest/features/lora/ and tested against a server that follows that page; it was
 never run against a real vLLM. The server must be started with `--enable-lora` and VLLM_ALLOW_RUNTIME_LORA_UPDATING at
 True, and see the adapter's folder under the same path. It does not tell whether its base model is the adapter's.
+
+On the server a version is called `team-2-1a2b3c4d`, after its SHA-256 too: other weights of the same name, from a
+restored backup or another team's registry, are another model to it.
 """
 
 import json
+from collections.abc import MutableMapping
 from pathlib import Path
 
 import httpx
@@ -13,24 +17,31 @@ import httpx
 from agent.generation.adapters import CONFIG
 from agent.generation.remote import CONNECT, MAX_ERROR, Server
 from retrieval.errors import GeneratorError, ModelFailed, ModelFolderError
+from retrieval.files import digest_of_sealed
 
+DIGITS = 8  # of the SHA-256, in a name
 LOAD = 120.0  # seconds that a server may take to load an adapter
 
 
 class RemoteAdapters:
     """Loads adapters into one server. Versions never change, so a name that it lists already is taken as loaded."""
 
-    def __init__(self, url: str, key: str | None = None) -> None:
-        """url: the API's root, like http://localhost:8000/v1. Raises SettingsError."""
+    def __init__(self, url: str, key: str | None = None, called: MutableMapping[str, str] | None = None) -> None:
+        """url: the API's root, like http://localhost:8000/v1. Raises SettingsError.
+
+        called: what the server calls each adapter, filled in before it is loaded; `RemoteGenerator.called`.
+        """
         self._server = Server(url, key)
+        self._called = called if called is not None else {}
 
     def add_adapter(self, name: str, folder: str | Path, *, seen_as: str | Path | None = None) -> None:
-        """Let the server load `folder` as the model `name`, unless it lists that.
+        """Let the server load the sealed `folder` as the model `name_on_server`, unless it lists that.
 
         seen_as: the folder's path on the server, where that is another. Raises ModelFolderError for what vLLM does not
         take (it takes LoRA without DoRA), GeneratorError when the server refuses.
         """
         _check_kind(name, Path(folder))
+        self._called[name] = name = name_on_server(name, Path(folder))
         if name in self.names():
             return
         place = str(seen_as or folder)
@@ -47,7 +58,7 @@ class RemoteAdapters:
         """Nothing: other workers may still speak as `name`, and the server keeps only as many as it has room for."""
 
     def unload(self, name: str) -> None:
-        """Take `name` off the server, for all who use it. Raises GeneratorError."""
+        """Take what the server calls `name` off it, for all who use it. Raises GeneratorError."""
         status, body = self._post("unload_lora_adapter", {"lora_name": name})
         if status != httpx.codes.OK and name in self.names():
             raise self._server.refusal(status, body, name)
@@ -81,6 +92,14 @@ class RemoteAdapters:
         except httpx.HTTPError as error:
             failure: GeneratorError = self._server.failure(error)
             raise failure from error
+
+
+def name_on_server(name: str, folder: Path) -> str:
+    """What a server calls the version `name` in the sealed `folder`. Raises ModelFolderError."""
+    try:
+        return f"{name}-{digest_of_sealed(folder)[:DIGITS]}"
+    except ValueError as error:
+        raise ModelFolderError(f"{name} is not whole: {error}. Fetch or train it again.") from error
 
 
 def _check_kind(name: str, folder: Path) -> None:

@@ -20,6 +20,8 @@ from agent.generation.remote_adapters import RemoteAdapters
 from agent.generation.rendering import messages_of, render
 from agent.generation.versions import Versions
 from agent.message import Place
+from connectors.compose import carrier_of
+from connectors.settings import Settings
 from finetune import registry_export
 from finetune.recipe import Method
 from finetune.registry import AdapterRegistry
@@ -173,16 +175,17 @@ def adapter(registry: AdapterRegistry, base: Path, folder: Path, **settings: obj
 def test_a_server_takes_a_version_by_name(
     registry: AdapterRegistry, base: Path, tmp_path: Path, server: Server
 ) -> None:
-    name = adapter(registry, base, tmp_path / "a")
-    assert push_vllm(registry, name, server.url, "sk-secret") == name
-    assert server.adapters == {name: str(registry.fetch(name))}
+    version = adapter(registry, base, tmp_path / "a")
+    name = f"{version}-{registry.get(version).sha256[:8]}"
+    assert push_vllm(registry, version, server.url, "sk-secret") == name
+    assert server.adapters == {name: str(registry.fetch(version))}
     assert server.keys == {"Bearer sk-secret"}
-    push_vllm(registry, name, server.url)  # again, as another worker does
+    push_vllm(registry, version, server.url)  # again, as another worker does
     RemoteAdapters(server.url).unload(name)
     RemoteAdapters(server.url).unload(name)
     assert server.adapters == {}
-    (tmp_path / "mounted").symlink_to(registry.fetch(name))
-    push_vllm(registry, name, server.url, seen_as=tmp_path / "mounted")
+    (tmp_path / "mounted").symlink_to(registry.fetch(version))
+    push_vllm(registry, version, server.url, seen_as=tmp_path / "mounted")
     assert server.adapters == {name: str(tmp_path / "mounted")}
 
 
@@ -212,9 +215,12 @@ async def test_a_remote_generator_speaks_as_the_live_version(
     registry: AdapterRegistry, base: Path, tmp_path: Path, server: Server
 ) -> None:
     first, second = (adapter(registry, base, tmp_path / str(seed), seed=seed) for seed in (1, 2))
+    on_server = {name: f"{name}-{registry.get(name).sha256[:8]}" for name in (first, second)}
     versions, notices = Versions(), list[str]()
-    watch = Watch(registry, versions, RemoteAdapters(server.url), None, notices.append)
     generator = RemoteGenerator(server.url, "base")
+    settings = Settings(generator="remote", remote_url=server.url, remote_model="base")
+    watch = Watch(registry, versions, carrier_of(settings, generator), None, notices.append)
+    server.adapters[first] = "/weights/of/another/team"
     place = Place("slack", "acme", "C1")
 
     async def says() -> str:
@@ -227,8 +233,8 @@ async def test_a_remote_generator_speaks_as_the_live_version(
     for name in (first, second):
         registry.promote(name)
         await asyncio.to_thread(watch.look)
-        assert await says() == f"I am {name}"
+        assert await says() == f"I am {on_server[name]}"
     registry.rollback()
     await asyncio.to_thread(watch.look)
-    assert await says() == f"I am {first}"
+    assert await says() == f"I am {on_server[first]}"
     await generator.close()
