@@ -29,14 +29,14 @@ class ChannelRules:
 
     def rule(self, place: Place) -> Rule:
         """The rule of the channel that `place` is in; THREAD unless one was set."""
-        query = sa.select(channel_rules.c.rule).where(channel_rules.c.channel == _channel(place))
+        query = sa.select(channel_rules.c.rule).where(channel_rules.c.channel == place.whole_channel.key)
         with reading(self._engine) as connection:
             return Rule(connection.execute(query).scalar_one_or_none() or Rule.THREAD)
 
     def set_rule(self, place: Place, rule: Rule) -> None:
         """Set the rule of the channel that `place` is in, for all its threads."""
         with writing(self._engine) as connection:
-            put(connection, channel_rules, {"channel": _channel(place), "rule": rule.value})
+            put(connection, channel_rules, {"channel": place.whole_channel.key, "rule": rule.value})
 
     def follow(self, place: Place) -> None:
         """Follow this thread from now on. A place without a thread is not followed: that is the rule ALWAYS."""
@@ -50,7 +50,7 @@ class ChannelRules:
 
     def leave(self, place: Place) -> None:
         """Follow no thread of its channel any more, or of its tenant where it names no channel. The rule stays."""
-        key = _channel(place)
+        key = place.whole_channel.key
         beginning = key if place.channel else key.removesuffix("/")
         here = sa.func.substr(followed_threads.c.place, 1, len(beginning)) == beginning
         with writing(self._engine) as connection:
@@ -77,7 +77,3 @@ def is_addressed(post: Post, rule: Rule, *, followed: bool) -> tuple[bool, str]:
     if rule is Rule.OFF:
         return False, "In this channel Atelier is off until it is called."
     return False, "In this channel Atelier answers only when it is called."
-
-
-def _channel(place: Place) -> str:
-    return Place(place.platform, place.tenant, place.channel).key

@@ -30,6 +30,11 @@ class Place:
         parts = (self.platform, self.tenant, self.channel, self.thread)
         return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in parts)
 
+    @property
+    def whole_channel(self) -> "Place":
+        """The channel that it is in, with all its threads."""
+        return Place(self.platform, self.tenant, self.channel)
+
     def is_chat_of(self, accounts: Collection[str]) -> bool:
         """Whether it is named by one of these accounts, as Telegram names a private chat by its person's id."""
         return f"{self.platform}:{self.tenant}:{self.channel}" in accounts

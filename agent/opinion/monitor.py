@@ -68,7 +68,7 @@ class Monitor:
     def watch(self, place: Place, account: str, told: Place, language: str) -> bool:
         """Watch the channel of `place`, telling `told`; whether it was not watched before."""
         row = {
-            "channel": _channel(place).key,
+            "channel": place.whole_channel.key,
             "platform": place.platform,
             "tenant": place.tenant,
             "name": place.channel,
@@ -86,7 +86,7 @@ class Monitor:
 
     def unwatch(self, place: Place, *, forget: bool = False) -> bool:
         """Watch it no more; whether it was watched. forget: nor keep what was heard there."""
-        here = _channel(place).key
+        here = place.whole_channel.key
         with writing(self._engine) as connection:
             gone = connection.execute(opinion_watches.delete().where(opinion_watches.c.channel == here)).rowcount
             if forget:
@@ -96,7 +96,7 @@ class Monitor:
 
     def watched(self, place: Place) -> Watch | None:
         """How the channel of `place` is watched, if it is."""
-        query = sa.select(opinion_watches).where(opinion_watches.c.channel == _channel(place).key)
+        query = sa.select(opinion_watches).where(opinion_watches.c.channel == place.whole_channel.key)
         with reading(self._engine) as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else _watch(row)
@@ -152,7 +152,7 @@ class Monitor:
 
     def heard(self, place: Place, since: datetime, thread: str = "") -> list[Heard]:
         """What was heard in the channel of `place`, oldest first. thread: the key of one conversation in it."""
-        query = sa.select(opinions).where(opinions.c.channel == _channel(place).key, opinions.c.at >= since)
+        query = sa.select(opinions).where(opinions.c.channel == place.whole_channel.key, opinions.c.at >= since)
         if thread:
             query = query.where(opinions.c.thread == thread)
         with reading(self._engine) as connection:
@@ -164,7 +164,7 @@ class Monitor:
         Or the one that a later message makes with it, where that was heard first: threads are read side by side. Within
         QUIET of an alarm, before and after it, there is no other in the channel.
         """
-        here = _channel(place).key
+        here = place.whole_channel.key
         with reading(self._engine) as connection:
             heard = latest(connection, here)
         index = next((i for i, each in enumerate(heard) if each.key == key), len(heard))
@@ -187,7 +187,7 @@ class Monitor:
     def alarms(self, place: Place, since: datetime) -> list[datetime]:
         """When there were alarms in the channel."""
         query = sa.select(opinion_alarms.c.at).where(
-            opinion_alarms.c.channel == _channel(place).key, opinion_alarms.c.at >= since
+            opinion_alarms.c.channel == place.whole_channel.key, opinion_alarms.c.at >= since
         )
         with reading(self._engine) as connection:
             return list(connection.execute(query.order_by(opinion_alarms.c.at)).scalars())
@@ -203,10 +203,6 @@ class Monitor:
         query = sa.select(opinions).where(opinions.c.author == person).order_by(opinions.c.at, opinions.c.id)
         with reading(self._engine) as connection:
             return [heard_of(row) for row in connection.execute(query)]
-
-
-def _channel(place: Place) -> Place:
-    return replace(place, thread="")
 
 
 def _watch(row: sa.Row[tuple[object, ...]]) -> Watch:

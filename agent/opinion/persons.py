@@ -1,7 +1,6 @@
 """What becomes of a person's part in what was heard in watched channels: forgotten, withheld, merged, moved."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
@@ -41,7 +40,7 @@ def merge(connection: Connection, gone: str, into: str) -> None:
 
 def move(connection: Connection, old: Place, new: Place) -> None:
     """The channel of `old` goes on as the channel of `new`."""
-    before, after = _channel(old).key, _channel(new).key
+    before, after = old.whole_channel.key, new.whole_channel.key
     known = sa.select(opinion_watches.c.channel).where(opinion_watches.c.channel == after)
     if connection.execute(known).first() is None:
         named = {"channel": after, "platform": new.platform, "tenant": new.tenant, "name": new.channel}
@@ -53,7 +52,3 @@ def move(connection: Connection, old: Place, new: Place) -> None:
     told = (opinion_watches.c.platform == old.platform) & (opinion_watches.c.tenant == old.tenant)
     told &= opinion_watches.c.told_channel == old.channel
     connection.execute(opinion_watches.update().where(told).values(told_channel=new.channel))
-
-
-def _channel(place: Place) -> Place:
-    return replace(place, thread="")

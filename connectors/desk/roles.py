@@ -74,7 +74,7 @@ class Roles:
         return Role.AGENT if await self.helps_somewhere(account, place) else Role.MEMBER
 
     async def _is_in(self, account: str, desk: Place, here: Place | None) -> bool:
-        if here is not None and _channel(here) == _channel(desk):
+        if here is not None and here.whole_channel == desk.whole_channel:
             return True
         connector = self.connectors.get(desk.platform)
         is_same = account.partition(":")[0] == desk.platform
@@ -94,10 +94,6 @@ def _is_listed(entries: Sequence[str], who: str, place: Place | None) -> bool:
 
 def _place(desk: Desk, tenant: str) -> Place:
     return Place(desk.platform, tenant, desk.channel)
-
-
-def _channel(place: Place) -> tuple[str, str, str]:
-    return place.platform, place.tenant, place.channel
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ class Handover:
     async def left(self, place: Place, stage: Stage) -> None:
         """Atelier was blocked or taken out where cases were asked: the desks are told that nobody hears them there."""
         for case in await asyncio.to_thread(self.cases.listed, self.tenant, is_live=True):
-            if place.channel and _channel(case.place) == _channel(place):
+            if place.channel and case.place.whole_channel == place.whole_channel:
                 await self.call(case, "gone", stage)
 
     async def deleted(self, event: Deleted) -> None:
@@ -273,7 +273,7 @@ class Handover:
         if post.replies_to:
             name = stage.delivery.answered(post.place, post.replies_to)
             case = self.cases.shown_as(name) if name else None
-            return case if case is not None and _channel(case.desk) == _channel(post.place) else None
+            return case if case is not None and case.desk.whole_channel == post.place.whole_channel else None
         if post.direct and post.place.platform == "slack" and post.place.thread:
             name = stage.delivery.answered(post.place, post.place.thread)
             return self.cases.shown_as(name) if name else None
@@ -321,7 +321,3 @@ def _as_post(event: Post | Edited) -> Post:
         language=event.language,
         is_shared=event.is_shared,
     )
-
-
-def _channel(place: Place) -> tuple[str, str, str]:
-    return place.platform, place.tenant, place.channel
