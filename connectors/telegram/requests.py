@@ -15,6 +15,8 @@ from yarl import URL
 NEVER_LEFT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)  # no connection, or none that was free
 _CONNECT = 5.0  # seconds
 _MEDIA = 20.0  # seconds more where files are sent
+_WHOLE, _WHOLE_MEDIA = 30.0, 600.0  # seconds more until an answer is there to its end, and what is sent before it
+MOST_BYTES = 16 << 20  # of an answer: of a hundred updates, the most that come at once, it is a tenth
 
 
 class Requests(BaseRequest):
@@ -52,12 +54,14 @@ class Requests(BaseRequest):
         files = request_data.multipart_data if request_data else {}
         if files and read is not None:
             read += _MEDIA
-        limits = aiohttp.ClientTimeout(connect=self._pool + _CONNECT, sock_connect=_CONNECT, sock_read=read)
+        connect = self._pool + _CONNECT
+        whole = None if read is None else connect + read + (_WHOLE_MEDIA if files else _WHOLE)
+        limits = aiohttp.ClientTimeout(whole, connect, sock_connect=_CONNECT, sock_read=read)
         try:
             async with self._client.request(
                 method, URL(url, encoded=True), data=_body(request_data, files), timeout=limits, allow_redirects=False
             ) as response:
-                return response.status, await response.read()
+                return response.status, await _whole(response.content)
         except TimeoutError as error:
             raise TimedOut from error
         except (aiohttp.ClientError, OSError) as error:
@@ -75,6 +79,15 @@ class Requests(BaseRequest):
                 trust_env=bool(getproxies()),  # else the environment is searched, in a thread, for each request
             )
         return self._session
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    body = bytearray()
+    async for piece in content.iter_any():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise NetworkError("The answer is too large.")
+    return bytes(body)
 
 
 def _body(given: RequestData | None, files: Mapping[str, tuple[str, object, str]]) -> aiohttp.FormData | None:

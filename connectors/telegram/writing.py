@@ -104,7 +104,7 @@ class Writing:
     async def post(
         self, place: Place, rendered: Rendered, buttons: InlineKeyboardMarkup | None, *, is_silent: bool = False
     ) -> Message:
-        """A new message."""
+        """A new message. What Telegram cannot format is sent without formatting."""
 
         async def sent(chat: str, entities: tuple[Any, ...]) -> Message:
             return await self._bot.send_message(
@@ -117,16 +117,18 @@ class Writing:
                 disable_notification=is_silent,
             )
 
-        chat = place.channel
+        async def taken(chat: str) -> Message:
+            try:
+                return await self._paced(chat, lambda: sent(chat, rendered.entities))
+            except BadRequest as error:
+                if not (rendered.entities and says(error, "entit")):
+                    raise
+                return await self._paced(chat, lambda: sent(chat, ()))
+
         try:
-            return await self._paced(chat, lambda: sent(chat, rendered.entities))
+            return await taken(place.channel)
         except ChatMigrated as error:  # the group became a supergroup since somebody wrote
-            chat = str(error.new_chat_id)
-            return await self._paced(chat, lambda: sent(chat, rendered.entities))
-        except BadRequest as error:
-            if not (rendered.entities and says(error, "entit")):
-                raise
-            return await self._paced(chat, lambda: sent(chat, ()))
+            return await taken(str(error.new_chat_id))
 
     async def _paced(self, chat: str, request: Callable[[], Awaitable[T]]) -> T:
         """Wait for a turn in `chat`, and for a short pause that Telegram asks for."""

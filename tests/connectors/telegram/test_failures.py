@@ -88,11 +88,16 @@ async def test_a_group_that_became_a_supergroup_is_followed() -> None:
         if form.get("chat_id") == "-55":
             return refusal(400, "Bad Request: group chat was upgraded to a supergroup chat", migrate_to_chat_id=-10055)
         sent.append(f"{method} {form['chat_id']} {form.get('message_id', '')}".strip())
+        if "entities" in form and form["entities"] != "[]":
+            return refusal(400, "Bad Request: can't parse entities: too many")
         chat = {"id": int(form["chat_id"]), "type": "supergroup", "title": "Tea"}
         message = {"message_id": 8, "date": 1, "chat": chat, "text": "…"}
         return web.json_response({"ok": True, "result": message})
 
     async with server(answer) as door:
+        assert await door.send(Outgoing(PLACE, "It is **ready**."), "k") == "8"  # there too what it takes
+        assert sent.pop() == "sendMessage -10055"
+        sent.clear()
         handle = await door.open(PLACE, "", "k")
         assert await door.send(Outgoing(PLACE, "It is ready."), "k", handle) == "8"
         old = handle.replace("-10055", "-55")  # opened before it became one

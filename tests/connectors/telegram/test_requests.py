@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 from telegram.error import NetworkError, TimedOut
 
 from connectors.connector import Throttled, Unsure
+from connectors.telegram import requests as module
 from connectors.telegram.failures import mapped
 from connectors.telegram.requests import Requests
 
@@ -49,6 +51,39 @@ async def test_what_was_sent_and_not_answered_is_unsure(requests: Requests, hang
     assert len(asked) == 1
     server.close()
     await server.wait_closed()
+
+
+async def test_an_answer_without_an_end_ends(requests: Requests, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WHOLE", 0.0)
+    monkeypatch.setattr(module, "_CONNECT", 0.1)
+
+    async def answers(piece: bytes, pause: float) -> str:
+        over = asyncio.Event()
+
+        async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n")
+            with suppress(OSError):
+                while True:
+                    writer.write(piece)
+                    await writer.drain()
+                    await asyncio.sleep(pause)
+            writer.close()
+            over.set()
+
+        server = await asyncio.start_server(endless, "127.0.0.1", 0)
+        with pytest.raises(NetworkError) as lost:
+            await requests.do_request(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/bot1:a/getMe", "POST")
+        await over.wait()
+        server.close()
+        await server.wait_closed()
+        assert isinstance(mapped(lost.value), Unsure)
+        return type(lost.value).__name__
+
+    assert await answers(b" ", 0.05) == "TimedOut"  # each piece in time
+    monkeypatch.setattr(module, "_WHOLE", 20.0)
+    monkeypatch.setattr(module, "MOST_BYTES", 100_000)
+    assert await answers(b" " * 50_000, 0.0) == "NetworkError"
 
 
 async def test_after_the_end_nothing_is_sent(requests: Requests) -> None:
