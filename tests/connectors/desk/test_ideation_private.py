@@ -107,3 +107,27 @@ async def test_who_has_left_the_group_writes_for_its_session_no_more(open_doors:
     telegram.says(bob, "A trap door")  # what he writes is his own again
     await open_doors.settle()
     assert meeting.texts() == ["A buddy"]
+
+
+async def test_a_private_chat_of_who_is_forgotten_hears_no_more_of_the_session(
+    open_doors: Doors, telegram: TelegramChat
+) -> None:
+    meeting = Meeting(open_doors, telegram, 2)
+    ann, bob = meeting.people
+    telegram.orders(bob, "ideate new how might we welcome new colleagues?")
+    await open_doors.settle()
+    await meeting.orders(f"ideate join {meeting.session.session.code}")
+    await meeting.presses("🙋 I take part")
+    assert len(meeting.session.session.places) == 2
+    telegram.orders(bob, "forget yes")
+    await open_doors.settle()
+    (told,) = [each.text for each in telegram.shown(bob) if "Checked" in each.text]
+    assert "still in" not in told
+    (place,) = meeting.session.session.places
+    assert place.channel != str(bob.id)
+    before = telegram.shown(bob)
+    await meeting.orders("ideate use brainstorming")
+    telegram.says(ann, "A map of the house", meeting.room)
+    await open_doors.settle()
+    assert meeting.texts() == ["A map of the house"]
+    assert telegram.shown(bob) == before
