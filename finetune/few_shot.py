@@ -11,15 +11,18 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from agent.branches import Branch
 from agent.head import Inputs, Linear, probabilities
 from finetune.branch import BranchRecipe, Cached, Logits, Trained, embed, mix, read, targets_of, train_branch
 from finetune.few_shot_advice import Overlap, overlaps, worth_labelling
+from finetune.few_shot_messages import LONGEST
 from finetune.heads import calibration_error, fit
 from finetune.heads_data import Row, noise
 from retrieval.encoder import LayeredEncoder
+from retrieval.errors import DataRefused
 from retrieval.passage import Vectors
 
 RECIPE = BranchRecipe(layers=2, epochs=10, rows=32, rate=2e-4, contrast=0.5)
@@ -28,6 +31,8 @@ FOLDS = 3
 LIKE_NONE = 0.02  # of the rows themselves may be less like the others than what is said to have no topic
 SURELY = 0.9  # how sure a message must be read to teach
 MOST_TAUGHT = 2  # messages a label that teach, for each row that it has
+MOST, MOST_CHARACTERS = 20_000, 5_000_000  # rows, and what of them the encoder reads: half a gigabyte of states
+BLOCK = 1_024  # rows compared with all others at once
 Progress = Callable[[str], None]
 
 
@@ -101,9 +106,10 @@ def learn(
 
     unshown: those of them that are never proposed: people's words, which are not for whoever reads the proposals.
 
-    Raises EncoderError where the encoder has no layers to copy.
+    Raises EncoderError where the encoder has no layers to copy, DataRefused for more rows than fit into memory.
     """
     begun = time.perf_counter()
+    _check_size(rows)
     recipe = recipe or RECIPE
     branch = Branch.copied(encoder, recipe.layers)
     told = {row.text for row in rows}
@@ -228,10 +234,9 @@ def _judge(made: _Read, folds: NDArray[np.intp], heads: Sequence[tuple[Linear, T
 def _taught(made: _Read, heads: tuple[Linear, Trained], believed: tuple[float, float]) -> list[tuple[int, str]]:
     """Messages that `heads` read surely, and as what: no more of a label than a few for each row of it."""
     chances = probabilities(_logits(made, heads, made.unlabelled, believed), 1.0)
-    near = np.einsum(
-        "ud,rd->ur", made.cached.embeddings[made.unlabelled], made.cached.embeddings[: len(made.rows)]
-    ).max(axis=1)
-    sure = (chances.max(axis=1) >= SURELY) & (near >= floor_of(made.cached.embeddings[: len(made.rows)]))
+    known = made.cached.embeddings[: len(made.rows)]
+    near = _nearest(made.cached.embeddings[made.unlabelled], known)
+    sure = (chances.max(axis=1) >= SURELY) & (near >= floor_of(known))
     left = Counter({label: MOST_TAUGHT * count for label, count in Counter(row.label for row in made.rows).items()})
     found = []
     for i in np.argsort(-chances.max(axis=1), kind="stable"):
@@ -244,6 +249,25 @@ def _taught(made: _Read, heads: tuple[Linear, Trained], believed: tuple[float, f
 
 def floor_of(vectors: Vectors) -> float:
     """The likeness to the nearest other row that all but a few of the rows reach."""
-    likeness = np.einsum("nd,md->nm", vectors, vectors)
-    np.fill_diagonal(likeness, -1.0)
-    return float(np.quantile(likeness.max(axis=1), LIKE_NONE))
+    return float(np.quantile(_nearest(vectors, vectors, is_among=True), LIKE_NONE))
+
+
+def _nearest(vectors: Vectors, known: Vectors, *, is_among: bool = False) -> NDArray[np.float32]:
+    """The likeness of each to the nearest of `known`. is_among: they are the same ones, and none is its own nearest."""
+    best = np.empty(len(vectors), dtype=np.float32)
+    for at in range(0, len(vectors), BLOCK):
+        likeness = (torch.from_numpy(vectors[at : at + BLOCK]) @ torch.from_numpy(known).T).numpy()
+        if is_among:
+            own = np.arange(len(likeness))
+            likeness[own, at + own] = -1.0
+        best[at : at + BLOCK] = likeness.max(axis=1)
+    return best
+
+
+def _check_size(rows: Sequence[Row]) -> None:
+    characters = sum(min(len(row.text), LONGEST) for row in rows)
+    if len(rows) > MOST or characters > MOST_CHARACTERS:
+        raise DataRefused(
+            f"{len(rows):,} examples with {characters:,} characters are more than are learned from at once: at most "
+            f"{MOST:,} with {MOST_CHARACTERS:,}. A few dozen of each intent teach nearly as much; leave the others out."
+        )

@@ -16,6 +16,7 @@ from retrieval.passage import Vectors
 
 CONFUSED = 0.25  # of two intents' rows, by folds, taken for the other: from here on they are said to overlap
 SIDE_BY_SIDE = 2  # pairs of examples that are shown of two intents
+LOOKED_AT = 1_000  # rows of each of the two, for the likest pairs
 CROWDED = 0.5  # how much the messages around one count: one that stands for many is worth more than an oddity
 NEIGHBOURS = 5
 
@@ -55,6 +56,7 @@ def overlaps(
 
 def _side_by_side(one: NDArray[np.intp], other: NDArray[np.intp], vectors: Vectors) -> list[tuple[int, int]]:
     """The likest pairs across two intents, each row once."""
+    one, other = one[:LOOKED_AT], other[:LOOKED_AT]
     likeness = np.einsum("nd,md->nm", vectors[one], vectors[other])
     found = []
     for _ in range(min(SIDE_BY_SIDE, len(one), len(other))):

@@ -15,7 +15,7 @@ from finetune.few_shot_folder import write_intents
 from finetune.few_shot_labels import CHAT
 from finetune.heads_data import OWN, Row, noise
 from retrieval.encoder import TransformerEncoder
-from retrieval.errors import StoreError
+from retrieval.errors import DataRefused, StoreError
 from retrieval.files import MANIFEST
 
 INTENTS = {
@@ -131,6 +131,18 @@ def test_folds_hold_some_of_every_label() -> None:
     folds = folds_of(right, 3, seed=0)
     assert all(np.bincount(folds[right == label]).tolist() == [2, 2, 2] for label in range(3))
     assert floor_of(np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], dtype=np.float32)) == pytest.approx(0.8, abs=0.02)
+
+
+def test_rows_without_end_are_refused_and_many_are_compared_in_blocks(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for rows in ([Row("a", "b", OWN)] * (few_shot.MOST + 1), [Row("a" * 1_000, "b", OWN)] * 6_000):
+        with pytest.raises(DataRefused, match="more than are learned from at once"):
+            learn(encoder, rows)
+    vectors = np.random.default_rng(0).normal(size=(10, 4)).astype(np.float32)
+    whole = floor_of(vectors)
+    monkeypatch.setattr(few_shot, "BLOCK", 4)
+    assert floor_of(vectors) == pytest.approx(whole)
 
 
 def test_damaged_heads_beside_are_said_so(learned: Learned, encoder: TransformerEncoder, tmp_path: Path) -> None:
