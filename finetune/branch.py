@@ -182,6 +182,8 @@ def train_branch(
     """
     if cached.start != branch.start:
         raise ValueError(f"these states are those of layer {cached.start}, and the branch reads layer {branch.start}")
+    if not len(cached):
+        raise ValueError("there are no rows to learn from")
     share = np.full(len(cached), 1 / len(cached), dtype=np.float32) if share is None else share
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
@@ -245,8 +247,8 @@ def contrastive(vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
 def _steps(
     cached: Cached, targets: NDArray[np.float32], recipe: BranchRecipe, rng: np.random.Generator
 ) -> Iterator[NDArray[np.intp]]:
-    """Rows of one step after another, without end."""
-    while True:
+    """Rows of one step after another, without end where there are any."""
+    while len(cached):
         if recipe.contrast:
             yield from _by_label(targets, recipe.rows, rng)
         else:

@@ -54,18 +54,6 @@ class Scope:
         return result
 
 
-def auroc(scores: NDArray[np.float32], inside: NDArray[np.bool_]) -> float:
-    """How often one inside scores above one outside, ties by half (Mann & Whitney 1947)."""
-    order = np.argsort(scores, kind="stable")
-    ranks = np.empty(len(scores))
-    ranks[order] = np.arange(1, len(scores) + 1)
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.bincount(places, ranks) / counts)[places]
-    inner = int(inside.sum())
-    outer = len(scores) - inner
-    return float((ranks[inside].sum() - inner * (inner + 1) / 2) / (inner * outer))
-
-
 def cheapest(chances: NDArray[np.float32], right: NDArray[np.bool_], wrong_costs: float) -> float:
     """The confidence under which asking back is cheaper than acting. right: whether acting would have been right.
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.fusion_data import LICENCES, Pool, cuttings, load_pools
+from finetune.measures import auroc
 from retrieval.encoder import Encoder
 from retrieval.files import write_atomically
 from retrieval.fusion import FEATURES, Fusion, Hits, Weights, features
@@ -185,7 +186,7 @@ def judge(weights: Weights, data: Examples, names: Sequence[str]) -> Figures:
     }
     bins = np.minimum((probability * 10).astype(int), 9)
     gaps = [abs(probability[bins == b].mean() - right[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)]
-    return Figures(first, round(_auroc(probability, able), 4), round(float(sum(gaps)), 4))
+    return Figures(first, round(auroc(probability, able), 4), round(float(sum(gaps)), 4))
 
 
 def _loss(logits: "Tensor", answers: "Tensor", real: "Tensor") -> "Tensor":
@@ -217,12 +218,3 @@ def _without(hits: Hits, gone: NDArray[np.int64]) -> Hits:
 
 def _select(data: Examples, chosen: NDArray[np.bool_]) -> Examples:
     return Examples(data.table[chosen], data.answers[chosen], data.real[chosen], data.pool[chosen])
-
-
-def _auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """The chance that a positive scores above a negative (Mann & Whitney 1947)."""
-    order = np.argsort(scores, kind="stable")
-    ranks = np.empty(len(scores))
-    ranks[order] = np.arange(1, len(scores) + 1)
-    n, m = np.count_nonzero(positive), np.count_nonzero(~positive)
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / max(n * m, 1))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.measures import auroc
 from retrieval.encoder import TransformerEncoder
 from retrieval.fusion import Fused, Hits, Worded, fuse, learned
 from retrieval.language import spoken
@@ -112,7 +113,7 @@ def measure(task: Task, encoder: TransformerEncoder, encode: Encode) -> Iterator
             row["@1 beside the better arm"] = round(float(apart.mean()), 4)
             row["SE of that"] = round(float(apart.std() / np.sqrt(len(apart))), 4)
             row["ECE"] = round(_calibration(np.array(tops), np.array(rights)), 4)
-            row["AUROC"] = round(_auroc(np.array(tops), np.array(answerable)), 4)
+            row["AUROC"] = round(auroc(np.array(tops), np.array(answerable)), 4)
         yield row
 
 
@@ -210,11 +211,3 @@ def _calibration(stated: NDArray[np.float64], right: NDArray[np.bool_]) -> float
     """Expected calibration error over ten bins (Guo et al. 2017)."""
     bins = np.minimum((stated * 10).astype(int), 9)
     return float(sum(abs(stated[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in set(bins)))
-
-
-def _auroc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """The chance that a positive scores above a negative (Mann & Whitney 1947)."""
-    ranks = np.empty(len(scores))
-    ranks[np.argsort(scores, kind="stable")] = np.arange(1, len(scores) + 1)
-    n, m = np.count_nonzero(positive), np.count_nonzero(~positive)
-    return float((ranks[positive].sum() - n * (n + 1) / 2) / max(n * m, 1))

@@ -31,9 +31,10 @@ from finetune.branch import (
     targets_of,
     train_branch,
 )
-from finetune.branch_scope import Scope, auroc, evidence
+from finetune.branch_scope import Scope, evidence
 from finetune.heads import calibration_error, fit
 from finetune.heads_data import Row
+from finetune.measures import auroc
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks.intent_sets import SETS, Split
 

@@ -6,8 +6,9 @@ import torch
 
 from agent.branches import Branch
 from agent.head import probabilities
-from finetune.branch import BranchRecipe, contrastive, embed, even, mix, probe, read, targets_of, train_branch
-from finetune.branch_scope import Scope, auroc, cheapest, evidence
+from finetune.branch import BranchRecipe, Cached, contrastive, embed, even, mix, probe, read, targets_of, train_branch
+from finetune.branch_scope import Scope, cheapest, evidence
+from finetune.measures import auroc
 from retrieval.encoder import TransformerEncoder
 
 PEOPLE = ("Ana", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gus", "Hana", "Ida", "Jon")
@@ -43,6 +44,9 @@ def test_a_branch_learns_from_cached_states_and_the_encoder_stays_as_it_was(enco
     assert all(torch.equal(value, untouched[name]) for name, value in branch.layers.state_dict().items())
     with pytest.raises(ValueError, match="layer 5"):
         train_branch(Branch.copied(encoder, 2), cached, targets, recipe)
+    nothing = Cached(branch.start, cached.states[:0], cached.ends[:1], cached.embeddings[:0])
+    with pytest.raises(ValueError, match="no rows"):
+        train_branch(branch, nothing, targets[:0], recipe)
 
 
 def test_what_is_cached_is_what_the_encoder_says(encoder: TransformerEncoder) -> None:
@@ -95,6 +99,7 @@ def test_evidence_of_scope_is_weighed_together() -> None:
     together = auroc(scope.chance(seen), inside[50:])
     assert together > max(auroc(column, inside[50:]) for column in seen.T)
     assert auroc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
+    assert auroc(np.array([1.0, 2.0]), np.array([True, True])) == 0
 
 
 def test_the_cheapest_threshold_is_what_true_chances_and_the_cost_imply() -> None:
