@@ -19,6 +19,11 @@ from retrieval.errors import StoreError
 from retrieval.files import MANIFEST, read_manifest, write_folder_atomically
 
 KIND = "topic"
+PRIVACY = (
+    "The texts of messages from the chat are left out; their vectors are kept in this folder, and the words can be "
+    "guessed from them. Guard the folder as the messages themselves. The registry flags this version when one of the "
+    "authors takes consent back or is forgotten; copies outside it are out of its reach."
+)
 DIRECTIONS = 96  # of each matrix: with 32 half a point of 77 intents by ten rows is lost
 
 
@@ -65,6 +70,7 @@ def _tensors(learned: Learned) -> dict[str, NDArray[np.generic]]:
 
 def _card(learned: Learned, encoder: str, kind: str) -> dict[str, object]:
     linear, branch = learned.judged.believed
+    has_chat = any(row.source == CHAT for row in learned.rows)
     card: dict[str, object] = {
         "kind": kind,
         "labels": list(learned.labels),
@@ -74,10 +80,11 @@ def _card(learned: Learned, encoder: str, kind: str) -> dict[str, object]:
         "floor": learned.floor,
         "sources": [
             {"name": name, "licence": licence, "rows": count}
-            for name, licence in ((OWN, LICENCES[OWN]), (CHAT, "said by people who agreed"))
+            for name, licence in ((OWN, LICENCES[OWN]), (CHAT, "words of people in the chat"))
             if (count := sum(row.source == name for row in learned.rows))
         ],
         "figures": [{"how": "folds", "accuracy": learned.judged.accuracy, "ece": learned.judged.ece}],
         "examples": [{"text": "" if row.source == CHAT else row.text, "label": row.label} for row in learned.rows],
     }
+    card |= {"privacy": PRIVACY} if has_chat else {}
     return card | ({"branch": {"believed": [linear, branch]}} if learned.branch is not None else {})

@@ -88,6 +88,7 @@ def test_intents_are_learned_kept_and_live(
         card = (store.registry.fetch(live) / "topic.json").read_text()
         assert "Hedwig" not in card  # people's words are named to nobody
         assert COPIED not in card
+        assert "vectors are kept in this folder" in json.loads(card)["privacy"]
         cleo = store.memory.person("terminal:local:cleo")
         assert live.learned_from.persons >= {cleo.id, store.memory.person("terminal:local:ann").id}
         withhold(cleo, store.memory, home / "home")
