@@ -31,7 +31,7 @@ FOLDS = 3
 LIKE_NONE = 0.02  # of the rows themselves may be less like the others than what is said to have no topic
 SURELY = 0.9  # how sure a message must be read to teach
 MOST_TAUGHT = 2  # messages a label that teach, for each row that it has
-MOST, MOST_CHARACTERS = 20_000, 5_000_000  # rows, and what of them the encoder reads: half a gigabyte of states
+MOST, MOST_CHARACTERS = 20_000, 3_000_000  # rows, and what of them the encoder reads: half a gigabyte of states
 BLOCK = 1_024  # rows compared with all others at once
 Progress = Callable[[str], None]
 
