@@ -18,6 +18,7 @@ from agent.channels import ChannelRules, Rule
 from agent.events import Outgoing
 from agent.ideation.sessions import Sessions
 from agent.memory import Memory
+from agent.memory_tables import labels
 from agent.message import Place
 from agent.opinion.tables import opinion_alarms, opinion_watches, opinions
 from agent.people import LinkRefused
@@ -83,6 +84,7 @@ def store(bare_engine: Engine, tmp_path: Path) -> Engine:
         queue.put(connection, claim, [Outgoing(thread, "hello")], "")
         row = {"workspace": "T", "bot": "U", "token": "xoxb-made-up", "scopes": "chat:write", "installed": 1.5}
         connection.execute(installations.insert().values(row))
+    labelled = labels.insert().values(turn=memory.turns(HERE, 1)[0].id, label="w", at=NOW)
     Sessions(bare_engine).open(thread, memory.person("slack:T:U1"), "Grüße 你好", key="opened")
     with writing(bare_engine) as connection:
         case = {"number": 7, "origin": "m1", "state": "open", "reason": "request", "direct": True, "opened": NOW}
@@ -99,6 +101,7 @@ def store(bare_engine: Engine, tmp_path: Path) -> Engine:
         words = {column.name: "w" for column in opinion_watches.c}
         connection.execute(opinion_watches.insert().values(words | {"since": NOW}))
         connection.execute(opinion_alarms.insert().values(key="k", channel="c", at=NOW))
+        connection.execute(labelled)
         row = {"key": "k", "at": NOW, "account": "slack:T:U1", "role": "member", "verb": "rule", "object": "off"}
         connection.execute(audit.insert().values(row | {"outcome": "refused", "place": thread.key}))
         row = dict.fromkeys(("tenant", "address", "url", "etag", "modified", "problem"), "w")
