@@ -22,6 +22,7 @@ WIDTH = 160  # characters of an idea in a list
 ROOM = 2_400  # characters for the ideas: the whole must fit into one message
 MOST_PRESSED = 24  # ideas with a button of their own
 MOST_DEALT = 12  # people for whom it stands on the board what they are given
+MOST_EMPTY = 12  # cells of a design space that are named
 LEADING = 3  # ideas that are offered for the decision
 _WITH_ALL = frozenset({Phase.COLLECT, Phase.REVEAL, Phase.DISCUSS})  # steps that show what is no idea, too
 _KINDS = {
@@ -59,7 +60,7 @@ class Sight:
     stages: int = 0
     dealt: tuple[tuple[str, str], ...] = ()
     is_numbered: bool = False
-    empty: int = 0
+    empty: tuple[str, ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
     standing: tuple[Standing, ...] = ()
     pair: tuple[str, str] = ("", "")
@@ -163,7 +164,11 @@ def _dealt(board: Board, sight: Sight) -> list[str]:
     if sight.dealt and sight.is_numbered:
         lines.append(say(language, "ideation_choose_other"))
     if sight.empty:
-        lines.append(say(language, "ideation_empty", count=sight.empty, p=prefix(sight.platform)))
+        named = "; ".join(line(each, 60) for each in sight.empty[:MOST_EMPTY]) + (
+            "; …" * (len(sight.empty) > MOST_EMPTY)
+        )
+        count = len(sight.empty)
+        lines.append(say(language, "ideation_empty", count=count, cells=named, p=prefix(sight.platform)))
     return lines
 
 

@@ -159,7 +159,9 @@ class Stand:
             if called
             else (),
             is_numbered=stage is not None and stage.deal in (Deal.TURN, Deal.ANSWER),
-            empty=len(turns.empty_cells(board)) if stage is not None and stage.deal is Deal.CELLS else 0,
+            empty=tuple(turns.named_cell(board, each) for each in turns.empty_cells(board))
+            if stage is not None and stage.deal is Deal.CELLS
+            else (),
             alike=alike,
             standing=tally(board) if is_voted else (),
             pair=(is_paired and next_pair(board, "")) or ("", ""),

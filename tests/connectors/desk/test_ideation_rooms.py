@@ -117,7 +117,8 @@ async def test_what_each_is_dealt_stands_on_the_board_and_ideas_fill_the_design_
     await meeting.says("price: free, paid", "place: here, online")
     await meeting.presses("▶ Next question")
     assert "• Bob: **price: free, place: online**" in meeting.board.text
-    assert "4 combinations are still empty" in meeting.board.text
+    empty = "price: free, place: here; price: free, place: online; price: paid, place: here; price: paid, place: online"
+    assert f"4 combinations are still empty: {empty}." in meeting.board.text
     slack.says(meeting.people[1], "A tour on video", meeting.room)
     await open_doors.settle()
     assert "3 combinations are still empty" in meeting.board.text
