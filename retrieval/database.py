@@ -54,12 +54,17 @@ def open_database(url: str) -> Engine:
         raise SettingsError(f"The setting `store` names {parsed.drivername}; Atelier knows sqlite and postgresql.")
     is_sqlite = parsed.drivername == "sqlite"
     # a connection for each thread that waits for a commit; a PostgreSQL server has a hundred for all processes
-    spare = {"max_overflow": 60} if is_sqlite and parsed.database not in (None, "", ":memory:") else {}
+    spare = {"max_overflow": 60} if is_sqlite and not is_in_memory(parsed) else {}
     engine = create_engine(parsed, pool_pre_ping=not is_sqlite, **spare)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def is_in_memory(url: sa.URL) -> bool:
+    """Whether a SQLite store of this address is in no file, so that no other process has it."""
+    return url.database in (None, "", ":memory:")
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -80,7 +85,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A read transaction: a consistent view. Raises StoreError."""
     options: dict[str, Any] = _CONSISTENT if engine.dialect.name == "postgresql" else {}
-    with _mapped(), engine.connect().execution_options(**options) as connection, connection.begin():
+    with mapped(), engine.connect().execution_options(**options) as connection, connection.begin():
         yield connection
 
 
@@ -93,7 +98,7 @@ def fetch(engine: Engine, statement: Callable[[int], sa.Select[Any]], values: Se
     text, names = _compiled(engine.dialect, statement, len(values))
     given = values if names is None else dict(zip(names, values, strict=True))
     driver: Any = engine.dialect.dbapi
-    with _mapped():
+    with mapped():
         try:
             connection = engine.raw_connection()
             try:
@@ -129,7 +134,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
     On SQLite it takes the write lock at once, so two writers wait for each other and neither deadlocks; threads that
     write at the same time are committed together, each of them failing or succeeding by itself.
     """
-    with _mapped():
+    with mapped():
         if engine.dialect.name == "sqlite":
             shared = _shared.get(engine) or _shared.setdefault(engine, Shared())
             with shared.writing(lambda: engine.connect().execution_options(writing=True), BUSY_SECONDS) as connection:
@@ -151,7 +156,7 @@ def snapshot(engine: Engine, scratch: Path) -> Iterator[Connection]:
         return
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         copy = Path(folder) / "store.db"
-        with _mapped(), engine.connect() as connection:
+        with mapped(), engine.connect() as connection:
             driver: Any = connection.connection.driver_connection
             try:  # past SQLAlchemy, which would say BEGIN: a VACUUM runs outside of transactions
                 driver.execute("VACUUM INTO ?", (str(copy),))
@@ -166,7 +171,8 @@ def snapshot(engine: Engine, scratch: Path) -> Iterator[Connection]:
 
 
 @contextmanager
-def _mapped() -> Iterator[None]:
+def mapped() -> Iterator[None]:
+    """What the database raises as errors of ours. Raises StoreBusy or StoreError."""
     try:
         yield
     except DBAPIError as error:

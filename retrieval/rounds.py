@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from retrieval.database import is_in_memory, mapped
 from retrieval.errors import StoreBusy, StoreError
 
 LOCK = "-sources"  # after the store's name
@@ -26,11 +27,11 @@ def alone(engine: Engine, tenant: str) -> Iterator[None]:
     if engine.dialect.name == "postgresql":
         with _on_server(engine, tenant):
             yield
-    elif engine.url.database:
+    elif is_in_memory(engine.url):  # nobody else has it
+        yield
+    else:
         with _beside(Path(f"{engine.url.database}{LOCK}")):
             yield
-    else:  # in memory: nobody else has it
-        yield
 
 
 @contextmanager
@@ -52,16 +53,18 @@ def _beside(path: Path) -> Iterator[None]:
 @contextmanager
 def _on_server(engine: Engine, tenant: str) -> Iterator[None]:
     """By a connection of its own, without a transaction: a round may take minutes."""
-    try:
+    key = sa.func.hashtext(tenant)
+    with mapped():
         connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-    except SQLAlchemyError as error:
-        raise StoreError(f"The store cannot be reached ({type(error).__name__}).") from error
     with connection:
-        key = sa.func.hashtext(tenant)
-        if not connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK, key))).scalar():
+        with mapped():
+            is_free = connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK, key))).scalar()
+        if not is_free:
             raise StoreBusy(_BUSY)
         try:
             yield
         finally:
-            if not connection.invalidated:
+            try:
                 connection.execute(sa.select(sa.func.pg_advisory_unlock(_LOCK, key)))
+            except SQLAlchemyError:  # it broke off, and the lock went with it
+                connection.invalidate()

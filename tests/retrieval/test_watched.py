@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 from sqlalchemy import Engine
 
+from retrieval.database import open_database, writing
 from retrieval.errors import StoreBusy
 from retrieval.knowledge import KnowledgeBase
 from retrieval.rounds import alone
@@ -179,6 +181,22 @@ async def test_one_process_looks_at_a_time(engine: Engine, base: KnowledgeBase, 
             Watcher(engine, base, "acme").let_go(str(file), [])
     (first,) = await look(engine, base, file)
     assert first.added == ("leave.md",)
+
+
+def test_a_round_ends_also_where_its_connection_broke_off(engine: Engine) -> None:
+    with alone(engine, "acme"):
+        if engine.dialect.name == "postgresql":
+            others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+            with writing(engine) as connection:
+                connection.execute(sa.text(f"{others} AND datname = current_database()"))
+    with alone(engine, "acme"):
+        pass
+
+
+def test_nobody_else_reads_into_a_store_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with alone(open_database("sqlite:///:memory:"), "acme"):
+        assert not list(tmp_path.iterdir())
 
 
 async def test_a_folder_that_lives(engine: Engine, base: KnowledgeBase, tmp_path: Path) -> None:
