@@ -161,6 +161,7 @@ class Offers:
         """
         mine = [each for each in board.open if person.id in each.authors]
         chosen = {each.idea for each in board.votes if each.person == person.id}
+        chosen |= {idea for who, idea in board.presses if who == person.id}
         mine += [each for each in board.open if each.id in chosen and each not in mine]
         earlier = self._earlier(board)
         lines = [

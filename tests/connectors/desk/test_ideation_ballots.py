@@ -103,6 +103,33 @@ async def test_earlier_ideas_are_recommended_for_what_somebody_wrote(meeting: Me
     assert "as you wrote" in told
 
 
+async def test_ideas_and_documents_are_recommended_for_what_somebody_voted_for_and_looked_at(meeting: Meeting) -> None:
+    """Bob writes nothing: what he chose and what he asked about speak for him, and to each its reason."""
+    bread = "Our bakery in the cellar sells fresh bread and warm pancakes from six in the morning."
+    meeting.doors.add("bakery.md", f"# The bakery\n\n{bread}\n", "everyone")
+    await collects(meeting, "- A welcome breakfast with pancakes\n- A guided bicycle tour of the city")
+    await meeting.orders("ideate close")
+    again = Meeting(meeting.doors, meeting.chat, 0)
+    again.people, again.room = meeting.people, meeting.room
+    again.room.thread = None
+    await again.opens("what could we do together on Fridays?")
+    await again.presses("Keep it as it is")
+    for idea in ("Pancakes for breakfast", "A bicycle ride"):
+        again.chat.says(again.people[0], idea, again.room)
+    await meeting.doors.settle()
+    await again.orders("ideate deeper 1", who=1)
+    told = (await again.orders("ideate recommend", who=1)).text
+    assert "A welcome breakfast with pancakes" in told
+    assert "as you looked at “Pancakes for breakfast”" in told
+    assert "sells fresh bread" in told
+    assert "as it is near to 1, “Pancakes for breakfast”" in told
+    await again.orders("ideate vote")
+    await again.presses("2", who=1)
+    told = (await again.orders("ideate recommend", who=1)).text
+    assert "A guided bicycle tour of the city" in told
+    assert "as you voted for “A bicycle ride”" in told
+
+
 async def test_people_are_called_by_their_names(meeting: Meeting) -> None:
     await collects(meeting, "A buddy")
     await meeting.orders(f"ideate action call the printer <@{meeting.people[1].id}> by Friday")
