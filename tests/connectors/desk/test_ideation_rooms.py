@@ -1,6 +1,7 @@
 """Sessions across rooms; who may do what; what comes of reactions, edits, timers and old buttons."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,11 +9,12 @@ from agent.buttons import Buttons
 from agent.ideation.acts import Phase
 from agent.message import Place
 from connectors.desk import ideation
-from connectors.desk.access import Access
+from connectors.desk.access import Access, own_audience
 from tests.connectors.desk.chats import Chat, Room, Shown, SlackChat, TelegramChat
 from tests.connectors.desk.doors import TENANT, Doors, Scripted
 from tests.connectors.desk.meetings import Meeting, hurry
 
+ELSEWHERE = Place("slack", TENANT, "C0ELSE")
 THINGS = ("a buddy", "maps", "lunch", "plants", "a tour", "cake", "letters", "music", "a quiz", "badges")
 
 
@@ -303,6 +305,13 @@ async def test_ideas_of_those_who_agree_are_found_by_later_sessions_and_gone_whe
     await meeting.says("A confetti cannon at the door", "A welcome breakfast with pancakes")
     await meeting.orders("ideate close")
     (kept,) = [each for each in open_doors.documents() if each.startswith("ideas/")]
+    place = replace(meeting.session.session.places[0], thread="of a later session")
+    for audience, texts in (
+        (own_audience(place), ["A welcome breakfast with pancakes"]),
+        (own_audience(ELSEWHERE), []),
+    ):
+        found = open_doors.house.knowledge.search("pancakes or confetti", frozenset({audience}), 5)
+        assert [each.text for each in found if each.source == kept] == texts
     slack.orders(meeting.people[1], "forget yes")
     await open_doors.settle()
     assert kept not in open_doors.documents()
@@ -326,3 +335,22 @@ async def test_sessions_in_one_channel_keep_apart(open_doors: Doors, slack: Slac
     sessions = ideation.Sessions(open_doors.house.store.engine)
     boards = [sessions.board(each) for each in sessions.running(TENANT)]
     assert [[idea.text for idea in board.open] for board in boards] == [["A buddy"], ["Pancakes"]]
+
+
+async def test_a_team_thinks_by_a_technique_of_its_own(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry(monkeypatch, telegram)
+    own = '[[technique]]\nid = "premortem"\ntitle = "Premortem"\nnames = ["premortem"]\nwhen = "before a start"\n'
+    stages = "".join(
+        f'[[technique.stages]]\nask = "{ask}"\n' for ask in ("It failed. Why?", "What would have saved it?")
+    )
+    (doors.home / ideation.TECHNIQUES).write_text(own + stages)
+    await doors.open()
+    meeting = Meeting(doors, slack, 2)
+    await meeting.opens()
+    assert "before a start" in (await meeting.orders("ideate techniques")).text
+    await meeting.orders("ideate use premortem")
+    assert "It failed. Why?" in meeting.board.text
+    await meeting.presses("▶ Next question")
+    assert "What would have saved it?" in meeting.board.text
