@@ -31,7 +31,7 @@ NAMES = (
 STANDS = ("score", "apart", "one_unmet", "theirs_one_unmet", *NAMES)
 THRESHOLD = 0.65  # from here on an entry answers: crosswise, 6% of covid_faq's fitted half wrongly
 NEAR = 32  # ways to ask that are looked at closely: those with the highest cosines
-KEPT = 2000  # texts whose words are kept: some 20 kB each
+KEPT = 2000  # ways to ask whose words are kept: some 20 kB each
 PRIOR = 8.0  # entries that a small book is filled up with when it is asked what its entries have in common,
 COMMON = 0.35  # in which a word is met this well
 LETTERS = NAMES.index("letters")
@@ -117,7 +117,8 @@ class Matcher:
         cosines = (vectors @ vector).astype(np.float64)
         near = np.argsort(-cosines)[:NEAR]
         here = [known[place] for place in near]
-        own, *theirs = self._of([asked.text, *(each.text for each in here)])
+        (own,) = self._encoded([asked.text])  # not kept: anybody asks, and long
+        theirs = self._of([each.text for each in here])
         columns = (
             cosines[near],
             _apart(vector, vectors[near]),
@@ -226,7 +227,8 @@ def _met(own: Vectors, theirs: Sequence[Vectors]) -> tuple[Floats, ...]:
     unmet = (weight[:, None] * (1 - ours)).max(0) * np.sqrt(len(own))
     # their words: how ours meet them, beyond how the other entries do
     by_us = pairs.max(0)
-    among = np.maximum.reduceat((every @ every.T).astype(np.float64), starts, axis=1)
+    # entry by entry: all at once took 0.8 GB where entries were as long as the encoder reads
+    among = np.column_stack([(every @ each.T).max(1) for each in theirs]).astype(np.float64)
     among[np.arange(len(every)), np.repeat(np.arange(count), sizes)] = 0.0
     common = (among.sum(1) + PRIOR * COMMON) / (count - 1 + PRIOR)
     telling = np.maximum(1 - common, 0.02)
