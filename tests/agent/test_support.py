@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.generation.facts import figures, lacking_figures, names
+from agent.generation.facts import broken_names, figures, lacking_figures, names
 from agent.generation.support import Evidence, read, supported
 from retrieval.passage import Passage
 
@@ -146,3 +146,10 @@ def test_names_are_told_from_words_that_begin_a_sentence() -> None:
     assert names("However, the team of Ada Lovelace met at NASA.").certain == ("Ada", "Lovelace", "NASA")
     assert names("Requests go to the manager.").certain == ()
     assert names("Der Antrag geht an die Leitung.", is_german=True).certain == ()
+
+
+def test_names_side_by_side_are_those_of_one_person() -> None:
+    texts = ["In Paris Marie Curie met Albert Einstein.", "Anna Adams was late."]
+    assert broken_names("Marie Einstein and Anna Curie met in Paris.", texts) == ["Marie Einstein", "Anna Curie"]
+    assert broken_names("Albert Einstein met Marie Curie, and Marie was glad.", texts) == []
+    assert broken_names("Marie Ramirez was there, and nobody is called that.", texts) == []
