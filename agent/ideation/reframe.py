@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 
 from agent.generation.generator import Generator, Limits
+from agent.ideation.labels import spoken_in
 from agent.message import History, Intent, Move, Prompt
 from agent.prompt import PERSONA
 from retrieval.errors import GeneratorError
@@ -38,7 +39,7 @@ LONGEST = 200  # characters of one version
 
 def by_template(topic: str, language: str = "") -> tuple[str, str, str]:
     """Three versions of the question, made without a model, in German or English."""
-    if language.lower().startswith("de"):
+    if spoken_in(language) == "de":
         words = topic.strip()
         return (
             f"Für wen soll es besser werden, und woran würden sie es nach einem Monat merken: {words}",
@@ -64,7 +65,7 @@ async def reframings(
     topic: str, generator: Generator | None = None, *, language: str = "", seconds: float = 20
 ) -> tuple[str, ...]:
     """Three versions of the question: the generator's where it gives three that are any good, else by template."""
-    is_german = language.lower().startswith("de")
+    is_german = spoken_in(language) == "de"
     if generator is not None:
         prompt = Prompt(
             PERSONA, History(), (_ASK_GERMAN if is_german else _ASK).format(topic=topic), Intent.IDEATE, Move.IDEATE

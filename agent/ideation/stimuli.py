@@ -14,6 +14,7 @@ from importlib.resources import files
 from agent.generation.sentences import Kind, cut
 from agent.ideation.aim import aimed
 from agent.ideation.board import Board, Idea
+from agent.ideation.labels import spoken_in
 from agent.ideation.technique import Technique
 from agent.ideation.turns import empty_cells, named_cell
 from retrieval.encoder import Encoder
@@ -55,7 +56,7 @@ class Stimulus:
 @cache
 def things(language: str = "") -> tuple[str, ...]:
     """In a language (`de`, `de-AT`), or in English."""
-    name = "things.de.toml" if _is_german(language) else "things.toml"
+    name = "things.de.toml" if spoken_in(language) == "de" else "things.toml"
     data = tomllib.loads((files("agent.ideation") / name).read_text("utf-8"))
     return tuple(data["things"])
 
@@ -114,7 +115,7 @@ def deeper(board: Board, idea: Idea) -> str:
     """A question that works one idea out: another one for each remark and child it has by now."""
     grown = len(board.remarks_on(idea.id)) + sum(idea.id in each.parents for each in board.ideas)
     text = idea.text if len(idea.text) <= 120 else f"{idea.text[:120].rsplit(' ', 1)[0]} …"
-    questions = _DEEPER["de" if _is_german(board.session.rules.language) else "en"]
+    questions = _DEEPER[spoken_in(board.session.rules.language)]
     return questions[(grown + int(idea.id)) % len(questions)].replace("{idea}", text)
 
 
@@ -126,10 +127,6 @@ def sentences_of(passages: Sequence[Passage]) -> list[Stimulus]:
         for unit in cut(passage.text)
         if unit.kind is Kind.SENTENCE and _SHORTEST <= len(unit.text) <= _LONGEST and not unit.announces
     ]
-
-
-def _is_german(language: str) -> bool:
-    return language.lower().partition("-")[0].partition("_")[0] == "de"
 
 
 def _was_shown(board: Board, text: str) -> bool:

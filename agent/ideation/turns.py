@@ -7,6 +7,7 @@ from itertools import product
 
 from agent.ideation.acts import Kind
 from agent.ideation.board import Board, Idea
+from agent.ideation.labels import spoken_in
 from agent.ideation.technique import Deal, Stage, Technique, put_in
 from agent.surface import looks_like_question
 
@@ -208,7 +209,7 @@ def _subject(board: Board) -> str:
     words = (now.asked if now.topic in board.reframings else now.topic).rstrip(" ?!.") or now.topic
     if len(words.split()) <= NAMELIKE and not looks_like_question(words):
         return words
-    return f"„{words}“" if now.rules.language.lower().startswith("de") else f"“{words}”"
+    return f"„{words}“" if spoken_in(now.rules.language) == "de" else f"“{words}”"
 
 
 def _place(board: Board, person: str) -> int:
