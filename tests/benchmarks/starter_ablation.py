@@ -1,8 +1,8 @@
 """Shapes and vocabularies of a starter at small scale: `python -m tests.benchmarks.starter_ablation`.
 
-Every variant has about as many parameters (words included), the same text, the same rows of plain language and the same
-seconds of processor time; what counts is bits a byte of held-out text, which does not depend on how text is cut. A
-finished variant is a line in the file that --keep names, and is not trained again.
+Every variant has about as many parameters (words included), the same text, which is the beginning of what the starter
+learns from, and the same seconds of processor time; what counts is bits a byte of held-out text, which does not depend
+on how text is cut. A finished variant is a line in the file that --keep names, and is not trained again.
 """
 
 import argparse
@@ -58,12 +58,11 @@ def measured(variant: Variant, seconds: float) -> dict[str, Cell]:
     """Train a variant for `seconds` of processor time; what it comes to."""
     texts: list[str] = []
     length = 0
-    for number, (_, text) in enumerate(documents(DATA)):
+    for _, text in documents(DATA):
         if length >= CHARACTERS:
             break
-        if number % 2 == 0:
-            texts.append(text)
-            length += len(text)
+        texts.append(text)
+        length += len(text)
     tokenizer = train_tokenizer(texts, variant.pieces)
     stream = _stream(tokenizer, texts)
     model = Starter(variant.shape(tokenizer.get_vocab_size()), seed=0)
