@@ -228,7 +228,7 @@ class Watcher:
     def _stamps(self, address: str) -> dict[str, str]:
         """The documents of a source, and by what it is seen that one has changed."""
         documents = self._documents()
-        mine = [address] if Wanted(address).is_page else self._under(address)
+        mine = [address] if Wanted(address).is_page else self._under(address, documents)
         held = (documents[each] for each in mine if each in documents)
         return {each.source: sha256(f"{each.sha256} {each.audience}".encode()).hexdigest()[:16] for each in held}
 
@@ -294,7 +294,11 @@ class Watcher:
 
     def _look_at_folder(self, wanted: Wanted) -> Look:
         path = Path(wanted.address)
-        if not path.exists() and path.parent.is_dir() and (gone := self._under(wanted.address, is_file=True)):
+        if (
+            not path.exists()
+            and path.parent.is_dir()
+            and (gone := self._under(wanted.address, self._documents(), is_file=True))
+        ):
             return Look(wanted.address, removed=self._knowledge.shelf.remove_all(self._tenant, gone))
         report = ingest([path], self._knowledge, tenant=self._tenant, audience=wanted.audience)
         return Look(
@@ -314,10 +318,10 @@ class Watcher:
             here = (watched.c.tenant == self._tenant) & (watched.c.address == known.address)
             connection.execute(watched.delete().where(here))
 
-    def _under(self, path: str, *, is_file: bool = False) -> list[str]:
-        """The documents of a folder or file that was ingested under this path. is_file: only where it was a file."""
+    def _under(self, path: str, documents: Mapping[str, StoredDocument], *, is_file: bool = False) -> list[str]:
+        """Those of the documents that were ingested as a folder or file of this path. is_file: only as a file."""
         roots = {root.id: root for root in self._knowledge.shelf.roots(self._tenant) if root.path == path}
-        found = [each for each in self._documents().values() if each.file is not None and each.file.root in roots]
+        found = [each for each in documents.values() if each.file is not None and each.file.root in roots]
         labels = {root.label for root in roots.values()}
         if is_file and not all(each.source in labels for each in found):
             return []
