@@ -32,7 +32,7 @@ Kind = Literal["adapter", "heads"]
 MOST_STORED = 512 << 20  # bytes of a version that the store holds; a larger one stays on its machine
 FETCHED, KEPT = "fetched", "kept"  # folders in the cache: copies from the store, and what the store cannot hold
 ENCODER_FACT = "encoder"  # in the manifest of heads: the id of the encoder whose vectors they read
-_LOCK = 0xA7E11E14  # PostgreSQL's advisory lock that orders changes of aliases, any number of our own
+_LOCK = 0xA7E11E15  # PostgreSQL's advisory lock that orders changes of aliases, any number of our own
 _FAMILY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}")  # as adapters may be called, with room for a number
 
 
