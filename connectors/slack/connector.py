@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 
 API = "https://slack.com/api/"
 BROKEN = (KeyError, TypeError, AttributeError, IndexError, ValueError)
-PROMPTS = 4
 OUTSIDE = frozenset({"not_in_channel", "channel_not_found"})
 
 
@@ -222,7 +221,7 @@ class SlackConnector:
 
     async def send(self, part: Outgoing, key: str, handle: str = "") -> str:
         workspace = await self._workspaces.speaking(part.place.tenant)
-        await self._suggest(workspace, part)
+        await self._sending.suggest(workspace, part)
         if not render.blocks(part) and not handle:
             return "suggestions"
         try:
@@ -238,16 +237,6 @@ class SlackConnector:
                 raise
             aside = replace(part, place=await self.aside(part.to, part.place))
             return await (self._sending.picture if part.pictures else self._sending.post)(workspace, aside, key)
-
-    async def _suggest(self, workspace: Workspace, part: Outgoing) -> None:
-        """https://docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts: thread_ts would undo it."""
-        if part.suggestions and not part.place.thread and part.place.channel.startswith("D"):
-            prompts = [{"title": one[:80], "message": one} for one in part.suggestions[:PROMPTS]]
-            given = {"channel_id": part.place.channel, "prompts": prompts}
-            try:
-                await self._call(workspace.token, "assistant.threads.setSuggestedPrompts", given)
-            except ConnectorError as error:
-                log.info("Suggestions could not be set: %s", error)
 
     async def _put_home(self, workspace: Workspace, user: str) -> None:
         """https://docs.slack.dev/reference/methods/views.publish; done again each time the person looks."""

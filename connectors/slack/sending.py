@@ -27,6 +27,7 @@ STREAM_PAUSE, EDIT_PAUSE = 0.6, 1.2  # seconds between two previews of one messa
 PREVIEW_SECONDS = 3.0  # a preview that takes longer is given up
 LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 STREAM_LIFE = 240.0  # Slack ends a stream after about 300 seconds
+PROMPTS = 4  # suggestions, the most that Slack shows
 CONFLICT = 2.0  # seconds until an edit is tried again that came before Slack had ended a stream
 FORGET = 3_600.0  # seconds after which a message nobody finished is forgotten
 # Said in turn below the name while an answer is made (docs.slack.dev/reference/methods/assistant.threads.setStatus).
@@ -222,6 +223,16 @@ class Sending:
                     await self._call(workspace.token, method, given, ends=ends)
         where = {**_where(part.place), "user": user}
         return str((await self._written(workspace, "chat.postEphemeral", where, part, ends))["message_ts"])
+
+    async def suggest(self, workspace: Workspace, part: Outgoing) -> None:
+        """https://docs.slack.dev/reference/methods/assistant.threads.setSuggestedPrompts: thread_ts would undo it."""
+        if part.suggestions and not part.place.thread and part.place.channel.startswith("D"):
+            prompts = [{"title": one[:80], "message": one} for one in part.suggestions[:PROMPTS]]
+            given = {"channel_id": part.place.channel, "prompts": prompts}
+            try:
+                await self._call(workspace.token, "assistant.threads.setSuggestedPrompts", given)
+            except ConnectorError as error:
+                log.info("Suggestions could not be set: %s", error)
 
     async def _written(
         self, workspace: Workspace, method: str, where: dict[str, Any], part: Outgoing, ends: float
