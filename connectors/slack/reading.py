@@ -110,7 +110,7 @@ async def threads(call: Calls, workspace: Workspace, place: Place, since: float,
     """
     found: list[list[Said]] = []
     try:
-        async for root in lines(call, workspace, replace(place, thread=""), oldest=since):
+        async for root in lines(call, workspace, place.whole_channel, oldest=since):
             if root.get("reply_count") and (root.get("subtype") or "") in KEPT_SUBTYPES:
                 within = lines(call, workspace, replace(place, thread=str(root["ts"])), most=MOST_REPLIES)
                 found.append([_in_thread(each, workspace, place) async for each in within])
@@ -213,25 +213,23 @@ class Memo:
 
     async def is_closed(self, workspace: Workspace, channel: str) -> bool:
         """Whether nobody but its members can read a channel: all of a workspace can read its public ones."""
+        found = await self._about(workspace, channel)
+        return any(found.get(kind) for kind in ("is_private", "is_im", "is_mpim"))
+
+    async def is_open(self, workspace: Workspace, channel: str) -> bool:
+        """Whether all of the workspace can read a channel, and nobody else; False where it is not known."""
+        found = await self._about(workspace, channel)
+        closed = ("is_private", "is_im", "is_mpim", "is_ext_shared", "is_pending_ext_shared", "is_org_shared")
+        return bool(found.get("is_channel")) and not any(found.get(kind) for kind in closed)
+
+    async def _about(self, workspace: Workspace, channel: str) -> dict[str, Any]:
+        """https://docs.slack.dev/reference/objects/conversation-object; empty where Slack does not say in time."""
         try:
             async with asyncio.timeout(ASKING):
                 found = await self._call(workspace.token, "conversations.info", {"channel": channel})
         except (ConnectorError, TimeoutError):
-            return False
-        return any(found["channel"].get(kind) for kind in ("is_private", "is_im", "is_mpim"))
-
-    async def is_open(self, workspace: Workspace, channel: str) -> bool:
-        """Whether all of the workspace can read a channel, and nobody of another company; False where it is not known.
-
-        https://docs.slack.dev/reference/objects/conversation-object
-        """
-        try:
-            async with asyncio.timeout(ASKING):
-                found = (await self._call(workspace.token, "conversations.info", {"channel": channel}))["channel"]
-        except (ConnectorError, TimeoutError):
-            return False
-        closed = ("is_private", "is_im", "is_mpim", "is_ext_shared", "is_pending_ext_shared", "is_org_shared")
-        return bool(found.get("is_channel")) and not any(found.get(kind) for kind in closed)
+            return {}
+        return dict(found["channel"])
 
     def changed(self, channel: str) -> None:
         """Somebody came to a channel or left it."""
