@@ -95,7 +95,7 @@ class Schedule:
     async def press(self, press: Press, meaning: Meaning, _stage: Stage) -> Sequence[Outgoing]:
         """An administrator lets the documents go of a source that is on the list no more."""
         address = meaning.value.partition(" ")[2]
-        if (press.place.platform, press.place.channel) != (meaning.place.platform, meaning.place.channel):
+        if press.place.whole_channel != meaning.place.whole_channel:
             return [answer(press, say(press.language, "expired"))]
         settings = self.settings()
         watcher = Watcher(self.house.store.engine, self.house.knowledge, settings.tenant)

@@ -11,6 +11,7 @@ from agent.support.curated import Curated, Entry, State
 from connectors.delivery.stage import Stage
 from connectors.desk.faq_cards import is_of_one_place
 from connectors.desk.support_orders import answer
+from connectors.desk.support_words import number_of
 from connectors.desk.texts import prefix, say
 from retrieval.audience import EVERYONE
 from retrieval.errors import MessageRefused, SettingsError
@@ -85,9 +86,8 @@ class CuratedOrders:
         return clean(f"{head}\n{asked}\n{entry.answer}{source}")
 
     def _named(self, name: str) -> Entry | None:
-        digits = name.removeprefix("#")
-        is_number = digits.isascii() and digits.isdigit() and len(digits) < 16
-        entry = self.curated.get(int(digits)) if is_number else None
+        number = number_of(name)
+        entry = self.curated.get(number) if number is not None else None
         return entry if entry is not None and entry.tenant == self.tenant else None
 
     def _say(self, command: Command, name: str, /, **values: object) -> str:

@@ -28,6 +28,7 @@ from connectors.desk.faq_cards import Cards, Settled, is_of_one_place
 from connectors.desk.faq_mining import Mining
 from connectors.desk.roles import Guard, Role, Roles
 from connectors.desk.support_orders import answer
+from connectors.desk.support_words import number_of
 from connectors.desk.texts import prefix, say
 from retrieval.audience import audience_of, everyone
 from retrieval.errors import MessageRefused, SettingsError
@@ -68,7 +69,7 @@ class Faq:
 
     async def press(self, press: Press, meaning: Meaning, stage: Stage) -> Sequence[Outgoing]:
         verb, _, name = meaning.value.partition(" ")
-        is_there = (press.place.platform, press.place.channel) == (meaning.place.platform, meaning.place.channel)
+        is_there = press.place.whole_channel == meaning.place.whole_channel
         if verb == "word":
             if not is_there:
                 return [answer(press, self._say(press, "expired"))]
@@ -203,14 +204,14 @@ class Faq:
 
     def _named(self, name: str) -> Entry | None:
         """An entry that was proposed here, by its number."""
-        number = _number(name)
+        number = number_of(name)
         entry = self.cards.curated.get(number) if number is not None else None
         is_ours = entry is not None and entry.tenant == self.cards.tenant
         is_proposed = entry is not None and entry.origin.startswith((OF_CASE, OF_THREAD))
         return entry if is_ours and is_proposed else None
 
     def _settled(self, name: str) -> Settled | None:
-        number = _number(name)
+        number = number_of(name)
         return None if number is None else self.cards.settled(number)
 
     async def _waiting(self, command: Command) -> list[Entry]:
@@ -236,7 +237,7 @@ class Faq:
         """The desk or channel whose people decide on an entry."""
         if (thread := Thread.of(entry.origin, entry.tenant)) is not None:
             return thread.place.platform, thread.place.channel
-        number = _number(entry.origin.removeprefix(OF_CASE))
+        number = number_of(entry.origin.removeprefix(OF_CASE))
         case = self.cards.cases.get(number) if number is not None else None
         return None if case is None else (case.desk.platform, case.desk.channel)
 
@@ -249,11 +250,6 @@ class Faq:
 
     def _say(self, event: Command | Press, name: str, /, **values: object) -> str:
         return say(event.language, name, p=prefix(event.place.platform), **values)
-
-
-def _number(name: str) -> int | None:
-    digits = name.removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,7 @@ as long as it stands in the words of who wrote it there.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from agent.events import Command
@@ -19,11 +19,11 @@ from agent.support.mining import Pair, pairs
 from agent.support.proposals import Thread
 from connectors.connector import Connector, ConnectorError
 from connectors.desk.access import own_audience
+from connectors.desk.gaps import days_of
 from connectors.desk.support_words import relayed
 from connectors.desk.texts import prefix, say
 from retrieval.errors import MessageRefused
 
-DAYS, MOST_DAYS = 30, 365
 THREADS = 100  # that are looked at, the latest
 MOST = 10  # that are proposed at once
 
@@ -40,12 +40,12 @@ class Mining:
 
     async def mine(self, command: Command, days: str) -> tuple[str, Sequence[Entry]]:
         """Look through the channel in which this was ordered; what is said of it, and what is proposed."""
-        place, connector = replace(command.place, thread=""), self.connectors.get(command.place.platform)
+        place, connector = command.place.whole_channel, self.connectors.get(command.place.platform)
         if command.direct or connector is None:
             return self._say(command, "faq_mine_where"), ()
         if place.platform != "slack":
             return self._say(command, "faq_mine_blind"), ()
-        since = datetime.now(UTC) - timedelta(days=_days(days))
+        since = datetime.now(UTC) - timedelta(days=days_of(days))
         try:
             threads = await connector.threads(place, since, THREADS)
             is_open = await connector.is_open(place)
@@ -98,8 +98,3 @@ class Mining:
 
     def _say(self, command: Command, name: str, /, **values: object) -> str:
         return say(command.language, name, p=prefix(command.place.platform), **values)
-
-
-def _days(words: str) -> int:
-    digits = words.strip()
-    return min(max(1, int(digits)), MOST_DAYS) if digits.isascii() and digits.isdigit() and len(digits) < 6 else DAYS

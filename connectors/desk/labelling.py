@@ -52,7 +52,7 @@ class LabelOrders:
 
     async def press(self, press: Press, meaning: Meaning, stage: Stage) -> Sequence[Outgoing]:
         """Keep the answer, and show the next one."""
-        is_there = (press.place.platform, press.place.channel) == (meaning.place.platform, meaning.place.channel)
+        is_there = press.place.whole_channel == meaning.place.whole_channel
         if not is_there or press.account.split(":", 2)[1] != self.labels.tenant:  # a client can send the id of any
             return [self._alone(press, self._say(press, "expired"))]
         queue, verb, label = (*meaning.value.split(" ", 2), "")[:3]

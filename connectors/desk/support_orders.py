@@ -80,7 +80,7 @@ class SupportOrders:
         """`/case show|claim|return|resolve NUMBER [TEXT]`."""
         verb, _, rest = command.argument.strip().partition(" ")
         name, _, text = rest.strip().partition(" ")
-        number = _number(name)
+        number = words.number_of(name)
         if not await self.handover.roles.helps_somewhere(command.account, command.place):
             return [await self._no(command, f"case {verb}", name, stage)]
         if verb not in ("show", "claim", "return", "resolve") or number is None:
@@ -100,11 +100,11 @@ class SupportOrders:
         verb, _, rest = meaning.value.partition(" ")
         name, _, language = rest.partition(" ")
         press = press if press.language else replace(press, language=language)
-        if not _is_there(press.place, meaning.place):  # a client can send the id of any button
+        if press.place.whole_channel != meaning.place.whole_channel:  # a client can send the id of any button
             return [answer(press, self._say(press, "expired"))]
         if verb == "ask":
             return await self._ask(press, name, stage)
-        number = _number(name)
+        number = words.number_of(name)
         case = None if number is None else await asyncio.to_thread(self.handover.cases.get, number)
         if case is None or number is None:
             return [answer(press, self._say(press, "expired"))]
@@ -388,12 +388,3 @@ def answer(event: Command | Press, text: str) -> Outgoing:
 
 def _verb(kind: Kind) -> str:
     return next(verb for verb, step in STEPS.items() if step is kind)
-
-
-def _number(name: str) -> int | None:
-    digits = name.removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
-
-
-def _is_there(one: Place, other: Place) -> bool:
-    return (one.platform, one.tenant, one.channel) == (other.platform, other.tenant, other.channel)

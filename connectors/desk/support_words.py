@@ -137,3 +137,9 @@ def refused(case: Case, language: str, platform: str, owner: str) -> str:
         return say(language, "case_has_owner", n=case.number, account=owner)
     name = "case_unclaimed" if case.state is State.OPEN else "case_over"
     return say(language, name, n=case.number, p=prefix(platform))
+
+
+def number_of(name: str) -> int | None:
+    """Of `#12` or `12`, as people name a case or an answer; None where it is no number."""
+    digits = name.removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
