@@ -5,7 +5,7 @@ puts an idea on the board, marked as the machine's, and never one that repeats w
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from agent.events import Command, Outgoing, Post, Press
@@ -36,6 +36,7 @@ from retrieval.passage import Passage, Vectors
 
 FOUND = 6  # passages that are looked at
 NEWEST = 40  # ideas that are compared with the documents
+RECOMMENDED = 3  # earlier ideas; passages come besides
 SECONDS = 20.0  # that a model has to offer something
 THINKS = frozenset({"local", "remote"})  # generators that word something of their own
 _ASK = (
@@ -164,10 +165,14 @@ class Offers:
         chosen |= {idea for who, idea in board.presses if who == person.id}
         mine += [each for each in board.open if each.id in chosen and each not in mine]
         earlier = self._earlier(board)
+        unseen, running = self._withheld(earlier, person), {board.session.id}
+        liked = recommended(
+            [*earlier, board], person.id, self._texts, leave_out=running, count=RECOMMENDED + len(unseen)
+        )
         lines = [
             f"• {boards.line(each.item.text, 140)}\n  "
             + self._say(event, f"ideation_as_{each.how}", text=boards.line(each.because.text, 60))
-            for each in recommended([*earlier, board], person.id, self._texts, leave_out={board.session.id})[:3]
+            for each in [each for each in liked if each.item.id not in unseen][:RECOMMENDED]
         ]
         for idea in mine[-3:]:
             for passage in self.search(board, idea.text)[:2]:
@@ -176,14 +181,25 @@ class Offers:
                 if told not in "\n".join(lines):
                     lines.append(f"{told}\n  {why}")
         if not lines:
-            lines = self._near_topic(board, earlier, event)
+            lines = self._near_topic(board, earlier, unseen, event)
         if not lines:
             return self._say(event, "ideation_no_recommendation")
         head = self._say(event, "ideation_recommended", topic=boards.line(board.session.topic))
         return "\n".join([head, *lines[:5]])
 
-    def _near_topic(self, board: Board, earlier: Sequence[Board], event: Command | Press | Post) -> list[str]:
-        items, topic = items_of(earlier), board.session.topic
+    def _withheld(self, boards: Sequence[Board], person: Person) -> set[str]:
+        """The ideas that later sessions do not find: of those who have not agreed, but for somebody's own."""
+        accounts = {each.person: each.account for board in boards for each in board.session.members if each.account}
+        known = ((each, self.stand.memory.people.known(account)) for each, account in accounts.items())
+        agreed = {person.id, *(each for each, found in known if found is not None and found.consent)}
+        joining = [each for each in boards if each.session.rules.joins]
+        found = {each.id for each in items_of(joining) if each.authors <= agreed}
+        return {each.id for each in items_of(boards)} - found
+
+    def _near_topic(
+        self, board: Board, earlier: Sequence[Board], unseen: Collection[str], event: Command | Press | Post
+    ) -> list[str]:
+        items, topic = [each for each in items_of(earlier) if each.id not in unseen], board.session.topic
         near = related(self._texts([topic])[0], [each.id for each in items], self._texts([i.text for i in items]), 2)
         told = [boards.line(each.text, 140) for each in items if each.id in near]
         told += [f"{boards.line(p.text, 140)} ({boards.line(p.source, 60)})" for p in self.search(board, topic)[:2]]

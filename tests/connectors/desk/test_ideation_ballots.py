@@ -94,6 +94,9 @@ async def test_earlier_ideas_are_recommended_for_what_somebody_wrote(meeting: Me
     again.room.thread = None
     await again.opens("what could we eat together on Fridays?")
     await again.presses("Keep it as it is")
+    told = (await again.orders("ideate recommend", who=1)).text
+    assert "nothing to recommend" in told  # Ann has not agreed that later sessions find what she gave
+    await again.orders("consent yes")
     told = (await again.orders("ideate recommend", who=1)).text  # of Bob nothing is known yet
     assert "pancakes\n  as it is near to our question" in told
     again.chat.says(again.people[1], "A breakfast with waffles and pancakes", again.room)
@@ -106,6 +109,7 @@ async def test_earlier_ideas_are_recommended_for_what_somebody_wrote(meeting: Me
 async def test_ideas_and_documents_are_recommended_for_what_somebody_voted_for_and_looked_at(meeting: Meeting) -> None:
     """Bob writes nothing: what he chose and what he asked about speak for him, and to each its reason."""
     bread = "Our bakery in the cellar sells fresh bread and warm pancakes from six in the morning."
+    await meeting.orders("consent yes")
     meeting.doors.add("bakery.md", f"# The bakery\n\n{bread}\n", "everyone")
     await collects(meeting, "- A welcome breakfast with pancakes\n- A guided bicycle tour of the city")
     await meeting.orders("ideate close")
