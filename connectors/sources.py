@@ -97,8 +97,7 @@ def _drop(settings: Settings, addresses: Sequence[str]) -> int:
         if not addresses:
             off = watcher.off(wanted(settings))
             for address, left in off.items():
-                count = f"{len(left)} document{'' if len(left) == 1 else 's'}"
-                print(f"{address}: {count} would go ({', '.join(left[:SHOWN])}).")
+                print(f"{address}: {_documents(len(left))} would go ({', '.join(left[:SHOWN])}).")
             print("`atelier sources drop ADDRESS` removes them." if off else "Nothing waits to be removed.")
             return 0
         for address in addresses:
@@ -115,13 +114,15 @@ def _drop(settings: Settings, addresses: Sequence[str]) -> int:
         store.close()
 
 
+def _documents(count: int) -> str:
+    return f"{count} document{'' if count == 1 else 's'}"
+
+
 def said(look: Look) -> str:
     """What one look found, in a line."""
     if look.left:
-        return (
-            f"{look.address}: not on the list any more; its {len(look.left)} documents stay until "
-            "`atelier sources drop` removes them"
-        )
+        left = _documents(len(look.left))
+        return f"{look.address}: not on the list any more; `atelier sources drop` removes what is left of it, {left}"
     if look.problem:
         return f"{look.address}: {look.problem}"
     counts = ((len(look.added), "new"), (len(look.updated), "changed"), (len(look.removed), "gone"))
