@@ -9,7 +9,6 @@ stand around it there too.
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,7 @@ from retrieval.encoder import Encoder, LayeredEncoder, States
 from retrieval.passage import Vectors
 from retrieval.tokens import words
 
-NAMES = (
-    "met", "unmet", "name_moved", "number_moved", "rival", "number_rival", "context", "number_context", "order",
-)  # fmt: skip
+NAMES = ("met", "name_moved", "rival", "number_rival", "context")
 MOVED = 0.2  # how unlike a word in its place is to itself, on average: where there is none to compare
 NEAR, AROUND = 4, 8  # words to either side of a name: of the sentence, and among which these are looked for
 _WORD = re.compile(r"\w+")
@@ -76,21 +73,16 @@ def _row(texts: Sequence[str], states: States, layer: NDArray[np.float32]) -> Sa
 def features(sentence: Said | None, passage: Said | None) -> Floats:
     """What laying them beside each other shows, (len(NAMES),)."""
     if sentence is None or passage is None:
-        return np.array([0.7, 0.5, MOVED, MOVED, -0.3, -0.3, 1.0, 1.0, 1.0])
+        return np.array([0.7, MOVED, -0.3, -0.3, 1.0])
     alike = (sentence.vectors @ passage.vectors.T).astype(np.float64)
     best = alike.max(1)
     weight = np.where(sentence.is_topic, 1.0, 0.15)
-    unmet = float((1 - best[sentence.is_topic]).max(initial=0.0))
     place: dict[str, list[int]] = {}
     for at, word in enumerate(passage.words):
         place.setdefault(word, []).append(at)
-    names = _moved(sentence, passage, alike, place, sentence.is_name, passage.is_name)
-    numbers = _moved(sentence, passage, alike, place, sentence.is_number, passage.is_number)
-    order = _order([place[word] for word, topic in zip(sentence.words, sentence.is_topic, strict=True)
-                    if topic and word in place])  # fmt: skip
-    row = [float(weight @ best / weight.sum()), unmet]
-    row += [names[0], numbers[0], names[1], numbers[1], names[2], numbers[2], order]
-    return np.array(row)
+    moved, rival, context = _moved(sentence, passage, alike, place, sentence.is_name, passage.is_name)
+    _, number_rival, _ = _moved(sentence, passage, alike, place, sentence.is_number, passage.is_number)
+    return np.array([float(weight @ best / weight.sum()), moved, rival, number_rival, context])
 
 
 def _moved(
@@ -129,12 +121,3 @@ def _shared(wanted: Collection[str], passage: Said, places: Sequence[int]) -> fl
         held = sum(any(word.startswith(stem) for word in here) for stem in stems)
         found = max(found, held / len(stems))
     return found
-
-
-def _order(places: Sequence[Sequence[int]]) -> float:
-    """The share of neighbours in the sentence that follow each other in the passage too."""
-    if len(places) < 2:
-        return 1.0
-    kept = [any(0 < two - one <= AROUND for one in before for two in after)
-            for before, after in pairwise(places)]  # fmt: skip
-    return sum(kept) / len(kept)

@@ -67,20 +67,6 @@ _NO_NAME = frozenset(
 _NEGATORS = re.compile(
     r"(?i)\b(?:not|never|no|none|nobody|nothing|neither|nor|without|cannot|\w+n['’]t|nicht|kein\w*|nie|niemals|ohne|niemand)\b"
 )
-_ANTONYMS = (
-    "before after", "increase decrease", "increased decreased", "rise fall", "rose fell", "more less", "more fewer",
-    "always never", "allowed forbidden", "allowed prohibited", "open closed", "first last", "largest smallest",
-    "highest lowest", "maximum minimum", "most least", "north south", "northern southern", "east west",
-    "eastern western", "early late", "earlier later", "begin end", "began ended", "start end", "accept reject",
-    "accepted rejected", "include exclude", "includes excludes", "win lose", "won lost", "above below", "over under",
-    "paid unpaid", "required optional", "mandatory optional", "public private", "possible impossible", "vor nach",
-    "erlaubt verboten", "immer nie", "mehr weniger", "male female", "men women", "am pm", "old new", "older younger",
-)  # fmt: skip
-_OPPOSITE: dict[str, set[str]] = {}
-for _pair in _ANTONYMS:
-    _one, _other = (words(each)[0] for each in _pair.split())
-    _OPPOSITE.setdefault(_one, set()).add(_other)
-    _OPPOSITE.setdefault(_other, set()).add(_one)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,11 +275,3 @@ def denied(text: str) -> frozenset[str]:
 
 def is_negated(text: str) -> bool:
     return _NEGATORS.search(text) is not None
-
-
-def opposed(sentence: frozenset[str], text: frozenset[str]) -> bool:
-    """Whether a word of the sentence has only its opposite in the text."""
-    return any(
-        word not in text and any(other in text and other not in sentence for other in _OPPOSITE.get(word, ()))
-        for word in sentence
-    )

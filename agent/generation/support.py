@@ -1,18 +1,16 @@
 """How far passages say what a generated sentence says: a small linear model over what can be read off both.
 
 Numbers, dates and names must stand in the passages, or the sentence is not supported, whatever else speaks for it. The
-rest is weighed: how many of its words the nearest sentence has, those of its neighbours and of its heading, in which
-order, whether one denies what the other says, how near they are in meaning, and whether its names and numbers stand
-among the words that they stand among there (`alignment`). The weights were fitted on sentences
-made from SQuAD 1.1's training passages: true ones, also in other words, and altered, denied and unrelated ones
-(`python -m tests.benchmarks.fit_trust`).
+rest is weighed: how many of its words the nearest sentence has with its neighbours and its heading, whether one denies
+what the other says, how near they are in meaning, and whether its names and numbers stand among the words that they
+stand among there (`alignment`). The weights were fitted on sentences made from SQuAD 1.1's training passages: true
+ones, also in other words, and altered, denied and unrelated ones (`python -m tests.benchmarks.fit_trust`).
 """
 
 import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +27,6 @@ from agent.generation.facts import (
     lacking_figures,
     lacking_names,
     names,
-    opposed,
 )
 from agent.generation.sentences import cut
 from agent.german import language_of
@@ -39,8 +36,8 @@ from retrieval.passage import Passage, Vectors
 from retrieval.tokens import is_unspaced, words
 
 NAMES = (
-    "nearest", "around", "passage", "pairs", "figures_elsewhere", "names_elsewhere", "opening_missing", "denied_here",
-    "denied_there", "negation_differs", "opposed", "length", "cosine", *alignment.NAMES,
+    "around", "passage", "figures_elsewhere", "names_elsewhere", "opening_missing", "denied_here", "denied_there",
+    "negation_differs", "length", "cosine", *alignment.NAMES,
 )  # fmt: skip
 HOLDS = 0.65  # from here on a sentence is shown
 UNLIKE = 0.5  # the cosine where no encoder votes: that of a right sentence in other words, on average
@@ -70,7 +67,6 @@ class Found:
 class _Unit:
     text: str
     words: frozenset[str]
-    pairs: frozenset[tuple[str, str]]
     denied: frozenset[str]
     is_negated: bool
     figures: Figures
@@ -195,14 +191,11 @@ def features(
 ) -> NDArray[np.float64]:
     """What speaks for and against a sentence without marks, (len(NAMES),). own_words, vector: its own."""
     own = frozenset(words(" ".join(content_words(bare)))) or frozenset(words(bare))
-    ordered = words(bare)
-    pairs = frozenset(pairwise(ordered))
     units = evidence.units
     shares = [_share(own, unit.words) for unit in units]
     nearest = max(range(len(units)), key=lambda i: (shares[i], -i))
     near = units[nearest]
     around = near.words.union(evidence.heading, *(units[i].words for i in (nearest - 1, nearest + 1) if _in(i, units)))
-    beside = near.pairs.union(*(units[i].pairs for i in (nearest - 1, nearest + 1) if _in(i, units)))
     named = names(bare)
     ours = denied(bare)
     denials = frozenset(word for word in near.denied if len(word) > 3)
@@ -212,17 +205,14 @@ def features(
     elsewhere = lacking_figures(figures(bare), near.figures)
     return np.array(
         [
-            shares[nearest],
             _share(own, around),
             _share(own, evidence.words),
-            len(pairs & beside) / max(len(pairs), 1),
             float(bool(elsewhere)),
             float(bool(lacking_names(named.certain, near.known))),
             float(bool(named.opening) and bool(lacking_names([named.opening], evidence.known))),
             float(bool((ours & near.words) - near.denied)),
-            float(bool(denials) and denials <= frozenset(ordered) and not ours),
+            float(bool(denials) and denials <= frozenset(words(bare)) and not ours),
             float(is_negated(bare) != near.is_negated),
-            float(opposed(frozenset(ordered), near.words)),
             math.log1p(len(own)),
             cosine,
             *alignment.features(own_words, evidence.said),
@@ -241,10 +231,8 @@ def plain(text: str) -> str:
 
 
 def _unit(text: str) -> _Unit:
-    ordered = words(text)
-    pairs = frozenset(pairwise(ordered))
     known, negated = known_words(text), is_negated(text)
-    return _Unit(text, frozenset(ordered), pairs, denied(text), negated, figures(text), known, plain(text))
+    return _Unit(text, frozenset(words(text)), denied(text), negated, figures(text), known, plain(text))
 
 
 def _is_quoted(bare: str, evidence: Evidence) -> bool:
@@ -278,10 +266,10 @@ def _language(text: str) -> str:
     return "unspaced" if is_unspaced(text) else language_of(text)
 
 
-# Each with the sign that it must have. What is denied there weighs at least so much: a sentence that says all of it
-# without the denial is its opposite.
+# Each with the sign that it must have; pairs of words, their order and listed opposites weighed nothing then, and are
+# not looked for. What is denied there weighs at least so much: a sentence that says all of it without the denial is its
+# opposite.
 WEIGHTS = np.array([
-    0.0, 1.167, 0.879, 0.0, -0.658, -1.992, -0.828, -4.703, -2.5, -1.056, 0.0, -0.6, 0.692,
-    2.157, 0.0, -1.654, 0.0, -0.187, -0.539, 0.879, 0.0, 0.0,
+    1.167, 0.879, -0.658, -1.992, -0.828, -4.703, -2.5, -1.056, -0.6, 0.692, 2.157, -1.654, -0.187, -0.539, 0.879,
 ])  # fmt: skip
 BIAS = -1.807
