@@ -4,7 +4,7 @@ A head (`agent/head.py`) knows which encoder it was trained on; with any other, 
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -193,14 +193,21 @@ def _near(head: Head, embeddings: Vectors) -> NDArray[np.bool_]:
     return head.likeness(embeddings) >= head.floor
 
 
+def _read_by(
+    head: Head, inputs: Inputs, embeddings: Vectors, states: States | None
+) -> Iterator[tuple[str, float, bool]]:
+    """Of each message the likeliest label, how likely it is, and whether it is like any example."""
+    for chances, near in zip(head.probabilities(inputs, states), _near(head, embeddings), strict=True):
+        yield head.labels[int(chances.argmax())], float(chances.max()), bool(near)
+
+
 def _topics(head: Head | None, inputs: Inputs, embeddings: Vectors, states: States | None) -> list[tuple[str, ...]]:
     """What each message is about, in a team's own words, where there is a head for it and it is sure."""
     if head is None:
         return [()] * len(inputs.dense)
     found: list[tuple[str, ...]] = []
-    for chances, near in zip(head.probabilities(inputs, states), head.likeness(embeddings), strict=True):
-        label, chance = head.labels[int(chances.argmax())], float(chances.max())
-        if near < head.floor:
+    for label, chance, is_near in _read_by(head, inputs, embeddings, states):
+        if not is_near:
             found.append((f"is like none of your examples, so it has no topic ({label} comes nearest)",))
         elif chance < SURE:
             found.append(())
@@ -213,12 +220,9 @@ def _emotions(head: Head | None, inputs: Inputs, embeddings: Vectors, states: St
     """What each message feels like, where there is a head for it, it is sure, and it has read the like."""
     if head is None:
         return [()] * len(inputs.dense)
-    said = zip(head.probabilities(inputs, states), head.likeness(embeddings), strict=True)
     return [
-        (f"feels like {head.labels[int(chances.argmax())]} ({float(chances.max()):.0%})",)
-        if near >= head.floor and chances.max() >= SURE
-        else ()
-        for chances, near in said
+        (f"feels like {label} ({chance:.0%})",) if is_near and chance >= SURE else ()
+        for label, chance, is_near in _read_by(head, inputs, embeddings, states)
     ]
 
 
