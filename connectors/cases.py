@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from agent.secret_shapes import mask_secrets
 from agent.support.audit import Act, Audit
 from agent.support.cases import WORDS, Case, Cases
 from connectors.compose import Store, open_store
@@ -63,7 +64,8 @@ def noted(store: Store, verb: str, object_: str) -> None:
     """Keep what whoever runs Atelier did in the terminal."""
     place = store.place
     account = f"{place.platform}:{place.tenant}:{place.channel}"
-    Audit(store.engine).note(f"terminal/{datetime.now(UTC).isoformat()}", account, "operator", verb, object_, "done")
+    key, about = f"terminal/{datetime.now(UTC).isoformat()}", mask_secrets(object_)
+    Audit(store.engine).note(key, account, "operator", verb, about, "done")
 
 
 def _show(store: Store, number: int) -> int:

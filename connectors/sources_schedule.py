@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from agent.buttons import Buttons, Meaning
 from agent.events import Button, Due, Outgoing, Press
 from agent.message import Place
+from agent.secret_shapes import mask_secrets
 from connectors.compose import House
 from connectors.connector import Connector
 from connectors.delivery.stage import Stage
@@ -180,4 +181,4 @@ def told(news: Sequence[Look], language: str) -> str:
             lines.append(say(language, "sources_left", address=f"`{look.address}`", names=names(look.left)))
         elif look.is_off:
             lines.append(say(language, "sources_off", names=f"`{look.address}`"))
-    return "\n".join(lines)
+    return mask_secrets("\n".join(lines))  # an address that is wrong may hold a password

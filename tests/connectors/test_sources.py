@@ -13,9 +13,11 @@ from PIL import Image
 from connectors.cli import main
 from connectors.settings import Settings, load_settings
 from connectors.sources import allowed
+from connectors.sources_schedule import told
 from connectors.sources_settings import Sources
 from retrieval.addresses import is_public
 from retrieval.errors import SettingsError, UnreadableFile
+from retrieval.watched import Look
 from retrieval.web import Web
 from tests.retrieval.pages import served
 
@@ -107,6 +109,17 @@ def test_a_folder_at_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["sources", "drop", "elsewhere"]) == 1
     assert main(["sources", "drop", str(tmp_path / "handbook")]) == 0
     assert "1 gone" in capsys.readouterr().out
+
+
+def test_a_password_in_an_address_is_told_to_nobody_and_not_kept_in_the_log(capsys: pytest.CaptureFixture[str]) -> None:
+    address = "https://me:hunter2@host/faq"
+    written(f'[sources]\nread = ["{address}"]')
+    assert main(["sources", "read"]) == 1
+    assert "would be sent in the clear" in capsys.readouterr().out
+    assert main(["audit"]) == 0
+    for said in (capsys.readouterr().out, told([Look(address, is_off=True)], "en")):
+        assert "host/faq" in said
+        assert "hunter2" not in said
 
 
 def test_reports_of_a_store_where_nothing_was_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
