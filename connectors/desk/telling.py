@@ -1,5 +1,6 @@
 """Saying something to administrators of Atelier's own accord: to each in private, once."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from connectors.delivery.worker import Delivery
 
 log = logging.getLogger(__name__)
 
-Word = Callable[[Place, str], Sequence[Outgoing]]  # a place and its reader's language to what is said
+Word = Callable[[Place, str], Sequence[Outgoing]]  # a place and its reader's language to what is said; in a thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Telling:
             except ConnectorError as error:
                 log.warning("An administrator on %s could not be told: %s", platform, type(error).__name__)
                 continue
-            for number, said in enumerate(word(place, language)):
+            for number, said in enumerate(await asyncio.to_thread(word, place, language)):
                 await delivery.post(f"{key}/{entry}/{number}", said)
             told += 1
         return told
