@@ -19,7 +19,7 @@ from agent.lettering import Font, lettered
 SIZE = (1200, 1200)
 LEFT, TOP, RIGHT, BOTTOM = 70, 240, 1130, 1020
 PAPER, INK, SOFT = "#ffffff", "#222222", "#666666"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d00", "#555555")
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#555555")
 LIGHT = frozenset({"#e69f00", "#56b4e9", "#cc79a7", "#bbbbbb"})  # white numbers would be faint on these
 TEXT, SMALL = 36, 30  # pixels: 3 mm and more where the picture is as wide as a telephone
 APART = 300  # marks that are moved off each other

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -194,7 +195,7 @@ def test_criteria_are_weighed() -> None:
     assert found[0].idea == "1"  # of equals, the one that more people voted on
 
 
-def test_people_and_machine_are_told_apart_by_shape_and_all_colours_differ() -> None:
+def test_people_and_machine_are_told_apart_by_shape() -> None:
     points = np.array([[0.25, 0.5], [0.75, 0.5]])
 
     def corner(*, is_machine: bool) -> tuple[int, ...]:
@@ -205,6 +206,33 @@ def test_people_and_machine_are_told_apart_by_shape_and_all_colours_differ() -> 
         return tuple(sum(each != (255, 255, 255) for each in colours) for _ in "1")
 
     assert corner(is_machine=True) > corner(is_machine=False)
+
+
+SEEN = {  # linear RGB as it is seen without one kind of cones (Machado, Oliveira and Fernandes 2009)
+    "all": np.eye(3),
+    "no long": [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]],
+    "no medium": [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]],
+    "no short": [[1.256, -0.077, -0.179], [-0.078, 0.931, 0.148], [0.005, 0.691, 0.304]],
+}
+
+
+@pytest.mark.parametrize("seen", SEEN)
+def test_groups_are_told_apart_by_people_who_do_not_see_all_colours(seen: str) -> None:
+    shown = [lightness_and_hue(np.asarray(SEEN[seen]) @ linear(each)) for each in (*picture.PALETTE, picture.OTHERS)]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(shown, 2)) > 12  # from 2 on it can just be seen
+
+
+def linear(colour: str) -> np.ndarray:
+    shares = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    return np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4)
+
+
+def lightness_and_hue(rgb: np.ndarray) -> np.ndarray:
+    """CIE L*a*b*, in which equal distances look alike."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    shares = to_xyz @ rgb.clip(0, 1) / (0.9505, 1, 1.089)
+    x, y, z = np.where(shares > 0.008856, np.cbrt(shares), 7.787 * shares + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
 def test_a_map_can_be_read_where_it_is_as_wide_as_a_telephone() -> None:
@@ -218,9 +246,7 @@ def test_a_map_can_be_read_where_it_is_as_wide_as_a_telephone() -> None:
 
 def luminance(colour: str) -> float:
     """https://www.w3.org/TR/WCAG22/#dfn-relative-luminance"""
-    shares = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in shares]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return float(linear(colour) @ (0.2126, 0.7152, 0.0722))
 
 
 def test_groups_keep_their_distance_and_leave_little_of_the_map_empty() -> None:
