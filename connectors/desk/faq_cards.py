@@ -52,15 +52,12 @@ class Cards:
         case = self.cases.get(number)
         if case is None or case.state is not State.RESOLVED or not case.asker or case.desk.tenant != self.tenant:
             return None
-        said = [
-            line
-            for line in self.cases.lines(number)
-            if line.kind in (Kind.ANSWERED, Kind.RESOLVED) and line.text.strip()
-        ]
+        spoken = [line for line in self.cases.lines(number) if line.kind in (Kind.ANSWERED, Kind.RESOLVED)]
+        said = [(words, line.author) for line in spoken if (words := _without_files(line.text, case.language))]
         if not said:
             return None
-        answered = "\n".join(relayed(self.tidy(line.text.strip())) for line in said)
-        return Settled(case, self._question(case), answered, said[-1].author)
+        answered = "\n".join(relayed(self.tidy(words)) for words, _ in said)
+        return Settled(case, self._question(case), answered, said[-1][1])
 
     def propose(self, settled: Settled, words: str = "", *, is_open: bool) -> Entry | None:
         """The entry that waits; None where it may not be, or is too long. words: the question, put by an agent."""
@@ -148,6 +145,13 @@ class Cards:
         if named := held - {team}:
             return min(named)
         return team if team in held and is_open else own_audience(case.desk)
+
+
+def _without_files(text: str, language: str) -> str:
+    """What was said without the lines that name a file: the next who asks does not get it."""
+    before, after = say(language, "case_file", name="\n").split("\n")
+    kept = (line for line in text.splitlines() if not (line.startswith(before) and line.endswith(after)))
+    return "\n".join(kept).strip()
 
 
 def is_of_one_place(audience: str) -> bool:

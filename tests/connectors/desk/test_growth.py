@@ -59,11 +59,15 @@ async def test_from_an_open_question_to_an_answer_for_the_next(
     claimed = next(each for each in desk.shown() if "Resolve" in each.buttons and "Return" in each.buttons)
     desk.replies(mara, claimed, REPLY)
     await rest(doors)
+    mara.sends_file("form.txt", b"Name:", "", desk.room.channel, reply_to=claimed.ref)
+    await rest(doors)
+    assert any("form.txt" in text for text in texts(slack, ann))
     telegram.presses(mara, claimed, "Resolve")
     await rest(doors)
     card = next(each for each in desk.shown() if "Approve for everyone" in each.buttons)
     assert QUESTION in card.text
     assert REPLY in card.text
+    assert "form.txt" not in card.text  # the next who asks does not get it
     assert "only who reads in that one place" in card.text  # it was asked in private
     (entry,) = Curated(doors.house.store.engine).listing(TENANT)
     assert (entry.state, entry.source) == (State.PROPOSED, "case 1 of our support team")
