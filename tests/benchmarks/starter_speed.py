@@ -5,6 +5,7 @@ in one process, the best of a few rounds each: other work on the machine then sl
 """
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,10 +33,10 @@ def speed(rounds: int) -> list[dict[str, str | float]]:
         for name, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16))
     }
     sizes = {name: sum(each.nbytes for each in model.parameters()) for name, model in models.items()}
-    written: dict[str, Callable[[], None]] = {"the starter": lambda: _by_network(network, ids)}
+    written: dict[str, Callable[[], None]] = {"the starter": partial(_by_network, network, ids)}
     reads = {"the starter": sizes["float32"]}  # bytes of weights
     for name, model in models.items():
-        written[f"generate, {name}"] = lambda model=model: _by_generate(model, ids)
+        written[f"generate, {name}"] = partial(_by_generate, model, ids)
         reads[f"generate, {name}"] = sizes[name]
     took = {name: float("inf") for name in written}
     bandwidth = 0.0
