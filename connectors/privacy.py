@@ -12,8 +12,8 @@ from sqlalchemy import Engine
 
 from agent.erasure import Forgotten
 from agent.events import Event
+from agent.ideation.persons import IDEAS, opened_by
 from agent.ideation.persons import of as acts_in_sessions
-from agent.ideation.persons import opened_by
 from agent.memory import Memory
 from agent.message import Person, Turn
 from agent.opinion.monitor import Monitor
@@ -190,16 +190,18 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     return ForgetReport(forgotten, sources, len(phrases), left, postgresql, waiting, learned)
 
 
-def withhold(person: Person, memory: Memory, home: Path) -> Unlearned:
+def withhold(person: Person, memory: Memory, shelf: Shelf, home: Path) -> Unlearned:
     """Take a person's consent back: what they wrote leaves every job's data too, also one that may be resumed.
 
-    Answers to a question in their own words go as well; they can be approved again in others'.
+    Answers to a question in their own words go as well; they can be approved again in others'. Later sessions find
+    their ideas no more.
 
     Raises StoreError; asked again it finishes the work.
     """
     memory.people.set_consent(person.id, consent=False)
     withhold_opinions(memory.engine, person.id)
     withhold_answers(memory.engine, person.id)
+    shelf.remove_author(person.id, IDEAS)
     return unlearn(memory.engine, home, Gone(person.id), WITHHELD)
 
 
@@ -214,7 +216,7 @@ def _remove_topics(engine: Engine, shelf: Shelf, person: Person) -> tuple[str, .
     """Remove the documents that others' ideas became under a topic in the person's words; their sources."""
     gone: list[str] = []
     for tenant, code in opened_by(engine, person.id):
-        named = [each.source for each in shelf.documents(tenant) if each.source.startswith(f"ideas/{code.lower()}-")]
+        named = [each.source for each in shelf.documents(tenant) if each.source.startswith(f"{IDEAS}{code.lower()}-")]
         gone += shelf.remove_all(tenant, named)
     return tuple(gone)
 

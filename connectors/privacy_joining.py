@@ -6,9 +6,10 @@ from agent.memory import Memory
 from agent.message import Person
 from connectors.privacy import withhold
 from finetune.examples.forgetting import rename
+from retrieval.shelf import Shelf
 
 
-def joined(before: Person | None, person: Person, memory: Memory, home: Path) -> None:
+def joined(before: Person | None, person: Person, memory: Memory, shelf: Shelf, home: Path) -> None:
     """An account was joined to `person`. before: whose it was until then, if anybody's. Raises StoreError.
 
     What jobs and versions learned from `before` they learned from `person` now. Where not both had given consent there
@@ -18,4 +19,4 @@ def joined(before: Person | None, person: Person, memory: Memory, home: Path) ->
         return
     rename(memory.engine, home, before.id, person.id)
     if not person.consent:
-        withhold(person, memory, home)
+        withhold(person, memory, shelf, home)

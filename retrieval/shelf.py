@@ -75,14 +75,16 @@ class Shelf:
             store.bump(connection)
             return store.delete_sources(connection, check_tenant(tenant), sources)
 
-    def remove_author(self, person: str) -> tuple[str, ...]:
+    def remove_author(self, person: str, under: str = "") -> tuple[str, ...]:
         """Delete every document made of a person's words, and the index cache, which holds words; their sources.
 
-        Whoever has the indexes in memory saves them anew when it closes. Raises StoreError.
+        under: how the sources begin, where only some are meant. Whoever has the indexes in memory saves them anew when
+        it closes. Raises StoreError.
         """
         with writing(self._engine) as connection:
             store.bump(connection)
-            gone = store.delete_documents(connection, documents.c.author == person)
+            theirs = (documents.c.author == person) & documents.c.source.startswith(under, autoescape=True)
+            gone = store.delete_documents(connection, theirs)
         if gone:
             scrub(self._folder)
         return gone

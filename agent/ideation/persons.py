@@ -19,6 +19,7 @@ from agent.message import Place
 from retrieval.database import reading
 
 REMOVED = "[removed]"
+IDEAS = "ideas/"  # begins the sources of the documents that later sessions find: who agreed, and their ideas
 _THEIRS = frozenset(  # acts that are somebody's own words or choices
     "Added Remarked Divided Reworded Chosen Tagged Celled Dotted Preferred Scored Pressed Entered ActionTaken "
     "Spoken".split()

@@ -13,6 +13,7 @@ from agent.generation.generator import Generator, Limits
 from agent.guard import clean
 from agent.ideation.aim import first_new
 from agent.ideation.board import Board
+from agent.ideation.persons import IDEAS
 from agent.ideation.recommend import items_of, related
 from agent.ideation.reframe import reframings
 from agent.ideation.refusals import SessionRefused
@@ -210,7 +211,7 @@ class Offers:
         code = board.session.code.lower()
         shown = [each for each in board.open if not board.is_hidden(each)][-NEWEST:]
         passages = [each for idea in shown for each in self.search(board, idea.text)[:2]]
-        texts = [each.text for each in passages if not each.source.startswith(f"ideas/{code}-")]
+        texts = [each.text for each in passages if not each.source.startswith(f"{IDEAS}{code}-")]
         earlier = (each for each in self._earlier(board) if each.session.id != board.session.id)
         texts += [idea.text for past in earlier for idea in past.open]
         return self.stand.vectors.texts(list(dict.fromkeys(texts)))

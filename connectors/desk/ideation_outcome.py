@@ -9,6 +9,7 @@ from agent.ideation import export
 from agent.ideation.acts import Phase
 from agent.ideation.board import Board, Idea
 from agent.ideation.labels import decimal
+from agent.ideation.persons import IDEAS
 from agent.ideation.turns import cells
 from agent.ideation.view import View, view
 from connectors.desk import ideation_board as boards
@@ -112,7 +113,7 @@ def keep_ideas(stand: Stand, board: Board) -> int:
         sections = tuple(Section(each.text, (board.session.topic,), whole=True) for each in theirs)
         for place in board.session.places:
             audience = own_audience(place)
-            source = f"ideas/{board.session.code.lower()}-{hashlib.sha256(person.encode()).hexdigest()[:8]}"
+            source = f"{IDEAS}{board.session.code.lower()}-{hashlib.sha256(person.encode()).hexdigest()[:8]}"
             stand.house.knowledge.add(
                 f"{source}-{audience.rpartition('-')[2][:6]}",
                 Document(board.session.topic, sections),

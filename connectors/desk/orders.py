@@ -160,7 +160,7 @@ class Orders:
             person = self.memory.people.link(code, event.account)
         except LinkRefused as refused:
             return say(event.language, f"link_{refused.reason}")
-        joined(before, person, self.memory, self.house.store.settings.home)
+        joined(before, person, self.memory, self.house.store.shelf, self.house.store.settings.home)
         return say(event.language, "linked")
 
     async def _may(
@@ -309,7 +309,7 @@ class Orders:
         if agreed:
             self.memory.people.set_consent(person.id, consent=True)
         else:
-            withhold(person, self.memory, self.house.store.settings.home)
+            withhold(person, self.memory, self.house.store.shelf, self.house.store.settings.home)
         return self._say(event, "consent_yes" if agreed else "consent_no")
 
     def _rule(self, command: Command) -> Sequence[Outgoing]:

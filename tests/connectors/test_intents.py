@@ -91,7 +91,7 @@ def test_intents_are_learned_kept_and_live(
         assert "vectors are kept in this folder" in json.loads(card)["privacy"]
         cleo = store.memory.person("terminal:local:cleo")
         assert live.learned_from.persons >= {cleo.id, store.memory.person("terminal:local:ann").id}
-        withhold(cleo, store.memory, home / "home")
+        withhold(cleo, store.memory, store.shelf, home / "home")
         assert store.registry.get(live.name).flagged
     finally:
         store.close()

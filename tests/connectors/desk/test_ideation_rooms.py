@@ -293,8 +293,9 @@ async def test_anyone_may_lead_where_the_place_wishes(open_doors: Doors, telegra
     assert "All your votes are given" in await meeting.presses("2", who=1)
 
 
-async def test_ideas_of_those_who_agree_are_found_by_later_sessions_and_gone_when_forgotten(
-    open_doors: Doors, slack: SlackChat
+@pytest.mark.parametrize("ends", ["forget yes", "consent no"])
+async def test_ideas_of_those_who_agree_are_found_by_later_sessions_until_they_say_otherwise(
+    open_doors: Doors, slack: SlackChat, ends: str
 ) -> None:
     meeting = Meeting(open_doors, slack, 2)
     people = open_doors.house.store.memory.people
@@ -312,7 +313,7 @@ async def test_ideas_of_those_who_agree_are_found_by_later_sessions_and_gone_whe
     ):
         found = open_doors.house.knowledge.search("pancakes or confetti", frozenset({audience}), 5)
         assert [each.text for each in found if each.source == kept] == texts
-    slack.orders(meeting.people[1], "forget yes")
+    slack.orders(meeting.people[1], ends)
     await open_doors.settle()
     assert kept not in open_doors.documents()
 

@@ -28,6 +28,7 @@ from finetune.registry import AdapterRegistry, Learned
 from retrieval.document import Document, Section
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
+from retrieval.shelf import Shelf
 from tests.agent.models import build_tokenizer
 from tests.agent.test_memory import everything_stored, make_turn
 from tests.finetune.adapters import sealed
@@ -299,7 +300,7 @@ def test_consent_that_is_taken_back_reaches_job_data(
     name = version_of(engine, home, "j1", 1)
     assert "Hedwig" in texts(home)
 
-    reached = withhold(anna, memory, home)
+    reached = withhold(anna, memory, Shelf(engine, home / "index"), home)
 
     assert reached.versions == (name,)
     assert reached.rows > 0
@@ -307,7 +308,7 @@ def test_consent_that_is_taken_back_reaches_job_data(
     assert question(41) in texts(home), "what others wrote stays"
     assert not memory.person("terminal:acme:anna").consent
     assert "consent" in AdapterRegistry(engine, home / "versions").get(name).flagged
-    assert withhold(anna, memory, home).rows == 0
+    assert withhold(anna, memory, Shelf(engine, home / "index"), home).rows == 0
 
 
 @only_sqlite
@@ -318,10 +319,10 @@ def test_whoever_joins_accounts_is_found_in_what_was_learned_before(
     anna, elsewhere = rated_by(memory, home, tokenizer), somebody(memory, "anna-elsewhere")
     name = version_of(engine, home, "j1", 1)
     one = memory.people.link(memory.people.link_code(elsewhere.id), "terminal:acme:anna")
-    joined(anna, one, memory, home)
+    joined(anna, one, memory, Shelf(engine, home / "index"), home)
     assert one.id == elsewhere.id != anna.id
     assert "Hedwig" in texts(home)
-    assert withhold(one, memory, home).versions == (name,)
+    assert withhold(one, memory, Shelf(engine, home / "index"), home).versions == (name,)
     assert "Hedwig" not in texts(home)
 
 
@@ -332,7 +333,7 @@ def test_consent_that_only_one_of_two_accounts_gave_is_taken_back_when_they_are_
     memory = Memory(engine)
     anna, elsewhere = rated_by(memory, home, tokenizer), memory.person("terminal:acme:anna-elsewhere")
     one = memory.people.link(memory.people.link_code(elsewhere.id), "terminal:acme:anna")
-    joined(anna, one, memory, home)
+    joined(anna, one, memory, Shelf(engine, home / "index"), home)
     assert not one.consent
     assert "Hedwig" not in texts(home)
 
