@@ -143,6 +143,7 @@ def duplicate_rows(encoder: Encoder) -> list[dict[str, Cell]]:
     methods: dict[str, Callable[[Sequence[str]], Any]] = {"TF-IDF": of_words, "embeddings": encoder}
     thresholds: dict[str, tuple[str, float]] = {}
     asked: dict[str, tuple[dict[str, Any], Any]] = {}
+    found: list[dict[str, Cell]] = []
     for name in ("clinc150", "banking77"):
         texts, labels = sample([each for each in lines(f"{name}/train") if each["intent"] != "oos"])
         for method, vectors_of in methods.items():
@@ -151,6 +152,11 @@ def duplicate_rows(encoder: Encoder) -> list[dict[str, Cell]]:
         texts, labels = sample([each for each in lines(f"{name}/test") if each["intent"] != "oos"])
         scored = {method: pairs_of(vectors_of(texts), labels) for method, vectors_of in methods.items()}
         asked[f"{name} test"] = ({method: scores for method, (scores, _) in scored.items()}, scored["TF-IDF"][1])
+        first, second = np.triu_indices(len(texts), 1)
+        for method in ("k-means on TF-IDF", "HDBSCAN on embeddings"):  # they know no likeness: a group is one thing
+            groups = METHODS[method](texts, encoder(texts))
+            alike = (groups[first] == groups[second]).astype(float)
+            found.append(judged(f"{name} test", f"one group of {method}", alike, asked[f"{name} test"][1], 1.0))
     pairs = lines("covid_faq/question_pairs_en")
     first, second = [each["question"] for each in pairs], [each["other"] for each in pairs]
     both = of_words([*first, *second])
@@ -160,7 +166,7 @@ def duplicate_rows(encoder: Encoder) -> list[dict[str, Cell]]:
     }
     asked["covid_faq pairs"] = likeness, np.array([bool(each["similar"]) for each in pairs])
     thresholds["Atelier"] = ("embeddings", DUPLICATE)
-    return [
+    return found + [
         judged(name, said, scores[method], same, least)
         for name, (scores, same) in asked.items()
         for said, (method, least) in thresholds.items()
