@@ -27,10 +27,10 @@ from sqlalchemy import Connection, Engine
 import agent.ideation.tables
 import agent.memory_tables
 import agent.opinion.tables
-import agent.support.tables  # noqa: F401
-import connectors.slack.tables  # noqa: F401
-import finetune.registry_tables  # noqa: F401
-import retrieval.tables  # noqa: F401
+import agent.support.tables  # noqa: F401 - it registers its tables
+import connectors.slack.tables  # noqa: F401 - it registers its tables
+import finetune.registry_tables  # noqa: F401 - it registers its tables
+import retrieval.tables  # noqa: F401 - it registers its tables
 from connectors.delivery.serving import LOCK
 from connectors.migrations import HEAD, current_revision, upgrade
 from retrieval.database import metadata, open_database, snapshot, writing

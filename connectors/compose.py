@@ -27,7 +27,7 @@ from agent.understanding import SHIPPED, Understander
 from connectors.delivery import tables as _queue  # noqa: F401 - the store has these tables too
 from connectors.migrations import migrate
 from connectors.settings import Settings
-from connectors.slack import tables as _slack  # noqa: F401
+from connectors.slack import tables as _slack  # noqa: F401 - it registers its tables
 from finetune.examples.forgetting import unlearn_documents
 from finetune.registry import AdapterRegistry
 from finetune.registry_watch import Watch

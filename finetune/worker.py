@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from finetune import job as jobs
 from finetune.job import Job, State
@@ -141,8 +142,8 @@ class Worker:
             (self._folder / jobs.BALLAST).unlink()
         self._job = replace(self._job, state=state, reason=reason)
         jobs.save(self._job)
-        level = "error" if state is State.FAILED else "info"
-        jobs.note(self._folder, f"The job {state}{f': {reason}' if reason else ''}", level)  # type: ignore[arg-type]
+        level: Literal["error", "info"] = "error" if state is State.FAILED else "info"
+        jobs.note(self._folder, f"The job {state}{f': {reason}' if reason else ''}", level)
         with suppress(OSError):
             (self._folder / jobs.PROGRESS).unlink()
 

@@ -54,7 +54,7 @@ def _prepare_quickly(connection: Any, record: object) -> None:
 
 # Here nobody pulls the plug, and what a killed process has written is the kernel's to keep: nothing waits for the disk.
 database._prepare_sqlite = _prepare_quickly
-os.fsync = lambda _: None  # type: ignore[assignment]  # as above, for files
+os.fsync = lambda _: None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

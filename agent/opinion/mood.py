@@ -5,7 +5,7 @@ The bounds are Wilson's (1927), at 95%: with five messages they say how little i
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -152,7 +152,10 @@ def behind(rise: Sequence[Heard], before: Sequence[Heard], most: int = 3) -> lis
     shrunk by one message on each side.
     """
     bad = [each for each in rise if each.is_negative]
-    count: Callable[[Sequence[Heard], str], int] = lambda of, name: sum(name in each.topics for each in of)  # noqa: E731
+
+    def count(of: Sequence[Heard], name: str) -> int:
+        return sum(name in each.topics for each in of)
+
     scored = []
     for name in {topic for each in bad for topic in each.topics}:
         here, there = count(bad, name), count(before, name)

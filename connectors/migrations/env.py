@@ -3,7 +3,7 @@
 from alembic import context
 
 # Every module that has tables.
-import retrieval.tables  # noqa: F401
+import retrieval.tables  # noqa: F401 - it registers its tables
 from retrieval.database import metadata
 
 context.configure(

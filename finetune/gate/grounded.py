@@ -90,7 +90,7 @@ def _case(row: dict[str, object]) -> Case:
         tuple(passage(number, **each) for number, each in enumerate(shown, 1)),
         int(str(row.get("gold", 0))),
         tuple(map(str, row.get("answers", ()))),  # type: ignore[call-overload]  # a list, as the file has it
-        tuple(map(str, row.get("hidden", ()))),  # type: ignore[call-overload]
+        tuple(map(str, row.get("hidden", ()))),  # type: ignore[call-overload]  # as above
     )
 
 

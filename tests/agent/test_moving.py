@@ -26,7 +26,7 @@ def memory(engine: Engine) -> Memory:
 
 def say(memory: Memory, place: Place, text: str, **more: object) -> str:
     turn = make_turn(memory.person("telegram:acme:1"), text, f"Reply to {text}")
-    turn = replace(turn, message=replace(turn.message, place=place, id=f"{place.key}{text}"), **more)  # type: ignore[arg-type]  # a test's
+    turn = replace(turn, message=replace(turn.message, place=place, id=f"{place.key}{text}"), **more)
     memory.append(turn)
     return turn.id
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-import psutil  # type: ignore[import-untyped]  # it ships none
+import psutil
 
 from connectors.delivery.worker import TOLD
 from tests.battery.inside import SECRET, SECRET_HEADER, SLACK_PATH, TELEGRAM_PATH
@@ -248,12 +248,13 @@ async def eleven(
 
 
 async def drained(sender: Sender) -> None:
-    """Wait until nothing waits in the queue, ten minutes at most."""
+    """Wait until nothing waits in the queue. Raises TimeoutError after ten minutes."""
     ends = time.perf_counter() + 600
     while time.perf_counter() < ends:
         if not await _waiting(sender):
             return
         await asyncio.sleep(0.25)
+    raise TimeoutError("the queue of the load before is not empty after ten minutes")
 
 
 async def first_words(sender: Sender, count: int) -> None:

@@ -234,7 +234,7 @@ class SlackScene(Scene):
                     self.arrived.setdefault(token, len(self.arrived))
             return reason
 
-        courier._by_socket = noted  # type: ignore[method-assign]
+        courier._by_socket = noted
 
     def settings(self) -> dict[str, str]:
         emulator = self.emulator

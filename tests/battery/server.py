@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # it ships none
+import psutil
 
 from agent.colleague import Colleague, Manner
 from agent.generation.generator import Limits

@@ -55,7 +55,7 @@ async def _stop_all(emulator: TelegramEmulator, home: Path, people: int, rounds:
             message = _stoppable(emulator, person)[-1]
             person.presses(message, message.buttons[0][0])
         finished = number + 1
-        await emulator.until(lambda: all(_stopped(emulator, p) == finished for p in crowd), timeout=15)  # noqa: B023
+        await emulator.until(lambda: all(_stopped(emulator, p) == finished for p in crowd), timeout=15)  # noqa: B023 - awaited here
         await emulator.until(lambda: not delivery._running, timeout=60)
         stopped += len(crowd)
         if number == 0:

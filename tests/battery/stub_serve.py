@@ -24,7 +24,7 @@ from tests.battery.house import open_house
 
 def _serve(lease: float) -> None:
     settings = load_settings(None)
-    connectors.serve.Pace = partial(Pace, lease=lease)  # type: ignore[misc]  # serve() makes its own
+    connectors.serve.Pace = partial(Pace, lease=lease)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
     asyncio.run(connectors.serve.serve(settings, lambda: open_house(settings), lambda _: None))
 

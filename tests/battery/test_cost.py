@@ -65,12 +65,12 @@ async def test_an_ordinary_message_costs_one_pass_and_four_commits(monkeypatch: 
             (ann.writes, lambda: rated(made.telegram.seen(ann))),
             (bob.writes, lambda: rated(made.slack.seen(bob.dm))),
         ):
-            await answered(made, lambda: write("How far is it to the sea?"), seen)  # who is new costs more  # noqa: B023
+            await answered(made, lambda: write("How far is it to the sea?"), seen)  # noqa: B023 - awaited here; who is new costs more
             assert await made.doors.until_few(30)  # and is asked for consent
             passes.clear()
             spent = Counter[str]()
             with counting(delivery._engine, spent):
-                await answered(made, lambda: write("How many days does the journey take?"), seen)  # noqa: B023
-            assert passes["encoder"] <= PASSES
+                await answered(made, lambda: write("How many days does the journey take?"), seen)  # noqa: B023 - awaited here
+            assert 0 < passes["encoder"] <= PASSES
             assert spent["commits"] <= COMMITS, spent
             assert spent["statements"] <= STATEMENTS, spent

@@ -100,7 +100,7 @@ async def town(people: int = PEOPLE) -> AsyncIterator[Town]:
             made.updates.append(dict(update))
             return inject(update, chat_id)
 
-        telegram._world.updates.inject = recorded  # type: ignore[method-assign]
+        telegram._world.updates.inject = recorded
         await telegram.until(lambda: telegram.calls("setWebhook"), 20)
         slack.events_url = f"http://127.0.0.1:{port}{SLACK_PATH}"
         for number in range(people):

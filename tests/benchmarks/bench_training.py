@@ -101,7 +101,7 @@ def packing(count: int) -> list[dict[str, Cell]]:
     chosen = examples("dolly15k/train", "instruction", "response", count)
     rows: list[dict[str, Cell]] = []
     with tempfile.TemporaryDirectory() as folder:
-        base = build_model(Path(folder) / "base", **SMALL)  # type: ignore[arg-type] # of sizes only
+        base = build_model(Path(folder) / "base", **SMALL)
         for packed in (True, False):
             recipe = Recipe(
                 packing=packed,
@@ -143,7 +143,7 @@ def learning(steps: int) -> list[dict[str, Cell]]:
     chosen = examples("bitext_support/train", "instruction", "response", 600)
     held_out = examples("bitext_support/dev", "instruction", "response", 40)
     with tempfile.TemporaryDirectory() as folder:
-        base = build_model(Path(folder) / "base", **SMALL)  # type: ignore[arg-type] # of sizes only
+        base = build_model(Path(folder) / "base", **SMALL)
         for method in Method:
             recipe = Recipe(
                 method=method,

@@ -73,7 +73,7 @@ def measured(variant: Variant, seconds: float) -> dict[str, Cell]:
         starts = rng.integers(len(stream) - LENGTH - 1, size=ROWS)
         ids = np.stack([stream[start : start + LENGTH + 1] for start in starts])
         loss = _losses(model, torch.from_numpy(ids)).mean()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        loss.backward()
         optimizer.step(rate(step / steps if steps else 0.0, step))
         step += 1
         if step == PLANNED:
@@ -94,7 +94,7 @@ def measured(variant: Variant, seconds: float) -> dict[str, Cell]:
 
 def _stream(tokenizer: object, texts: Sequence[str]) -> np.ndarray:
     found: list[int] = []
-    for each in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):  # type: ignore[attr-defined]
+    for each in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False):
         found += [*each.ids, 0]
     return np.array(found, dtype=np.int64)
 

@@ -71,7 +71,7 @@ def _by_network(network: Network, ids: list[int]) -> None:
 def _by_generate(model: torch.nn.Module, ids: list[int]) -> None:
     prompt = torch.tensor([ids])
     with torch.inference_mode():
-        model.generate(  # type: ignore[operator]  # transformers' own
+        model.generate(
             prompt,
             attention_mask=torch.ones_like(prompt),
             max_new_tokens=TOKENS,

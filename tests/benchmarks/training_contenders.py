@@ -109,7 +109,7 @@ class _Clock:
     def __new__(cls) -> Any:
         from transformers import TrainerCallback
 
-        class Clock(TrainerCallback):  # type: ignore[misc] # transformers ships no types for it
+        class Clock(TrainerCallback):
             ends: list[tuple[float, float]] = []  # noqa: RUF012 - one instance in a process
 
             def on_step_end(self, *_: Any, **__: Any) -> None:

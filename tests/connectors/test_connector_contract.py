@@ -38,7 +38,7 @@ class Door:
         read = (self.connector.read(each.payload) for each in self.received)
         return [each for each in read if each is not None]
 
-    async def accept(self, events) -> None:  # type: ignore[no-untyped-def]
+    async def accept(self, events) -> None:
         self.received += events
 
 

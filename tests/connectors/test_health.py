@@ -30,7 +30,7 @@ class Open:
 
 
 async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
-    if event.text == "bad":  # type: ignore[union-attr]
+    if event.text == "bad":
         raise RuntimeError("the words of a person")
     return [Outgoing(event.place, "an answer")]
 
@@ -42,7 +42,7 @@ async def opened(engine: Engine) -> AsyncIterator[Open]:
     app.add_routes(Health(process.delivery, {"paper": process.connector}).routes())
     async with TestClient(TestServer(app)) as client:
         one = Open(process, client)
-        process.connector.silence = lambda: one.quiet  # type: ignore[method-assign]
+        process.connector.silence = lambda: one.quiet
         yield one
 
 

@@ -32,7 +32,7 @@ def stumble(words: str) -> None:
         raise ValueError(f"cannot read {words}") from error
 
 
-def written(form, words: str) -> str:  # type: ignore[no-untyped-def]
+def written(form, words: str) -> str:
     stream = io.StringIO()
     set_up(form, stream)
     log.info("The token is %s.", KEY)

@@ -185,4 +185,4 @@ def test_chosen_values_are_written_so_that_they_are_read_back(persona: str) -> N
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        load_settings().queue = 3  # type: ignore[misc]
+        load_settings().queue = 3

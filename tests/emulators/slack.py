@@ -250,7 +250,7 @@ class SlackEmulator:
                 raise TimeoutError(f"Nothing of the kind within {timeout} s.")
             time.sleep(LOOK)
 
-    async def until(self, predicate: Callable[[], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    async def until(self, predicate: Callable[[], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109 - as long as the test says
         """The same for a test that runs in the emulator's loop. Raises TimeoutError."""
         ends = time.monotonic() + timeout
         while not predicate():

@@ -235,7 +235,7 @@ async def test_faults_on_request(slack: SlackEmulator, client: AsyncWebClient, g
 
 
 async def test_a_late_call_lands_after_the_client_gave_up(slack: SlackEmulator, general: str) -> None:
-    hasty = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, timeout=0.05, retry_handlers=[])  # type: ignore[arg-type]
+    hasty = AsyncWebClient(token=slack.bot_token, base_url=slack.api_url, timeout=0.05, retry_handlers=[])
     slack.delay("chat.postMessage", 0.2)
     with pytest.raises(TimeoutError):
         await hasty.chat_postMessage(channel=general, text="late")

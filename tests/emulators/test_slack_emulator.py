@@ -32,12 +32,12 @@ def app(client: AsyncWebClient) -> AsyncApp:
 @asynccontextmanager
 async def connected(slack: SlackEmulator, app: AsyncApp) -> AsyncIterator[AsyncSocketModeHandler]:
     handler = AsyncSocketModeHandler(app, slack.app_token, ping_interval=0.2)
-    await handler.connect_async()  # type: ignore[no-untyped-call]
+    await handler.connect_async()
     await slack.until(lambda: slack.connections)
     try:
         yield handler
     finally:
-        await handler.close_async()  # type: ignore[no-untyped-call]
+        await handler.close_async()
 
 
 async def test_tokens_are_told_apart(slack: SlackEmulator, client: AsyncWebClient) -> None:
@@ -336,10 +336,10 @@ def test_a_bot_elsewhere_is_driven_without_a_loop(threaded: SlackEmulator) -> No
             await say(text=event["text"].upper())
 
         handler = AsyncSocketModeHandler(app, threaded.app_token)
-        await handler.connect_async()  # type: ignore[no-untyped-call]
+        await handler.connect_async()
         await asyncio.to_thread(bea.writes, "hi")
         await asyncio.to_thread(threaded.wait_until, lambda: len(threaded.seen(bea.dm)) == 2)
-        await handler.close_async()  # type: ignore[no-untyped-call]
+        await handler.close_async()
 
     asyncio.run(bot())
     assert [(line.author, line.text) for line in threaded.seen(bea.dm)] == [("U2", "hi"), ("bot", "HI")]

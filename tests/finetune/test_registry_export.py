@@ -120,7 +120,7 @@ class Server:
         return f"http://127.0.0.1:{self._runner.addresses[0][1]}/v1"
 
     def _call(self, work: object) -> str:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)  # type: ignore[arg-type, no-any-return]
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def close(self) -> None:
         self._call(self._runner.cleanup())

@@ -69,7 +69,7 @@ async def test_a_version_is_promoted_spoken_remembered_and_rolled_back(house: Ho
         registry.promote(name)
         await follows(house, name)
         spoken = await turn(house)
-        assert house.store.memory.turn(spoken.id).adapter == spoken.adapter == name  # type: ignore[union-attr]
+        assert house.store.memory.turn(spoken.id).adapter == spoken.adapter == name
         said.add(spoken.reply.text)
     assert len(said) == 3
     registry.rollback()

@@ -28,7 +28,7 @@ def test_training_taken_up_again_ends_as_if_it_had_not_stopped(tmp_path: Path) -
     other, its_optimizer = made()
     assert resumed(tmp_path / "kept.safetensors", other, its_optimizer, RUN) == (3, 17)
     step(other, its_optimizer)
-    assert torch.equal(other.weight, network.weight)  # type: ignore[arg-type]  # a Linear's weight is a tensor
+    assert torch.equal(other.weight, network.weight)
 
 
 def test_another_plan_or_encoder_begins_anew(tmp_path: Path) -> None:

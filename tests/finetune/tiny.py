@@ -40,4 +40,4 @@ def chats(file: Path, rows: int = 48) -> Path:
 def order_of(base: Path, *files: Path, recipe: Recipe = RECIPE, **settings: object) -> Order:
     given = {"name": "team", "base": str(base), "recipe": recipe, "files": tuple(map(str, files)), "max_tokens": 4}
     given |= settings
-    return Order(**given)  # type: ignore[arg-type]  # fields of Order, named by the test
+    return Order(**given)

@@ -120,7 +120,7 @@ async def serving(furnished: Path, home: Path, **given: object) -> AsyncIterator
     """As `connectors.serve.serve`, in the test's own loop and ended by its block. given: settings."""
     shutil.copytree(furnished, home)
     port = free_port()
-    settings = Settings(home=home, tenant=TENANT, listen=f"{HOST}:{port}", **given)  # type: ignore[arg-type]  # a test's
+    settings = Settings(home=home, tenant=TENANT, listen=f"{HOST}:{port}", **given)
     house = await asyncio.to_thread(open_house, settings, lambda _: None)
     connectors = make_connectors(settings, house.store.engine)
     delivery = make_delivery(settings, house, connectors)

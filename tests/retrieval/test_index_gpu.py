@@ -97,7 +97,7 @@ def test_those_who_wait_are_answered_together_each_with_its_own() -> None:
         first = pool.submit(index.search, queries[:1], 3)
         assert started.wait(10)
         others = [pool.submit(index.search, queries[i : i + 1], 3 + i) for i in range(1, 8)]
-        while len(index._clone._waiting) < 7:  # type: ignore[union-attr] # it was made above
+        while len(index._clone._waiting) < 7:
             threading.Event().wait(0.001)
         go.set()
         for i, found in enumerate([first, *others]):

@@ -41,7 +41,7 @@ class Room:
         return f"event-{next(self.keys)}"
 
     def open(self, topic: str = "a warmer welcome", **rules: object) -> str:
-        done = self.sessions.open(SLACK, self.person("ann"), topic, key=self.key(), rules=Rules(**rules))  # type: ignore[arg-type]  # by name
+        done = self.sessions.open(SLACK, self.person("ann"), topic, key=self.key(), rules=Rules(**rules))
         return done.board.session.id
 
     def add(self, session: str, name: str, text: str) -> str:

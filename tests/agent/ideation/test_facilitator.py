@@ -32,9 +32,9 @@ def board(*authors: str, last: float = 0.5, phase: Phase = Phase.COLLECT, **chan
     """A board of four people, with an idea for each name, the last so many minutes ago."""
     members = tuple(Member(each) for each in ("a", "b", "c", "d"))
     rules = changes.pop("rules", Rules())
-    session = Session("s", "t", "C", topic="tea", phase=phase, phase_began=ago(40), members=members, rules=rules)  # type: ignore[arg-type]  # by name
+    session = Session("s", "t", "C", topic="tea", phase=phase, phase_began=ago(40), members=members, rules=rules)
     ideas = tuple(idea(i, author, last + (len(authors) - i) * 0.3) for i, author in enumerate(authors, 1))
-    return Board(session, ideas, **changes)  # type: ignore[arg-type]  # by name
+    return Board(session, ideas, **changes)
 
 
 def apart(count: int):
@@ -145,7 +145,7 @@ def test_stimuli_come_from_things_and_from_documents(encoder: TransformerEncoder
     now = board(*"ab")
     analogy = next(each for each in techniques() if each.id == "analogy")
     assert plain(now, analogy) == plain(now, analogy)
-    assert plain(now, analogy)[0] in things()  # type: ignore[index]  # a thing is always there
+    assert plain(now, analogy)[0] in things()
     assert read(now, analogy) == ("Bees tell each other where flowers are by dancing in the hive.", "nature/bees.md")
     assert len(sentences_of([passage])) == 1
     wider = plain.wider(now, encoder(["a lighthouse", "a zip"]))

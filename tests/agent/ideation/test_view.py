@@ -51,8 +51,8 @@ def ideas_of(texts: tuple[str, ...]) -> tuple[Idea, ...]:
 def board_of(texts: tuple[str, ...] = TEXTS, **changes: object) -> Board:
     members = tuple(Member(f"p{i}") for i in range(3))
     rules = changes.pop("rules", Rules())
-    session = Session("s", "acme", "CODE", topic="a nicer office", asked="a nicer office", members=members, rules=rules)  # type: ignore[arg-type]  # by name
-    return Board(session, ideas_of(texts), **changes)  # type: ignore[arg-type]  # by name
+    session = Session("s", "acme", "CODE", topic="a nicer office", asked="a nicer office", members=members, rules=rules)
+    return Board(session, ideas_of(texts), **changes)
 
 
 def unit(rows: list[list[float]]):
@@ -360,7 +360,7 @@ def test_a_vector_is_made_once(encoder: TransformerEncoder) -> None:
             asked.append(len(texts))
             return encoder(texts)
 
-    vectors = IdeaVectors(Counting())  # type: ignore[arg-type]  # as much of an encoder as is used
+    vectors = IdeaVectors(Counting())
     ideas = ideas_of(TEXTS)
     first = vectors(ideas)
     again = vectors((*ideas[:3], Idea("99", "Something new", NOW)))

@@ -169,14 +169,14 @@ class Process:
         self.delivery = Delivery(engine, {"paper": self.connector}, handler, apologise, pace)
         write = self.delivery._write
 
-        async def mortal(job):  # type: ignore[no-untyped-def]
+        async def mortal(job):
             power.check()
             result = await write(job)
             power.check()
             return result
 
-        mortal.close = write.close  # type: ignore[attr-defined]
-        self.delivery._write = mortal  # type: ignore[assignment]
+        mortal.close = write.close
+        self.delivery._write = mortal
 
 
 def apologise(event: Event) -> Outgoing:

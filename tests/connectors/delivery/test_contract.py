@@ -27,11 +27,11 @@ SECONDS = 60  # a slow machine has time; nothing waits for it
 async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
     await stage.open(event)
     await stage.show(event, "so far")
-    return [Outgoing(event.place, f"first of {event.text}|second of {event.text}")]  # type: ignore[union-attr]
+    return [Outgoing(event.place, f"first of {event.text}|second of {event.text}")]
 
 
 async def answer_unseen(event: Event, stage: Stage) -> Sequence[Outgoing]:
-    return [Outgoing(event.place, f"first of {event.text}|second of {event.text}")]  # type: ignore[union-attr]
+    return [Outgoing(event.place, f"first of {event.text}|second of {event.text}")]
 
 
 def expected(channel: str, count: int) -> list[str]:
@@ -135,7 +135,7 @@ async def test_two_processes_share_the_work_and_never_an_event(engine: Engine) -
     seen: list[str] = []
 
     async def slow(event: Event, stage: Stage) -> Sequence[Outgoing]:
-        seen.append(event.text)  # type: ignore[union-attr]
+        seen.append(event.text)
         await asyncio.sleep(0.01)
         return await answer(event, stage)
 
@@ -172,8 +172,8 @@ async def test_a_failing_answer_is_tried_again_and_then_apologised_for(engine: E
 
     async def broken(event: Event, stage: Stage) -> Sequence[Outgoing]:
         await stage.open(event)
-        tries.append(event.text)  # type: ignore[union-attr]
-        if event.text == "bad":  # type: ignore[union-attr]
+        tries.append(event.text)
+        if event.text == "bad":
             raise RuntimeError("a bug")
         return [Outgoing(event.place, "fine")]
 
@@ -203,7 +203,7 @@ async def test_too_much_at_once_is_refused_at_once(engine: Engine) -> None:
 
     async def busy(event: Event, stage: Stage) -> Sequence[Outgoing]:
         if stage.is_excess:
-            return [Outgoing(event.place, f"too busy for {event.text}")]  # type: ignore[union-attr]
+            return [Outgoing(event.place, f"too busy for {event.text}")]
         await released.wait()
         return [Outgoing(event.place, "done")]
 
@@ -227,7 +227,7 @@ async def test_unprompted_messages_are_said_once(engine: Engine) -> None:
     platform = Platform()
     process = Process(engine, platform, Power(), answer, edits_only=True)
     place = received("a", 0)
-    outgoing = Outgoing(process.connector.read(place.payload).place, "Time is up.")  # type: ignore[union-attr]
+    outgoing = Outgoing(process.connector.read(place.payload).place, "Time is up.")
     for _ in range(3):
         await process.delivery.post("timer:1", outgoing)
     await until_done(process, 1)

@@ -47,7 +47,7 @@ class Desk:
 def desk_for(chat: Chat, *people: Any) -> Desk:
     room = chat.room(*people)
     if chat.name == "telegram":  # an ordinary group: support teams seldom have topics
-        room = Room(chat.emulator.group("Support", people, topics=False, privacy=True))  # type: ignore[attr-defined]
+        room = Room(chat.emulator.group("Support", people, topics=False, privacy=True))
     return Desk(chat, room)
 
 

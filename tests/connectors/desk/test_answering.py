@@ -74,7 +74,7 @@ async def test_a_restart_repeats_nothing(doors: Doors, chat: Chat) -> None:
 
 async def test_a_generator_that_fails_ends_in_a_sentence(doors: Doors, chat: Chat) -> None:
     class Broken(Scripted):
-        async def stream(self, *_):  # type: ignore[no-untyped-def,override]
+        async def stream(self, *_):
             raise RuntimeError("some words of somebody's")
             yield
 

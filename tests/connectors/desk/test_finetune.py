@@ -94,7 +94,7 @@ async def test_where_others_read_along_it_asks_for_a_direct_message(doors: Doors
     await doors.open(Scripted(), administrators=(slack.account(ann),))
     here = Place("slack", TENANT, "C77")
     command = Command("t1", here, f"slack:{TENANT}:{ann.id}", "finetune", "run rated", is_shared=True)
-    (said,) = await doors.delivery._handler(command, Followed("slack"))  # type: ignore[arg-type]  # a stage that is seen
+    (said,) = await doors.delivery._handler(command, Followed("slack"))
     assert "People of other companies read along here" in said.text
     assert said.audience == "one"
 
@@ -181,6 +181,6 @@ async def test_another_machines_job_is_left_to_it(doors: Doors, chat: Chat) -> N
 
 
 def _due(chat: Chat, who: object, job: str) -> Due:
-    channel = who.dm if isinstance(chat, SlackChat) else str(who.id)  # type: ignore[attr-defined]  # each has its own
+    channel = who.dm if isinstance(chat, SlackChat) else str(who.id)
     platform, _, user = chat.account(who).partition(":")
     return Due(f"{KIND}/{job}", Place(chat.name, TENANT, channel), f"{platform}:{TENANT}:{user}", KIND, job)

@@ -139,7 +139,7 @@ async def test_a_thousand_tries_of_people_who_may_not(
         doors.settings = doors.settings.model_copy(update={"administrators": administrators})
         event = doors.connectors[chat.name].read(json.dumps(payload))
         stage = Followed(chat.name)
-        said = await doors.delivery._handler(event, stage) if event is not None else ()  # type: ignore[arg-type]
+        said = await doors.delivery._handler(event, stage) if event is not None else ()
         assert not any(each.buttons or each.pictures for each in said), (number, event)
         assert all(any(sign in each.text for sign in REFUSALS) for each in said), (number, event, said)
         assert stage.due == [], (number, event)

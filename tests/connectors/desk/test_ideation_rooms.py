@@ -213,7 +213,7 @@ def _forged(telegram: TelegramChat, who: object, shown: Shown, data: str) -> str
     markup = message.now.markup
     assert markup is not None
     markup["inline_keyboard"][0][0]["callback_data"] = data
-    return str(who.presses(shown.ref, data))  # type: ignore[attr-defined]  # a person of the emulator
+    return str(who.presses(shown.ref, data))
 
 
 async def test_time_runs_out_while_nobody_serves(

@@ -32,8 +32,8 @@ class Mortal:
             await self._pass()
             return result
 
-        mortal.close = write.close  # type: ignore[attr-defined]
-        doors.delivery._write = mortal  # type: ignore[assignment]
+        mortal.close = write.close
+        doors.delivery._write = mortal
 
     async def _pass(self) -> None:
         self.left -= 1

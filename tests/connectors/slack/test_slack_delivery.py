@@ -72,7 +72,7 @@ async def working(engine: Engine, slack: SlackEmulator) -> AsyncIterator[Deliver
 async def test_one_answer_whatever_slack_says(
     slack: SlackEmulator, store: Engine, ann: Person, general: str, method: str, faults: dict[str, object]
 ) -> None:
-    slack.fail_next(method, **faults)  # type: ignore[arg-type]
+    slack.fail_next(method, **faults)
     async with working(store, slack) as delivery:
         ts = ann.writes(f"<@{slack.bot_user}> Ann", general)
         await slack.until(lambda: [seen.text for seen in slack.seen(general, ts)][1:] == ["Tea is for Ann."])
@@ -95,6 +95,6 @@ async def test_answers_to_many_at_once_in_order(
         for person in people:
             dm = person.dm
             await slack.until(
-                lambda dm=dm: [seen.text for seen in slack.seen(dm) if seen.author == "bot"] == wanted,  # type: ignore[misc]
+                lambda dm=dm: [seen.text for seen in slack.seen(dm) if seen.author == "bot"] == wanted,
                 30,
             )

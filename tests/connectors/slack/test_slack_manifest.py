@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import yaml  # type: ignore[import-untyped]  # types-PyYAML for one test file is not worth a pin
+import yaml
 
 import connectors.slack
 from connectors.slack import manifest

@@ -93,7 +93,7 @@ async def test_commands_joining_and_opening(slack: SlackEmulator, inbox: Inbox, 
 async def test_the_home_tab_is_put_up_when_it_is_opened(slack: SlackEmulator, inbox: Inbox, ann: Person) -> None:
     ann.opens_app("home")
     await slack.until(lambda: slack.home("U1") is not None)
-    headers = [block["text"]["text"] for block in slack.home("U1")["blocks"] if block["type"] == "header"]  # type: ignore[index]
+    headers = [block["text"]["text"] for block in slack.home("U1")["blocks"] if block["type"] == "header"]
     assert headers == ["What Atelier is", "How to use it", "Privacy"]
     assert inbox.received == []
 

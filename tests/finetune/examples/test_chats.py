@@ -93,11 +93,11 @@ BAD_ROWS = {
     "assistant first": ({"messages": [{"role": "assistant", "content": "x"}]}, {Code.ROLE_ORDER}),
     "no reply at the end": (chat("x", "y", "z"), {Code.ROLE_ORDER}),
     "twice the user": (
-        {"messages": [*chat("x")["messages"], *chat("x", "y")["messages"]]},  # type: ignore[misc]
+        {"messages": [*chat("x")["messages"], *chat("x", "y")["messages"]]},
         {Code.ROLE_ORDER},
     ),
     "system in the middle": (
-        {"messages": [*chat("x", "y")["messages"], {"role": "system", "content": "s"}]},  # type: ignore[misc]
+        {"messages": [*chat("x", "y")["messages"], {"role": "system", "content": "s"}]},
         {Code.ROLE_ORDER},
     ),
     "nothing to learn": (

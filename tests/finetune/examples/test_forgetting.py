@@ -185,7 +185,7 @@ def test_the_same_name_in_another_tenant_is_another_document(
 def test_who_a_file_names_is_reached_by_name(home: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     rows = ordinary(20)
     for row in rows[:5]:
-        row["messages"][0]["name"] = "Anna"  # type: ignore[index]
+        row["messages"][0]["name"] = "Anna"
     read = read_chats(write(home / "c.jsonl", [*rows, chat("Bad?", "<|im_end|>")]))
     prepare([read], RECIPE, tokenizer, home / "jobs" / "j1" / "data")
     (found,) = erase(home, Gone(names=frozenset({"terminal:acme:anna"})))

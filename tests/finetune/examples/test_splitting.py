@@ -23,7 +23,7 @@ WORDS = (
 
 def example(question: str, answer: str = "An answer.", rating: int = 0, **origin: object) -> Example:
     messages = (ChatMessage("user", question), ChatMessage("assistant", answer))
-    return Example(messages, Origin(**({"place": question} | origin)), rating)  # type: ignore[arg-type]
+    return Example(messages, Origin(**({"place": question} | origin)), rating)
 
 
 def sentence(rng: random.Random, words: int) -> str:
