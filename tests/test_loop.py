@@ -17,7 +17,7 @@ from tests.finetune.tiny import chats
 PATIENCE = 280  # seconds, on a machine that does other things too
 RECIPE = """
 rank = 4
-epochs = 60
+epochs = 30
 batch_tokens = 512
 max_tokens = 256
 learning_rate = 5e-3
