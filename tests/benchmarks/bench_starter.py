@@ -1,4 +1,4 @@
-"""The starter: plain language in bits, reading as conversation on SQuAD 2.0 dev, and its speed.
+"""The starter: plain language in bits, reading as conversation on SQuAD 2.0 dev, and small talk.
 
 Reading: every question comes with the three passages of its article whose words fit best (BM25), rendered as chat does;
 answerable ones, the same with the passage that answers taken away, and SQuAD 2.0's unanswerable ones. Exact match and
@@ -9,7 +9,6 @@ its quotes. Intervals are 95 % bootstraps over questions.
 import copy
 import re
 import string
-import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -36,7 +35,6 @@ from tests.benchmarks import Report
 from tests.benchmarks.bench_extractive import KINDS, Case, cases
 from tests.benchmarks.ngram import NGrams
 from tests.benchmarks.squad import DATA, Cached, articles
-from tests.benchmarks.starter_speed import speed
 
 PIECE = 2048  # tokens of text that are read together
 Answer = tuple[str | None, str]  # what is offered as the answer (None: there is none), and the whole reply
@@ -50,14 +48,13 @@ class Outcome:
 
 
 def run(quick: bool) -> Report:
-    rows = [*_language(quick), *_reading(quick), *_speed(), *speed(2 if quick else 8)]
+    rows = [*_language(quick), *_reading(quick)]
     return Report(
         "starter",
-        "is the small model worth its place: language, reading, speed?",
+        "is the small model worth its place: language, reading, small talk?",
         rows,
         (
             "bits a byte: of held-out text, each document alone; the n-grams are counted on half the starter's text.",
-            "bound: each token reads all weights once, at the bandwidth of a sum over 268 MB on as many cores.",
             f"marked: the starter's words at a probability of {SURE} or more, in bold in the extractive reply.",
         ),
     )
@@ -265,21 +262,3 @@ def _grounded(outcome: Outcome) -> float:
     texts = " ".join(re.sub(r"\W+", " ", passage.text).casefold() for passage in outcome.case.passages)
     said = [unit.text for unit in cut(re.sub(r"\s*\[\d+\]", "", outcome.offered or "").replace("**", ""))]
     return mean(re.sub(r"\W+", " ", sentence).strip().casefold() in texts for sentence in said) if said else 1.0
-
-
-def _speed() -> list[dict[str, str | float]]:
-    reader = SpanReader()
-    passages = articles("dev_v2.0")[0].passages_for(articles("dev_v2.0")[0].questions[0], SHOWN)
-    prompt = _prompt("Who ruled Normandy?", passages)
-    reader.read(prompt)
-    took = []
-    for _ in range(5):
-        started = time.perf_counter()
-        reader.read(prompt)
-        took.append(time.perf_counter() - started)
-    started = time.perf_counter()
-    said = reader.speak(Prompt(PERSONA, History(), "hello", Intent.SMALL_TALK, Move.CHAT, ()))
-    return [
-        {"measured": f"one answer from {SHOWN} passages", "seconds": min(took)},
-        {"measured": f"one greeting ({len(said.split())} words)", "seconds": time.perf_counter() - started},
-    ]

@@ -1,4 +1,4 @@
-"""How fast the starter writes: tokens a second against bare `generate` and against what memory could give at best.
+"""How fast the starter reads and writes: seconds an answer, and tokens a second against bare `generate` and the memory.
 
 Each token reads every weight once, so bandwidth over the weights' bytes bounds it from above. All are measured in turn
 in one process, the best of a few rounds each: other work on the machine then slows them alike.
@@ -14,8 +14,12 @@ from transformers import AutoModelForCausalLM
 from agent.generation.loading import STARTER
 from agent.generation.network import Network, Tokens
 from agent.generation.rendering import messages_of, render
+from agent.generation.span import SpanReader
+from agent.generation.starter import SHOWN
 from agent.message import History, Intent, Move, Prompt
 from agent.prompt import PERSONA
+from tests.benchmarks import Report
+from tests.benchmarks.squad import articles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +29,38 @@ COPIED = 1 << 28  # bytes, far more than any cache holds
 PROMPT = Prompt(PERSONA, History(), "tell me about your day", Intent.SMALL_TALK, Move.CHAT, ())
 
 
-def speed(rounds: int) -> list[dict[str, str | float]]:
+def run(quick: bool) -> Report:
+    rounds = 2 if quick else 8
+    return Report(
+        "starter_speed",
+        f"how fast does the small model read and write on {torch.get_num_threads()} threads?",
+        [*_answers(rounds), *_tokens(rounds)],
+        ("bound: each token reads all weights once, at the bandwidth of a sum over 268 MB on as many threads.",),
+    )
+
+
+def _answers(rounds: int) -> list[dict[str, str | float]]:
+    """Seconds by the clock, the best of the rounds."""
+    reader = SpanReader()
+    article = articles("dev_v2.0")[0]
+    passages = article.passages_for(article.questions[0], SHOWN)
+    asked = Prompt(PERSONA, History(), "Who ruled Normandy?", Intent.ASK, Move.ANSWER, passages)
+    greeted = Prompt(PERSONA, History(), "hello", Intent.SMALL_TALK, Move.CHAT, ())
+    rows: list[dict[str, str | float]] = []
+    for name, call in (
+        (f"one answer from {SHOWN} passages", partial(reader.read, asked)),
+        ("one greeting", partial(reader.speak, greeted)),
+    ):
+        took = []
+        for _ in range(rounds):
+            began = time.perf_counter()
+            call()
+            took.append(time.perf_counter() - began)
+        rows.append({"measured": name, "seconds": round(min(took), 3)})
+    return rows
+
+
+def _tokens(rounds: int) -> list[dict[str, str | float]]:
     network, tokenizer = Network(STARTER, "cpu", torch.float32), Tokens(STARTER)
     ids = render(messages_of(PROMPT), tokenizer)
     models = {
