@@ -15,6 +15,7 @@ from pathlib import Path
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line sets it
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 
 from tests.benchmarks import Cell, Report
@@ -59,6 +60,7 @@ def shown(value: Cell | None) -> str:
 
 
 def print_report(report: Report, console: Console) -> None:
+    """A table where the console is wide enough for one, else a paragraph for each row."""
     table = Table(title=f"{report.name}: {report.question}", title_justify="left")
     columns: dict[str, None] = {key: None for row in report.rows for key in row}
     for column in columns:
@@ -66,7 +68,13 @@ def print_report(report: Report, console: Console) -> None:
         table.add_column(column, justify="right" if numeric else "left")
     for row in report.rows:
         table.add_row(*(shown(row.get(column)) for column in columns))
-    console.print(table)
+    if console.measure(table, options=console.options.update(max_width=10_000)).minimum <= console.width:
+        console.print(table)
+    else:
+        console.print(table.title, style="italic")
+        for row in report.rows:
+            cells = [f"{column} {shown(value)}" for column, value in row.items() if value != ""]
+            console.print(Padding(" · ".join(cells), (1, 0, 0, 2)), highlight=False)
     for note in report.notes:
         console.print(f"  {note}")
 
