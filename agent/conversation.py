@@ -85,13 +85,16 @@ _PROPOSES = re.compile(
 )
 # Of somebody's own mood or day: nothing that went wrong with what we said.
 LOW = (
-    r"\b(?:had|have|having|been|is|was|what) (?:such )?an? (?:(?:really|very|so|pretty|quite) )?"
+    r"(?:\b(?:i|we)(?:['’]ve)? (?:just |have |really )*(?:had|have|having|been having|been through)"
+    r"|\b(?:it|this|that|today|yesterday)(?:['’]s| is| was| has)(?: just| really)*(?: been)?"
+    r"|\bwhat|^\W*(?:had|having|been)|\bhaving|\bi['’]m having) (?:such )?an? (?:(?:really|very|so|pretty|quite) )?"
     r"(?:terrible|awful|bad|hard|horrible|rough|tough|stressful|lousy|exhausting) "
     r"(?:day|week|morning|night|month|weekend|evening)\b"
-    r"|\bi(?:'m| am| feel| am feeling|'m feeling) (?:(?:so|very|really|a bit|quite|too) )*"
+    r"(?! (?:for|at|with) (?!(?:me|us|all of us|everyone|work|home)\b))"
+    r"|\bi(?:['’]m| am| feel| am feeling|['’]m feeling) (?:(?:so|very|really|a bit|quite|too) )*"
     r"(?:sad|tired|exhausted|stressed|lonely|overwhelmed|burn(?:ed|t) out|depressed|miserable)\b"
     r"|\b(?:schreckliche[nr]?|schlimme[nr]?|schlechte[nr]?|harte[nr]?|anstrengende[nr]?|furchtbare[nr]?) "
-    r"(?:tag|woche|morgen|abend|nacht|monat|wochenende)\b"
+    r"(?:tag|woche|morgen|abend|nacht|monat|wochenende)\b(?! (?:für|mit|bei) (?!(?:mich|mir|uns|alle)\b))"
     r"|\bich (?:bin|fühle mich) (?:(?:so|sehr|echt|ziemlich|total) )*"
     r"(?:traurig|müde|erschöpft|gestresst|einsam|überfordert|ausgebrannt|niedergeschlagen)\b"
 )

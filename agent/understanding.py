@@ -47,11 +47,13 @@ class Scores:
     """What one head says of n texts. probabilities: (n, labels), calibrated, whatever rules would make of a text.
 
     near: whether a text is like any example the head knows, (n,); where it is not, it is about none of the labels.
+    embeddings: the texts' own, (n, dim), of the same pass.
     """
 
     labels: tuple[str, ...]
     probabilities: NDArray[np.float32]
     near: NDArray[np.bool_]
+    embeddings: Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,15 +125,26 @@ class Understander:
         use = self._in_use
         return self._understand(texts, *self._read(texts, use), use)
 
-    def scores(self, texts: Sequence[str]) -> dict[str, Scores]:
-        """What each head (intent, sentiment, `OWN_KINDS` that there are) says of the texts; nothing without heads."""
+    @property
+    def reads(self) -> frozenset[int]:
+        """The encoder's layers whose states the heads in use want."""
+        return frozenset() if self._in_use is None else self._in_use.reads
+
+    def scores(self, texts: Sequence[str], given: States | None = None) -> dict[str, Scores]:
+        """What each head (intent, sentiment, `OWN_KINDS` that there are) says of the texts; nothing without heads.
+
+        given: what the encoder made of these texts already; where a head in use wants other layers they are read anew.
+        """
         use = self._in_use
         if use is None:
             return {}
-        embeddings, states = self._read(texts, use)
+        if given is None or not use.reads <= given.layers.keys():
+            embeddings, states = self._read(texts, use)
+        else:
+            embeddings, states = given.embeddings, given
         inputs = Inputs.of(embeddings, texts)
         return {
-            kind: Scores(head.labels, head.probabilities(inputs, states), _near(head, embeddings))
+            kind: Scores(head.labels, head.probabilities(inputs, states), _near(head, embeddings), embeddings)
             for kind, head in use.by_kind.items()
         }
 

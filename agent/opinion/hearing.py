@@ -43,8 +43,18 @@ class Ear:
         self._lock = Lock()
 
     def hear(self, text: str) -> Impression:
-        """Blocks: about two encoder passes."""
-        scores = self._understander.scores([text])
+        """Blocks: one encoder pass, and the layers of their own that heads and syntax have."""
+        parser = self._ready() if is_english(text) else None
+        if parser is None:
+            scores, sentences = self._understander.scores([text]), []
+        else:
+            parts = parser.parts(text)
+            rows = {text: 0}  # a message of one sentence is read once
+            for part in parts:
+                rows.setdefault(part.written, len(rows))
+            states = parser.states(list(rows), self._understander.reads)
+            scores = self._understander.scores([text], states.of([0]))
+            sentences = parser.read_parts(parts, states.of([rows[part.written] for part in parts]))
         if "sentiment" not in scores:  # heads of another encoder: rules of thumb
             understood = self._understander.understand(text)
             chances = {understood.sentiment.value: understood.sentiment_confidence}
@@ -56,11 +66,9 @@ class Ear:
         if topic is not None and topic.near[0] and float(topic.probabilities[0].max()) >= SURE:
             labels = (topic.labels[int(topic.probabilities[0].argmax())],)
         negative, positive = (chances.get(each.value, 0.0) for each in (Sentiment.NEGATIVE, Sentiment.POSITIVE))
-        return Impression(negative, positive, labels, self._phrases(text))
+        return Impression(negative, positive, labels, tuple(key_phrases(sentences, MOST)))
 
-    def _phrases(self, text: str) -> tuple[str, ...]:
-        if not is_english(text):
-            return ()
+    def _ready(self) -> "Parser | None":
         with self._lock:
             if not self._is_asked:
                 self._is_asked = True
@@ -68,4 +76,4 @@ class Ear:
                     self._parser = self._make_parser()
                 except HeadError:
                     self._parser = None
-        return tuple(key_phrases(self._parser.read(text), MOST)) if self._parser is not None else ()
+            return self._parser

@@ -5,7 +5,8 @@ ask `is_english` first.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,19 @@ from retrieval.files import read_manifest
 SHIPPED = Path(__file__).parent / "weights"
 LONGEST = 120  # words of a sentence; a longer one is cut
 MOST = 40  # sentences of a text
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A sentence to be read. text: what it stands in; words: its own, one at least."""
+
+    text: str
+    words: tuple[Word, ...]
+
+    @property
+    def written(self) -> str:
+        """Its characters: what the encoder reads."""
+        return self.text[self.words[0].start : max(each.end for each in self.words)]
 
 
 class Parser:
@@ -46,44 +60,61 @@ class Parser:
         self._encoder: LayeredEncoder = encoder
         self._below = encoder.depth - sizes.layers
 
+    def parts(self, text: str) -> list[Part]:
+        """The sentences of `text`, as far as they are read."""
+        return _parts([(text, part) for part in sentences_of(text, words_of(text))[:MOST]])
+
     def read(self, text: str) -> list[Sentence]:
         """The sentences of `text`, read in one batch. Blocks: about one encoder pass."""
-        return self.read_words([(text, part) for part in sentences_of(text, words_of(text))[:MOST]])
+        return self._read(self.parts(text))
 
     def read_words(self, given: Sequence[tuple[str, Sequence[Word]]]) -> list[Sentence]:
         """The same of words that are known: each text with the words of one sentence in it."""
-        kept = [(text, list(words)[:LONGEST]) for text, words in given if words]
-        if not kept:
+        return self._read(_parts(given))
+
+    def states(self, texts: Sequence[str], layers: Collection[int]) -> States:
+        """One pass over `texts`: the states that `read_parts` wants and those of `layers`."""
+        return self._encoder.states(texts, {self._below, *layers})
+
+    def _read(self, parts: Sequence[Part]) -> list[Sentence]:
+        return self.read_parts(parts, self.states([each.written for each in parts], ()))
+
+    def read_parts(self, parts: Sequence[Part], states: States) -> list[Sentence]:
+        """The sentences of what each of `parts` has written, whose `states` were made."""
+        if not parts:
             return []
-        begins = [words[0].start for _, words in kept]
-        parts = [text[words[0].start : max(each.end for each in words)] for text, words in kept]
-        states = self._encoder.states(parts, {self._below})
-        batch = _batch(states, self._below, [words for _, words in kept], begins)
+        batch = _batch(states, self._below, [part.words for part in parts])
         with torch.inference_mode():
             read = self._network.read(batch)
             tags = self._network.tags(read).argmax(-1).numpy()
             arcs = self._network.arcs(read, batch.words).log_softmax(-1).numpy()
             heads = np.zeros(tags.shape, np.int64)
-            for row, (_, words) in enumerate(kept):
-                heads[row, : len(words)] = best_tree(arcs[row, : len(words), : len(words) + 1])
+            for row, part in enumerate(parts):
+                size = len(part.words)
+                heads[row, :size] = best_tree(arcs[row, :size, : size + 1])
             relations = self._network.relations(read, torch.from_numpy(heads)).argmax(-1).numpy()
         return [
             Sentence(
-                text,
-                tuple(words),
-                tuple(self._tags[each] for each in tags[row, : len(words)]),
-                tuple(int(each) for each in heads[row, : len(words)]),
-                tuple(self._relations[each] for each in relations[row, : len(words)]),
+                part.text,
+                part.words,
+                tuple(self._tags[each] for each in tags[row, : len(part.words)]),
+                tuple(int(each) for each in heads[row, : len(part.words)]),
+                tuple(self._relations[each] for each in relations[row, : len(part.words)]),
             )
-            for row, (text, words) in enumerate(kept)
+            for row, part in enumerate(parts)
         ]
 
 
-def _batch(states: States, below: int, sentences: Sequence[Sequence[Word]], begins: Sequence[int]) -> Batch:
+def _parts(given: Sequence[tuple[str, Sequence[Word]]]) -> list[Part]:
+    return [Part(text, tuple(words[:LONGEST])) for text, words in given if words]
+
+
+def _batch(states: States, below: int, sentences: Sequence[Sequence[Word]]) -> Batch:
     n, long = len(sentences), max(map(len, sentences))
     first, last, shapes = (np.zeros((n, long), np.int64) for _ in range(3))
     grams, words = np.zeros((n, long, GRAMS), np.int64), np.zeros((n, long), bool)
-    for row, (sentence, begin) in enumerate(zip(sentences, begins, strict=True)):
+    for row, sentence in enumerate(sentences):
+        begin = sentence[0].start
         moved = [Word(each.text, each.start - begin, each.end - begin) for each in sentence]
         for k, (word, span) in enumerate(zip(moved, covered(moved, states.offsets[row]), strict=True)):
             first[row, k], last[row, k] = span

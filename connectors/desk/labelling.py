@@ -108,7 +108,7 @@ class LabelOrders:
         scores = self.house.colleague.understander.scores(texts).get("topic") if texts else None
         if scores is None:
             return []
-        return [found[i] for i in worth_labelling(scores.probabilities, self.house.encoder(texts), ROUND)]
+        return [found[i] for i in worth_labelling(scores.probabilities, scores.embeddings, ROUND)]
 
     def _topics(self, texts: Sequence[str]) -> list[list[str]]:
         """The intents of the head in use, the likeliest first, for each text; nothing where it has none of a team's."""

@@ -1,4 +1,4 @@
-"""What a message is about, by a team's own head: its sure labels, and none for what is like none of its examples."""
+"""What a message is about, by a team's own head or its own words, and how it sounds: heard in one encoder pass."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent.opinion.hearing import Ear
-from agent.understanding import Scores
+from agent.opinion.hearing import MOST, Ear
+from agent.syntax.parser import Parser
+from agent.syntax.phrases import key_phrases
+from agent.understanding import Scores, Understander
+from retrieval.encoder import TransformerEncoder
 
 
 @pytest.mark.parametrize(
@@ -15,11 +18,26 @@ from agent.understanding import Scores
 )
 def test_only_a_sure_label_of_something_known_is_a_topic(chance: float, is_near: bool, labels: tuple[str, ...]) -> None:
     near, rest = np.array([is_near]), 1 - chance
+    vectors = np.zeros((1, 4), np.float32)
     heads = {
-        "sentiment": Scores(("negative", "positive"), np.array([[0.7, 0.3]], np.float32), np.array([True])),
-        "topic": Scores(("billing", "a", "b"), np.array([[chance, rest / 2, rest / 2]], np.float32), near),
+        "sentiment": Scores(("negative", "positive"), np.array([[0.7, 0.3]], np.float32), np.array([True]), vectors),
+        "topic": Scores(("billing", "a", "b"), np.array([[chance, rest / 2, rest / 2]], np.float32), near, vectors),
     }
     understander: Any = SimpleNamespace(scores=lambda _: heads)
     impression = Ear(understander, lambda: pytest.fail("nothing is parsed")).hear("谢谢")
     assert impression.labels == labels
     assert (round(impression.negative, 2), round(impression.positive, 2)) == (0.7, 0.3)
+
+
+@pytest.mark.parametrize("text", ["The new invoice form is terrible", "The lift is broken. I hate our stairs!"])
+def test_mood_and_topics_are_heard_in_one_pass(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    understander, parser = Understander(encoder), Parser(encoder)
+    alone = understander.scores([text])["sentiment"].probabilities[0, 0], key_phrases(parser.read(text), MOST)
+    passes, read = [], encoder._pass
+    monkeypatch.setattr(encoder, "_pass", lambda rows, layers=(): passes.append(len(rows)) or read(rows, layers))
+    impression = Ear(understander, lambda: parser).hear(text)
+    assert passes == [1 if text.count(".") == 0 else 3]  # a message of one sentence is one row
+    assert impression.phrases == tuple(alone[1])
+    assert impression.negative == pytest.approx(alone[0], abs=0.02)
