@@ -93,6 +93,13 @@ def as_json(report: Report, facts: Mapping[str, Cell], *, quick: bool) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
+def write(report: Report, facts: Mapping[str, Cell]) -> None:
+    """Keep a whole run's report as results/NAME.json."""
+    path = HERE / "results" / f"{report.name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(as_json(report, facts, quick=False))
+
+
 def main() -> None:
     names = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
     parser = argparse.ArgumentParser(description=__doc__)
@@ -107,9 +114,7 @@ def main() -> None:
         report: Report = importlib.import_module(f"tests.benchmarks.bench_{name}").run(chosen.quick)
         print_report(report, console)
         if report.rows and not chosen.quick:  # without rows it could not be measured here
-            path = HERE / "results" / f"{name}.json"
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(as_json(report, facts, quick=chosen.quick))
+            write(report, facts)
 
 
 if __name__ == "__main__":

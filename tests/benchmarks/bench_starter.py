@@ -74,8 +74,8 @@ def _language(quick: bool) -> list[dict[str, str | float]]:
     rows: list[dict[str, str | float]] = []
     rounded = eight_bit(trained)
     for name, measure in (
-        (f"starter, {_megabytes(trained, 2)} MB in bfloat16", lambda ids: _bits(trained, ids)),
-        (f"starter in 8 bits, {_megabytes(trained, 1)} MB", lambda ids: _bits(rounded, ids)),
+        (f"starter, {megabytes(trained, 2)} MB in bfloat16", lambda ids: _bits(trained, ids)),
+        (f"starter in 8 bits, {megabytes(trained, 1)} MB", lambda ids: _bits(rounded, ids)),
         ("the same shape, untrained", lambda ids: _bits(untrained, ids)),
         ("n-grams of 3 pieces", grams.bits),
     ):
@@ -97,7 +97,7 @@ def eight_bit(model):
     return rounded
 
 
-def _megabytes(model, size: int) -> str:
+def megabytes(model, size: int) -> str:
     """Of the file; in 8 bits each row has a step of 16."""
     held = sum(
         each.numel() * size + (2 * len(each) if size == 1 else 0) if each.ndim > 1 else 2 * each.numel()

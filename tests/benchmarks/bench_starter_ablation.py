@@ -1,8 +1,11 @@
-"""Shapes and vocabularies of a starter at small scale: `python -m tests.benchmarks.starter_ablation`.
+"""Shapes, vocabularies and 8-bit weights of a starter at small scale, before a long run decides on one of them.
 
-Every variant has about as many parameters (words included), the same text, which is the beginning of what the starter
-learns from, and the same seconds of processor time; what counts is bits a byte of held-out text, which does not depend
-on how text is cut. A finished variant is a line in the file that --keep names, and is not trained again.
+Every variant makes about as large a file, pieces included, has the same text, which is the beginning of what the
+starter learns from, and as much arithmetic, six operations a weight and token, whatever else the machine does. What
+counts is bits a byte of held-out text, which does not depend on how text is cut. Weights are rounded as the file holds
+them before they are measured. One variant is trained again by another seed: what differs less says nothing.
+
+`python -m tests.benchmarks.bench_starter_ablation --keep FILE` may be stopped: what is finished is kept, one a line.
 """
 
 import argparse
@@ -23,23 +26,27 @@ from finetune.base.optimizer import Optimizer
 from finetune.base.sources import documents, held_out
 from finetune.base.tokenizer import train as train_tokenizer
 from finetune.base.train import rate
-from tests.benchmarks import Cell
+from tests.benchmarks import Cell, Report
+from tests.benchmarks.__main__ import machine, write
+from tests.benchmarks.bench_starter import eight_bit, megabytes
 from tests.benchmarks.squad import DATA
 
-LENGTH, ROWS = 256, 8  # tokens of a row, rows of a step
-CHARACTERS = 6_000_000  # of text, for words and for training
-HELD = 120_000  # characters of held-out text of each set
-PLANNED = 12  # steps by which the number of steps is planned
+LENGTH, ROWS = 256, 4  # tokens of a row, rows of a step
+OPERATIONS = 4e12  # of each variant's training; about two minutes of one core without AMX
+CHARACTERS = 3_000_000  # of text, for words and for training
+HELD = 60_000  # characters of held-out text of each set
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """The feed-forward part is 2.5 times as wide as the model; heads are of 64."""
+    """The feed-forward part is 2.5 times as wide as the model; heads are of 64. size: bytes of a weight in the file."""
 
     name: str
     pieces: int
     width: int
     layers: int
+    size: int = 2
+    seed: int = 0
 
     def shape(self, vocabulary: int) -> Shape:
         heads = self.width // 64
@@ -47,15 +54,17 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("12k pieces, wide", 12_288, 256, 3),
-    Variant("4k pieces, wide", 4_096, 256, 6),
-    Variant("4k pieces, deep", 4_096, 192, 12),
-    Variant("12k pieces, deep", 12_288, 192, 7),
+    Variant("8k pieces, deep", 8_192, 128, 7),
+    Variant("8k pieces, deep, twice the weights in 8 bits", 8_192, 192, 8, size=1),
+    Variant("8k pieces, deep, another seed", 8_192, 128, 7, seed=1),
+    Variant("8k pieces, wide", 8_192, 192, 2),
+    Variant("12k pieces", 12_288, 128, 4),
+    Variant("16k pieces", 16_384, 128, 1),
 )
 
 
-def measured(variant: Variant, seconds: float) -> dict[str, Cell]:
-    """Train a variant for `seconds` of processor time; what it comes to."""
+def measured(variant: Variant, operations: float) -> dict[str, Cell]:
+    """Train a variant with so many operations; what it comes to."""
     texts: list[str] = []
     length = 0
     for _, text in documents(DATA):
@@ -65,28 +74,28 @@ def measured(variant: Variant, seconds: float) -> dict[str, Cell]:
         length += len(text)
     tokenizer = train_tokenizer(texts, variant.pieces)
     stream = _stream(tokenizer, texts)
-    model = Starter(variant.shape(tokenizer.get_vocab_size()), seed=0)
+    model = Starter(variant.shape(tokenizer.get_vocab_size()), seed=variant.seed)
     optimizer = Optimizer(model, muon=0.015, adam=0.002, decay=0.1)
-    rng = np.random.default_rng(0)
-    began, step, steps = time.process_time(), 0, 0
-    while not steps or step < steps:
+    rng = np.random.default_rng(variant.seed)
+    steps = max(2, round(operations / (6 * model.shape.parameters * ROWS * LENGTH)))
+    began = time.process_time()
+    for step in range(steps):
         starts = rng.integers(len(stream) - LENGTH - 1, size=ROWS)
         ids = np.stack([stream[start : start + LENGTH + 1] for start in starts])
         loss = _losses(model, torch.from_numpy(ids)).mean()
         loss.backward()
-        optimizer.step(rate(step / steps if steps else 0.0, step))
-        step += 1
-        if step == PLANNED:
-            steps = max(PLANNED + 1, round(seconds / (time.process_time() - began) * PLANNED))
+        optimizer.step(rate(step / steps, step))
     spent = time.process_time() - began
-    found = {f"bits a byte: {name}": round(bits, 4) for name, bits in _held(model, tokenizer).items()}
+    rounded = eight_bit(model) if variant.size == 1 else model.bfloat16().float()
+    found = {f"bits a byte: {name}": round(bits, 4) for name, bits in _held(rounded, tokenizer).items()}
     shape = {"pieces": variant.pieces, "width": variant.width, "layers": variant.layers}
     return {
         "measured": f"ablation: {variant.name}",
         **shape,
         "parameters": model.shape.parameters,
-        "steps": step,
-        "tokens": step * ROWS * LENGTH,
+        "MB": megabytes(model, variant.size),
+        "steps": steps,
+        "tokens": steps * ROWS * LENGTH,
         "CPU seconds": round(spent, 1),
         **found,
     }
@@ -123,26 +132,41 @@ def _held(model: Starter, tokenizer: object) -> dict[str, float]:
     return found
 
 
-def rows(seconds: float, keep: Path | None = None) -> list[dict[str, Cell]]:
+def rows(operations: float, keep: Path | None = None) -> list[dict[str, Cell]]:
     """All variants, those that `keep` holds as they are."""
     kept = [json.loads(line) for line in keep.read_text("utf-8").splitlines()] if keep and keep.exists() else []
     found: list[dict[str, Cell]] = []
     for variant in VARIANTS:
         known = next((each for each in kept if each["measured"] == f"ablation: {variant.name}"), None)
-        found.append(known or measured(variant, seconds))
+        found.append(known or measured(variant, operations))
         if keep and known is None:
             with keep.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(found[-1]) + "\n")
     return found
 
 
+def report(operations: float, keep: Path | None = None) -> Report:
+    return Report(
+        "starter_ablation",
+        f"which shape, vocabulary and precision says most of held-out text after {operations:.0e} operations?",
+        rows(operations, keep),
+        (
+            "Of so small models the pieces are a half or more: what is found about vocabularies is not that of 31M.",
+            f"Tokens: {LENGTH} in a row, {ROWS} rows a step. Bits: of {HELD:,} characters of each held-out set.",
+        ),
+    )
+
+
+def run(quick: bool) -> Report:
+    return report(1e10 if quick else OPERATIONS)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=300.0, help="processor time of each variant (300)")
+    parser.add_argument("--operations", type=float, default=OPERATIONS, help=f"of each variant ({OPERATIONS:.0e})")
     parser.add_argument("--keep", type=Path, help="JSON lines")
     chosen = parser.parse_args()
-    for row in rows(chosen.seconds, chosen.keep):
-        print(json.dumps(row), flush=True)
+    write(report(chosen.operations, chosen.keep), machine())
 
 
 if __name__ == "__main__":
