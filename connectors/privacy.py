@@ -25,6 +25,7 @@ from connectors.desk.texts import say
 from connectors.privacy_left import accounts_left, left_in_files, left_in_store
 from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
+from finetune.examples.agreement import withheld
 from finetune.examples.forgetting import Gone, Unlearned, unlearn
 from retrieval.database import reading, writing
 from retrieval.errors import StoreError
@@ -202,7 +203,9 @@ def withhold(person: Person, memory: Memory, shelf: Shelf, home: Path) -> Unlear
     withhold_opinions(memory.engine, person.id)
     withhold_answers(memory.engine, person.id)
     shelf.remove_author(person.id, IDEAS)
-    return unlearn(memory.engine, home, Gone(person.id), WITHHELD)
+    words = withheld(memory.engine, "", person.id)
+    gone = Gone(person.id, frozenset(person.accounts), withheld=words)
+    return unlearn(memory.engine, home, gone, WITHHELD)
 
 
 def take_back(turn: Turn, memory: Memory, home: Path) -> Unlearned:

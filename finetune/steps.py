@@ -21,6 +21,7 @@ from agent.memory_tables import accounts
 from agent.prompt import PERSONA
 from finetune import job as jobs
 from finetune import report
+from finetune.examples.agreement import parted, withheld
 from finetune.examples.card import DataCard, read_card
 from finetune.examples.chats import read_chats
 from finetune.examples.forgetting import purge
@@ -47,7 +48,7 @@ LISTED = 20  # problems of the data among a job's events; the quarantine names a
 VERSIONS = "versions"  # the registry's cache in the home folder
 BARE = "the model without an adapter"
 OUTCOME, BEGUN = "outcome.json", "begun.json"
-DELETED = "Somebody or something it learned from was deleted while it was trained."
+DELETED = "Something it learned from was deleted, or somebody took their consent back, while it was trained."
 
 
 @dataclass(slots=True)
@@ -88,6 +89,9 @@ class Steps:
         reads = [read_chats(Path(file)) for file in order.files]
         engine = open_database(self.store)
         try:
+            if reads:
+                unagreed = withheld(engine, order.tenant)
+                reads = [parted(read, unagreed) for read in reads]
             if order.rated:
                 reads.append(_enough(rated_turns(Memory(engine), order.tenant)))
             if order.knowledge:
@@ -185,14 +189,16 @@ class Steps:
     def register(self, judged: Judged) -> str:
         """The new version's name. Raises RegistryError and StoreError."""
         order, folder = self.job.order, self.job.folder
-        card = read_card(folder / jobs.DATA)
-        said = card.learned_from
+        self._purge(folder / jobs.DATA)
+        said = read_card(folder / jobs.DATA).learned_from
         learned = Learned(frozenset(said.persons), frozenset(said.documents), frozenset(said.audiences))
         with self._registry() as registry:
             adapter = folder / jobs.ADAPTER
             version = registry.add(order.name, adapter, scores=judged.scores, learned_from=learned, job=self.job.id)
-            if card.erased > _begun_with(folder):
-                version = registry.flag(version.name, DELETED)
+            self._purge(folder / jobs.DATA)  # again: whoever takes something back from now on finds the version
+            if read_card(folder / jobs.DATA).erased > _begun_with(folder):
+                version = registry.flag(version.name, version.flagged or DELETED)
+                jobs.note(folder, f"{version.name} is flagged: {version.flagged}", "warning")
             if order.promote and not version.flagged:
                 registry.promote(version.name)
             return version.name

@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from agent.memory_tables import persons
 from agent.policy import GUIDE
+from finetune.examples.agreement import NOBODY, Withheld, is_of_file, withheld
 from finetune.examples.card import DataCard, Learned, read_card
 from finetune.examples.chats import author_key
 from finetune.examples.stored import CARD, CARD_TEXT, HELD_OUT, QUARANTINE, TRAIN, read_rows, rewriting, write_rows
@@ -34,7 +35,7 @@ class Gone:
     """What must not be learned from any more.
 
     person: an id. names: how files may have named that person, and their accounts. phrases: stretches of their words.
-    documents: sources, of `tenant`. turns: ids.
+    documents: sources, of `tenant`. turns: ids. withheld: words that no file may teach either.
     """
 
     person: str = ""
@@ -43,6 +44,7 @@ class Gone:
     tenant: str = ""
     documents: frozenset[str] = frozenset()
     turns: frozenset[str] = frozenset()
+    withheld: Withheld = NOBODY
 
     def reaches(self, row: dict[str, Any]) -> bool:
         """Whether a row of a job's data holds any of it."""
@@ -51,6 +53,8 @@ class Gone:
         if people & self._ids() or str(row.get("place") or origin.get("place")).removeprefix("turn ") in self.turns:
             return True
         if self.documents & set(origin.get("documents", ())) and self._is_of_tenant(origin.get("audiences", ())):
+            return True
+        if self.withheld.reaches_row(row):
             return True
         if not self.phrases:
             return False
@@ -157,9 +161,11 @@ def flag_versions(engine: Engine, gone: Gone, why: str, jobs: Collection[str] = 
 def purge(engine: Engine, folder: Path, tenant: str) -> int:
     """Delete from fresh data what was deleted from the store while it was prepared; how many rows went.
 
-    Data is read before it is sealed, and whoever forgets in between finds nothing sealed yet. Raises StoreError.
+    Data is read before it is sealed, and whoever forgets in between finds nothing sealed yet; and on another machine
+    nobody finds it. Raises StoreError, and DataRefused where there is no data.
     """
     with rewriting(folder):
+        before = read_card(folder).erased
         origins = [row["origin"] for name in _FILES for row in read_rows(folder / name) if "origin" in row]
         people = {each for origin in origins for each in (origin["person"], *origin["others"]) if each.startswith("p-")}
         sources = {each for origin in origins for each in origin["documents"] if not each.startswith(GUIDE)}
@@ -168,10 +174,12 @@ def purge(engine: Engine, folder: Path, tenant: str) -> int:
             people -= set(agreed)
             there = sa.select(documents.c.source).where(documents.c.tenant == check_tenant(tenant))
             sources -= set(connection.execute(there).scalars())
-        before = read_card(folder).erased
-        for gone in (*map(Gone, sorted(people)), Gone(tenant=tenant, documents=frozenset(sources))):
-            if gone.person or gone.documents:
-                _rewrite(folder, _without(gone))
+        left = [*map(Gone, sorted(people)), *([Gone(tenant=tenant, documents=frozenset(sources))] if sources else ())]
+        if any(is_of_file(origin["person"], origin["documents"]) for origin in origins):
+            files = Gone(withheld=withheld(engine, tenant))
+            left += [files] if any(files.reaches(row) for name in _FILES for row in read_rows(folder / name)) else []
+        for gone in left:
+            _rewrite(folder, _without(gone))
         return read_card(folder).erased - before
 
 
