@@ -99,6 +99,11 @@ LOW = (
     r"(?:traurig|müde|erschöpft|gestresst|einsam|überfordert|ausgebrannt|niedergeschlagen)\b"
 )
 _LOW = re.compile(LOW, re.IGNORECASE)
+_STUCK = re.compile(
+    r"^\W*(?:(?:hi|hey|hello|help|so|ok(?:ay)?|well|atelier)\b\W*)*(?:i['’]?m|i am|we['’]?re|we are)\s+"
+    r"(?:(?:a bit|so|totally|really|completely|just|still|kind of)\s+)*stuck\s+(?:with|on|in|at)\s+(?!you)\w",
+    re.IGNORECASE,
+)
 
 
 def rejects(text: str) -> bool:
@@ -106,6 +111,11 @@ def rejects(text: str) -> bool:
     if _SCOLDS.match(text):
         return True
     return _REJECTS.match(text) is not None and not looks_like_question(_REJECTS.sub("", text, count=1))
+
+
+def is_stuck(text: str) -> bool:
+    """Whether somebody says that they do not get on with something: "I'm stuck with my presentation"."""
+    return _STUCK.match(text) is not None and "?" not in text
 
 
 def recalls(text: str) -> Recall | None:

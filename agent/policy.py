@@ -9,6 +9,7 @@
                                                     a complaint or a call for a person
     says that a reply was wrong          CAPTURE    to be kept, not searched for
     says how somebody's own day was      CHAT       nothing went wrong with us
+    says that somebody is stuck          CLARIFY    an answer may help, or ideas: we ask which
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
     help, "how do I …?"                  ANSWER     likewise, however sure
     sure (50% and more) of
@@ -31,7 +32,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.conversation import proposes, recalls, rejects, tells_mood
+from agent.conversation import is_stuck, proposes, recalls, rejects, tells_mood
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
 from agent.surface import has_words, looks_like_question, says_nothing
@@ -43,6 +44,7 @@ CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?
 INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
 CALL = 0.7  # and less often like a call for a person or for help
 HELD = 0.5  # the probability from which a passage is believed to answer
+HELD_HOW_TO = 0.3  # to "how do I …?" a page of the guide, given with doubt, says more than a list of abilities
 PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" and not "which files can you read?"
 GUIDE = "guide/"  # where the sources of Atelier's own documentation begin
 GUIDE_ODDS = 0.2  # of a guide passage among the team's: "how do I update my address?" is seldom about us
@@ -113,6 +115,8 @@ def decide(
         return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")
     if intent in (Intent.COMPLAINT, Intent.FEEDBACK, Intent.SMALL_TALK) and "?" not in text and tells_mood(text):
         return Decision(Move.CHAT, "This is about how somebody's day is, so I just reply.")
+    if intent in (Intent.COMPLAINT, Intent.FEEDBACK) and is_stuck(text):
+        return Decision(Move.CLARIFY, "Somebody does not get on; an answer may help, or ideas, so I ask which.")
     if intent is Intent.HELP and asks and (confidence < PLAIN_HELP or _HOW_TO.match(text)):
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
     if confidence < SURE:
@@ -128,9 +132,10 @@ def decide(
     return Decision(*_PLAIN[intent])
 
 
-def reconsider(decision: Decision, understanding: Understanding, best: float) -> Decision:
+def reconsider(decision: Decision, understanding: Understanding, best: float, text: str) -> Decision:
     """The decision in the light of the search. best: the highest probability that a passage answers, 0 without any."""
-    if decision.move is Move.ANSWER and understanding.intent in (Intent.HELP, Intent.SMALL_TALK) and best < HELD:
+    held = HELD_HOW_TO if understanding.intent is Intent.HELP and _HOW_TO.match(text) else HELD
+    if decision.move is Move.ANSWER and understanding.intent in (Intent.HELP, Intent.SMALL_TALK) and best < held:
         return Decision(Move.CHAT, "The documents hold nothing on this, and it may be no question, so I just reply.")
     return decision
 

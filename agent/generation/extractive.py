@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
-from agent.conversation import Recall, recalled, recalls, rejects
+from agent.conversation import Recall, is_stuck, recalled, recalls, rejects
 from agent.generation.answer import answer
 from agent.generation.evidence import Reader, Reading
 from agent.generation.facilitate import facilitate
@@ -18,6 +18,7 @@ from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
 from retrieval.passage import Passage
 
+LONGEST_GREETING = 4  # words: "what's up?" is no call for help, "how are you able to help me?" is
 _WORD = re.compile(r"\S+\s*|\s+")
 
 
@@ -81,7 +82,9 @@ def _chat(prompt: Prompt) -> str:
     wanted = recalls(prompt.message)
     if wanted is not None:
         return _recalled(wanted, prompt.history, prompt.language)
-    if prompt.intent is Intent.HELP and kind_of_small_talk(prompt.message) != "who":
+    kind = kind_of_small_talk(prompt.message)
+    is_greeting = kind == "how_are_you" and len(prompt.message.split()) <= LONGEST_GREETING
+    if prompt.intent is Intent.HELP and kind != "who" and not is_greeting:
         return phrase("help", "text", language=prompt.language)
     if prompt.intent is Intent.OUT_OF_SCOPE:
         return phrase("chat", "out_of_scope", prompt.history, prompt.language)
@@ -100,6 +103,7 @@ def _recalled(wanted: Recall, history: History, language: str) -> str:
 def _question_back(prompt: Prompt) -> str:
     """One question, about what the message named."""
     topic = topic_of(prompt.message)
+    kind = "stuck" if is_stuck(prompt.message) else "question"
     if not content_words(topic) or len(topic.split()) > 8:
         return phrase("clarify", "unclear", prompt.history, prompt.language)
-    return phrase("clarify", "question", prompt.history, prompt.language).format(topic=topic.rstrip("?!. "))
+    return phrase("clarify", kind, prompt.history, prompt.language).format(topic=topic.rstrip("?!. "))

@@ -13,7 +13,8 @@ from agent.message import History
 
 _SMALL_TALK = {
     "thanks": r"\b(?:thanks?|thank you|thx|cheers|merci|danke?|gracias)\b|谢谢|ありがとう",
-    "how_are_you": r"\bhow (?:are|r) (?:you|u|things)\b|\bhow(?:'s| is) it going\b|\bwie geht(?:'?s| es)\b|你好吗",
+    "how_are_you": r"\bhow (?:are|r) (?:you|u|things)\b|\bhow(?:'s| is) it going\b|\bwhat['’]?s up\b"
+    r"|^\W*(?:was|wa)?sup\W*$|\bwie geht(?:'?s| es)\b|你好吗",
     "who": r"\b(?:who|what) (?:exactly )?(?:are|r) (?:you|u)(?: exactly)?\W*$|\bwhat(?:'s| is) your name\b"
     r"|\b(?:are|r) (?:you|u) (?:(?:really|just|even|actually) )?(?:a |an |the )?(?:\w+ )?"
     r"(?:(?:chat)?bots?|robot|human|person|machine|ai|real|chat ?gpt|gpt[\w.-]*|claude|gemini|copilot|siri|alexa)\b"
@@ -21,6 +22,9 @@ _SMALL_TALK = {
     r"|\bbist du (?:ein |eine |der |die )?(?:\w+ )?"
     r"(?:(?:chat)?bot|roboter|mensch|maschine|ki|echt|chat ?gpt|gpt[\w.-]*|claude|gemini|copilot|siri|alexa)\b|你是谁",
     "low": LOW,
+    "opinion": r"\bwhat (?:do|would) you think (?:of|about)\b"
+    r"|\bwhat(?:['’]s| is| are) your (?:opinion|view|thoughts|favou?rites?)\b"
+    r"|\bdo you (?:like|love|hate|prefer|enjoy)\b|\bwas hältst du von\b|\bwie findest du\b|\bmagst du\b",
     "joke": r"\bjokes?\b|\bsomething funny\b|\bwitz\b",
     "goodbye": r"\b(?:bye|goodbye|good night|see you|ciao|tschüss?|later"
     r"|bis (?:morgen|bald|später|dann)|auf wiedersehen|schönen feierabend)\b|再见",

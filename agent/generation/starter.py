@@ -22,7 +22,7 @@ from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits, Piece
 from agent.generation.loading import STARTER
 from agent.generation.network import check_folder
-from agent.generation.phrases import kind_of_small_talk, phrase
+from agent.generation.phrases import kind_of_small_talk, phrase, phrases
 from agent.generation.span import Found, SpanReader
 from agent.message import History, Intent, Move, Prompt
 from agent.rewrite import content_words, standalone
@@ -65,14 +65,15 @@ class StarterGenerator:
     def reply(self, prompt: Prompt) -> str:
         """The whole reply; "" for Move.SILENT. Raises ModelFolderError when the weights are damaged."""
         quotes = self._quoting.reply(prompt)
+        if quotes in phrases("chat", "who", prompt.language):
+            quotes = phrase("chat", "who_starter", prompt.history, prompt.language)
         if not _concerns(prompt) or not self._free.acquire(blocking=False):
             return quotes
         try:
             reader = self._model.result(PATIENCE)
             if prompt.move is Move.CHAT:
-                kind, said = kind_of_small_talk(prompt.message), reader.speak(lately(prompt))
-                names_us = kind != "who" or "Atelier" in said  # who asks who we are is told
-                return said if said in taught(kind) and names_us else quotes
+                said = reader.speak(lately(prompt))
+                return said if said in fitting(kind_of_small_talk(prompt.message)) else quotes
             if refuses(quotes) or quotes.startswith(phrase("answer", "unsure")):
                 return quotes  # a mark would look sure
             asked = asked_alone(prompt)
@@ -113,6 +114,16 @@ def taught(kind: str = "") -> frozenset[str]:
         return frozenset(written["small_talk"][kind])
     replies = {reply for variants in written["small_talk"].values() for reply in variants}
     return frozenset(replies | {line for talk in written["persona"]["talks"] for line in talk[1::2]})
+
+
+@cache
+def fitting(kind: str) -> frozenset[str]:
+    """The taught replies that may answer a message whose words show its kind; all of them where they show none."""
+    if kind == "who":  # who asks who we are is told
+        return frozenset(reply for name in ("name", "bot", "made") for reply in taught(name) if "Atelier" in reply)
+    if kind in ("low", "opinion"):  # nothing was taught for these, and a cheerful word would hurt
+        return frozenset()
+    return taught("yes") if kind == "agreement" else taught("" if kind == "otherwise" else kind)
 
 
 def lately(prompt: Prompt) -> Prompt:

@@ -10,27 +10,29 @@ _LEAD_IN = re.compile(
     (?:/ideate\s+
     |(?:(?:can|could|would|will)\s+(?:you|we)\s+)?(?:please\s+)?(?:help\s+(?:me|us)\s+(?:to\s+)?)?
       (?:let'?s\s+|let\s+us\s+|(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:to\s+)?|(?:i|we)\s+need\s+)?
-      (?:brainstorm(?:ing)?|ideate|think(?:\s+(?:of|up|about|through))?|come\s+up\s+with|generate|collect|find|give\s+(?:me|us)|suggest
+      (?:(?:write|compose|draft|invent|create|make)(?:\s+(?:me|us)(?=\s))?|brainstorm(?:ing)?|ideate|think(?:\s+(?:of|up|about|through))?|come\s+up\s+with|generate|collect|find|give\s+(?:me|us)|suggest
         |use|try|do|apply|start|run|play|explore|go\s+through|work\s+with|have)\b
     |(?:any|some|more|new|creative|fresh|good)\s+(?=ideas|names|suggestions|ways)
     |(?:i|we)(?:'d|\s+would)?\s+(?:need|want|like|could\s+use|look(?:ing)?\s+for)\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
     |(?:i|we)\s+(?:need|want)\s+(?!to\b)(?=\w)
     |(?:i'm|we're|i\s+am|we\s+are)\s+looking\s+for\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
     |what\s+(?:could|can|should|might)\s+(?:we|i)\s+(?:do|try)\b
+    |what\s+(?:are|(?:would|could|might)\s+be)\s+(?:some\s+)?
+    |(?:i'?m|we'?re|i\s+am|we\s+are)\s+(?:(?:a\s+bit|so|totally|really|completely|just|still|kind\s+of)\s+)*stuck\s+(?:with|on|in|at)\b
     |let'?s(?=\s+(?:on|for|about)\b)
-    |(?=how\s+(?:could|can|might|should)\s+(?:we|i)\b|ideas?\b|brainstorm)
-    )\s*""",
+    |(?=how\s+(?:could|can|might|should|do)\s+(?:we|i)\b|ideas?\b|brainstorm)
+    )[\s:–-]*""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OBJECT = re.compile(
     r"""^(?:(?:a|an|the|some|any|a\s+few|a\s+lot\s+of|more|new|creative|fresh|good|crazy|wild|our|\d+|two|three|five|ten)\s+)*
     (?:ideas?|suggestions?|concepts?|options?|possibilities|ways|brainstorm(?:ing)?(?:\s+session)?|session)\b
-    \s*""",
+    (?:[\s,]*please\b(?=\s*:))?[\s:–-]*""",
     re.IGNORECASE | re.VERBOSE,
 )
 _CONNECTOR = re.compile(
     r"^(?:(?:about|on|for|of|over|around|regarding|with|at|using)\s+)*"
-    r"(?P<verb>(?:to|how\s+(?:to|(?:we|i)\s+(?:can|could|should|might)|(?:can|could|should|might)\s+(?:we|i)))\s+)?",
+    r"(?P<verb>(?:to|how\s+(?:to|(?:we|i)\s+(?:can|could|should|might)|(?:can|could|should|might|do)\s+(?:we|i)))\s+)?",
     re.IGNORECASE,
 )
 _GERMAN_LEAD = re.compile(
@@ -54,6 +56,11 @@ _DOUBLED = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]$", re.IGNORECASE)  # get, p
 _NO_TOPIC = frozenset(
     "idea ideas it this that something anything me us some help please brainstorm brainstorming creative fun one "
     "idee ideen bitte hilfe etwas was für uns mir".split()
+)
+# "how might a museum welcome visitors?": whose subject is not the people who ask
+_QUESTION = re.compile(
+    r"(?:how|what|which|where|who|why|when)\b(?:\s+\w+){0,3}?\s+(?:could|can|might|should|would|will|does|do|is|are)\s+\w.*",
+    re.IGNORECASE,
 )
 _LONGEST_TOPIC = 120  # characters: longer ones are a text, not a topic
 
@@ -81,6 +88,8 @@ def topic_of(message: str) -> str:
     if connector and connector["verb"]:
         verb, space, rest = text.partition(" ")
         text = f"{_gerund(verb)}{space}{rest}"
+    if _QUESTION.fullmatch(text):
+        return f'the question "{text[0].upper()}{text[1:]}?"'
     return "" if _says_nothing(text) else text
 
 

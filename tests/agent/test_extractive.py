@@ -236,6 +236,8 @@ async def test_words_stream_and_join_to_the_reply(generator):
         ("are you ChatGPT?", Intent.SMALL_TALK, Move.CHAT, "I am Atelier"),
         ("wer bist du?", Intent.SMALL_TALK, Move.CHAT, "I am Atelier"),
         ("I had a terrible day", Intent.COMPLAINT, Move.CHAT, "sorry to hear that"),
+        ("what's up?", Intent.HELP, Move.CHAT, "All in order"),
+        ("I'm stuck with my talk on soil", Intent.COMPLAINT, Move.CLARIFY, "About your talk on soil: shall"),
         ("what can you do?", Intent.HELP, Move.CHAT, "atelier ingest"),
         ("book me a flight", Intent.OUT_OF_SCOPE, Move.CHAT, "I cannot do that"),
         ("the last answer was wrong", Intent.COMPLAINT, Move.CAPTURE, "sorry"),

@@ -44,10 +44,18 @@ class Conversation:
         ("ideas for a logo please", "a logo"),
         ("think of 10 creative uses for a brick", "10 creative uses for a brick"),
         ("what could we do about churn?", "churn"),
+        ("write me a haiku about autumn", "a haiku about autumn"),
+        ("draft a toast for our retirement party", "a toast for your retirement party"),
         ("brainstorm", ""),
         ("I need ideas", ""),
         ("I need a slogan for a bicycle repair shop", "a slogan for a bicycle repair shop"),
         ("six hats", ""),
+        ("brainstorm: a mascot for a library", "a mascot for a library"),
+        ("ideas please: packaging without plastic", "packaging without plastic"),
+        ("how do we keep people?", "keeping people"),
+        ("what are good names for a cat?", "good names for a cat"),
+        ("how might a museum welcome us?", 'the question "How might a museum welcome you?"'),
+        ("I'm stuck with my presentation on soil", "your presentation on soil"),
     ],
 )
 def test_the_topic_is_put_so_that_it_fits_into_a_sentence(message, topic):
@@ -150,6 +158,8 @@ def test_the_same_conversation_gives_the_same_words():
         ("are you a bot?", "I am a program"),
         ("bye", "Goodbye"),
         ("tell me a joke", "pun"),
+        ("what's up?", "order"),
+        ("do you like cats?", "no likes or opinions"),
         ("mm", "listening"),
     ],
 )
@@ -239,3 +249,12 @@ def test_ending_a_session_is_told_from_an_idea_about_ends() -> None:
 @pytest.mark.parametrize("topic", ["Ideen für ein Sommerfest", "wir brauchen Ideen für ein Sommerfest bitte"])
 def test_a_german_topic_is_found(topic: str) -> None:
     assert topic_of(topic) == "ein Sommerfest"
+
+
+def test_yours_are_given_after_the_last_question_too():
+    talk = Conversation()
+    talk.say("brainstorm names for a café")
+    talk.say("The Daily Grind")
+    while "Which one would you try first?" not in talk.say("next"):
+        pass
+    assert "- " in talk.say("give me some of yours")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from agent.german import CONFIDENCE
 from agent.message import Intent, Move, Sentiment, Understanding
-from agent.policy import CERTAIN_ERRAND, HELD, concerns_us, decide, ours_back, reconsider
+from agent.policy import CERTAIN_ERRAND, HELD, HELD_HOW_TO, concerns_us, decide, ours_back, reconsider
 from agent.surface import looks_like_question, says_nothing
 from agent.understanding import SURE
 from retrieval.passage import Passage
@@ -80,10 +80,19 @@ def test_a_bad_day_is_no_complaint_about_us(text: str) -> None:
         assert decide(understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE), text=wrong).move is Move.ESCALATE
 
 
+def test_who_is_stuck_is_asked_what_would_help_and_not_apologised_to() -> None:
+    complaint = understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE)
+    assert decide(complaint, text="I'm stuck with my presentation on soil").move is Move.CLARIFY
+    assert decide(complaint, text="we are really stuck on the name").move is Move.CLARIFY
+    assert decide(complaint, text="I'm stuck with your wrong answers").move is Move.ESCALATE
+
+
 def test_how_to_do_something_is_looked_up_and_what_we_can_do_is_listed() -> None:
     sure = understood(Intent.HELP, 0.99)
     assert decide(sure, text="How do I make Atelier forget me?").move is Move.ANSWER
-    assert reconsider(decide(sure, text="How do I use you?"), sure, HELD - 0.01).move is Move.CHAT
+    how = "How do I use you?"
+    assert reconsider(decide(sure, text=how), sure, HELD_HOW_TO, how).move is Move.ANSWER
+    assert reconsider(decide(sure, text=how), sure, HELD_HOW_TO - 0.01, how).move is Move.CHAT
     assert decide(sure, text="what can you do?").move is Move.CHAT
     assert decide(sure, text="how can you help me?").move is Move.CHAT
 
@@ -92,10 +101,10 @@ def test_doubtful_small_talk_is_searched_and_answered_only_when_something_is_fou
     it = understood(Intent.SMALL_TALK, 0.3)
     decision = decide(it, text="Ines Aguilar")
     assert decision.move is Move.ANSWER
-    assert reconsider(decision, it, HELD).move is Move.ANSWER
-    assert reconsider(decision, it, HELD - 0.01).move is Move.CHAT
+    assert reconsider(decision, it, HELD, "Ines Aguilar").move is Move.ANSWER
+    assert reconsider(decision, it, HELD - 0.01, "Ines Aguilar").move is Move.CHAT
     question = understood(Intent.ASK, 0.3)
-    assert reconsider(decide(question, text="who?"), question, 0.0).move is Move.ANSWER
+    assert reconsider(decide(question, text="who?"), question, 0.0, "who?").move is Move.ANSWER
 
 
 def test_a_named_technique_is_used_whatever_the_head_says() -> None:

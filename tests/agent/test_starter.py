@@ -6,7 +6,7 @@ from tokenizers import Tokenizer
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits
 from agent.generation.span import REFUSAL, Found
-from agent.generation.starter import StarterGenerator, adds, marked, taught
+from agent.generation.starter import StarterGenerator, adds, fitting, marked, taught
 from agent.message import History, Intent, Line, Move, Prompt
 from agent.prompt import PERSONA
 from finetune.base.export import export
@@ -81,6 +81,22 @@ async def test_where_the_model_is_not_sure_the_reply_is_the_extractive_one(gener
     asked = prompt(message, move)
     said = "".join([piece.text async for piece in generator.stream(asked, None, Limits())])
     assert said == ExtractiveGenerator(TransformerEncoder()).reply(asked)
+
+
+def test_who_asks_what_it_is_hears_of_the_small_model(generator):
+    said = generator.reply(prompt("who are you?", Move.CHAT, Intent.HELP))
+    assert "a small language model of my own" in said
+    assert "without a language model" in ExtractiveGenerator(TransformerEncoder()).reply(
+        prompt("who are you?", Move.CHAT, Intent.HELP)
+    )
+
+
+def test_no_taught_reply_fits_a_bad_day_or_a_wish_for_opinions():
+    assert not fitting("low")
+    assert not fitting("opinion")
+    assert fitting("agreement") == taught("yes")
+    assert fitting("otherwise") == taught()
+    assert all("Atelier" in reply for reply in fitting("who"))
 
 
 def test_a_reply_to_one_kind_of_small_talk_is_no_reply_to_another():
