@@ -1,4 +1,4 @@
-"""Forty fixed messages, answered by the extractive generator, by the starter as it is shipped, and by its bare model.
+"""Eighty fixed messages, answered by the extractive generator, by the shipped starter, and by its bare model.
 
 The documents are the made-up handbook and Atelier's own guide; everything else is as in chat. Nothing is scored: the
 replies stand side by side, to be read.
@@ -64,6 +64,55 @@ MESSAGES = {
     ),
 }
 
+# Written on 2026-11-27 before any of them was answered.
+UNSEEN = {
+    "support": (
+        "when do I get my salary?",
+        "my laptop was stolen, what now?",
+        "how many seats does Borealis have?",
+        "is there a dog policy",
+        "What do I do when the fire alarm goes off?",
+        "how much can I spend on books",
+        "my password does not work any more",
+        "Is the pension matched?",
+        "until when can I take last year's holidays",
+        "Who is the first aider in Lyon?",
+        "what happens if I lose my badge?",
+        "How do I cancel my gym membership?",
+        "which file formats can you read?",
+        "how do I take back my consent?",
+    ),
+    "ideation": (
+        "we need a name for our new newsletter",
+        "give me some ideas for a farewell party",
+        "How can we get more people to our workshops?",
+        "brainstorm: a mascot for a library",
+        "what else could a bakery sell in summer?",
+        "help us think about how to onboard remote colleagues",
+        "ideas please: packaging without plastic",
+        "use six thinking hats on moving to a four-day week",
+        "I'm stuck with my presentation on soil",
+        "suggest a motto for our sports day",
+        "find uses for an empty shop window",
+        "how might a museum welcome teenagers?",
+        "let's come up with a fun format for the retrospective",
+    ),
+    "chat": (
+        "hey there",
+        "what's up?",
+        "good night",
+        "you're great!",
+        "how old are you?",
+        "I'm so tired today",
+        "what can you do?",
+        "do you speak German?",
+        "order a pizza for me",
+        "that was not what I asked",
+        "can I talk to a human?",
+        "what is the capital of France?",
+        "ok",
+    ),
+}
 
 RUN = 4  # words
 
@@ -104,8 +153,9 @@ def run(quick: bool) -> Report:
         "bare model": Bare(),
     }
     rows = [
-        {"kind": kind, "message": message}
-        for kind, some in MESSAGES.items()
+        {"kind": f"{kind}, unseen" if each is UNSEEN else kind, "message": message}
+        for each in (MESSAGES, UNSEEN)
+        for kind, some in each.items()
         for message in some[: 2 if quick else None]
     ]
     for name, generator in generators.items():
@@ -121,7 +171,7 @@ def run(quick: bool) -> Report:
     ]
     return Report(
         "starter_talk",
-        "what is said to forty fixed messages?",
+        "what is said to eighty fixed messages?",
         rows,
         ("The bare model says its likeliest words, and nothing twice; chat never shows them.",),
     )
