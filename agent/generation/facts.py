@@ -5,7 +5,7 @@ parts ("5 May 2020", "2020-05-05"), names by their words without endings. Englis
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -53,6 +53,10 @@ _CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))?\s?([ap])\.?m\b", re.IGNORECASE)
 _CODE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[^\W_][\w-]*[^\W_]\b")
 _NO_CODE = re.compile(r"\d+(?:st|nd|rd|th|s|am|pm|k|m|bn|h|min|km|cm|mm|kg|g|gb|mb|er|ten?)", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
+_COUNT = re.compile(
+    rf"(?i)(?<![\w.,-])((?:\d[\d.,]*|{'|'.join(_WORDS)})(?:(?:[-–]|\s(?:to|and|or|bis|und|oder)\s)(?:\d[\d.,]*))?)"
+    r"((?:[ -][^\W\d_]+){1,3})"
+)
 _HAN = {"一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "九": 9, "十": 10}
 _HAN_FIGURE = re.compile("([二两三四五六七八九十]{1,3})(?=[年月日天周个小分次名人元岁])")
 _NAME = re.compile(r"(?<![\w'’-])[^\W\d_a-z](?:[^\W\d_]|[.&](?=[^\W\d_])|['’-](?=[^\W\d_]))*")
@@ -155,8 +159,9 @@ def _spelled(text: str) -> Iterator[tuple[float, str, bool]]:
 def _month(word: str, *, near: bool, is_sure: bool) -> Iterator[tuple[float, str, bool]]:
     """A month's name; "may" and "march" only beside a figure, or written large within a sentence."""
     month = _MONTH_OF.get(word.lower())
-    if month and (near or is_sure or (word[0].isupper() and len(word) > 5)):
-        yield -float(month), word, near or (len(word) > 3 and word.lower() not in ("march", "april", "june", "august"))
+    if month and (near or is_sure or (word[0].isupper() and len(word) > 3)):
+        is_certain = near or (len(word) > 3 and (is_sure or word.lower() not in ("march", "april", "june", "august")))
+        yield -float(month), word, is_certain
 
 
 def _parts(token: re.Match[str], text: str) -> Iterator[tuple[str, bool, bool, bool]]:
@@ -210,7 +215,8 @@ def names(sentence: str, *, is_german: bool = False) -> Names:
         name = re.sub(r"['’]s$", "", found[0])
         if name.lower().strip(".") in _NO_NAME or name.lower().rstrip(".") in _MONTH_OF or name.lower() in _WORDS:
             continue
-        is_acronym = len(name) > 1 and name.replace(".", "").isupper()
+        letters = name.partition("-")[0].replace(".", "")
+        is_acronym = len(letters) > 1 and (letters.isupper() or letters[1:-1] != letters[1:-1].lower())  # also ZnMoO
         is_titled = _TITLE.search(sentence[: found.start()]) is not None
         if not is_titled and _OPENS.search(sentence[: found.start()][-4:]) and not is_acronym:
             opening = opening or name
@@ -245,6 +251,34 @@ def broken_names(sentence: str, texts: Iterable[str]) -> list[str]:
         if are_there and not any(0 < b - a <= 3 for one, two in places for a in one for b in two):
             found.append(f"{left_name} {right_name}")
     return found
+
+
+def miscounted(sentence: str, texts: Sequence[str]) -> list[str]:
+    """Numbers of a sentence that stand in the texts beside something else: "30 hours" of "28 hours … on March 30".
+
+    Of 479 true sentences from SQuAD's training passages none was doubted for it, of 125 with another number 19.
+    """
+    own = [(number, thing) for number, thing in _counted(sentence, 1) if len(number.values) == 1]
+    if not own:
+        return []
+    near = [pair for text in texts for pair in _counted(text, 1)]
+    around = [pair for text in texts for pair in _counted(text, 3)]
+    found = []
+    for number, thing in own:
+        (value,) = number.values
+        counts = {other for held, what in near if what == thing for other in held.values}
+        if counts and not any(what == thing and value in held.values for held, what in around):
+            found += [shown for _, shown in number.certain[:1]]
+    return found
+
+
+def _counted(text: str, reach: int) -> Iterator[tuple[Figures, str]]:
+    """Each number, or range of them, with the stem of what it counts: of one of the `reach` words behind it."""
+    for found in _COUNT.finditer(text):
+        number = figures(found[1])
+        for thing in found[2].replace("-", " ").split()[:reach]:
+            if len(thing) > 2 and thing.islower() and thing not in _NO_NAME and thing not in _WORDS:
+                yield number, thing[: max(4, len(thing) - 2)].rstrip("s")
 
 
 def known_words(text: str) -> frozenset[str]:

@@ -26,6 +26,7 @@ from agent.generation.facts import (
     known_words,
     lacking_figures,
     lacking_names,
+    miscounted,
     names,
 )
 from agent.generation.sentences import cut
@@ -33,7 +34,7 @@ from agent.german import language_of
 from agent.rewrite import content_words
 from retrieval.encoder import Encoder
 from retrieval.passage import Passage, Vectors
-from retrieval.tokens import is_unspaced, words
+from retrieval.tokens import UNSPACED, is_unspaced, words
 
 NAMES = (
     "around", "passage", "figures_elsewhere", "names_elsewhere", "opening_missing", "denied_here", "denied_there",
@@ -43,6 +44,10 @@ HOLDS = 0.65  # from here on a sentence is shown
 UNLIKE = 0.5  # the cosine where no encoder votes: that of a right sentence in other words, on average
 MARKED = re.compile(r"[*_`~#>]+|\[\d{1,2}(?:\s*,\s*\d{1,2})*\]")
 _LIST_MARK = re.compile(r"^\s*(?:[-*+•–]|\(?\d{1,3}[.)])\s+")
+SAME = 0.5  # of a sentence's words: from here on another one is about the same
+SIGN = 4  # letters that one sign of a script without spaces says as much as
+_YEAR = re.compile(r"(?<![\w.,])(?:1\d{3}|20\d\d)(?!\w|[.,]\d)")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 _SPACE = re.compile(r"\W+")
 
 
@@ -165,12 +170,29 @@ def _found(
     missing += lacking_names(named, frozenset[str]().union(*(each.known for each in together)))
     if language != "de" and not is_foreign:
         missing += broken_names(bare, [f"{each.label} {unit.text}" for each in together for unit in each.units])
+    if not is_foreign:
+        units = [unit for each in together for unit in each.units]
+        missing += miscounted(bare, [unit.text for unit in units]) + _misdated(bare, units)
     if is_foreign:
         return Found(0.0 if missing else HOLDS, place, ", ".join(missing), is_foreign=True)
     probability = 1 / (1 + math.exp(-float(features(bare, evidence, *read_as) @ WEIGHTS + BIAS)))
     if missing:
         return Found(min(probability, 0.5 * HOLDS), place, ", ".join(missing))
     return Found(probability, place)
+
+
+def _misdated(bare: str, units: Sequence[_Unit]) -> list[str]:
+    """Years of a sentence that another says of it: "In 1066 Lanfranc …", where he has a year of his own.
+
+    Of 479 true sentences from SQuAD's training passages one was doubted for it, of 125 with another number 55.
+    """
+    years = set(_YEAR.findall(bare))
+    if not years or not units:
+        return []
+    own = frozenset(words(" ".join(content_words(bare)))) - years
+    share, near = max(((_share(own, unit.words), unit) for unit in units), key=lambda pair: pair[0])
+    there = set(_YEAR.findall(near.text))
+    return sorted(years - there) if there and share >= SAME else []
 
 
 def _near_figures(bare: str, evidence: Evidence) -> frozenset[float]:
@@ -262,8 +284,10 @@ def _in(place: int, units: Sequence[_Unit]) -> bool:
 
 
 def _language(text: str) -> str:
-    """As far as it matters here: scripts without spaces are no European language."""
-    return "unspaced" if is_unspaced(text) else language_of(text)
+    """As far as it matters here: scripts without spaces are no European language. A name in one makes no text so."""
+    if is_unspaced(text) and SIGN * len(_UNSPACED.findall(text)) >= sum(map(str.isalpha, text)):
+        return "unspaced"
+    return language_of(text)
 
 
 # Each with the sign that it must have; pairs of words, their order and listed opposites weighed nothing then, and are

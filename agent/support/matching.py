@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.german import language_of
+from agent.trees import Trees
 from retrieval.encoder import Encoder, LayeredEncoder
 from retrieval.passage import Vectors
 from retrieval.tokens import is_unspaced, words
@@ -172,35 +173,10 @@ def standing(table: Floats, scores: Floats, entries: Sequence[Hashable]) -> Floa
     return np.array([top, top - rivals.mean(), row["unmet"] / left, row["theirs_unmet"] / left, *table[best]])
 
 
-@dataclass(frozen=True, slots=True)
-class Trees:
-    """Boosted trees (Friedman 2001) as rows of nodes, one row a tree, (trees, nodes) each.
-
-    feature: -1 at a leaf. at: up to here the left child is taken. value: a leaf's share of the log-odds.
-    """
-
-    feature: NDArray[np.int64]
-    at: Floats
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    value: Floats
-    base: float
-
-    def probability(self, row: Floats) -> float:
-        every = np.arange(len(self.feature))
-        node = np.zeros(len(every), np.int64)
-        while (feature := self.feature[every, node]).max() >= 0:
-            down = np.where(row[feature] <= self.at[every, node], self.left[every, node], self.right[every, node])
-            node = np.where(feature >= 0, down, node)
-        return float(1 / (1 + np.exp(-self.base - self.value[every, node].sum())))
-
-
 @cache
 def trees() -> Trees:
     """Those that were fitted, from `matching.json`."""
-    held = json.loads(files("agent.support").joinpath("matching.json").read_text(encoding="utf-8"))
-    whole = {name: np.array(held[name], np.int64) for name in ("feature", "left", "right")}
-    return Trees(**whole, at=np.array(held["at"]), value=np.array(held["value"]), base=held["base"])
+    return Trees.of(json.loads(files("agent.support").joinpath("matching.json").read_text(encoding="utf-8")))
 
 
 def _apart(vector: Vectors, vectors: Vectors) -> Floats:

@@ -117,10 +117,41 @@ PLACES = (
         ("William of Normandy defeated Lanfranc near Hastings.", False),
         ("William of Normandy defeated Harold near Canterbury.", False),
         ("Odo Lanfranc ruled the county of Kent.", False),
+        ("In 1066 Lanfranc became archbishop of Canterbury.", False),
+        ("William of Normandy defeated Harold near Hastings in 1070.", False),
     ],
 )
 def test_a_name_of_another_sentence_is_not_taken_for_the_right_one(encoder, sentence: str, holds: bool) -> None:
     assert supported(sentence, [read(passage(PLACES), encoder)], (), encoder).holds is holds
+
+
+WATCHES = (
+    "A watch at the mill lasts 28 hours (值班). On March 30 the next one begins, and in June there is none. "
+    "Two engineers and a cook stand it together."
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lacks"),
+    [
+        ("A watch at the mill lasts 28 hours.", ""),
+        ("A watch lasts 28 hours, and two engineers stand it.", ""),
+        ("The next watch at the mill begins on March 30.", ""),
+        ("In June there is no watch at the mill.", ""),
+        ("A watch at the mill lasts 30 hours.", "30"),
+        ("28 engineers and a cook stand it together.", "28"),
+        ("The next watch at the mill begins in April.", "April"),
+        ("A watch at the mill lasts 28 hours; ZnMoO begins the next one.", "ZnMoO"),
+        ("A watch at the Lanfranc lasts 28 hours.", "Lanfranc"),
+    ],
+)
+def test_a_number_that_counts_something_else_there_is_lacking_and_a_foreign_word_there_excuses_nothing(
+    encoder, sentence: str, lacks: str
+) -> None:
+    found = supported(sentence, [read(passage(WATCHES), encoder)], (), encoder)
+    assert found.lacks == lacks
+    assert not found.is_foreign
+    assert not (lacks and found.holds)
 
 
 @pytest.mark.parametrize(

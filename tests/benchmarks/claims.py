@@ -148,7 +148,8 @@ def _false(
         other = chance.choice(others)
         if not set(words(other)) <= said:  # else it is none of another text
             yield Made(with_name(other), true.passage, NAME)
-        beside = [each for each in _RUN.findall(true.passage) if not set(each.split()) & set(true.text.split())]
+        own = set(words(true.text))  # a name put in for itself, with another mark behind it, would alter nothing
+        beside = [each for each in _RUN.findall(true.passage) if not set(words(each)) & own]
         if beside:
             yield Made(with_name(chance.choice(beside)), true.passage, SWAPPED)
     if negated := _negated(true.text, chance):

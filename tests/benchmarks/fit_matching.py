@@ -22,7 +22,7 @@ from sklearn.model_selection import GroupKFold
 
 from agent.rewrite import content_words
 from agent.support import matching
-from agent.support.matching import Trees
+from agent.trees import Trees
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks.faq import faq_entries, intents, reworded
 from tests.benchmarks.squad import Cached, articles
