@@ -54,9 +54,17 @@ def surge(heard: Sequence[Heard], every: float = EVERY) -> Surge | None:
     return None
 
 
-def drop_unfounded(connection: Connection, channel: str, since: datetime, every: float = EVERY) -> int:
-    """Delete the alarms of a channel from `since` on that what is still there does not make; how many."""
-    later = (opinion_alarms.c.channel == channel) & (opinion_alarms.c.at >= since)
+def drop_unfounded(connection: Connection, channel: str, first: datetime, last: datetime, every: float = EVERY) -> int:
+    """Delete the alarms of a channel that what is still there does not make; how many.
+
+    first, last: when what is gone was written. An alarm with LOOKED_AT messages after that is read from these alone, so
+    it stays unread: after months there are many.
+    """
+    after = sa.select(opinions.c.at).where(opinions.c.channel == channel, opinions.c.at > last)
+    beyond = connection.execute(after.order_by(opinions.c.at).offset(LOOKED_AT - 1).limit(1)).scalar()
+    later = (opinion_alarms.c.channel == channel) & (opinion_alarms.c.at >= first)
+    if beyond is not None:
+        later &= opinion_alarms.c.at < beyond
     alarms = connection.execute(sa.select(opinion_alarms.c.key, opinion_alarms.c.at).where(later)).all()
     gone = [row.key for row in alarms if not _is_made(latest(connection, channel, row.at), row.key, every)]
     return connection.execute(opinion_alarms.delete().where(opinion_alarms.c.key.in_(gone))).rowcount if gone else 0

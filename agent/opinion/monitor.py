@@ -147,7 +147,7 @@ class Monitor:
             if row is None:
                 return False
             connection.execute(opinions.delete().where(opinions.c.key == key))
-            drop_unfounded(connection, row.channel, row.at, self._every)
+            drop_unfounded(connection, row.channel, row.at, row.at, self._every)
             return True
 
     def heard(self, place: Place, since: datetime, thread: str = "") -> list[Heard]:

@@ -18,11 +18,12 @@ def erase(connection: Connection, person: str, accounts: Sequence[str]) -> int:
     """
     ordered = opinion_watches.c.account.in_(list(accounts))
     connection.execute(opinion_watches.delete().where(ordered))  # its reports went to them
-    began = sa.select(opinions.c.channel, sa.func.min(opinions.c.at)).where(opinions.c.author == person)
-    channels = connection.execute(began.group_by(opinions.c.channel)).all()
+    span = sa.func.min(opinions.c.at), sa.func.max(opinions.c.at)
+    spoke = sa.select(opinions.c.channel, *span).where(opinions.c.author == person)
+    channels = connection.execute(spoke.group_by(opinions.c.channel)).all()
     gone = connection.execute(opinions.delete().where(opinions.c.author == person)).rowcount
-    for channel, first in channels:
-        drop_unfounded(connection, channel, first)
+    for channel, first, last in channels:
+        drop_unfounded(connection, channel, first, last)
     return gone
 
 

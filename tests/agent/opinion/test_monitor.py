@@ -151,6 +151,23 @@ def test_an_alarm_of_long_ago_stays_when_another_message_is_deleted(
     assert len(channel.monitor.alarms(ROOM, NOW)) == 1
 
 
+def test_alarms_that_a_deleted_message_is_too_old_for_are_not_read_again(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alarms, "LOOKED_AT", 80)
+    first = channel.says(0.03)
+    for _ in range(90):
+        channel.says(0.03)
+    assert any(channel.monitor.alarm(ROOM, channel.says(0.93)) for _ in range(25))
+
+    def read(*_: object) -> list[Heard]:
+        raise AssertionError("months of alarms would take seconds")
+
+    monkeypatch.setattr(alarms, "latest", read)
+    assert channel.monitor.take_back(first)
+    assert len(channel.monitor.alarms(ROOM, NOW)) == 1
+
+
 def test_who_is_forgotten_takes_alarms_along_that_are_none_without_them(channel: Channel) -> None:
     for _ in range(60):
         channel.says(0.03)
