@@ -138,7 +138,8 @@ def _rows(listed: Sequence[Wanted], known: dict[str, Known]) -> list[dict[str, o
         try:
             state = rest.pop(each.key, None)
         except UnreadableFile as error:
-            rows.append({"address": each.address, "audience": each.audience, "state": str(error)})
+            rest.pop(each.name, None)
+            rows.append({"address": each.name, "audience": each.audience, "state": str(error)})
             continue
         rows.append({"address": each.address, "audience": each.audience, "state": _state(state)} | _facts(state))
     for state in rest.values():

@@ -25,7 +25,7 @@ from connectors.desk.telling import Telling, Word
 from connectors.desk.texts import say
 from connectors.settings import Settings
 from connectors.sources import allowed, wanted
-from retrieval.errors import SettingsError, StoreBusy
+from retrieval.errors import SettingsError, SourcesBusy
 from retrieval.watched import Look, Watcher
 from retrieval.web import Web
 
@@ -81,7 +81,7 @@ class Schedule:
         watcher = Watcher(store.engine, self.house.knowledge, settings.tenant, web)
         try:
             looks = await watcher.look(wanted(settings))
-        except StoreBusy:
+        except SourcesBusy:
             log.info("Sources: another process reads them just now, so this round is left to it.")
             return []
         news = [look for look in looks if look.is_news]

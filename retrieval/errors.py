@@ -5,6 +5,7 @@ AtelierError
 ├── UnreadableFile        one file could not be read; the others go on
 ├── StoreError            the database cannot be opened, read or written
 │   └── StoreBusy         another process is writing; try again
+│       └── SourcesBusy   another process reads the sources; it is left to that one
 ├── IndexCorrupt          the index cache does not match its manifest (it is rebuilt from the store)
 ├── EncoderError          the encoder's weights are missing or are not the published ones
 ├── HeadError             an intent or sentiment head is damaged or unreadable
@@ -37,6 +38,10 @@ class StoreError(AtelierError):
 
 
 class StoreBusy(StoreError):
+    pass
+
+
+class SourcesBusy(StoreBusy):
     pass
 
 

@@ -4,9 +4,10 @@ The lock is the kernel's (a file beside SQLite's) or the server's (PostgreSQL, f
 a process that was killed holds up nobody, and nothing is guessed from clocks.
 """
 
+import asyncio
 import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from retrieval.database import is_in_memory, mapped
-from retrieval.errors import StoreBusy, StoreError
+from retrieval.errors import SourcesBusy, StoreError
 
 LOCK = "-sources"  # after the store's name
 _LOCK = 0x7E11E150  # the first of the two numbers of PostgreSQL's advisory lock, any of our own below 2 ** 31
@@ -23,7 +24,7 @@ _BUSY = "Another process is reading the sources just now. Try again when it is d
 
 @contextmanager
 def alone(engine: Engine, tenant: str) -> Iterator[None]:
-    """While no other process, and no other thread, reads the sources of a tenant. Raises StoreBusy while one does."""
+    """While no other process, and no other thread, reads the sources of a tenant. Raises SourcesBusy while one does."""
     if engine.dialect.name == "postgresql":
         with _on_server(engine, tenant):
             yield
@@ -32,6 +33,22 @@ def alone(engine: Engine, tenant: str) -> Iterator[None]:
     else:
         with _beside(Path(f"{engine.url.database}{LOCK}")):
             yield
+
+
+@asynccontextmanager
+async def alone_beside_others(engine: Engine, tenant: str) -> AsyncIterator[None]:
+    """As `alone`, for an event loop, which goes on while the lock is taken and given back. Raises SourcesBusy."""
+    held = ExitStack()
+    taking = asyncio.ensure_future(asyncio.to_thread(held.enter_context, alone(engine, tenant)))
+    try:
+        await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        taking.add_done_callback(lambda _: held.close())  # the thread takes it all the same
+        raise
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(held.close)
 
 
 @contextmanager
@@ -44,7 +61,7 @@ def _beside(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StoreBusy(_BUSY) from None
+            raise SourcesBusy(_BUSY) from None
         except OSError:  # a file system that knows no locks: then there is none
             pass
         yield
@@ -60,7 +77,7 @@ def _on_server(engine: Engine, tenant: str) -> Iterator[None]:
         with mapped():
             is_free = connection.execute(sa.select(sa.func.pg_try_advisory_lock(_LOCK, key))).scalar()
         if not is_free:
-            raise StoreBusy(_BUSY)
+            raise SourcesBusy(_BUSY)
         try:
             yield
         finally:

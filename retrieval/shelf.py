@@ -96,19 +96,22 @@ class Shelf:
         """
         whole = audience_of(tenant, audience)
         here = (documents.c.tenant == check_tenant(tenant)) & (documents.c.source == source)
-        if whole != everyone(tenant) and any(each.audience != whole for each in self._named(tenant, source)):
+        before = self.document(tenant, source) if whole != everyone(tenant) else None
+        if before is not None and before.audience != whole:
             self._withdrawing(check_tenant(tenant), [source])
         with writing(self._engine) as connection:
             changed = {"audience": whole, "generation": store.bump(connection)}
             return bool(connection.execute(documents.update().where(here).values(changed)).rowcount)
 
-    def _named(self, tenant: str, source: str) -> list[StoredDocument]:
-        return [each for each in self.documents(tenant) if each.source == source]
-
     def documents(self, tenant: str) -> tuple[StoredDocument, ...]:
         """A tenant's documents, by source. Raises StoreError."""
         with reading(self._engine) as connection:
             return store.list_documents(connection, check_tenant(tenant))
+
+    def document(self, tenant: str, source: str) -> StoredDocument | None:
+        """One of them, without reading the others. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return next(iter(store.list_documents(connection, check_tenant(tenant), source)), None)
 
     def roots(self, tenant: str) -> list[Root]:
         """The folders and files that were ingested for a tenant. Raises StoreError."""

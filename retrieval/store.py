@@ -252,10 +252,12 @@ def delete_other_vectors(connection: Connection, encoder: str, limit: int) -> in
     return len(chosen)
 
 
-def list_documents(connection: Connection, tenant: str) -> tuple[StoredDocument, ...]:
-    """A tenant's documents by source."""
+def list_documents(connection: Connection, tenant: str, source: str | None = None) -> tuple[StoredDocument, ...]:
+    """A tenant's documents by source, or the one of that name alone."""
     counted = sa.select(sa.func.count()).where(passages.c.content == documents.c.content).scalar_subquery()
     query = sa.select(documents, counted.label("passages")).where(documents.c.tenant == tenant)
+    if source is not None:
+        query = query.where(documents.c.source == source)
     return tuple(
         StoredDocument(
             row.source,

@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,10 +26,10 @@ from retrieval.ingest import ingest
 from retrieval.knowledge import READING, KnowledgeBase
 from retrieval.loading import Reader
 from retrieval.roots import shown
-from retrieval.rounds import alone
+from retrieval.rounds import alone, alone_beside_others
 from retrieval.store import StoredDocument
 from retrieval.tables import watched
-from retrieval.web import UNKNOWN, Gone, Page, Unchanged, Version, Web, check_url
+from retrieval.web import UNKNOWN, Gone, Page, Unchanged, Version, Web, check_url, without_login
 
 _PAGE = re.compile(r"https?://", re.IGNORECASE)
 OFF = "It is not on the list any more."  # the problem of a source whose documents are still there
@@ -50,6 +50,14 @@ class Wanted:
     def key(self) -> str:
         """The one spelling by which it is known. Raises UnreadableFile for what is no web address."""
         return check_url(self.address) if self.is_page else shown(Path(self.address).expanduser().absolute())
+
+    @property
+    def name(self) -> str:
+        """The key; where that is no web address, what may be shown of it, so that it is said what is wrong with it."""
+        try:
+            return self.key
+        except UnreadableFile:
+            return without_login(self.address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,15 +143,15 @@ class Watcher:
     async def look(self, wanted: Sequence[Wanted]) -> list[Look]:
         """One round: each source is looked at. Found is all since `told` was called last.
 
-        Raises StoreError, and StoreBusy while another process looks.
+        Raises StoreError, and SourcesBusy while another process looks.
         """
-        with alone(self._engine, self._tenant):
+        async with alone_beside_others(self._engine, self._tenant):
             known = await asyncio.to_thread(known_sources, self._engine, self._tenant)
             found: list[Look] = []
             named: set[str] = set()
             async with self._web() as web:
                 for each in wanted:
-                    key = _key(each)
+                    key = each.name
                     if key in named:
                         continue
                     named.add(key)
@@ -163,18 +171,18 @@ class Watcher:
 
     def off(self, wanted: Sequence[Wanted]) -> dict[str, tuple[str, ...]]:
         """Sources that are not on the list any more, with the documents that came with them. Raises StoreError."""
-        named = {_key(each) for each in wanted}
+        named = {each.name for each in wanted}
         known = known_sources(self._engine, self._tenant)
         return {address: tuple(self._held(each)) for address, each in known.items() if address not in named}
 
     def let_go(self, address: str, wanted: Sequence[Wanted]) -> Look | None:
         """Remove the documents of a source that is not on the list any more; None where it is, or is not known.
 
-        Those that were there before it was listed stay. Raises StoreError, and StoreBusy while another process looks.
+        Those that were there before it was listed stay. Raises StoreError, and SourcesBusy while another process looks.
         """
         with alone(self._engine, self._tenant):
             before = known_sources(self._engine, self._tenant).get(address)
-            if before is None or address in {_key(each) for each in wanted}:
+            if before is None or address in {each.name for each in wanted}:
                 return None
             removed = self._knowledge.shelf.remove_all(self._tenant, self._held(before))
             self._drop(before)
@@ -227,9 +235,11 @@ class Watcher:
 
     def _stamps(self, address: str) -> dict[str, str]:
         """The documents of a source, and by what it is seen that one has changed."""
-        documents = self._documents()
-        mine = [address] if Wanted(address).is_page else self._under(address, documents)
-        held = (documents[each] for each in mine if each in documents)
+        if Wanted(address).is_page:
+            document = self._document(address)
+            held = [document] if document is not None else []
+        else:
+            held = self._under(address)
         return {each.source: sha256(f"{each.sha256} {each.audience}".encode()).hexdigest()[:16] for each in held}
 
     def _taken_off(self, before: Known) -> Look:
@@ -245,7 +255,7 @@ class Watcher:
         return Look(before.address, problem=OFF, is_new=is_new, is_off=True, left=left)
 
     async def _look_at_page(self, wanted: Wanted, before: Known, web: Web) -> tuple[Look, Version]:
-        document = (await asyncio.to_thread(self._documents)).get(wanted.address)
+        document = await asyncio.to_thread(self._document, wanted.address)
         is_whole = document is not None and document.reading == READING
         answer = await web.read(wanted.address, before.version if is_whole else UNKNOWN)
         match answer:
@@ -294,12 +304,9 @@ class Watcher:
 
     def _look_at_folder(self, wanted: Wanted) -> Look:
         path = Path(wanted.address)
-        if (
-            not path.exists()
-            and path.parent.is_dir()
-            and (gone := self._under(wanted.address, self._documents(), is_file=True))
-        ):
-            return Look(wanted.address, removed=self._knowledge.shelf.remove_all(self._tenant, gone))
+        if not path.exists() and path.parent.is_dir() and (gone := self._under(wanted.address, is_file=True)):
+            sources = [each.source for each in gone]
+            return Look(wanted.address, removed=self._knowledge.shelf.remove_all(self._tenant, sources))
         report = ingest([path], self._knowledge, tenant=self._tenant, audience=wanted.audience)
         return Look(
             wanted.address,
@@ -318,21 +325,21 @@ class Watcher:
             here = (watched.c.tenant == self._tenant) & (watched.c.address == known.address)
             connection.execute(watched.delete().where(here))
 
-    def _under(self, path: str, documents: Mapping[str, StoredDocument], *, is_file: bool = False) -> list[str]:
-        """Those of the documents that were ingested as a folder or file of this path. is_file: only as a file."""
+    def _under(self, path: str, *, is_file: bool = False) -> list[StoredDocument]:
+        """The documents that were ingested as a folder or file of this path. is_file: only as a file."""
         roots = {root.id: root for root in self._knowledge.shelf.roots(self._tenant) if root.path == path}
-        found = [each for each in documents.values() if each.file is not None and each.file.root in roots]
+        documents = self._knowledge.shelf.documents(self._tenant) if roots else ()
+        found = [each for each in documents if each.file is not None and each.file.root in roots]
         labels = {root.label for root in roots.values()}
-        if is_file and not all(each.source in labels for each in found):
-            return []
-        return [each.source for each in found]
+        return [] if is_file and not all(each.source in labels for each in found) else found
 
     def _is_there(self, key: str) -> bool:
         """Whether somebody brought it in before it was on the list."""
-        return key in self._documents() or any(root.path == key for root in self._knowledge.shelf.roots(self._tenant))
+        roots = self._knowledge.shelf.roots(self._tenant)
+        return self._document(key) is not None or any(root.path == key for root in roots)
 
-    def _documents(self) -> Mapping[str, StoredDocument]:
-        return {each.source: each for each in self._knowledge.shelf.documents(self._tenant)}
+    def _document(self, source: str) -> StoredDocument | None:
+        return self._knowledge.shelf.document(self._tenant, source)
 
     def _keep(self, after: Known) -> None:
         values: dict[str, object] = {"url": after.version.url, "etag": after.version.etag}
@@ -348,11 +355,3 @@ class Watcher:
             if not connection.execute(watched.update().where(here).values(values)).rowcount:
                 names = {"tenant": self._tenant, "address": after.address, "is_ours": after.is_ours}
                 connection.execute(watched.insert().values(names | values))
-
-
-def _key(wanted: Wanted) -> str:
-    """By what it is known; as it is written where that is no web address, so that it is said what is wrong with it."""
-    try:
-        return wanted.key
-    except UnreadableFile:
-        return wanted.address

@@ -5,6 +5,7 @@ Every hop of a redirect is judged anew: its scheme, its address, its robots.txt.
 
 import asyncio
 import logging
+import re
 from dataclasses import dataclass
 from email.message import Message
 from importlib.metadata import version
@@ -27,6 +28,7 @@ REDIRECTS = 5
 LONGEST = 2_000  # characters of an address
 USER_AGENT = f"Atelier/{version('atelier')} (reads the pages that its team has named)"
 _PIECE = 64 * 1024
+_LOGIN = re.compile(r"(?<=//).*@", re.DOTALL)
 _KINDS = {
     "text/html": ".html",
     "application/xhtml+xml": ".html",
@@ -75,15 +77,20 @@ class Gone:
     """The page is not there any more, for certain (404, 410)."""
 
 
+def without_login(address: str) -> str:
+    """An address that is refused as it may be shown and kept: what stands before an @ may be a password."""
+    return _LOGIN.sub("***@", address)
+
+
 def check_url(url: str) -> str:
     """A web address in one spelling, without what comes behind #. Raises UnreadableFile with what is wrong."""
     try:
         parts = urlsplit(url.strip())
         host, _ = parts.hostname or "", parts.port
     except ValueError as error:
-        raise UnreadableFile(f"{url[:200]!r} is no web address ({error}).") from None
+        raise UnreadableFile(f"{without_login(url)[:200]!r} is no web address ({error}).") from None
     if parts.scheme.lower() not in ("http", "https") or not host or len(url) > LONGEST or not url.isprintable():
-        raise UnreadableFile(f"{url[:200]!r} is no web address. Write it like https://example.com/page.")
+        raise UnreadableFile(f"{without_login(url)[:200]!r} is no web address. Write it like https://example.com/page.")
     if parts.username is not None or parts.password is not None:
         raise UnreadableFile(f"The address at {host} holds a user name or password, which would be sent in the clear.")
     return urlunsplit((parts.scheme.lower(), parts.netloc.lower(), parts.path or "/", parts.query, ""))

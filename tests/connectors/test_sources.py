@@ -115,9 +115,13 @@ def test_a_password_in_an_address_is_told_to_nobody_and_not_kept_in_the_log(caps
     address = "https://me:hunter2@host/faq"
     written(f'[sources]\nread = ["{address}"]')
     assert main(["sources", "read"]) == 1
-    assert "would be sent in the clear" in capsys.readouterr().out
+    read = capsys.readouterr().out
+    assert "would be sent in the clear" in read
+    assert main(["sources"]) == 0
+    listed = capsys.readouterr().out
+    assert listed.count("host/faq") == 1
     assert main(["audit"]) == 0
-    for said in (capsys.readouterr().out, told([Look(address, is_off=True)], "en")):
+    for said in (read, listed, capsys.readouterr().out, told([Look(address, is_off=True)], "en")):
         assert "host/faq" in said
         assert "hunter2" not in said
 

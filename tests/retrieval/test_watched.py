@@ -1,17 +1,21 @@
 """Sources that live: what changed is in the next answer, what is gone is in none, and nothing is lost for a moment."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import pytest
 import sqlalchemy as sa
 from aiohttp import web
 from sqlalchemy import Engine
 
+from retrieval import rounds
 from retrieval.database import open_database, writing
-from retrieval.errors import StoreBusy
+from retrieval.errors import SourcesBusy
 from retrieval.knowledge import KnowledgeBase
-from retrieval.rounds import alone
+from retrieval.rounds import alone, alone_beside_others
 from retrieval.watched import Known, Look, Wanted, Watcher, known_sources
 from tests.retrieval.knowing import EVERYONE, opened
 from tests.retrieval.pages import Site, for_tests, served
@@ -175,12 +179,38 @@ async def test_one_process_looks_at_a_time(engine: Engine, base: KnowledgeBase, 
     file = tmp_path / "leave.md"
     file.write_text("Leave is thirty days.")
     with alone(engine, "acme"):
-        with pytest.raises(StoreBusy, match="Another process"):
+        with pytest.raises(SourcesBusy, match="Another process"):
             await look(engine, base, file)
-        with pytest.raises(StoreBusy):
+        with pytest.raises(SourcesBusy):
             Watcher(engine, base, "acme").let_go(str(file), [])
     (first,) = await look(engine, base, file)
     assert first.added == ("leave.md",)
+
+
+async def test_a_round_that_is_given_up_while_it_takes_its_lock_gives_it_back(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go, given_back = Event(), Event(), Event()
+
+    @contextmanager
+    def slow(*where: object) -> Iterator[None]:  # as a server that is far away
+        asked.set()
+        go.wait()
+        yield
+        given_back.set()
+
+    async def one() -> None:
+        async with alone_beside_others(engine, "acme"):
+            raise AssertionError("it was given up before")
+
+    monkeypatch.setattr(rounds, "alone", slow)
+    task = asyncio.create_task(one())
+    await asyncio.to_thread(asked.wait)  # and the loop goes on meanwhile
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    go.set()
+    assert await asyncio.wait_for(asyncio.to_thread(given_back.wait, 10), 20)
 
 
 def test_a_round_ends_also_where_its_connection_broke_off(engine: Engine) -> None:
@@ -241,6 +271,15 @@ async def test_what_had_been_ingested_before_stays_when_it_is_listed_no_more(
     (off,) = await look(engine, base)
     assert (off.is_off, off.removed) == (True, ())
     assert found(base, "How long is leave?") == ["Leave is thirty days."]
+
+
+async def test_a_password_in_an_address_is_neither_told_nor_kept(engine: Engine, base: KnowledgeBase) -> None:
+    written = ("https://me:hunter2@host/faq", "HTTP://me:hunter2/hunter2@host/faq", "https://me:hunter2@host:port/")
+    looks = await look(engine, base, *written)
+    assert [look.address for look in looks] == ["https://***@host/faq", "HTTP://***@host/faq", "https://***@host:port/"]
+    assert "would be sent in the clear" in looks[0].problem
+    assert "hunter2" not in f"{looks} {known_sources(engine, 'acme')}"
+    assert [each.is_news for each in await look(engine, base, *written)] == [False] * 3
 
 
 async def test_one_bad_source_does_not_stop_the_others(engine: Engine, base: KnowledgeBase, site: Site) -> None:
