@@ -6,6 +6,7 @@ works too.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +25,7 @@ from retrieval.passage import Vectors
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published model.safetensors
 SMALLEST_VOCABULARY = 100  # pieces: any real tokenizer has more
-BATCH = 16  # texts a pass on a CPU: with 32 of the longest, malloc fetched fresh pages for each layer (18% more time)
+BATCH = 8  # texts a pass on a CPU: more take as long a text, memory that malloc fetches anew, and lanes end apart
 WASTE = 0.05  # of a pass may be padding: an ingest encodes 256 texts at a time, whose lengths lie far apart
 TOGETHER = 32  # short texts that share a pass
 GPU_BATCH = 256  # an H100 made 2,500 vectors a second with it; 32 at a time kept it waiting (600, on a busy machine)
@@ -140,12 +141,51 @@ class TransformerEncoder:
         if len(rows) <= TOGETHER and progress is None and max(map(len, rows)) <= SHORT:
             vectors[:] = [made.vector for made in self._together([_Asked(row) for row in rows])]
             return vectors
+        on_gpu = self._device.startswith("cuda")
+        lanes = 1 if on_gpu else min(self._threads, len(rows))
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # unsorted batches pad away a third of the speed
-        for chosen in _passes(order, rows, on_gpu=self._device.startswith("cuda")):
-            vectors[chosen] = self._pass([rows[i] for i in chosen])[0]
+        passes = list(_passes(order, rows, most=GPU_BATCH if on_gpu else _even(len(rows), lanes), on_gpu=on_gpu))
+
+        def take(chosen: list[int], made: Vectors) -> None:
+            vectors[chosen] = made
             if progress is not None:
                 progress(len(chosen))
+
+        self._in_lanes(lanes, rows, passes, take)
         return vectors
+
+    def _in_lanes(
+        self,
+        lanes: int,
+        rows: Sequence[list[int]],
+        passes: Sequence[list[int]],
+        take: Callable[[list[int], Vectors], None],
+    ) -> None:
+        """Hand what comes of each pass to `take`, in this thread, as they end.
+
+        Threads that share each product wait for one another hundreds of times a pass, for as long as the slowest of
+        them is kept from its processor: beside other work that took half as much again. A lane waits for nobody.
+        """
+        import torch
+
+        if lanes == 1:
+            for chosen in passes:
+                take(chosen, self._pass([rows[i] for i in chosen])[0])
+            return
+        before, each = torch.get_num_threads(), self._threads // lanes
+
+        def alone(chosen: list[int]) -> Vectors:
+            torch.set_num_threads(each)  # each time: a message's pass beside it sets MKL's, which all threads share
+            return self._pass([rows[i] for i in chosen], threads=each)[0]
+
+        pool = ThreadPoolExecutor(lanes, thread_name_prefix="lane")
+        try:
+            running = {pool.submit(alone, chosen): chosen for chosen in reversed(passes)}  # the short ones end together
+            for done in as_completed(running):
+                take(running[done], done.result())
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(before)
 
     def states(self, texts: Sequence[str], layers: Collection[int]) -> States:
         """The embeddings of `texts` and the states of the `layers` asked for, from one pass, shared as any other.
@@ -190,7 +230,7 @@ class TransformerEncoder:
         ]
 
     def _pass(
-        self, rows: Sequence[list[int]], layers: Collection[int] = ()
+        self, rows: Sequence[list[int]], layers: Collection[int] = (), threads: int | None = None
     ) -> tuple[Vectors, dict[int, NDArray[np.float32]]]:
         import torch
 
@@ -200,7 +240,7 @@ class TransformerEncoder:
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = row
         present = np.arange(width) < lengths[:, None]
-        with torch.inference_mode(), _threads(1 if tokens.size <= SMALL else self._threads):
+        with torch.inference_mode(), _threads(threads or (1 if tokens.size <= SMALL else self._threads)):
             mask = torch.from_numpy(present).to(self._device)
             last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers)
             states = last.float()
@@ -242,9 +282,15 @@ def _check_published(folder: Path) -> None:
         )
 
 
-def _passes(order: Sequence[int], rows: Sequence[list[int]], *, on_gpu: bool) -> Iterator[list[int]]:
-    """Those of `order` (by rising length) that go through together: so many at most, and hardly padded on a CPU."""
-    most, waste = (GPU_BATCH, 1.0) if on_gpu else (BATCH, WASTE)
+def _even(count: int, lanes: int) -> int:
+    """Texts a pass, so that each lane has as many passes."""
+    share = -(-count // lanes)
+    return -(-share // -(-share // BATCH))
+
+
+def _passes(order: Sequence[int], rows: Sequence[list[int]], *, most: int, on_gpu: bool) -> Iterator[list[int]]:
+    """Those of `order` (by rising length) that go through together: `most` at most, and hardly padded on a CPU."""
+    waste = 1.0 if on_gpu else WASTE
     chosen: list[int] = []
     full = 0  # places without padding
     for i in order:

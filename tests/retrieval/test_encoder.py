@@ -6,7 +6,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread
+from threading import Thread, current_thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,12 +59,42 @@ def test_texts_of_many_lengths_are_each_encoded_once_and_hardly_padded(encoder: 
         np.testing.assert_allclose(vectors[i], encoder([texts[i]])[0], atol=0.02)
     rows = [[0] * len(text) for text in texts]
     order = sorted(range(50), key=lambda i: len(rows[i]))
-    passes = list(module._passes(order, rows, on_gpu=False))
+    passes = list(module._passes(order, rows, most=module.BATCH, on_gpu=False))
     assert [i for each in passes for i in each] == order
     assert all(
         sum(len(rows[i]) for i in each) >= (1 - module.WASTE) * len(each) * len(rows[each[-1]]) for each in passes
     )
-    assert list(module._passes(order, rows, on_gpu=True)) == [order]
+    assert list(module._passes(order, rows, most=module.GPU_BATCH, on_gpu=True)) == [order]
+
+
+def test_many_texts_go_in_lanes_that_wait_for_nobody(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"Parcel {i} is late. " * (1 + i % 12) for i in range(40)]
+    monkeypatch.setattr(encoder, "_threads", 1)
+    alone, real, before = encoder(texts), encoder._loaded.states, torch.get_num_threads()
+    used: set[tuple[str, int]] = set()
+    told: list[str] = []
+
+    def states(*given: Any) -> Any:
+        used.add((current_thread().name, torch.get_num_threads()))
+        return real(*given)
+
+    monkeypatch.setattr(encoder, "_threads", 2)
+    monkeypatch.setattr(encoder, "_loaded", replace(encoder._loaded, states=states))
+    vectors = encoder.encode(texts, lambda _: told.append(current_thread().name))
+    np.testing.assert_allclose(vectors, alone, atol=0.02)
+    assert used == {("lane_0", 1), ("lane_1", 1)}
+    assert set(told) == {current_thread().name}
+    assert torch.get_num_threads() == before
+
+    def fails(*_: Any) -> Any:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(encoder, "_loaded", replace(encoder._loaded, states=fails))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        encoder(texts)
+    assert torch.get_num_threads() == before
 
 
 def test_it_is_what_transformers_makes_of_the_same_folder(encoder: TransformerEncoder) -> None:
