@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.catalogue import asks_for_documents, listed
 from agent.generation.facilitate import asks_us, card, contributes, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.generation.versions import Versions
@@ -51,6 +52,7 @@ MEANT = 0.6  # how sure it must be that words which do not name Atelier ask for 
 _TO_ANOTHER = re.compile(r"\s*(<@|@\w)")  # begins by naming somebody else
 ASKED_FOR = "You asked for it."
 KNOWN = "This asks about a technique that I know, so I tell."
+CATALOGUE = "This asks which documents there are, so I list them."
 STOPPED = "Stopped before the end."
 DESK = "desk"  # worded what no generator did
 
@@ -216,7 +218,7 @@ class Colleague:
         thinking = running(session) is not None
         if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
             wanted = Move.IDEATE if thinking or (lists(text) and latest(session) is not None) else Move.CHAT
-        if wanted is None and thinking and asks_us(text):
+        if wanted is None and asks_us(text) and (thinking or latest(session) is not None):
             wanted = Move.IDEATE
         replied = any(line.role == "assistant" for line in history.lines)
         decision = (
@@ -235,6 +237,10 @@ class Colleague:
         if wanted is None and (technique := about(text)) is not None:
             told = card(technique, language_of(text) or message.language)
             return Background(history, understanding, Decision(Move.CHAT, KNOWN), (), told)
+        if wanted is None and not thinking and asks_for_documents(text):
+            documents = self._knowledge.shelf.documents(message.place.tenant)
+            told = listed(documents, message.audiences, language_of(text) or message.language)
+            return Background(history, understanding, Decision(Move.CHAT, CATALOGUE), (), told)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
         about_us = concerns_us(understanding.intent, text)
@@ -244,7 +250,7 @@ class Colleague:
             found = max(found, own, key=_best)
         if decision.move is Move.IDEATE and not about_us:  # our own guide sparks nothing
             found = [passage for passage in found if not is_ours(passage)]
-        decision, said = reconsider(decision, understanding, _best(found)), ""
+        decision, said = reconsider(decision, understanding, _best(found), text), ""
         if decision.move is Move.ANSWER:
             language = language_of(text) or message.language
             tenant = message.place.tenant

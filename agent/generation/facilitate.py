@@ -70,6 +70,8 @@ def facilitate(prompt: Prompt) -> str:
     session, technique, topic = running(lines), named(prompt.message), topic_of(prompt.message)
     if lists(prompt.message):
         return _list(session or latest(lines), prompt.language, goes_on=session is not None)
+    if session is None and technique is None and asks_us(prompt.message) and (over := latest(lines)):
+        session = over  # "give me some of yours", right after the last question
     if session is None:
         return _open(prompt, technique, topic or _last_topic(lines))
     if topic and AFRESH.search(prompt.message):

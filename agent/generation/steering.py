@@ -46,6 +46,7 @@ _ASKS_US = re.compile(
     |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:(?:give|show|tell|suggest|make)\s+(?:me|us)?\s*|gib\s+mir\s+)
       (?:(?:a|an|some|any|a\s+few|more|your|an?other|one|two|three|four|five|ten|ein\s+paar|\d{1,2})\s+)*(?:good\s+|new\s+|wild\s+)?
       (?:ideas?|examples?|suggestions?|hints?|ideen|beispiele?)
+    |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:give|show|tell|add)\s+(?:(?:me|us)\s+)?(?:(?:some|a\s+few|one|two|three|any)\s+(?:more\s+)?of\s+)?yours
     |(?:any|some|more|your)\s+(?:ideas|suggestions|examples)|(?:do\s+)?you\s+have\s+(?:any|some)\s+ideas
     |(?:please\s+)?(?:help|inspire)\s+(?:me|us)(?:\s+out)?|hilf\s+mir)
     (?:[\s,.;–-]+(?:you\s+tell\s+(?:me|us)|please|then|now|sag\s+du|bitte|mal|help\s+me|give\s+me\s+(?:some|one)))*[\s!?.]*$""",

@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine
 
+from agent.catalogue import asks_for_documents
 from agent.colleague import STOPPED, Colleague, Manner
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.fallback import FallbackGenerator
@@ -222,3 +223,27 @@ async def test_an_empty_or_huge_message_is_refused_and_nothing_is_kept(
     with pytest.raises(MessageRefused):
         await turn_of(talk, message(engine, text))
     assert Memory(engine).turns(PLACE) == ()
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    "asked", ["What documents do you have?", "list your documents please", "Welche Dokumente kennst du?"]
+)
+async def test_who_asks_for_the_documents_gets_those_they_may_read(
+    engine: Engine, knowledge: KnowledgeBase, encoder: TransformerEncoder, asked: str
+) -> None:
+    talk = colleague(engine, knowledge, encoder, ExtractiveGenerator(encoder))
+    shown, turn = await turn_of(talk, message(engine, asked))
+    assert "leave.md" in shown
+    assert "board.md" not in shown
+    assert turn.decision.move is Move.CHAT
+    both = EVERYONE | {"acme/board"}
+    shown, _ = await turn_of(talk, message(engine, asked, both, both))
+    assert "board.md" in shown
+
+
+@pytest.mark.parametrize(
+    "other", ["which files can you read?", "what do the documents say about leave?", "show me the document on leave"]
+)
+def test_a_question_about_what_documents_say_or_can_be_is_searched(other: str) -> None:
+    assert not asks_for_documents(other)

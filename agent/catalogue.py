@@ -1,0 +1,48 @@
+"""The documents there are, when somebody asks for them: "what documents do you have?". Pure."""
+
+import re
+from collections.abc import Collection, Sequence
+
+from agent.generation.phrases import phrase
+from agent.policy import GUIDE
+from retrieval.store import StoredDocument
+
+LISTED = 20  # documents named at most
+_THEM = r"(?:documents?|docs|files|sources|knowledge(?:\s+base)?)"
+_ASKS = re.compile(
+    rf"""^\W*(?:(?:hi|hey|hello|ok(?:ay)?|so|and|but|please|atelier|hallo|und|bitte)\b[\s,!.:]*)*
+    (?:
+      (?:what|which)\s+(?:(?:are|is)\s+(?:in\s+)?)?(?:your\s+|the\s+|our\s+|my\s+)?{_THEM}
+        (?:\s+(?:(?:do|did|have|can|are|is)\s+)?(?:you\s+|there\s+|we\s+|i\s+)?(?:currently\s+|already\s+)?
+        (?:have|got|know|read|hold|see|use|search|there|stored|loaded|ingested|given|give)?(?:\s+(?:about|of|access\s+to|you|in|so\s+far|now))*)?
+      |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:list|show|name|tell)\s+(?:me\s+|us\s+)?(?:all\s+)?(?:of\s+)?(?:your|the|our|my|all)\s+
+        (?:known\s+)?{_THEM}(?:\s+(?:you|that\s+you)\s+(?:have|know|can\s+(?:read|see)))?
+      |(?:welche|was\s+für)\s+(?:dokumente|dateien|unterlagen|quellen)\s+(?:hast|kennst|liest|siehst|gibt|habe[nt]?|sind)
+        (?:\s+(?:du|es|wir|ich|da|alle|gelesen|bekommen))*
+      |(?:zeige?|nenne?|liste)\s+(?:mir\s+|uns\s+)?(?:bitte\s+)?(?:alle|deine|unsere|die)\s+(?:dokumente|dateien|unterlagen|quellen)(?:\s+auf)?
+    )(?:\s+(?:please|bitte|now|again|mal))*\W*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+# "which files can you read?" is about kinds of files, and the guide answers it
+_KINDS = re.compile(r"\bcan\s+(?:you|i|we)\s+(?:read|use|give|search)\b", re.IGNORECASE)
+
+
+def asks_for_documents(text: str) -> bool:
+    """Whether a message asks which documents there are, and nothing of what they say."""
+    return _ASKS.match(text) is not None and _KINDS.search(text) is None
+
+
+def listed(documents: Sequence[StoredDocument], audiences: Collection[str], language: str) -> str:
+    """The names of those that a holder of `audiences` may read; Atelier's own guide is mentioned last, by one word."""
+    readable = [each.source for each in documents if each.audience in audiences]
+    theirs = [source for source in readable if not source.startswith(GUIDE)]
+    parts = [phrase("documents", "several" if len(theirs) > 1 else "one" if theirs else "none", language=language)]
+    if theirs:
+        parts[0] = parts[0].format(count=len(theirs))
+        lines = [f"- {source}" for source in theirs[:LISTED]]
+        if len(theirs) > LISTED:
+            lines.append("- " + phrase("documents", "more", language=language).format(count=len(theirs) - LISTED))
+        parts.append("\n".join(lines))
+    if len(theirs) < len(readable):
+        parts.append(phrase("documents", "guide", language=language))
+    return "\n\n".join(parts)
