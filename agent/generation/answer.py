@@ -31,7 +31,7 @@ SHORT_LIST = 300  # characters: a list up to this length is never torn apart
 SENTENCES = 3  # quoted from prose at most
 NEAREST = 3  # documents named when none answers
 # Footnote marks of the source would be read as ours; commands and code are never touched.
-_FOOTNOTE = re.compile(r"(?<=[.,;:!?\w)\"'”’])\s?\[\d{1,3}(?:\s*,\s*\d{1,3})*\]")
+_FOOTNOTE = re.compile(r"[^\S\n]*\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
 _LEANS_BACK = re.compile(
     r"(?:It|They|This|That|These|Those|He|She|His|Her|Its|Their|Then|There|Such|However|Therefore|Otherwise|Es|Sie|Er|Dies\w*|"
     r"Dann|其|它|他|她|这|此|该)(?=[\s'’]|[\u4e00-\u9fff])"
@@ -54,7 +54,7 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     certainty = max(best.probability, whole)
     if certainty >= HOLDS:
         if whole > best.probability or (whole >= SECTION and whole >= best.probability - CLOSE):
-            return _section(reading.of(section), section)
+            return "\n\n".join(_pieces(reading, passages, section))
         return sentences_around(question, reading, best)
     found = _nearest(passages)
     if certainty >= UNSURE:
@@ -62,6 +62,11 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     if found is None:
         return _not_held(passages, language)
     return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
+
+
+def unmarked(text: str) -> str:
+    """A text without footnote marks of its own, which would be read as citations of ours."""
+    return _FOOTNOTE.sub("", text).lstrip() if "[" in text else text
 
 
 def leans_back(sentence: str) -> bool:
@@ -87,7 +92,8 @@ def _not_held(passages: Sequence[Passage], language: str) -> str:
     named: dict[str, str] = {}
     for number, passage in enumerate(passages, 1):
         if passage.score >= BY_WORDS if passage.similarity is None else passage.similarity >= RELATED:
-            named.setdefault(passage.heading or passage.source, f"- {passage.heading or passage.source} [{number}]")
+            name = unmarked(passage.heading) or passage.source
+            named.setdefault(name, f"- {name} [{number}]")
     if not named:
         return phrase("answer", "nothing", language=language)
     listed = "\n".join(list(named.values())[:NEAREST])
@@ -101,6 +107,20 @@ def _find(question: str, reading: Reading, passage: int) -> str:
     if sum(len(scored.unit.text) for scored in units) <= FIND:
         return quote([scored.unit for scored in units], passage + 1)
     return sentences_around(question, reading, max(units, key=lambda scored: scored.probability))
+
+
+def _pieces(reading: Reading, passages: Sequence[Passage], chosen: int) -> Iterable[str]:
+    """A section, and with a short one its other pieces, where the search found it in several: the rows of a table."""
+    place = passages[chosen].source, passages[chosen].heading
+    others = [
+        i
+        for i, passage in enumerate(passages)
+        if (passage.source, passage.heading) == place and reading.sections[i] >= SECTION and passage.heading
+    ]
+    together = sorted({chosen, *others}, key=lambda i: (passages[i].page or 0, passages[i].line or 0, i))
+    if sum(len(passages[i].text) for i in together) > LONGEST:
+        together = [chosen]
+    return [_section(reading.of(i), i) for i in together]
 
 
 def _section(units: Sequence[Scored], passage: int) -> str:
@@ -199,12 +219,16 @@ def _runs(units: Sequence[Unit], places: Sequence[int], number: int) -> str:
 def quote(units: Sequence[Unit], number: int) -> str:
     """Consecutive units as Markdown, cited once: after the prose that comes first, else after the last block."""
     blocks: list[tuple[Kind, str]] = []
-    for i, unit in enumerate(units):
-        text = unit.text if unit.kind is Kind.CODE else _FOOTNOTE.sub("", unit.text)
-        if i and unit.block == units[i - 1].block:
+    before: Unit | None = None
+    for unit in units:
+        text = unit.text if unit.kind is Kind.CODE else unmarked(unit.text)
+        if not text:  # nothing but footnote marks
+            continue
+        if before is not None and unit.block == before.block:
             blocks[-1] = (unit.kind, blocks[-1][1] + _between(unit.kind, blocks[-1][1], text) + text)
         else:
-            blocks.append((unit.kind, f"{unit.head}\n{text}" if unit.head else text))
+            blocks.append((unit.kind, f"{unmarked(unit.head)}\n{text}" if unit.head else text))
+        before = unit
     return "\n\n".join(_cited(blocks, f"[{number}]"))
 
 

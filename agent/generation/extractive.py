@@ -66,15 +66,23 @@ class ExtractiveGenerator:
 
 
 def ours_doubted(reading: Reading, passages: Sequence[Passage]) -> Reading:
-    """The reading with what Atelier's own guide says made less likely, where there are a team's documents too."""
+    """The reading with what Atelier's own guide says made less likely, where there are a team's documents too.
+
+    Twice where the search put one of these first: "how do I report that I am sick?" asks for no report to us.
+    """
     ours = [is_ours(passage) for passage in passages]
     if all(ours) or not any(ours):
         return reading
+    is_behind = not ours[max(range(len(passages)), key=lambda place: (passages[place].score, -place))]
+
+    def doubted(probability: float) -> float:
+        return less_likely(less_likely(probability) if is_behind else probability)
+
     units = (
-        replace(scored, probability=less_likely(scored.probability)) if ours[scored.passage] else scored
+        replace(scored, probability=doubted(scored.probability)) if ours[scored.passage] else scored
         for scored in reading.units
     )
-    sections = (less_likely(each) if own else each for each, own in zip(reading.sections, ours, strict=True))
+    sections = (doubted(each) if own else each for each, own in zip(reading.sections, ours, strict=True))
     return Reading(tuple(units), tuple(sections))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+from agent.generation.answer import unmarked
 from agent.generation.phrases import LANGUAGES, phrase, phrases
 from agent.generation.sentences import Kind, cut
 from agent.generation.steering import (
@@ -240,7 +241,7 @@ def _spark(passages: Sequence[Passage], session: Session) -> str:
     if not found:
         return ""
     text, number = found[(session.asked - 1) % len(found)]
-    quote = text.replace('"', "'")
+    quote = unmarked(text).replace('"', "'")
     return phrase("ideate", "spark", language=session.language).format(quote=quote, citation=f"[{number}]")
 
 

@@ -134,6 +134,8 @@ def _blocks(lines: Sequence[str]) -> Iterator[tuple[Kind, list[str]]]:
         elif now is not None:
             run.append(line)
             kind = now
+    if fence:
+        run.append(fence)  # cut off in the middle: what is said after a quote would be code too
     if run:
         yield (Kind.CODE if fence else kind), run
 

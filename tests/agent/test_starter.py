@@ -5,6 +5,7 @@ from tokenizers import Tokenizer
 
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits
+from agent.generation.loading import STARTER
 from agent.generation.span import REFUSAL, Found
 from agent.generation.starter import StarterGenerator, adds, fitting, marked, taught
 from agent.message import History, Intent, Line, Move, Prompt
@@ -42,6 +43,13 @@ def found(text: str) -> Found:
 )
 def test_the_answer_is_marked_once_where_it_stands_and_nothing_else_changes(quotes, text, shown):
     assert marked(quotes, found(text)) == shown
+
+
+def test_the_weights_take_no_more_of_a_repository_than_was_set():
+    """A host of repositories refuses files of 50 MB, and what was committed once stays in every clone."""
+    sizes = [path.stat().st_size for path in STARTER.iterdir()]
+    assert max(sizes) < 45e6
+    assert sum(sizes) < 64e6
 
 
 def test_words_that_say_nothing_new_are_no_answer():
