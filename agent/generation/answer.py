@@ -12,7 +12,7 @@ from agent.generation.evidence import Reading, Scored
 from agent.generation.phrases import LANGUAGES, phrase
 from agent.generation.sentences import Kind, Unit
 from retrieval.passage import Passage
-from retrieval.tokens import is_unspaced
+from retrieval.tokens import is_unspaced, words
 
 # On SQuAD train questions absent from the fit, the first sentence of those from HOLDS on holds the answer for .855, and
 # where the passage that answers is absent, .72 stay below UNSURE and .89 below HOLDS.
@@ -32,6 +32,7 @@ SENTENCES = 3  # quoted from prose at most
 NEAREST = 3  # documents named when none answers
 # Footnote marks of the source would be read as ours; commands and code are never touched.
 _FOOTNOTE = re.compile(r"[^\S\n]*\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
+_WORDS = re.compile(r"\w")
 _LEANS_BACK = re.compile(
     r"(?:It|They|This|That|These|Those|He|She|His|Her|Its|Their|Then|There|Such|However|Therefore|Otherwise|Es|Sie|Er|Dies\w*|"
     r"Dann|其|它|他|她|这|此|该)(?=[\s'’]|[\u4e00-\u9fff])"
@@ -46,11 +47,13 @@ _ASKS_FOR_STEPS = re.compile(
 
 def answer(question: str, reading: Reading, passages: Sequence[Passage], language: str = "") -> str:
     """The reply to a question, with citations [n] of `passages` counted from 1. language: of our own words."""
-    best = max(reading.units, key=lambda scored: scored.probability, default=None)
+    worded = [scored for scored in reading.units if _WORDS.search(scored.unit.text)]
+    best = max(worded, key=lambda scored: scored.probability, default=None)
     if best is None:
         return phrase("answer", "nothing", language=language)
-    section = max(range(len(passages)), key=lambda i: (reading.sections[i], -i))
-    whole = reading.sections[section]
+    sections = [likely if _WORDS.search(passages[i].text) else 0.0 for i, likely in enumerate(reading.sections)]
+    section = max(range(len(passages)), key=lambda i: (sections[i], -i))
+    whole = sections[section]
     certainty = max(best.probability, whole)
     if certainty >= HOLDS:
         if whole > best.probability or (whole >= SECTION and whole >= best.probability - CLOSE):
@@ -82,7 +85,8 @@ def refuses(reply: str) -> bool:
 
 def _nearest(passages: Sequence[Passage]) -> int | None:
     """The place of the likeliest passage, if it is near the question at all."""
-    place, passage = max(enumerate(passages), key=lambda pair: pair[1].score)
+    worded = [(place, passage) for place, passage in enumerate(passages) if _WORDS.search(passage.text)]
+    place, passage = max(worded, key=lambda pair: pair[1].score)
     if passage.similarity is None:
         return place if passage.score >= BY_WORDS else None
     return place if passage.score >= NEAR and passage.similarity >= ALIKE else None
@@ -147,7 +151,9 @@ def sentences_around(question: str, reading: Reading, best: Scored) -> str:
     """The best unit with what it needs to be understood, and others nearly as good."""
     ranked = sorted(reading.units, key=lambda scored: -scored.probability)
     floor = max(HOLDS, 0.6 * best.probability)
-    chosen = [best, *(scored for scored in ranked if scored is not best and scored.probability >= floor)][:SENTENCES]
+    good = [best, *(scored for scored in ranked if scored.probability >= floor)]
+    chosen = list({" ".join(words(scored.unit.text)): scored for scored in reversed(good)}.values())[::-1]  # each once
+    chosen = sorted(chosen, key=lambda scored: (scored is not best, -scored.probability))[:SENTENCES]
     order = list(dict.fromkeys(scored.passage for scored in chosen))
     parts: list[str] = []
     length = 0

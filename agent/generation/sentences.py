@@ -44,6 +44,7 @@ _ABBREVIATION = re.compile(
     r"Sen|Rep|Gov|Capt|Col|Lt|Mt|z\.B|d\.h|bzw|usw|u\.a|inkl|(?:[A-Z]\.)+[A-Z]|Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec|p|pp)\.$"
     r"|\b(?:[Aa]m|[Dd]e[rmn]|[Vv]om|[Zz]um|[Ii]m|[Ss]eit|[Bb]is|[Aa]b) \d{1,2}\.$"
 )
+_NUMBERED = re.compile(r"\b(?:nos?|nrs?|figs?|vols?|pp?|chaps?|secs?|arts?|paras?|abs|kap|tel|ext)\.$", re.IGNORECASE)
 _OPENS = re.compile(r"\s+[\"'“‘«(\[*_`]*[^\Wa-z_]|\s+[\"'“‘(\[]")
 _CITATIONS = re.compile(r"(?:\s*\[\d{1,2}(?:\s*,\s*\d{1,2})*\])+")
 _LIST_NUMBER = re.compile(r"\s*\(?\d{1,3}\.")
@@ -73,7 +74,7 @@ def sentences(text: str) -> list[str]:
         spaced = end[0][0] in ".!?…"
         if spaced and not _OPENS.match(text, end.end()):
             continue
-        if end[0] == "." and _ABBREVIATION.search(text[max(start, end.end() - 14) : end.end()]):
+        if end[0] == "." and _shortens(text, max(start, end.end() - 14), end.end()):
             continue
         found.append(text[start : end.end()].strip())
         start = end.end()
@@ -86,7 +87,7 @@ def first_sentence(text: str) -> int:
     For a text that still grows: what is said last is never taken to be over.
     """
     for end in _ENDS.finditer(text):
-        if end[0] == "." and _ABBREVIATION.search(text[max(0, end.end() - 14) : end.end()]):
+        if end[0] == "." and _shortens(text, max(0, end.end() - 14), end.end()):
             continue
         if _LIST_NUMBER.fullmatch(text, 0, end.end()):
             continue
@@ -99,6 +100,14 @@ def first_sentence(text: str) -> int:
             continue
         return at + len(rest) - len(rest.lstrip(" \t"))
     return 0
+
+
+def _shortens(text: str, start: int, end: int) -> bool:
+    """Whether the full stop before `end` belongs to an abbreviation: "Dr. Moss", "room no. 12"."""
+    before = text[start:end]
+    if _ABBREVIATION.search(before):
+        return True
+    return _NUMBERED.search(before) is not None and text[end:].lstrip()[:1].isdigit()
 
 
 def unwrapped(lines: Sequence[str]) -> str:

@@ -218,6 +218,21 @@ def test_a_section_that_the_search_found_in_pieces_is_quoted_whole(ask):
     assert "spaces" not in reply
 
 
+def test_what_stands_several_times_is_quoted_once_and_an_empty_passage_never(ask):
+    rows = [("a.md", "", "Ada has the key. " * 9), ("b.md", "", "Ada has the key."), ("c.md", "", "\u200b")]
+    reply = ask("Who has the key?", rows)
+    assert reply.count("Ada has the key") == 1
+    assert refuses(ask("Who has the key?", rows[2:], score=0.9, similarity=0.9))
+
+
+def test_a_number_is_not_cut_from_what_it_numbers():
+    assert [unit.text for unit in cut("Key no. 12 is lost. He said no. Then ext. 42 rang.")] == [
+        "Key no. 12 is lost.",
+        "He said no.",
+        "Then ext. 42 rang.",
+    ]
+
+
 HOSTILE = {
     "marks of its own": ("[2] The key is with Ada. See also  [3] and – [1]. [4]", "Not here. [1] [2]", "[3]"),
     "orders": (

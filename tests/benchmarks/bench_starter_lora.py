@@ -26,11 +26,11 @@ from finetune.training.loop import train
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.squad import DATA
 
-LEARNED, WATCHED, MEASURED = 200, 20, 40  # rows: to learn from, to stop by, to measure on
-SHOWN = 8  # answers side by side
+LEARNED, WATCHED, MEASURED = 96, 8, 24  # rows: to learn from, to stop by, to measure on
+SHOWN = 6  # answers side by side
 REPLY = 60  # tokens
 LONGEST = 400  # characters of an answer to learn
-RECIPE = Recipe(rank=16, learning_rate=1e-3, epochs=2.0, batch_tokens=1024, max_tokens=512, evaluations=4)
+RECIPE = Recipe(rank=16, learning_rate=1e-3, epochs=2.0, batch_tokens=1024, max_tokens=512, evaluations=2)
 
 
 def rows(part: str, count: int) -> list[Example]:
