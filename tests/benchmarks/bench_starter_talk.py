@@ -118,7 +118,7 @@ UNSEEN = {
 READ = (
     "Read on 2026-11-27, the default's: of the forty fixed ones 32 good, 8 fair, none poor (one was, and was mended).",
     "Fair: the nearest find misses and says so, or chance gives starting points where ideas were asked for.",
-    "Of the forty unseen ones at first 28 good, 4 fair, 8 poor: five wishes for ideas in forms that were not read, a bad",
+    "Of the forty unseen ones at first 28 good, 4 fair, 8 poor: five wishes for ideas in forms not read, a bad",
     "day, 'what's up?', consent taken back. After the mends, and no longer unseen: 34 good, 6 fair, none poor.",
 )
 RUN = 4  # words
