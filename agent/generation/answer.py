@@ -47,11 +47,11 @@ _ASKS_FOR_STEPS = re.compile(
 
 def answer(question: str, reading: Reading, passages: Sequence[Passage], language: str = "") -> str:
     """The reply to a question, with citations [n] of `passages` counted from 1. language: of our own words."""
-    worded = [scored for scored in reading.units if _WORDS.search(scored.unit.text)]
+    worded = [scored for scored in reading.units if has_words(scored.unit.text)]
     best = max(worded, key=lambda scored: scored.probability, default=None)
     if best is None:
         return phrase("answer", "nothing", language=language)
-    sections = [likely if _WORDS.search(passages[i].text) else 0.0 for i, likely in enumerate(reading.sections)]
+    sections = [likely if has_words(passages[i].text) else 0.0 for i, likely in enumerate(reading.sections)]
     section = max(range(len(passages)), key=lambda i: (sections[i], -i))
     whole = sections[section]
     certainty = max(best.probability, whole)
@@ -72,6 +72,11 @@ def unmarked(text: str) -> str:
     return _FOOTNOTE.sub("", text).lstrip() if "[" in text else text
 
 
+def has_words(text: str) -> bool:
+    """Whether there is something to quote beside footnote marks and invisible characters."""
+    return _WORDS.search(unmarked(text)) is not None
+
+
 def leans_back(sentence: str) -> bool:
     """Whether a sentence begins with a word that stands for something said before it."""
     return _LEANS_BACK.match(sentence) is not None
@@ -85,7 +90,7 @@ def refuses(reply: str) -> bool:
 
 def _nearest(passages: Sequence[Passage]) -> int | None:
     """The place of the likeliest passage, if it is near the question at all."""
-    worded = [(place, passage) for place, passage in enumerate(passages) if _WORDS.search(passage.text)]
+    worded = [(place, passage) for place, passage in enumerate(passages) if has_words(passage.text)]
     place, passage = max(worded, key=lambda pair: pair[1].score)
     if passage.similarity is None:
         return place if passage.score >= BY_WORDS else None
@@ -151,7 +156,7 @@ def sentences_around(question: str, reading: Reading, best: Scored) -> str:
     """The best unit with what it needs to be understood, and others nearly as good."""
     ranked = sorted(reading.units, key=lambda scored: -scored.probability)
     floor = max(HOLDS, 0.6 * best.probability)
-    good = [best, *(scored for scored in ranked if scored.probability >= floor)]
+    good = [best, *(scored for scored in ranked if scored.probability >= floor and has_words(scored.unit.text))]
     chosen = list({" ".join(words(scored.unit.text)): scored for scored in reversed(good)}.values())[::-1]  # each once
     chosen = sorted(chosen, key=lambda scored: (scored is not best, -scored.probability))[:SENTENCES]
     order = list(dict.fromkeys(scored.passage for scored in chosen))

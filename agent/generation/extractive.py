@@ -83,7 +83,7 @@ def ours_doubted(reading: Reading, passages: Sequence[Passage]) -> Reading:
         for scored in reading.units
     )
     sections = (doubted(each) if own else each for each, own in zip(reading.sections, ours, strict=True))
-    return Reading(tuple(units), tuple(sections))
+    return replace(reading, units=tuple(units), sections=tuple(sections))
 
 
 def _chat(prompt: Prompt) -> str:
