@@ -94,15 +94,17 @@ def restore(
 
 
 def clear(folder: Path, *, key: str | None = None) -> None:
-    """Remove what a crash left half written, and checkpoints of another key (all of them without one)."""
+    """Remove what a crash left half written or not yet dropped, and checkpoints of another key (all without one)."""
     for draft in folder.glob(".step-*"):
         shutil.rmtree(draft, ignore_errors=True)
+    whole = 0
     for path in _found(folder):
         try:
             mine = key is not None and read_manifest(path)["key"] == key
         except (ValueError, OSError):
             mine = False
-        if not mine:
+        whole += mine
+        if not mine or whole > KEPT:
             shutil.rmtree(path, ignore_errors=True)
 
 

@@ -1,4 +1,6 @@
-"""Kills training at many points and lets it finish: `python -m tests.finetune.killing FOLDER KILLS [METHOD]`.
+"""Kills training at many points and lets it finish: `… tests.finetune.killing FOLDER KILLS [METHOD [FIRST OF]]`.
+
+With FIRST and OF these are the kills from the FIRST on of a series of OF, which strike elsewhere than those before.
 
 Each run is a child of its own, forked from a process that has imported everything and computed nothing. Half of the
 kills strike at an access to the job's files, so also in the middle of writing a checkpoint; the others at a chosen
@@ -79,9 +81,9 @@ def watch(job: Path, at: int, count: Path | None = None) -> None:
 COUNTER = -1
 
 
-def main(folder: Path, kills: int, method: Method) -> dict[str, object]:
+def main(folder: Path, kills: int, method: Method, first: int = 0, of: int = 0) -> dict[str, int]:
     global COUNTER  # noqa: PLW0603 - open before the fork, so that counting opens nothing itself
-    base, draw = folder / "model", random.Random(kills)
+    base, draw = folder / "model", random.Random(first + kills)
     counter = folder / "count"
     COUNTER = os.open(counter, os.O_RDWR | os.O_CREAT)
 
@@ -100,7 +102,7 @@ def main(folder: Path, kills: int, method: Method) -> dict[str, object]:
         again = True
         while again and struck < kills:
             if struck % 2 == 0:
-                at = 1 + (struck * accesses) // kills if runs % 2 else draw.randint(1, accesses)
+                at = 1 + ((first + struck) * accesses) // (of or kills) if runs % 2 else draw.randint(1, accesses)
 
                 def work(at: int = at) -> None:
                     watch(job, at)  # noqa: B023 - runs before the loop goes on
@@ -137,4 +139,5 @@ if __name__ == "__main__":
     import torch
 
     torch.set_num_threads(1)
-    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), Method(sys.argv[3] if len(sys.argv) > 3 else "lora"))))
+    chosen = Method(sys.argv[3] if len(sys.argv) > 3 else "lora")
+    print(json.dumps(main(Path(sys.argv[1]), int(sys.argv[2]), chosen, *map(int, sys.argv[4:6]))))

@@ -1,6 +1,7 @@
 """A run that dies anywhere goes on where its newest whole checkpoint stands, and ends with the very same weights."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -65,6 +66,9 @@ def test_only_the_newest_two_are_kept_and_each_is_sealed(base, tmp_path):
     left = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert left == ["step-4", "step-5"]
     assert read_manifest(tmp_path / "checkpoints" / "step-5")["step"] == 5
+    shutil.copytree(tmp_path / "checkpoints" / "step-4", tmp_path / "checkpoints" / "step-3")  # killed before it went
+    train(base, LEARNED, MEASURED, replace(RECIPE, max_steps=5), tmp_path)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == left
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "missing"])
