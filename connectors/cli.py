@@ -133,6 +133,9 @@ def _finetune(tune: argparse.ArgumentParser) -> None:
     run.add_argument("--dry-run", action="store_true", help="only say what it would take and what would be left out")
     run.add_argument("--promote", action="store_true", help="make it live as soon as the gate lets it through")
     run.add_argument("--detach", action="store_true", help="do not wait for it")
+    run.add_argument(
+        "--threads", type=int, metavar="N", help="processor cores (all but one, which the bot keeps; 0: all)"
+    )
     part("list", "list the jobs and what became of them")
     show = part("show", "show one job: how far it is, what happened, how it ended")
     show.add_argument("--follow", action="store_true", help="watch it to its end")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from connectors.settings import load_settings
 from connectors.tuning import (
     Tuning,
     compared,
+    cores_beside_the_bot,
     evaluation,
     figures_said,
     listed,
@@ -30,7 +32,7 @@ from connectors.tuning import (
 )
 from finetune import job as jobs
 from finetune.job import Job, State
-from finetune.registry import Kind, Version
+from finetune.registry import Kind
 from retrieval.errors import FinetuneError, SettingsError
 
 Arguments = argparse.Namespace
@@ -64,6 +66,7 @@ def _run(tuning: Tuning, arguments: Arguments) -> int:
         rated=arguments.rated,
         knowledge=arguments.knowledge,
         promote=arguments.promote,
+        threads=cores_beside_the_bot() if arguments.threads is None else arguments.threads,
     )
     if arguments.dry_run:
         return _dry_run(tuning, order, as_json=arguments.json)
@@ -78,7 +81,7 @@ def _dry_run(tuning: Tuning, order: jobs.Order, *, as_json: bool) -> int:
     """Read and check the data as a job would, in a folder that is gone afterwards."""
     from finetune.steps import Steps
 
-    with tempfile.TemporaryDirectory(prefix="atelier-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="atelier-") as scratch, _on_threads(order.threads):
         now = datetime.now(UTC).isoformat(timespec="seconds")
         job = Job("dry-run", Path(scratch), order, State.VALIDATING, now, is_confirmed=False)
         steps = Steps(job, tuning.settings.store_url, lambda _: None, lambda: False)
@@ -93,6 +96,19 @@ def _dry_run(tuning: Tuning, order: jobs.Order, *, as_json: bool) -> int:
     if len(found) > SHOWN:
         print(f"  … and {len(found) - SHOWN:,} more; --json lists them all.")
     return 0
+
+
+@contextmanager
+def _on_threads(count: int) -> Iterator[None]:
+    """With as many as the job would have, or time is told wrongly. 0: all."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or os.cpu_count() or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _followed(tuning: Tuning, job: Job, *, as_json: bool) -> int:
@@ -176,12 +192,12 @@ def _print_end(tuning: Tuning, job: Job) -> None:
     if job.state in jobs.RESUMABLE:
         print(f"Go on from its last checkpoint: atelier finetune resume {job.id}")
     if job.state is State.SUCCEEDED:
-        serving = tuning.registry.aliases()
-        if serving.live is not None and serving.live.name == job.version:
+        flagged, live = tuning.flagged(job.version), tuning.registry.aliases().live
+        if live is not None and live.name == job.version:
             print(f"{job.version} is live: the running bot answers with it within seconds.")
-        else:
+        elif not flagged:
             print(f"Make it live: atelier finetune promote {job.version}")
-        if warning := tuning.serves(tuning.registry.get(job.version)):
+        for warning in filter(None, (flagged, tuning.serves(tuning.registry.get(job.version)))):
             print(f"Note: {warning}")
 
 
@@ -251,15 +267,8 @@ def _resume(tuning: Tuning, arguments: Arguments) -> int:
 def _promote(tuning: Tuning, arguments: Arguments) -> int:
     version = tuning.version(arguments.version or "")
     before = tuning.registry.aliases(version.kind)
-    if arguments.share == 0 and not arguments.channel:
-        text = _ended_trial(tuning, version)
-    elif arguments.share is not None or arguments.channel:
-        now = tuning.registry.set_candidate(
-            version.name, share=arguments.share or 0.0, channels=arguments.channel or ()
-        )
-        share = f"{now.share:.0%} of conversations" if now.share else ""
-        where = " and ".join(filter(None, [share, ", ".join(sorted(now.channels))]))
-        text = f"{version.name} answers {where} on trial. Make it live with `atelier finetune promote {version.name}`."
+    if arguments.share is not None or arguments.channel:
+        text = tuning.tried(version, arguments.share or 0.0, arguments.channel or ())
     else:
         now = tuning.registry.promote(version.name, despite_flag=arguments.force)
         text = promoted_said(before, now)
@@ -267,16 +276,6 @@ def _promote(tuning: Tuning, arguments: Arguments) -> int:
     if not arguments.json and (warning := tuning.serves(version)):
         print(f"Note: {warning}")
     return 0
-
-
-def _ended_trial(tuning: Tuning, version: Version) -> str:
-    """End the trial of `version`; what is live stays so. Raises FinetuneError where it is not on trial."""
-    candidate = tuning.registry.aliases(version.kind).candidate
-    if candidate is None or candidate.name != version.name:
-        raise FinetuneError(f"{version.name} is not on trial.")
-    live = tuning.registry.withdraw(version.kind).live
-    serves = live.name if live is not None else "the model without an adapter"
-    return f"The trial of {version.name} is over: {serves} answers everywhere."
 
 
 def _rollback(tuning: Tuning, arguments: Arguments) -> int:

@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from finetune.job import Figures, Job, Order, Progress, State
 from finetune.jobs import Jobs
 from finetune.recipe import PRESETS, Recipe, load_recipe
 from finetune.registry import AdapterRegistry, Aliases, Version
-from retrieval.errors import FinetuneError, SettingsError
+from retrieval.errors import FinetuneError, RegistryError, SettingsError
 
 RECIPES = "recipes"  # in the home folder: the team's own
 FAMILY = "team"  # what versions are called where nobody says otherwise
@@ -58,7 +59,7 @@ class Tuning:
         threads: int = 0,
         from_afar: bool = False,
     ) -> Order:
-        """A checked order. from_afar: from a chat, where nobody names this machine's files.
+        """A checked order. threads: 0 for all cores. from_afar: from a chat, where nobody names this machine's files.
 
         Raises SettingsError, FinetuneError or ModelFolderError with what to do instead.
         """
@@ -70,6 +71,8 @@ class Tuning:
                 "Say what to learn from: --rated (turns that people rated), --knowledge (your documents) or "
                 "--data FILE.jsonl (conversations)."
             )
+        if threads < 0:
+            raise SettingsError("A job runs on at least one thread. Name a number from 1 on, or 0 for all cores.")
         paths = []
         for file in files:
             path = Path(file).expanduser().absolute()
@@ -141,6 +144,32 @@ class Tuning:
         if not known:
             raise FinetuneError("There is no version yet. `atelier finetune run` makes one.")
         return known[-1]
+
+    def tried(self, version: Version, share: float, channels: Collection[str]) -> str:
+        """Let a version answer a share of conversations, or channels, on trial; neither: end its trial. What was done.
+
+        Raises RegistryError, and FinetuneError where it is not on trial.
+        """
+        if share or channels:
+            now = self.registry.set_candidate(version.name, share=share, channels=channels)
+            part = f"{now.share:.0%} of conversations" if now.share else ""
+            where = " and ".join(filter(None, [part, ", ".join(sorted(now.channels))]))
+            return (
+                f"{version.name} answers {where} on trial. Make it live with `atelier finetune promote {version.name}`."
+            )
+        candidate = self.registry.aliases(version.kind).candidate
+        if candidate is None or candidate.name != version.name:
+            raise FinetuneError(f"{version.name} is not on trial.")
+        live = self.registry.withdraw(version.kind).live
+        serves = live.name if live is not None else "the model without an adapter"
+        return f"The trial of {version.name} is over: {serves} answers everywhere."
+
+    def flagged(self, name: str) -> str:
+        """Why a version that was just made should not answer; empty where nothing speaks against it, or it is gone."""
+        with suppress(RegistryError):
+            version = self.registry.get(name)
+            return f"{name} is flagged: {version.flagged} Train it anew." if version.flagged else ""
+        return ""
 
     def serves(self, version: Version) -> str:
         """A word of warning where this house's model is not the one that the version was trained on; else empty."""

@@ -207,6 +207,10 @@ class FinetuneOrders:
                 return self._say(event, "finetune_discarded")
             case "promote":
                 version = tuning.version(wish.name)
+                if wish.share is not None or wish.here or wish.channel:
+                    named = {event.place.channel if wish.here else "", wish.channel} - {""}
+                    said = _reworded(tuning.tried(version, wish.share or 0.0, named), event)
+                    return f"{said} {tuning.serves(version)}".strip()
                 before = tuning.registry.aliases(version.kind)
                 now = tuning.registry.promote(version.name)
                 return f"{promoted_said(before, now)} {tuning.serves(version)}".strip()
@@ -248,8 +252,10 @@ class FinetuneOrders:
         if job.state is State.SUCCEEDED:
             live = self.tuning.registry.aliases().live
             is_live = live is not None and live.name == job.version
-            verb, value = ("rollback", job.version) if is_live else ("promote", job.version)
-            buttons = (self._button(due, verb, value, DECIDE_MINUTES),)
+            flagged = self.tuning.flagged(job.version)
+            text = f"{text}\n{flagged}".strip()
+            if is_live or not flagged:
+                buttons = (self._button(due, "rollback" if is_live else "promote", job.version, DECIDE_MINUTES),)
         elif job.state in jobs.RESUMABLE:
             buttons = (self._button(due, "resume", job.id, DECIDE_MINUTES),)
         return Outgoing(due.place, text, buttons=buttons, to=due.account, pictures=self._pictures(due, job))

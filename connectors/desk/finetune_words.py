@@ -1,16 +1,20 @@
 """What somebody wrote behind `/finetune`, as a wish. Pure."""
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 VERBS = ("run", "list", "show", "cancel", "resume", "promote", "rollback", "compare")
 _SWITCHES = {"rated": "rated", "knowledge": "knowledge", "documents": "knowledge"}
 _VALUES = ("recipe", "name")
-_NAMED = {"show": 1, "cancel": 1, "resume": 1, "promote": 1, "compare": 2, "list": 0, "rollback": 0}
+_NAMED = {"show": 1, "cancel": 1, "resume": 1, "compare": 2, "list": 0, "rollback": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """name: of a job or a version; of `run`, what the versions are called. other: the second version to compare."""
+    """name: of a job or a version; of `run`, what the versions are called. other: the second version to compare.
+
+    share, channel, here: where a version answers on trial; here: where the command was given. None of them: no trial.
+    """
 
     verb: str
     name: str = ""
@@ -18,6 +22,9 @@ class Wish:
     recipe: str = ""
     rated: bool = False
     knowledge: bool = False
+    share: float | None = None
+    channel: str = ""
+    here: bool = False
 
 
 def wish_of(text: str) -> Wish | None:
@@ -26,6 +33,8 @@ def wish_of(text: str) -> Wish | None:
     if not words or words[0].lower() not in VERBS:
         return None
     verb, rest = words[0].lower(), words[1:]
+    if verb == "promote":
+        return _promotion(rest)
     if verb != "run":
         name, other = [*rest, "", ""][:2]
         return Wish(verb, name, other) if len(rest) <= _NAMED[verb] else None
@@ -46,3 +55,30 @@ def wish_of(text: str) -> Wish | None:
         rated="rated" in switches,
         knowledge="knowledge" in switches,
     )
+
+
+def _promotion(rest: list[str]) -> Wish | None:
+    """`promote team-2`, or on trial: `promote team-2 share 10%`, `… channel C0123ABCD`, `… here`; `share 0` ends it."""
+    wish = Wish("promote")
+    while rest:
+        word = rest.pop(0)
+        match word.lower():
+            case "here":
+                wish = replace(wish, here=True)
+            case "share" if rest and (share := _share(rest.pop(0))) is not None:
+                wish = replace(wish, share=share)
+            case "channel" if rest:
+                wish = replace(wish, channel=rest.pop(0))
+            case "share" | "channel":
+                return None
+            case _ if wish.name:
+                return None
+            case _:
+                wish = replace(wish, name=word)
+    return wish
+
+
+def _share(text: str) -> float | None:
+    """`0.1` or `10%`."""
+    found = re.fullmatch(r"(\d{1,3}(?:[.,]\d{1,4})?|[.,]\d{1,4})(%?)", text)
+    return float(found[1].replace(",", ".")) / (100 if found[2] else 1) if found else None

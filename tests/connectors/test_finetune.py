@@ -89,6 +89,7 @@ def test_with_a_model_on_a_server_it_asks_for_the_weights(atelier: Atelier, monk
         (["run", "--data", "nowhere.jsonl", "--base", "BASE"], "There is no file nowhere.jsonl"),
         (["run", "--rated", "--base", "BASE", "--name", "a.b"], "cannot be called 'a.b'"),
         (["run", "--rated", "--base", "BASE", "--recipe", "nonsense"], "There is no recipe nonsense"),
+        (["run", "--rated", "--base", "BASE", "--threads", "-1"], "at least one thread"),
         (["run", "--rated", "--base", "BASE", "--recipe", "small-cpu", "--dry-run"], "No turn is rated yet"),
         (["show"], "There are no fine-tuning jobs yet"),
         (["cancel"], "There are no fine-tuning jobs yet"),
@@ -127,6 +128,16 @@ def test_a_dry_run_says_what_it_would_take_and_keeps_nothing(
     assert figures["tokens"] > figures["trained_tokens"] > 0
     assert len(figures["problems"]) >= 2
     assert Jobs(home).known() == []
+
+
+@pytest.mark.parametrize(("words", "threads"), [([], 3), (["--threads", "0"], 0), (["--threads", "2"], 2)])
+def test_a_job_leaves_the_bot_a_core_unless_told(
+    atelier: Atelier, base: Path, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, words: list[str], threads: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr(Jobs, "start", lambda *_, **__: None)  # what it would do is not waited for
+    assert atelier("run", "--rated", "--base", base, "--detach", *words)[0] == 0
+    assert jobs.get().order.threads == threads
 
 
 def test_jobs_are_listed_and_shown(atelier: Atelier, jobs: Jobs) -> None:

@@ -33,6 +33,15 @@ ORDER = Order(name="team", base="/models/small", recipe=Recipe(), tenant=TENANT,
         ("list", Wish("list")),
         ("show 20261126", Wish("show", "20261126")),
         ("compare team-1 team-2", Wish("compare", "team-1", "team-2")),
+        ("promote team-2", Wish("promote", "team-2")),
+        ("promote team-2 share 10%", Wish("promote", "team-2", share=0.1)),
+        ("promote share 0,25 team-2", Wish("promote", "team-2", share=0.25)),
+        ("promote —share 0", Wish("promote", share=0.0)),
+        ("promote team-2 HERE", Wish("promote", "team-2", here=True)),
+        ("promote team-2 --channel C0123ABCD", Wish("promote", "team-2", channel="C0123ABCD")),
+        ("promote team-2 share much", None),
+        ("promote team-2 share", None),
+        ("promote team-2 team-3", None),
         ("", None),
         ("dance", None),
         ("run data /etc/passwd", None),
@@ -106,6 +115,11 @@ async def test_versions_are_promoted_and_rolled_back(doors: Doors, chat: Chat, t
     registry.add("team", sealed(tmp_path / "adapter"), scores={"held_out_loss": 1.5})
     for words, said in (
         ("compare team-1", "1.5000"),
+        ("promote team-1 share 10%", "team-1 answers 10% of conversations on trial"),
+        ("promote team-1 share 200%", "between 0 and 1"),
+        ("promote team-1 here", "on trial"),
+        ("promote team-1 share 0", "The trial of team-1 is over"),
+        ("promote team-1 share 0", "team-1 is not on trial"),
         ("promote team-1", "team-1 is live"),
         ("rollback", "team-1 is taken back"),
     ):
@@ -161,6 +175,15 @@ async def test_how_a_job_ended_is_said_with_a_picture_and_what_can_be_done(
     live = doors.house.store.registry.aliases().live
     assert live is not None
     assert live.name == "team-1"
+    again = Jobs(doors.home).create(ORDER)
+    doors.house.store.registry.add("team", sealed(tmp_path / "taken-back"), job=again.id)
+    doors.house.store.registry.flag("team-2", "Somebody took their consent back.")
+    save(replace(again, state=State.SUCCEEDED, version="team-2", starts=1))
+    await doors.delivery.follow(_due(chat, ann, again.id))
+    await doors.settle()
+    shown = next(each for each in chat.shown(ann) if "team-2 is trained" in each.text)
+    assert "team-2 is flagged: Somebody took their consent back." in shown.text
+    assert not shown.buttons
 
 
 def pictures(chat: Chat, who: Any) -> int:
