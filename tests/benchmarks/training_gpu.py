@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--tiny", action="store_true")
-    parser.add_argument("--seconds", type=float, default=120, help="no new figure is begun after these")
+    parser.add_argument("--seconds", type=float, default=420, help="no new figure is begun after these (420)")
     chosen = parser.parse_args()
     device, sizes = ("cpu", TINY) if chosen.tiny else ("cuda", BIG)
     began = time.perf_counter()
