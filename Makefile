@@ -30,7 +30,7 @@ bench: $(VENV)/.ready-dev
 
 # Understanding whole: own intents and moods, public sets by layers of a task's own. Hours; finished runs are kept.
 bench-understanding: $(VENV)/.ready-dev
-	$(BIN)/python -m tests.benchmarks understanding intents
+	$(BIN)/python -m tests.benchmarks understanding intents tasks syntax explain fairness opinion
 
 battery: $(VENV)/.ready-dev
 	$(BIN)/python -m tests.battery $(NAMES)

@@ -18,6 +18,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from agent import surface
+from agent.scope import Scope, evidence, nearness
 from retrieval.encoder import Encoder, LayeredEncoder, States
 from retrieval.errors import HeadError, HeadMismatch
 from retrieval.files import read_manifest
@@ -26,6 +27,8 @@ from retrieval.passage import Vectors
 if TYPE_CHECKING:
     from agent.branches import Branch
 
+PIECES = 4  # of evidence of scope: probability, margin, energy, distance
+INSIDE = 0.5  # 1 - 1 / 2: a label of what has none costs as much as two that are not named (Chow 1970)
 _NEAR = 0.45  # cosine under which naming a known example explains nothing
 
 
@@ -113,6 +116,7 @@ class Head:
     vectors: Vectors
     branched: Branched | None = None
     floor: float = -1.0  # likeness to the nearest example under which a text is about none of the labels
+    scope: Scope | None = None  # what tells that better, where it was weighed
 
     @classmethod
     def load(cls, folder: Path, name: str, encoder: Encoder) -> "Head":
@@ -140,6 +144,7 @@ class Head:
                 vectors=tensors["examples"].astype(np.float32),
                 branched=_branched(folder, name, card, encoder) if "branch" in card else None,
                 floor=float(card.get("floor", -1.0)),
+                scope=Scope.of(card["scope"], PIECES) if "scope" in card else None,
             )
             head._check(encoder.dim, tuple(card["features"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, safetensors.SafetensorError) as error:
@@ -166,11 +171,26 @@ class Head:
 
     def probabilities(self, inputs: Inputs, states: States | None = None) -> NDArray[np.float32]:
         """Calibrated probabilities, (n, labels). states: of the same texts, where the head `reads` any."""
+        return self.read(inputs, states)[0]
+
+    def read(self, inputs: Inputs, states: States | None = None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """The same, and whether each text is like anything that the head knows, (n,): else it has none of the labels.
+
+        Where evidence of scope was weighed it decides, else the likeness to the nearest example does.
+        """
         logits = self.linear.logits(inputs)
         if self.branched is not None:
             assert states is not None
             logits = self.branched.join(logits, states)
-        return probabilities(logits, self.temperature)
+        embeddings = inputs.dense[:, : self.vectors.shape[1]]
+        if self.scope is not None and len(self.vectors):
+            seen = evidence(logits / self.temperature, nearness(embeddings, self.vectors)[:, None])
+            near: NDArray[np.bool_] = self.scope.chance(seen) >= INSIDE
+        elif self.floor > -1.0:
+            near = self.likeness(embeddings) >= self.floor
+        else:
+            near = np.ones(len(embeddings), dtype=np.bool_)
+        return probabilities(logits, self.temperature), near
 
     def likeness(self, embeddings: Vectors) -> NDArray[np.float32]:
         """How near each text is to the nearest known example, (n,); 1 where there are no examples."""

@@ -143,10 +143,7 @@ class Understander:
         else:
             embeddings, states = given.embeddings, given
         inputs = Inputs.of(embeddings, texts)
-        return {
-            kind: Scores(head.labels, head.probabilities(inputs, states), _near(head, embeddings), embeddings)
-            for kind, head in use.by_kind.items()
-        }
+        return {kind: Scores(head.labels, *head.read(inputs, states), embeddings) for kind, head in use.by_kind.items()}
 
     def still(self) -> "Understander":
         """A copy that keeps the heads in use now, whatever is taken later: for who asks of a message more than once."""
@@ -171,8 +168,8 @@ class Understander:
             return [_by_rules(text, embedding) for text, embedding in zip(texts, embeddings, strict=True)]
         inputs = Inputs.of(embeddings, texts)
         intents, sentiments = (head.probabilities(inputs, states) for head in (use.intent, use.sentiment))
-        topics = _topics(use.own.get("topic"), inputs, embeddings, states)
-        emotions = _emotions(use.own.get("emotion"), inputs, embeddings, states)
+        topics = _topics(use.own.get("topic"), inputs, states)
+        emotions = _emotions(use.own.get("emotion"), inputs, states)
         understood = []
         own = [(*topic, *emotion) for topic, emotion in zip(topics, emotions, strict=True)]
         for text, embedding, wish, mood, more in zip(texts, embeddings, intents, sentiments, own, strict=True):
@@ -200,26 +197,18 @@ class Understander:
         return understood
 
 
-def _near(head: Head, embeddings: Vectors) -> NDArray[np.bool_]:
-    if head.floor <= -1.0:
-        return np.ones(len(embeddings), dtype=np.bool_)
-    return head.likeness(embeddings) >= head.floor
-
-
-def _read_by(
-    head: Head, inputs: Inputs, embeddings: Vectors, states: States | None
-) -> Iterator[tuple[str, float, bool]]:
+def _read_by(head: Head, inputs: Inputs, states: States | None) -> Iterator[tuple[str, float, bool]]:
     """Of each message the likeliest label, how likely it is, and whether it is like any example."""
-    for chances, near in zip(head.probabilities(inputs, states), _near(head, embeddings), strict=True):
+    for chances, near in zip(*head.read(inputs, states), strict=True):
         yield head.labels[int(chances.argmax())], float(chances.max()), bool(near)
 
 
-def _topics(head: Head | None, inputs: Inputs, embeddings: Vectors, states: States | None) -> list[tuple[str, ...]]:
+def _topics(head: Head | None, inputs: Inputs, states: States | None) -> list[tuple[str, ...]]:
     """What each message is about, in a team's own words, where there is a head for it and it is sure."""
     if head is None:
         return [()] * len(inputs.dense)
     found: list[tuple[str, ...]] = []
-    for label, chance, is_near in _read_by(head, inputs, embeddings, states):
+    for label, chance, is_near in _read_by(head, inputs, states):
         if not is_near:
             found.append((f"is like none of your examples, so it has no topic ({label} comes nearest)",))
         elif chance < SURE:
@@ -229,13 +218,13 @@ def _topics(head: Head | None, inputs: Inputs, embeddings: Vectors, states: Stat
     return found
 
 
-def _emotions(head: Head | None, inputs: Inputs, embeddings: Vectors, states: States | None) -> list[tuple[str, ...]]:
+def _emotions(head: Head | None, inputs: Inputs, states: States | None) -> list[tuple[str, ...]]:
     """What each message feels like, where there is a head for it, it is sure, and it has read the like."""
     if head is None:
         return [()] * len(inputs.dense)
     return [
         (f"feels like {label} ({chance:.0%})",) if is_near and chance >= SURE else ()
-        for label, chance, is_near in _read_by(head, inputs, embeddings, states)
+        for label, chance, is_near in _read_by(head, inputs, states)
     ]
 
 

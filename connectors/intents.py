@@ -66,6 +66,7 @@ def intent(settings: Settings, arguments: Arguments) -> int:
             seed=arguments.seed,
             propose=arguments.propose,
             unshown=said,
+            is_scoped=kind == KIND,
             progress=print,
         )
         print("\n".join(told(learned, has_messages=bool(unlabelled))))

@@ -23,9 +23,11 @@ from retrieval.passage import Vectors
 READ = 256  # texts between two words of progress
 CALM = 64  # batches whose rows are shuffled together before they are sorted by length
 OF_A_CLASS = 4  # rows a label in a step that contrasts
+TOGETHER = 8  # rows of a step that are padded alike, the shortest first: all 32 in one piece take half as long again
 PROBE_L2 = 1e-4  # of the head that training begins at: a softer one leaves the layers something to learn
 SHARES, TEMPERATURES = np.linspace(0, 1, 11), np.geomspace(0.2, 10.0, 80)
 Logits = NDArray[np.float32]
+Progress = Callable[[int, int, float], None]  # step, of steps, loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +176,7 @@ def train_branch(
     targets: NDArray[np.float32],
     recipe: BranchRecipe,
     share: NDArray[np.float32] | None = None,
-    progress: Callable[[int, int, float], None] = lambda _step, _steps, _loss: None,
+    progress: Progress = lambda _step, _steps, _loss: None,
 ) -> Trained:
     """Train a copy of `branch` on `cached`, which its start must be read at.
 
@@ -182,45 +184,68 @@ def train_branch(
     """
     if cached.start != branch.start:
         raise ValueError(f"these states are those of layer {cached.start}, and the branch reads layer {branch.start}")
+    trained = branch.trainable()
+    layers = [list(layer.parameters()) for layer in trained.layers]
+    weights, bias = descend(
+        lambda rows: _pooled(trained, *cached.batch(rows)), layers, cached, targets, recipe, share, progress
+    )
+    trained.layers.requires_grad_(requires_grad=False)
+    return Trained(trained, weights, bias)
+
+
+def descend(
+    pooled: Callable[[NDArray[np.intp]], Tensor],
+    layers: Sequence[Sequence[Tensor]],
+    cached: Cached,
+    targets: NDArray[np.float32],
+    recipe: BranchRecipe,
+    share: NDArray[np.float32] | None = None,
+    progress: Progress = lambda _step, _steps, _loss: None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Train what `pooled` makes of rows, (rows, dim), and the head on it, whose weights and bias are given back.
+
+    layers: what is trained, the lowest first. Of `cached` the embeddings and the lengths are read.
+    """
     if not len(cached):
         raise ValueError("there are no rows to learn from")
     share = np.full(len(cached), 1 / len(cached), dtype=np.float32) if share is None else share
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    trained = branch.trainable()
     weights, bias = (torch.from_numpy(part).requires_grad_() for part in probe(cached.embeddings, targets, share))
     steps = max(1, round(recipe.epochs * len(cached) / recipe.rows))
-    optimizer = _optimizer(trained, weights, bias, recipe)
+    optimizer = _optimizer(layers, weights, bias, recipe)
     warm = max(1, round(recipe.warmup * steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, (steps - step) / max(1, steps - warm))
     )
     wanted, weight = torch.from_numpy(targets), torch.from_numpy(share * len(share))
-    learned = [*trained.layers.parameters(), weights, bias]
+    learned = [*(each for layer in layers for each in layer), weights, bias]
     for step, chosen in zip(range(steps), _steps(cached, targets, recipe, rng), strict=False):
-        vectors = _pooled(trained, *cached.batch(chosen))
+        ordered = chosen[np.argsort(cached.lengths[chosen], kind="stable")]
+        parts = [ordered[at : at + TOGETHER] for at in range(0, len(ordered), TOGETHER)]
+        vectors = torch.cat([pooled(part) for part in parts])
         logits = functional.dropout(vectors, recipe.dropout) @ weights + bias
-        soft = wanted[chosen] * (1 - recipe.smoothing) + recipe.smoothing / wanted.shape[1]
-        loss = (weight[chosen] * functional.cross_entropy(logits, soft, reduction="none")).mean()
+        soft = wanted[ordered] * (1 - recipe.smoothing) + recipe.smoothing / wanted.shape[1]
+        loss = (weight[ordered] * functional.cross_entropy(logits, soft, reduction="none")).mean()
         if recipe.contrast:
-            loss = loss + recipe.contrast * contrastive(vectors, wanted[chosen], recipe.closeness)
+            loss = loss + recipe.contrast * contrastive(vectors, wanted[ordered], recipe.closeness)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(learned, 1.0)
         optimizer.step()
         schedule.step()
         progress(step + 1, steps, float(loss.detach()))
-    trained.layers.requires_grad_(requires_grad=False)
-    return Trained(trained, weights.detach().numpy(), bias.detach().numpy())
+    return weights.detach().numpy(), bias.detach().numpy()
 
 
-def _optimizer(branch: Branch, weights: Tensor, bias: Tensor, recipe: BranchRecipe) -> torch.optim.AdamW:
-    depth = len(branch.layers)
+def _optimizer(
+    layers: Sequence[Sequence[Tensor]], weights: Tensor, bias: Tensor, recipe: BranchRecipe
+) -> torch.optim.AdamW:
     groups = []
-    for i, layer in enumerate(branch.layers):
-        rate = recipe.rate * recipe.decay_by_layer ** (depth - 1 - i)
-        matrices = [each for each in layer.parameters() if each.ndim > 1]
-        others = [each for each in layer.parameters() if each.ndim == 1]
+    for i, layer in enumerate(layers):
+        rate = recipe.rate * recipe.decay_by_layer ** (len(layers) - 1 - i)
+        matrices = [each for each in layer if each.ndim > 1]
+        others = [each for each in layer if each.ndim == 1]
         groups += [
             {"params": matrices, "lr": rate, "weight_decay": recipe.weight_decay},
             {"params": others, "lr": rate, "weight_decay": 0.0},

@@ -14,13 +14,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from agent import surface
 from agent.branches import Branch
 from agent.head import Inputs, Linear, probabilities
-from finetune.branch import BranchRecipe, Cached, Logits, Trained, embed, mix, read, targets_of, train_branch
+from agent.scope import Scope, evidence, nearness
+from finetune.branch import (
+    BranchRecipe,
+    Cached,
+    Logits,
+    Trained,
+    embed,
+    even,
+    mix,
+    probe,
+    read,
+    targets_of,
+    train_branch,
+)
+from finetune.branch_scope import weighed
 from finetune.few_shot_advice import Overlap, overlaps, worth_labelling
 from finetune.few_shot_messages import LONGEST
 from finetune.heads import calibration_error, fit
-from finetune.heads_data import Row, noise
+from finetune.heads_data import Row, noise, own_rows
 from retrieval.encoder import LayeredEncoder
 from retrieval.errors import DataRefused
 from retrieval.passage import Vectors
@@ -28,6 +43,8 @@ from retrieval.passage import Vectors
 RECIPE = BranchRecipe(layers=2, epochs=10, rows=32, rate=2e-4, contrast=0.5)
 STEPS = 120  # at most: many intents are learned in a minute too
 FOLDS = 3
+WORDED = 20  # intents whose head reads n-grams too: of 38 and of 77 they make it worse, and take minutes
+OUTSIDE = 20  # of each kind of the project's own messages, which teach what it looks like to have no label of a team's
 LIKE_NONE = 0.02  # of the rows themselves may be less like the others than what is said to have no topic
 SURELY = 0.9  # how sure a message must be read to teach
 MOST_TAUGHT = 2  # messages a label that teach, for each row that it has
@@ -51,7 +68,8 @@ class Learned:
     """Intents learned. plain: the head alone by folds; judged: what is kept, by the same folds.
 
     branch: None where the head alone read the folds as well. floor: likeness to the nearest row under which a text is
-    like none of them. taught: unlabelled messages that taught too. proposed: those worth labelling next.
+    like none of them; scope: what tells that better, where it could be weighed. taught: unlabelled messages that taught
+    too. proposed: those worth labelling next.
     """
 
     labels: tuple[str, ...]
@@ -67,17 +85,23 @@ class Learned:
     self_taught: str
     proposed: tuple[str, ...]
     seconds: float
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """Rows and unlabelled messages as they are trained on, the rows first; noise last, for the head alone."""
+    """Rows and unlabelled messages as they are trained on, the rows first; noise next, for the head alone.
+
+    Last are messages of no label, which nothing but the evidence of scope learns from. count, doubts: of unlabelled
+    messages and of noise.
+    """
 
     rows: tuple[Row, ...]
     labels: tuple[str, ...]
     inputs: Inputs
     cached: Cached
-    count: int  # of unlabelled messages
+    count: int
+    doubts: int
 
     @property
     def right(self) -> NDArray[np.intp]:
@@ -88,7 +112,11 @@ class _Read:
         return np.arange(len(self.rows), len(self.rows) + self.count)
 
     def noise(self) -> NDArray[np.intp]:
-        return np.arange(len(self.rows) + self.count, len(self.inputs.dense))
+        begin = len(self.rows) + self.count
+        return np.arange(begin, begin + self.doubts)
+
+    def outside(self) -> NDArray[np.intp]:
+        return np.arange(len(self.rows) + self.count + self.doubts, len(self.inputs.dense))
 
 
 def learn(
@@ -99,12 +127,14 @@ def learn(
     seed: int = 0,
     propose: int = 10,
     unshown: Collection[str] = (),
+    is_scoped: bool = True,
     recipe: BranchRecipe | None = None,
     progress: Progress = lambda _: None,
 ) -> Learned:
     """Learn the labels of `rows`, each of which needs a few. unlabelled: messages of the same people, if any.
 
     unshown: those of them that are never proposed: people's words, which are not for whoever reads the proposals.
+    is_scoped: whether the project's own messages are about none of the labels; emotions can be those of any message.
 
     Raises EncoderError where the encoder has no layers to copy, DataRefused for more rows than fit into memory.
     """
@@ -114,10 +144,11 @@ def learn(
     branch = Branch.copied(encoder, recipe.layers)
     told = {row.text for row in rows}
     asked = [text for text in dict.fromkeys(unlabelled) if text.strip() and text not in told]
-    texts = [*(row.text for row in rows), *asked, *(row.text for row in noise())]
+    doubts = [row.text for row in noise()]
+    texts = [*(row.text for row in rows), *asked, *doubts, *(outside(told) if is_scoped else ())]
     cached = read(encoder, texts, {branch.start}, lambda _: None)[branch.start]
     labels = tuple(sorted({row.label for row in rows if row.label is not None}))
-    made = _Read(tuple(rows), labels, Inputs.of(cached.embeddings, texts), cached, len(asked))
+    made = _Read(tuple(rows), labels, Inputs.of(cached.embeddings, texts), cached, len(asked), len(doubts))
     steps = max(1, min(STEPS, round(recipe.epochs * len(rows) / recipe.rows)))
     recipe = replace(recipe, seed=seed, epochs=steps * recipe.rows / len(rows))
     folds = folds_of(made.right, FOLDS, seed)
@@ -128,6 +159,7 @@ def learn(
         firsts.append(_both(made, branch, np.flatnonzero(folds != fold), recipe))
     plain, judged = _judge(made, folds, firsts)
     with_branch = judged.accuracy > plain.accuracy
+    scope = _scope(made, folds, firsts, judged if with_branch else plain)
     everything = np.arange(len(rows))
     linear, trained = _both(made, branch, everything, recipe)
     taught: tuple[str, ...] = ()
@@ -169,7 +201,36 @@ def learn(
         self_taught=self_taught,
         proposed=tuple(texts[shown[i]] for i in proposed),
         seconds=time.perf_counter() - begun,
+        scope=scope,
     )
+
+
+def outside(told: Collection[str]) -> list[str]:
+    """Messages as people write them that are about none of a team's own labels, as far as one can know."""
+    left = Counter[str | None]()
+    found = []
+    for row in own_rows("intent"):
+        if row.label is not None and row.text not in told and left[row.label] < OUTSIDE:
+            left[row.label] += 1
+            found.append(row.text)
+    return found
+
+
+def _scope(
+    made: _Read, folds: NDArray[np.intp], heads: Sequence[tuple[Linear, Trained]], judged: Judged
+) -> Scope | None:
+    """The evidence of scope, weighed on each row and on messages of no label by heads that had not seen them."""
+    vectors, others = made.cached.embeddings, made.outside()
+    if not len(others):
+        return None
+    inside = np.empty((len(made.rows), 1), dtype=np.float32)
+    found = []
+    for fold, both in enumerate(heads):
+        known, away = vectors[np.flatnonzero(folds != fold)], np.flatnonzero(folds == fold)
+        inside[away, 0] = nearness(vectors[away], known)
+        asked = others[fold::FOLDS]
+        found.append(evidence(_logits(made, both, asked, judged.believed), nearness(vectors[asked], known)[:, None]))
+    return weighed(evidence(judged.logits, inside), np.concatenate(found))
 
 
 def folds_of(right: NDArray[np.intp], count: int, seed: int) -> NDArray[np.intp]:
@@ -192,16 +253,22 @@ def _both(
     """The head and the branch, trained on some rows and on messages with the labels that they are taken to have."""
     extra = np.array([i for i, _ in taught], dtype=np.intp)
     labels = [*(made.rows[i].label for i in chosen), *(label for _, label in taught)]
-    sure = [Row("", label, "rows") for label in labels]
     doubt = made.noise()
-    linear = fit(
-        "topic",
-        made.inputs.chosen([*chosen, *extra, *doubt]),
-        [*sure, *(Row("", None, "noise") for _ in doubt)],
-        made.labels,
-    )
+    linear = head(made.inputs.chosen([*chosen, *extra, *doubt]), [*labels, *([None] * len(doubt))], made.labels)
     trained = train_branch(branch, made.cached.chosen([*chosen, *extra]), targets_of(labels, made.labels), recipe)
     return linear, trained
+
+
+def head(inputs: Inputs, said: Sequence[str | None], labels: Sequence[str]) -> Linear:
+    """The head on frozen features: all that heads read, or for many labels the embedding alone. said: by row."""
+    if len(labels) <= WORDED:
+        return fit("topic", inputs, [Row("", label, "rows") for label in said], labels)
+    targets, dim = targets_of(said, labels), inputs.dense.shape[1] - len(surface.NAMES)
+    weights, bias = probe(np.ascontiguousarray(inputs.dense[:, :dim]), targets, even(targets))
+    of_features, of_grams = (
+        np.zeros((size, len(labels)), dtype=np.float32) for size in (len(surface.NAMES), surface.BUCKETS)
+    )
+    return Linear(np.vstack([weights, of_features]), of_grams, bias)
 
 
 def _logits(

@@ -87,4 +87,5 @@ def _card(learned: Learned, encoder: str, kind: str) -> dict[str, object]:
         "examples": [{"text": "" if row.source == CHAT else row.text, "label": row.label} for row in learned.rows],
     }
     card |= {"privacy": PRIVACY} if has_chat else {}
+    card |= {"scope": learned.scope.card()} if learned.scope is not None else {}
     return card | ({"branch": {"believed": [linear, branch]}} if learned.branch is not None else {})

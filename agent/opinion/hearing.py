@@ -1,13 +1,13 @@
 """One message heard: how likely it is negative and positive, and what it is about."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from agent.message import Sentiment
 from agent.syntax.phrases import key_phrases
-from agent.syntax.words import is_english
+from agent.syntax.words import Sentence, is_english
 from agent.understanding import SURE, Understander
 from retrieval.errors import HeadError
 
@@ -45,8 +45,9 @@ class Ear:
     def hear(self, text: str) -> Impression:
         """Blocks: one encoder pass, and the layers of their own that heads and syntax have."""
         parser = self._ready() if is_english(text) else None
+        sentences: Sequence[Sentence] = ()
         if parser is None:
-            scores, sentences = self._understander.scores([text]), []
+            scores = self._understander.scores([text])
         else:
             parts = parser.parts(text)
             rows = {text: 0}  # a message of one sentence is read once

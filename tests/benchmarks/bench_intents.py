@@ -15,7 +15,8 @@ from agent.branches import Branch
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.bench_understanding import TWENTY_TOKENS
-from tests.benchmarks.intent_few import ALONE, FROZEN, few_at, few_left, few_shots, team_time
+from tests.benchmarks.intent_contenders import left as contenders_left
+from tests.benchmarks.intent_few import ALONE, EMOTION, FROZEN, emotions, few_at, few_left, few_shots, team_time
 from tests.benchmarks.intent_runs import RECIPES, finished, keep, run_set
 from tests.benchmarks.intent_sets import DATA, SETS
 from tests.benchmarks.intents_picture import draw_curve
@@ -86,7 +87,7 @@ def _curve(runs: list[dict[str, Any]], timed: list[dict[str, Cell]]) -> dict[str
         depth: float(row["passes"]) for depth in DEPTHS for row in timed if row["model"] == f"one branch of {depth}"
     }
     found: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for run in runs:
+    for run in (each for each in runs if each["set"] in SETS):
         beside = "branch + head" if run["set"] in RECIPES else ALONE
         if run["model"] == (beside if run["depth"] else FROZEN):
             found[run["set"]][run["depth"]].append(run[SETS[run["set"]](0).measure])
@@ -120,6 +121,10 @@ def run(quick: bool) -> Report:
         for found in few_left(seed, DEPTHS, encoder):
             keep(found)
             runs += found
+    others = contenders_left(0, encoder)
+    others += [] if any(run["set"] == EMOTION for run in runs) else [emotions(0, encoder)]
+    keep(others)
+    runs += others
     return report(runs, [*times(encoder, 200), team_time(encoder)], question)
 
 
@@ -136,4 +141,17 @@ def report(runs: list[dict[str, Any]], timed: list[dict[str, Cell]], question: s
         "scope_auroc: distance in both spaces, energy, margin and probability, weighed on held-out rows.",
         "atelier finetune intent: 10 rows an intent, no other rows for calibration than folds of them.",
     ]
-    return Report("intents", question, [*_summed(runs), *timed], notes)
+    moods = [_emotion(run) for run in runs if run["set"] == EMOTION]
+    return Report("intents", question, [*_summed([run for run in runs if run["set"] in SETS]), *moods, *timed], notes)
+
+
+def _emotion(run: dict[str, Any]) -> dict[str, Cell]:
+    figures: dict[str, Cell] = {name.replace("-", "_"): round(run[name], 4) for name in ("macro-f1", "accuracy", "ece")}
+    common: dict[str, Cell] = {
+        "set": EMOTION,
+        "may ship": "no",
+        "layers": run["depth"],
+        "model": run["model"],
+        "seeds": 1,
+    }
+    return {**common, **figures, "seconds": run["seconds"]}

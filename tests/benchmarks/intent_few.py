@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from agent.branches import Branch
-from agent.head import Head, Inputs, probabilities
+from agent.head import Head, Inputs
 from agent.understanding import SHIPPED
 from finetune.branch import Logits, even, probe, read, targets_of, train_branch
 from finetune.branch import embed as embed_branch
-from finetune.few_shot import RECIPE, STEPS, learn
+from finetune.few_shot import RECIPE, STEPS, Learned, learn
 from finetune.few_shot_folder import write_intents
-from finetune.heads import calibration_error, embed, fit
+from finetune.heads import calibration_error
 from finetune.heads_data import OWN, Row
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks import Cell
@@ -28,6 +28,7 @@ from tests.benchmarks.intent_runs import finished, keep
 from tests.benchmarks.intent_sets import SETS, rows
 
 SET = "banking77-10"
+EMOTION = "tweeteval emotion"
 COMMAND = "atelier finetune intent"
 ALONE, FROZEN = "branch alone", "frozen embedding + logistic"
 
@@ -40,7 +41,27 @@ def few_shots(seed: int, encoder: TransformerEncoder, most_labels: int = 0) -> l
     asked = [(text, label) for text, label in split.test if label in labels]
     texts = [text for text, _ in asked]
     right = np.array([labels.index(label) for _, label in asked if label is not None])
+    begun = time.process_time()
     learned = learn(encoder, taught, seed=seed)
+    spent = round(time.process_time() - begun, 1)
+    chances = said_by(learned, encoder, texts)
+    depth = 0 if learned.branch is None else len(learned.branch.branch.layers)
+    return [
+        {
+            "set": SET,
+            "seed": seed,
+            "depth": depth,
+            "model": COMMAND,
+            **_hit(chances, right),
+            "held": learned.judged.accuracy,
+            "believed": learned.judged.believed,
+            "seconds": spent,
+        },
+    ]
+
+
+def said_by(learned: Learned, encoder: TransformerEncoder, texts: Sequence[str]) -> np.ndarray:
+    """Chances of each label, (texts, labels), by the head as it is written and read again."""
     with tempfile.TemporaryDirectory() as scratch:
         write_intents(Path(scratch) / "heads", learned, encoder, SHIPPED)
         head = Head.load(Path(scratch) / "heads", "topic", encoder)
@@ -49,22 +70,24 @@ def few_shots(seed: int, encoder: TransformerEncoder, most_labels: int = 0) -> l
         part = texts[at : at + 256]
         states = encoder.states(part, head.reads)
         chances.append(head.probabilities(Inputs.of(states.embeddings, part), states))
-    vectors = embed(encoder, [row.text for row in taught], lambda _: None)
-    plain = fit("topic", Inputs.of(vectors, [row.text for row in taught]), taught, labels)
-    frozen = probabilities(plain.logits(Inputs.of(embed(encoder, texts, lambda _: None), texts)), 1.0)
-    common = {"set": SET, "seed": seed}
+    return np.vstack(chances)
+
+
+def emotions(seed: int, encoder: TransformerEncoder, most: int = 0) -> dict[str, Any]:
+    """What `atelier finetune intent FILE --as emotion` makes of all that tweeteval_emotion's train has."""
+    taught = [Row(row["text"], row["label"], OWN) for row in rows("tweeteval_emotion/train")][: most or None]
+    asked = rows("tweeteval_emotion/test")[: most or None]
+    begun = time.process_time()
+    learned = learn(encoder, list({row.text: row for row in taught}.values()), seed=seed, is_scoped=False)
+    spent = round(time.process_time() - begun, 1)
+    chances = said_by(learned, encoder, [row["text"] for row in asked])
+    right = np.array([learned.labels.index(row["label"]) for row in asked])
+    said = chances.argmax(axis=1)
+    each = [2 * ((said == k) & (right == k)).sum() / ((said == k).sum() + (right == k).sum()) for k in set(right)]
     depth = 0 if learned.branch is None else len(learned.branch.branch.layers)
-    return [
-        {**common, "depth": 0, "model": "Atelier's head, frozen", **_hit(frozen, right), "seconds": 0.0},
-        {
-            **common,
-            "depth": depth,
-            "model": COMMAND,
-            **_hit(np.vstack(chances), right),
-            "held": learned.judged.accuracy,
-            "seconds": round(learned.seconds, 1),
-        },
-    ]
+    common = {"set": EMOTION, "seed": seed, "depth": depth, "model": f"{COMMAND} --as emotion"}
+    judged = {"held": learned.judged.accuracy, "frozen by folds": learned.plain.accuracy, "seconds": spent}
+    return {**common, "macro-f1": float(np.mean(each)), **_hit(chances, right), **judged}
 
 
 def few_at(seed: int, depths: Sequence[int], encoder: TransformerEncoder, most_labels: int = 0) -> list[dict[str, Any]]:
@@ -140,8 +163,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--depths", type=int, nargs="*", default=[])
+    parser.add_argument("--emotions", action="store_true", help="emotions too")
     chosen = parser.parse_args()
     encoder = TransformerEncoder()
+    if chosen.emotions and not any(run["set"] == EMOTION for run in finished()):
+        keep([emotions(0, encoder)])
     for seed in chosen.seeds:
         for found in few_left(seed, chosen.depths, encoder):
             keep(found)

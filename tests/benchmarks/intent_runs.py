@@ -31,7 +31,7 @@ from finetune.branch import (
     targets_of,
     train_branch,
 )
-from finetune.branch_scope import Scope, evidence
+from finetune.branch_scope import evidence_in, weigh
 from finetune.heads import calibration_error, fit
 from finetune.heads_data import Row
 from finetune.measures import auroc
@@ -198,10 +198,10 @@ def _result(
     spaces = spaces or [made.inputs.dense[:, : next(iter(made.caches.values())).embeddings.shape[1]]]
     taught = [i for i in train if split.train[i][1] is not None]
     seen = {
-        part: evidence(logits[rows], [(space[rows], space[taught]) for space in spaces])
+        part: evidence_in(logits[rows], [(space[rows], space[taught]) for space in spaces])
         for part, rows in (("held", held), ("test", test))
     }
-    chance = Scope.fit(seen["held"], inside["held"]).chance(seen["test"])
+    chance = weigh(seen["held"], inside["held"]).chance(seen["test"])
     result["auroc"] = auroc(chance, inside["test"])
     result["auroc_each"] = [round(auroc(column, inside["test"]), 4) for column in seen["test"].T]
     return result | {"seconds": round(time.perf_counter() - begun, 1)}

@@ -1,13 +1,16 @@
 """A branch learns what the frozen embedding cannot tell apart, and the evidence of scope is weighed as it deserves."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from agent.branches import Branch
 from agent.head import probabilities
+from agent.scope import Scope
 from finetune.branch import BranchRecipe, Cached, contrastive, embed, even, mix, probe, read, targets_of, train_branch
-from finetune.branch_scope import Scope, cheapest, evidence
+from finetune.branch_scope import cheapest, evidence_in, weigh, weighed
 from finetune.measures import auroc
 from retrieval.encoder import TransformerEncoder
 
@@ -94,10 +97,14 @@ def test_evidence_of_scope_is_weighed_together() -> None:
     vectors[inside] += 1.0
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     known = vectors[inside][:50]
-    seen = evidence(logits, [(vectors, known)])[50:]
-    scope = Scope.fit(seen, inside[50:])
+    seen = evidence_in(logits, [(vectors, known)])[50:]
+    scope = weigh(seen, inside[50:])
     together = auroc(scope.chance(seen), inside[50:])
     assert together > max(auroc(column, inside[50:]) for column in seen.T)
+    assert Scope.of(json.loads(json.dumps(scope.card())), 4).chance(seen) == pytest.approx(scope.chance(seen), abs=1e-5)
+    with pytest.raises(ValueError, match="damaged"):
+        Scope.of({**scope.card(), "spread": [0.0] * 4}, 4)
+    assert weighed(seen[:300], seen[:300][:10]) is None  # of no label, and too few to weigh anything by
     assert auroc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
     assert auroc(np.array([1.0, 2.0]), np.array([True, True])) == 0
 

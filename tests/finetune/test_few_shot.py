@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.head import Inputs
 from agent.understanding import SHIPPED, Understander
 from connectors.intents import told
 from finetune import few_shot
@@ -46,6 +47,7 @@ def learned(encoder: TransformerEncoder) -> Learned:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(few_shot, "FOLDS", 2)
         patch.setattr(few_shot, "noise", lambda: noise()[::5])
+        patch.setattr(few_shot, "OUTSIDE", 6)
         return learn(encoder, ROWS, MESSAGES, propose=3, recipe=QUICK)
 
 
@@ -75,7 +77,7 @@ def test_a_branch_is_written_read_and_asked_in_the_same_pass(
     from dataclasses import replace
 
     from agent.branches import Branch
-    from agent.head import Head, Inputs
+    from agent.head import Head
     from finetune.branch import Trained
 
     with_branch = learned
@@ -84,6 +86,13 @@ def test_a_branch_is_written_read_and_asked_in_the_same_pass(
         with_branch = replace(learned, branch=head, judged=replace(learned.judged, believed=(0.5, 0.5)))
     write_intents(tmp_path / "heads", with_branch, encoder, SHIPPED)
     head = Head.load(tmp_path / "heads", "topic", encoder)
+    assert learned.scope is not None
+    assert head.scope is not None
+    asked = [*(row.text for row in ROWS), "is the moon made of cheese", "zebras eat grass in the savanna"]
+    read = encoder.states(asked, head.reads)
+    _, is_inside = head.read(Inputs.of(read.embeddings, asked), read)
+    assert is_inside[:-2].mean() > 0.8
+    assert not is_inside[-2:].any()
     states = encoder.states(["the invoice is wrong"], head.reads)
     chances = head.probabilities(Inputs.of(states.embeddings, ["the invoice is wrong"]), states)
     assert head.labels[int(chances.argmax())] == "billing"
@@ -131,6 +140,20 @@ def test_folds_hold_some_of_every_label() -> None:
     folds = folds_of(right, 3, seed=0)
     assert all(np.bincount(folds[right == label]).tolist() == [2, 2, 2] for label in range(3))
     assert floor_of(np.array([[1, 0], [0.8, 0.6], [0.6, 0.8]], dtype=np.float32)) == pytest.approx(0.8, abs=0.02)
+
+
+def test_of_many_intents_the_head_reads_the_embedding_alone(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts, said = [row.text for row in ROWS], [row.label for row in ROWS]
+    inputs = Inputs.of(encoder(texts), texts)
+    worded = few_shot.head(inputs, said, sorted(INTENTS))
+    monkeypatch.setattr(few_shot, "WORDED", 2)
+    alone = few_shot.head(inputs.chosen(range(len(texts))), said, sorted(INTENTS))
+    assert worded.gram_weights.any()
+    assert not alone.gram_weights.any()
+    for linear in (worded, alone):
+        assert [sorted(INTENTS)[i] for i in linear.logits(inputs).argmax(axis=1)] == said
 
 
 def test_rows_without_end_are_refused_and_many_are_compared_in_blocks(
