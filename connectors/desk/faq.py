@@ -18,7 +18,7 @@ from agent.buttons import Meaning
 from agent.events import Command, Due, Outgoing, Press
 from agent.guard import clean
 from agent.message import Place
-from agent.support.curated import Entry
+from agent.support.curated import LONGEST, Entry
 from agent.support.curated import State as Standing
 from agent.support.proposals import OF_CASE, Thread
 from agent.support.tables import OF_THREAD
@@ -112,7 +112,9 @@ class Faq:
         is_open = await self.cards.is_open(settled.case)
         entry = await asyncio.to_thread(self.cards.propose, settled, words, is_open=is_open)
         if entry is None:
-            return [answer(event, self._say(event, "faq_usage"))]
+            is_long = len(settled.answer) > LONGEST
+            said = self.cards.too_long(settled, event.language) if is_long else self._say(event, "faq_usage")
+            return [answer(event, said)]
         await self._note(event, "faq case", f"#{settled.case.number}", stage, settled.case.desk)
         if entry.state is not Standing.PROPOSED:
             return [answer(event, self._listed(event, [entry]))]

@@ -9,13 +9,13 @@ from agent.guard import clean
 from agent.memory import Memory
 from agent.message import Move, Place
 from agent.support.cases import Case, Cases, Kind, State
-from agent.support.curated import Curated, Entry
+from agent.support.curated import LONGEST, Curated, Entry
 from agent.support.proposals import KIND, OF_CASE, Thread
 from agent.surface import looks_like_question
 from connectors.connector import Connector
 from connectors.desk.access import own_audience
 from connectors.desk.support_words import relayed
-from connectors.desk.texts import say
+from connectors.desk.texts import prefix, say
 from retrieval.audience import everyone
 from retrieval.errors import MessageRefused
 
@@ -98,10 +98,18 @@ class Cards:
         return Outgoing(place, text, buttons=self._buttons(entry.id, verbs, place))
 
     def unworded(self, settled: Settled, place: Place) -> Outgoing:
-        """What is asked of a desk where the asker's words may not be used."""
+        """What is asked of a desk where the asker's words may not be used; or said where the answer is too long."""
         number = settled.case.number
+        if len(settled.answer) > LONGEST:
+            return Outgoing(place, self.too_long(settled, self.language))
         text = f"{say(self.language, 'faq_unworded', case=number)}\n{settled.answer}"
         return Outgoing(place, text, buttons=self._buttons(number, ("word",), place))
+
+    def too_long(self, settled: Settled, language: str) -> str:
+        """Why an answer cannot be proposed, whatever the question is."""
+        platform = settled.case.desk.platform
+        count, number = len(settled.answer), settled.case.number
+        return say(language, "faq_too_long", case=number, count=f"{count:,}", limit=f"{LONGEST:,}", p=prefix(platform))
 
     def readers(self, audience: str, language: str) -> str:
         """For whom an answer is, in a sentence."""

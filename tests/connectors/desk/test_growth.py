@@ -122,13 +122,27 @@ async def test_who_may_not_approve_does_not_and_nobody_s_words_are_used_who_did_
     assert (entry.state, entry.answer, entry.audience) == (State.APPROVED, "Ask at the reception.", f"{TENANT}/hr")
 
 
-async def _settled(doors: Doors, chat: Chat, ann: Any, mara: Any, desk: Any) -> Any:
+async def test_an_answer_too_long_to_be_proposed_asks_nobody_for_a_question(doors: Doors, slack: SlackChat) -> None:
+    ann, mara = slack.person("Ann"), slack.person("Mara")
+    desk = desk_for(slack, mara)
+    await doors.open(support=section(desk, agents=[slack.account(mara)]))
+    await _settled(doors, slack, ann, mara, desk, "Bring it. " * 900)
+    told = next(each for each in desk.shown() if "8,000" in each.text)
+    assert "The answer of case #1 has 8,999 characters" in told.text
+    assert told.buttons == ()
+    slack.orders(mara, "faq case 1 How is a badge renewed?")
+    await rest(doors)
+    assert "8,000" in texts(slack, mara)[-1]
+    assert Curated(doors.house.store.engine).listing(TENANT) == []
+
+
+async def _settled(doors: Doors, chat: Chat, ann: Any, mara: Any, desk: Any, reply: str = REPLY) -> Any:
     """A case with a question and an answer, ended; the question as it stands in the chat."""
     said = chat.says(ann, QUESTION)
     await rest(doors)
     chat.says(ann, HUMAN)
     await rest(doors)
-    chat.orders(mara, f"case resolve {cases(doors)[0].number} {REPLY}")
+    chat.orders(mara, f"case resolve {cases(doors)[0].number} {reply}")
     await rest(doors)
     return said
 
