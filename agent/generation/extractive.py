@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from agent.conversation import Recall, is_stuck, recalled, recalls, rejects
-from agent.generation.answer import answer
+from agent.generation.answer import answer, refuses
 from agent.generation.evidence import Reader, Reading
 from agent.generation.facilitate import facilitate
 from agent.generation.generator import Limits, Piece
@@ -18,6 +18,12 @@ from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
 from retrieval.passage import Passage
 
+# What is asked for may be ideas: "what should we put on the first page of our flyer?"
+_OPEN = re.compile(
+    r"\b(?:what|how|which|where|who)\b.*\b(?:should|could|might)\s+(?:we|i|our)\b"
+    r"|\b(?:was|wie|welche\w*|wo)\b.*\b(?:sollen|sollten|könnten)\s+(?:wir|unsere)\b",
+    re.IGNORECASE,
+)
 LONGEST_GREETING = 4  # words: "what's up?" is no call for help, "how are you able to help me?" is
 _WORD = re.compile(r"\S+\s*|\s+")
 
@@ -44,7 +50,10 @@ class ExtractiveGenerator:
                 reading = self._reader.read(question, prompt.passages)
                 if not concerns_us(prompt.intent, prompt.message):
                     reading = ours_doubted(reading, prompt.passages)
-                return answer(question, reading, prompt.passages, prompt.language)
+                said = answer(question, reading, prompt.passages, prompt.language)
+                if refuses(said) and _OPEN.search(prompt.message):
+                    said += f"\n\n{phrase('answer', 'or_ideas', language=prompt.language)}"
+                return said
             case Move.IDEATE:
                 return facilitate(prompt)
             case Move.CAPTURE:

@@ -225,6 +225,11 @@ def test_what_stands_several_times_is_quoted_once_and_an_empty_passage_never(ask
     assert refuses(ask("Who has the key?", rows[2:], score=0.9, similarity=0.9))
 
 
+def test_an_open_question_that_nothing_answers_is_offered_to_be_thought_through(ask):
+    assert "let's brainstorm" in ask("what should we put on the first page of our flyer?")
+    assert "let's brainstorm" not in ask("Who won the football world cup in 1990?")
+
+
 def test_a_number_is_not_cut_from_what_it_numbers():
     assert [unit.text for unit in cut("Key no. 12 is lost. He said no. Then ext. 42 rang.")] == [
         "Key no. 12 is lost.",
