@@ -47,8 +47,12 @@ def is_unspaced(text: str) -> bool:
 
 
 def _cut_unicode(text: str) -> list[str]:
+    folded = fold(text).replace("_", " ")
+    cut: list[str] = _WORD.findall(folded)
+    if not is_unspaced(folded):
+        return cut
     found: list[str] = []
-    for word in _WORD.findall(fold(text).replace("_", " ")):
+    for word in cut:
         if not is_unspaced(word):
             found.append(word)
             continue

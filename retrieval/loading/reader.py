@@ -20,7 +20,7 @@ from retrieval.errors import UnreadableFile
 from retrieval.loading.source import shown_name
 from retrieval.loading.worker import MEGABYTES, OUT_OF_MEMORY
 
-_FILES_A_WORKER = 500  # then a fresh one, as memory once fragmented stays so
+_FILES_A_WORKER, _BYTES_A_WORKER = 5_000, 50_000_000  # then a fresh one, as memory once fragmented stays so
 _START_SECONDS = 60.0
 _LONGEST_ANSWER = 400_000_000  # bytes
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")  # of the environment: no token, no password
@@ -79,9 +79,11 @@ class _Worker:
             env={**environment, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             start_new_session=True,  # Ctrl-C in the terminal is for the parent, which then ends this
         )
-        self.stop = weakref.finalize(self, _stop, self._process)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(_pipe(self._process.stdout), selectors.EVENT_READ)
+        self.stop = weakref.finalize(self, _stop, self._process, self._selector)
         self.is_idle = False
-        self._files = 0
+        self._files = self._bytes = 0
         try:
             ready = next(self._answers(time.monotonic() + _START_SECONDS), None)
         except TimeoutError:
@@ -94,12 +96,15 @@ class _Worker:
         self.is_idle = True
 
     def is_used_up(self) -> bool:
-        return self._files >= _FILES_A_WORKER or self._process.poll() is not None
+        is_old = self._files >= _FILES_A_WORKER or self._bytes >= _BYTES_A_WORKER
+        return is_old or self._process.poll() is not None
 
     def read(self, path: Path, seconds: float) -> Document:
         name = shown_name(path)
         self.is_idle = False
         self._files += 1
+        with contextlib.suppress(OSError, ValueError):  # the worker says what is wrong with it
+            self._bytes += path.stat().st_size
         sections: list[Section] = []
         try:
             self._ask(path, seconds)
@@ -129,21 +134,19 @@ class _Worker:
         descriptor = _pipe(self._process.stdout).fileno()
         rest = bytearray()  # of a line that is not whole yet, which may be all of a large document
         received = 0
-        with selectors.DefaultSelector() as selector:
-            selector.register(descriptor, selectors.EVENT_READ)
-            while received < _LONGEST_ANSWER:
-                left = deadline - time.monotonic()
-                if left <= 0 or not selector.select(left):  # it is late also where the worker never stops talking
-                    raise TimeoutError
-                piece = os.read(descriptor, 1 << 20)
-                if not piece:
-                    return
-                received += len(piece)
-                *lines, last = piece.split(b"\n")
-                for line in lines:
-                    yield json.loads(rest + line)
-                    rest.clear()
-                rest += last
+        while received < _LONGEST_ANSWER:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._selector.select(left):  # it is late also where the worker never stops talking
+                raise TimeoutError
+            piece = os.read(descriptor, 1 << 20)
+            if not piece:
+                return
+            received += len(piece)
+            *lines, last = piece.split(b"\n")
+            for line in lines:
+                yield json.loads(rest + line)
+                rest.clear()
+            rest += last
 
     def _failure(self, name: str) -> UnreadableFile:
         """What the end of the process says about the file."""
@@ -174,9 +177,10 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
     return stream
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:
     process.kill()
     process.wait()
+    selector.close()
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):  # what it still held unsent is for nobody
