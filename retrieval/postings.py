@@ -91,7 +91,11 @@ class Segment:
         """The tokens of `rows` one after the other, and each row's length."""
         starts, ends = self.starts[rows], self.starts[rows + 1]
         lengths = ends - starts
-        if len(rows) <= SLICED:
+        if len(rows) > SLICED:  # rows that follow each other, as those of a document do, are one slice
+            apart = (starts[1:] != ends[:-1]).nonzero()[0]
+            if len(apart) < SLICED:
+                starts, ends = starts[np.append(0, apart + 1)], ends[np.append(apart, len(rows) - 1)]
+        if len(starts) <= SLICED:
             cut = [self.tokens[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
             return np.concatenate([self.tokens[:0], *cut]), lengths
         after = np.cumsum(lengths)

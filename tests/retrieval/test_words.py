@@ -1,5 +1,6 @@
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
 import bm25s
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from retrieval.errors import IndexCorrupt
 from retrieval.passage import PassageSet
+from retrieval.postings import Segment
 from retrieval.tokens import words
 from retrieval.words import WordIndex
 
@@ -198,3 +200,14 @@ def test_searches_go_on_while_passages_come_and_go():
         reader.join()
     assert not failures
     assert len(index) == 600
+
+
+@pytest.mark.parametrize("rows", [[], [7], range(300), range(299, -1, -1), [*range(20, 160), 3, 250, *range(170, 210)]])
+def test_whatever_rows_are_read_each_comes_whole_and_in_turn(rows: Sequence[int]) -> None:
+    lengths = np.arange(300, dtype=np.int64) % 7  # some are empty
+    tokens = np.arange(lengths.sum(), dtype=np.int32)
+    segment = Segment.of(np.arange(300), lengths, tokens, np.zeros(300, np.int32))
+    found, sizes = segment.gather(np.array(rows, dtype=np.int64))
+    cut = np.split(tokens, np.cumsum(lengths)[:-1])
+    assert found.tolist() == [token for row in rows for token in cut[row].tolist()]
+    assert sizes.tolist() == [lengths[row] for row in rows]
