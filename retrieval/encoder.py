@@ -26,6 +26,7 @@ DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published model.safetensors
 SMALLEST_VOCABULARY = 100  # pieces: any real tokenizer has more
 BATCH = 8  # texts a pass on a CPU: more take as long a text, memory that malloc fetches anew, and lanes end apart
+LANES = 8  # passes at once: each takes some 50 MB; with more processors each has several
 WASTE = 0.05  # of a pass may be padding: an ingest encodes 256 texts at a time, whose lengths lie far apart
 TOGETHER = 32  # short texts that share a pass
 GPU_BATCH = 256  # an H100 made 2,500 vectors a second with it; 32 at a time kept it waiting (600, on a busy machine)
@@ -142,7 +143,7 @@ class TransformerEncoder:
             vectors[:] = [made.vector for made in self._together([_Asked(row) for row in rows])]
             return vectors
         on_gpu = self._device.startswith("cuda")
-        lanes = 1 if on_gpu else min(self._threads, len(rows))
+        lanes = 1 if on_gpu else min(self._threads, LANES, len(rows))
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))  # unsorted batches pad away a third of the speed
         passes = list(_passes(order, rows, most=GPU_BATCH if on_gpu else _even(len(rows), lanes), on_gpu=on_gpu))
 
@@ -240,7 +241,7 @@ class TransformerEncoder:
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = row
         present = np.arange(width) < lengths[:, None]
-        with torch.inference_mode(), _threads(threads or (1 if tokens.size <= SMALL else self._threads)):
+        with torch.inference_mode(), _threads(threads or (1 if lengths.sum() <= SMALL else self._threads)):
             mask = torch.from_numpy(present).to(self._device)
             last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers)
             states = last.float()
