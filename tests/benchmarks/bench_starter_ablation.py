@@ -145,6 +145,14 @@ def rows(operations: float, keep: Path | None = None) -> list[dict[str, Cell]]:
     return found
 
 
+# What the kept run says; nothing here is computed.
+READ = (
+    "Read on 2026-11-27: two seeds differ by .034. Wide or deep is within that. More pieces are better by .04 to .08 on",
+    "Wikipedia (12k, and 16k no more), by .00 to .05 on novels. Twice the weights in 8 bits are worse by .12 to .19: the",
+    "same arithmetic gives them half the tokens. Run after the shipped weights were made, so it did not choose them.",
+)
+
+
 def report(operations: float, keep: Path | None = None) -> Report:
     return Report(
         "starter_ablation",
@@ -153,6 +161,7 @@ def report(operations: float, keep: Path | None = None) -> Report:
         (
             "Of so small models the pieces are a half or more: what is found about vocabularies is not that of 31M.",
             f"Tokens: {LENGTH} in a row, {ROWS} rows a step. Bits: of {HELD:,} characters of each held-out set.",
+            *(READ if operations == OPERATIONS else ()),
         ),
     )
 
