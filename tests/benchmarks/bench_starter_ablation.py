@@ -147,7 +147,7 @@ def rows(operations: float, keep: Path | None = None) -> list[dict[str, Cell]]:
 
 # What the kept run says; nothing here is computed.
 READ = (
-    "Read on 2026-11-27: two seeds differ by .034; wide or deep is within that. More pieces are better by .04 to .08 on",
+    "Read on 2026-11-27: two seeds differ by .034, as do wide and deep. More pieces are better by .04 to .08 on",
     "Wikipedia (12k, and 16k no more), by .00 to .05 on novels. Twice the weights in 8 bits are worse by .12 to .19:",
     "the same arithmetic gives them half the tokens. Run after the shipped weights were made, it did not choose them.",
 )
