@@ -78,6 +78,7 @@ def serve(arguments: Arguments) -> int:
     import logging
 
     from connectors.logs import set_up
+    from connectors.loop import run
     from connectors.serve import serve as serve_doors
 
     settings = load_settings(arguments.settings)
@@ -87,7 +88,7 @@ def serve(arguments: Arguments) -> int:
     def reload() -> Settings:
         return load_settings(arguments.settings)
 
-    asyncio.run(serve_doors(settings, lambda: open_house(settings, _notice), _notice, reload))
+    run(serve_doors(settings, lambda: open_house(settings, _notice), _notice, reload))
     return 0
 
 

@@ -9,7 +9,6 @@ import sys
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line sets it
 
-import asyncio
 import signal
 import subprocess
 import time
@@ -26,6 +25,7 @@ from agent.message import Prompt
 from agent.prompt import PERSONA
 from agent.understanding import Understander
 from connectors import compose
+from connectors.loop import run
 from connectors.serve import serve
 from connectors.settings import Settings, load_settings
 from tests.battery import house as stub
@@ -109,7 +109,7 @@ def main() -> None:
             return house_with_models(settings, generator)
         return stub.open_house(settings, lambda: generator)
 
-    asyncio.run(serve(settings, house, print))
+    run(serve(settings, house, print))
 
 
 if __name__ == "__main__":

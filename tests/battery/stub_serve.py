@@ -5,7 +5,6 @@ Every line on the standard input starts one more process, whose id is printed. E
 process left is taken up soon, and killed again.
 """
 
-import asyncio
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ import connectors.slack.connector
 import connectors.telegram.connector
 import retrieval.index  # noqa: F401 - loaded before the fork
 from connectors.delivery.stage import Pace
+from connectors.loop import run
 from connectors.settings import load_settings
 from tests.battery.house import open_house
 
@@ -26,7 +26,7 @@ def _serve(lease: float) -> None:
     settings = load_settings(None)
     connectors.serve.Pace = partial(Pace, lease=lease)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s")
-    asyncio.run(connectors.serve.serve(settings, lambda: open_house(settings), lambda _: None))
+    run(connectors.serve.serve(settings, lambda: open_house(settings), lambda _: None))
 
 
 def main() -> None:
