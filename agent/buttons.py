@@ -17,7 +17,8 @@ from sqlalchemy import Connection, Engine
 
 from agent.memory_tables import buttons, put
 from agent.message import Place
-from retrieval.database import reading, writing
+from retrieval.database import writing
+from retrieval.prepared import Prepared
 
 ALPHABET = string.ascii_letters + string.digits
 LENGTH = 12  # 62 ** 12, about 3 * 10 ** 21 ids
@@ -78,9 +79,8 @@ class Buttons:
         """What a button stands for; None when nothing, or not any more."""
         if not _BUTTON.fullmatch(button):  # a client can send anything, also what no database takes
             return None
-        with reading(self._engine) as connection:
-            row = connection.execute(_VALID, {"button": button, "now": datetime.now(UTC)}).one_or_none()
-        return None if row is None else _meaning(row)
+        rows = _VALID.ask(self._engine, {"button": button, "now": datetime.now(UTC)})
+        return Meaning(rows[0][0], rows[0][1], Place(*rows[0][2:])) if rows else None
 
     def keeping(self, meanings: Mapping[str, Meaning], minutes: int) -> Callable[[Connection], None]:
         """What stores the buttons of these ids (`id_for`) in somebody else's transaction, which may be repeated."""
@@ -122,7 +122,10 @@ def _meaning(row: sa.Row[*tuple[object, ...]]) -> Meaning:
     return Meaning(row.kind, row.value, Place(row.platform, row.tenant, row.channel, row.thread))
 
 
-_VALID = sa.select(buttons).where(buttons.c.id == sa.bindparam("button"), buttons.c.expires > sa.bindparam("now"))
+_MEANING = [buttons.c[name] for name in ("kind", "value", "platform", "tenant", "channel", "thread")]
+_VALID = Prepared(
+    sa.select(*_MEANING).where(buttons.c.id == sa.bindparam("button"), buttons.c.expires > sa.bindparam("now"))
+)
 
 
 def _store(connection: Connection, made: Mapping[str, Meaning], expires: datetime) -> None:

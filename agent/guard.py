@@ -18,6 +18,9 @@ _KEY_LINE = re.compile(r"[ \t>]*(?:[A-Za-z0-9+/=]*|[A-Z][\w-]+: .*)\n?")
 _KEY_BLOCK = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?!.*-----END)")
 _FENCE = re.compile(r" {0,3}(?:>[> ]*)?(`{3,}|~{3,})")
 _MAY_BEGIN_FENCE = frozenset(" \t>`~")
+# What most of a reply is made of: a short word of prose. None of the rules can touch it: no link, key or mention is so
+# short and made of nothing but letters, and none of these letters is invisible.
+_WORD = re.compile(r"[A-Za-zÀ-ÖØ-öø-ÿ]{1,15}(?:['\u2019][a-z]{1,2})?[,.;!?]{0,3}[ \n]?")
 _ROUNDS = 20  # rules over one unit; markup nested deeper than this loses its brackets
 
 
@@ -36,6 +39,8 @@ def check_message(text: str) -> str:
 
 def clean(text: str, *, allowed_links: Collection[str] = ()) -> str:
     """`text` as it may be shown. allowed_links: hosts, `acme.com` or `*.acme.com`. Idempotent; never raises."""
+    if not text:
+        return ""
     cleaner = StreamCleaner(allowed_links=allowed_links)
     return cleaner.feed(text) + cleaner.finish()
 
@@ -108,6 +113,9 @@ class StreamCleaner:
             self._fence = ""
 
     def _clean_unit(self, unit: str, *, code: bool) -> str:
+        if _WORD.fullmatch(unit):
+            self._in_key = False
+            return unit
         self._in_key = _KEY_BLOCK.search(unit) is not None
         for _ in range(_ROUNDS):
             before = unit

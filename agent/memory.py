@@ -21,6 +21,7 @@ from agent.summary import CountTokens
 from agent.window import read_history
 from retrieval.database import reading, writing
 from retrieval.errors import StoreError
+from retrieval.prepared import Prepared
 
 _MANY = 500  # values in one IN list
 
@@ -110,12 +111,11 @@ class Memory:
 
     def lines(self, place: Place, limit: int) -> tuple[Line, ...]:
         """The latest `limit` lines of a place word for word, oldest first, however long."""
-        with reading(self._engine) as connection:
-            rows = connection.execute(_LATEST, {"here": place.key, "most": limit // 2}).all()
+        rows = _LATEST.ask(self._engine, {"here": place.key, "most": limit // 2})
         return tuple(
             line
-            for row in reversed(rows)
-            for line in (Line("user", row.text), Line("assistant", row.reply))
+            for text, reply in reversed(rows)
+            for line in (Line("user", text), Line("assistant", reply))
             if line.text
         )
 
@@ -198,7 +198,7 @@ class Memory:
 
 def _append(connection: Connection, turn: Turn) -> None:
     lock_memory(connection)
-    someone_forgotten = connection.execute(_FORGOTTEN_SINCE, {"turn": turn.id}).first() is not None
+    someone_forgotten = bool(_FORGOTTEN_SINCE.run(connection, {"turn": turn.id}))
     author = id_today(connection, turn.message.author)
     # who was forgotten and came back is somebody new
     if author is None or (someone_forgotten and author != turn.message.author.id):
@@ -215,9 +215,8 @@ def _append(connection: Connection, turn: Turn) -> None:
             raise StoreError("Two messages in different places have the same id, so the second was not kept.")
 
 
-# Asked with every message: to build a statement takes longer than the store takes to answer it.
-_FORGOTTEN_SINCE = sa.select(erasures.c.id).where(erasures.c.id > sa.bindparam("turn")).limit(1)
-_LATEST = (
+_FORGOTTEN_SINCE = Prepared(sa.select(erasures.c.id).where(erasures.c.id > sa.bindparam("turn")).limit(1))
+_LATEST = Prepared(
     sa.select(turns.c.text, turns.c.reply)
     .where(turns.c.place == sa.bindparam("here"))
     .order_by(turns.c.id.desc())

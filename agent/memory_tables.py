@@ -36,6 +36,7 @@ from agent.message import (
 )
 from retrieval.database import metadata
 from retrieval.passage import Passage
+from retrieval.prepared import Prepared
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _NOTHING = np.empty(0, dtype=np.float32)
@@ -184,6 +185,12 @@ link_codes = Table(  # one a person: the latest; kept when used, to say so
     Column("expires", Moment, nullable=False),
     Column("used", Boolean, nullable=False),
 )
+joinings = Table(  # persons who became one, until what was learned from the one is known to be the other's
+    "joinings",
+    metadata,
+    Column("gone", _ID, primary_key=True),
+    Column("kept", _ID, ForeignKey("persons.id", ondelete="CASCADE"), nullable=False, index=True),
+)
 wrong_codes = Table(  # how often an account guessed since it last was quiet for an hour
     "wrong_codes",
     metadata,
@@ -219,24 +226,24 @@ buttons = Table(
 
 def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
     """Insert a row, unless one with its key (primary or unique) is there; whether it was inserted."""
-    return connection.execute(_insert(connection.dialect.name, table, None), row).first() is not None
+    return bool(_insert(connection.dialect.name, table, tuple(row), changes=False).run(connection, row))
 
 
 def put(connection: Connection, table: Table, *rows: dict[str, Any]) -> None:
     """Insert rows of the same columns, or give those with their primary keys these values."""
-    if rows:
-        connection.execute(_insert(connection.dialect.name, table, tuple(rows[0])), list(rows))
+    for row in rows:
+        _insert(connection.dialect.name, table, tuple(row), changes=True).change(connection, row)
 
 
-@lru_cache(maxsize=64)  # to build a statement takes longer than SQLite takes to run it
-def _insert(dialect: str, table: Table, changed: tuple[str, ...] | None) -> sa.Insert:
-    """changed: the columns that a row with the same primary key takes over; None: it stays, and nothing comes back."""
+@lru_cache(maxsize=64)
+def _insert(dialect: str, table: Table, columns: tuple[str, ...], *, changes: bool) -> Prepared:
+    """changes: a row with the same primary key takes these columns over; else it stays, and nothing comes back."""
     insert = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
-    if changed is None:
-        return insert.on_conflict_do_nothing().returning(*table.primary_key)  # psycopg counts no rows here
+    if not changes:  # psycopg counts no rows here
+        return Prepared(insert.on_conflict_do_nothing().returning(*table.primary_key), columns)
     key = [column.name for column in table.primary_key]
-    taken = {name: insert.excluded[name] for name in changed if name not in key}
-    return insert.on_conflict_do_update(index_elements=key, set_=taken)
+    taken = {name: insert.excluded[name] for name in columns if name not in key}
+    return Prepared(insert.on_conflict_do_update(index_elements=key, set_=taken), columns)
 
 
 class StoredLine(TypedDict):

@@ -14,12 +14,23 @@ from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
 from agent.ideation import persons as ideation
-from agent.memory_tables import accounts, feedback, insert_new, link_codes, persons, put, turns, wrong_codes
+from agent.memory_tables import (
+    accounts,
+    feedback,
+    insert_new,
+    joinings,
+    link_codes,
+    persons,
+    put,
+    turns,
+    wrong_codes,
+)
 from agent.message import Person
 from agent.opinion import persons as opinion
 from agent.support import persons as support
 from retrieval.database import reading, writing
 from retrieval.errors import AtelierError, StoreError
+from retrieval.prepared import Prepared
 from retrieval.store import bump
 from retrieval.tables import documents
 
@@ -67,8 +78,7 @@ class People:
 
         audiences: what they may read now. administrator: the settings say so of this account; otherwise the store does.
         """
-        with reading(self._engine) as connection:
-            known = owner_of(connection, account)
+        known = _owner(_OWNER.ask(self._engine, {"account": account}))
         if known is None:
             with writing(self._engine) as connection:
                 known = _meet(connection, account)
@@ -119,7 +129,9 @@ class People:
         """Make `account`, and whoever it belonged to, one person with the one who asked for `code`.
 
         Their turns, ratings and documents become one person's. Consent and administrator hold only where both had
-        them. The person's audiences are not known here. Raises LinkRefused; five wrong codes stop an account.
+        them. The person's audiences are not known here. Entered again where it was used, as after a crash, a code gives
+        the same person. What follows elsewhere is kept in `joinings`. Raises LinkRefused; five wrong codes stop an
+        account.
         """
         with writing(self._engine) as connection:
             lock_memory(connection, exclusive=True)  # of two processes with one code, one comes first
@@ -127,6 +139,18 @@ class People:
         if not isinstance(linked, Person):  # raised out here: the wrong try has to be committed
             raise LinkRefused(linked)
         return linked
+
+    def joinings(self) -> list[tuple[str, Person]]:
+        """Persons who became one of which `joined` was not told yet: the id that is gone, and who has all of theirs."""
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(joinings).order_by(joinings.c.gone)).all()
+            people = people_of(connection, sorted({row.kept for row in rows})) if rows else {}
+        return [(row.gone, people[row.kept]) for row in rows]
+
+    def joined(self, gone: str) -> None:
+        """All that follows of a joining is done."""
+        with writing(self._engine) as connection:
+            connection.execute(joinings.delete().where(joinings.c.gone == gone))
 
     def _change(self, person_id: str, column: str, value: bool) -> None:  # noqa: FBT001 - private, two callers
         with writing(self._engine) as connection:
@@ -136,11 +160,16 @@ class People:
 
 
 def owner_of(connection: Connection, account: str) -> Person | None:
-    rows = connection.execute(_OWNER, {"account": account}).all()  # asked with every message: one statement, built once
+    return _owner(_OWNER.run(connection, {"account": account}))
+
+
+def _owner(rows: Sequence[tuple[str, bool, bool, str]]) -> Person | None:
+    """rows: one for each of their accounts."""
     if not rows:
         return None
-    first, names = rows[0], tuple(row.account for row in rows)
-    return Person(first.id, names, consent=first.consent, administrator=first.administrator)
+    person, consent, administrator, _ = rows[0]
+    names = tuple(account for *_, account in rows)
+    return Person(person, names, consent=bool(consent), administrator=bool(administrator))
 
 
 def people_of(connection: Connection, ids: Sequence[str]) -> dict[str, Person]:
@@ -157,7 +186,7 @@ def people_of(connection: Connection, ids: Sequence[str]) -> dict[str, Person]:
 
 def id_today(connection: Connection, person: Person) -> str | None:
     """The id under which `person` is known now: another one since their account was linked; None when forgotten."""
-    if connection.execute(_KNOWN, {"person": person.id}).first() is not None:
+    if _KNOWN.run(connection, {"person": person.id}):
         return person.id
     query = sa.select(accounts.c.person).where(accounts.c.account.in_(person.accounts)).limit(1)
     return connection.execute(query).scalar_one_or_none()
@@ -182,14 +211,14 @@ def _meet(connection: Connection, account: str) -> Person:
 
 
 _theirs = accounts.alias()
-_OWNER = (
+_OWNER = Prepared(  # asked with every message
     sa.select(persons.c.id, persons.c.consent, persons.c.administrator, _theirs.c.account)
     .join(accounts, accounts.c.person == persons.c.id)
     .join(_theirs, _theirs.c.person == persons.c.id)
     .where(accounts.c.account == sa.bindparam("account"))
     .order_by(_theirs.c.account)
 )
-_KNOWN = sa.select(persons.c.id).where(persons.c.id == sa.bindparam("person"))
+_KNOWN = Prepared(sa.select(persons.c.id).where(persons.c.id == sa.bindparam("person")))
 
 
 def _digest(code: str) -> str:
@@ -206,10 +235,12 @@ def _redeem(connection: Connection, digest: str, account: str, now: datetime) ->
     if tries >= TRIES:
         return "too_often"
     code = connection.execute(sa.select(link_codes).where(link_codes.c.digest == digest)).one_or_none()
+    owner = owner_of(connection, account)
+    if code is not None and code.used and owner is not None and owner.id == code.person:
+        return people_of(connection, [code.person])[code.person]
     if code is None or code.used or code.expires <= now:
         put(connection, wrong_codes, {"account": account, "tries": tries + 1, "last": now})
         return "wrong" if code is None else "used" if code.used else "expired"
-    owner = owner_of(connection, account)
     if owner is not None and owner.id == code.person:
         return "own"
     connection.execute(link_codes.update().where(link_codes.c.digest == digest).values(used=True))
@@ -239,6 +270,8 @@ def _merge(connection: Connection, gone: str, into: str) -> None:
     if connection.execute(sa.select(documents.c.id).where(documents.c.author == gone).limit(1)).first() is not None:
         bump(connection)  # orders this among the knowledge base's other writers
         connection.execute(documents.update().where(documents.c.author == gone).values(author=into))
+    connection.execute(joinings.update().where(joinings.c.kept == gone).values(kept=into))
+    connection.execute(joinings.insert().values(gone=gone, kept=into))
     connection.execute(persons.delete().where(persons.c.id == gone))
 
 

@@ -15,6 +15,7 @@ from agent.memory_tables import places, summaries, turns
 from agent.message import History, Line, Place
 from agent.summary import CountTokens, fold, shorten
 from retrieval.database import reading, writing
+from retrieval.prepared import Prepared
 
 # Shares of the budget. The summary and the last turn's two lines together always fit.
 LINE = 0.25  # of one line; the rest of a longer one is cut
@@ -81,15 +82,15 @@ class _Measure:
 
 
 def _read(connection: Connection, place: Place, measure: _Measure) -> _Window:
-    folded = connection.execute(_FOLDED, {"here": place.key}).one_or_none()
-    summary, through = (folded.text, folded.through) if folded is not None else ("", "")
-    rows = connection.execute(_LATER, {"here": place.key, "through": through})
-    return _Window(summary, through, [measure.lines(row.id, row.text, row.reply) for row in rows])
+    folded = _FOLDED.run(connection, {"here": place.key})
+    summary, through = folded[0] if folded else ("", "")
+    rows = _LATER.run(connection, {"here": place.key, "through": through})
+    return _Window(summary, through, [measure.lines(*row) for row in rows])
 
 
-# Asked with every message: to build a statement takes longer than the store takes to answer it.
-_FOLDED = sa.select(summaries.c.text, summaries.c.through).where(summaries.c.place == sa.bindparam("here"))
-_LATER = (
+# Asked with every message.
+_FOLDED = Prepared(sa.select(summaries.c.text, summaries.c.through).where(summaries.c.place == sa.bindparam("here")))
+_LATER = Prepared(
     sa.select(turns.c.id, turns.c.text, turns.c.reply)
     .where(turns.c.place == sa.bindparam("here"), turns.c.id > sa.bindparam("through"))
     .order_by(turns.c.id)

@@ -55,7 +55,8 @@ class Received:
 
     tenant: whose workspace. key: the same for every copy the platform sends of one event, unique within platform and
     tenant. conversation: events of one are handled in the order in which they were accepted; others in parallel.
-    payload: JSON text, all that `Connector.read` needs. wait: seconds before which it is not handled.
+    payload: JSON text, all that `Connector.read` needs. wait: seconds before which it is not handled. by: who wrote it,
+    by account, where that is known before it is read.
     """
 
     tenant: str
@@ -63,6 +64,7 @@ class Received:
     conversation: str
     payload: str
     wait: float = 0.0
+    by: str = ""
 
 
 Accept = Callable[[Sequence[Received]], Awaitable[None]]

@@ -26,7 +26,7 @@ from connectors.privacy_left import accounts_left, left_in_files, left_in_store
 from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
 from finetune.examples.agreement import withheld
-from finetune.examples.forgetting import Gone, Unlearned, unlearn
+from finetune.examples.forgetting import Gone, Unlearned, rename, unlearn
 from retrieval.database import reading, writing
 from retrieval.errors import StoreError
 from retrieval.files import write_atomically
@@ -171,6 +171,7 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     waiting: how much of theirs `Delivery.forget` has dropped from the queue; else it is dropped here.
     Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
     """
+    finish_joinings(memory, shelf, home)
     if waiting is None:
         waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)
@@ -199,6 +200,25 @@ def withhold(person: Person, memory: Memory, shelf: Shelf, home: Path) -> Unlear
 
     Raises StoreError; asked again it finishes the work.
     """
+    finish_joinings(memory, shelf, home)
+    return _withhold(person, memory, shelf, home)
+
+
+def finish_joinings(memory: Memory, shelf: Shelf, home: Path) -> None:
+    """Where accounts were joined, one person's rights reach what both left outside of memory. Raises StoreError.
+
+    What jobs and versions learned from either they learned from that person now. Where not both had given consent there
+    is none any more, and what was kept of either's words because of it goes. Done by whoever joins accounts; what a
+    crash left of it is done before the next who joins some, is forgotten or takes consent back.
+    """
+    for gone, person in memory.people.joinings():
+        rename(memory.engine, home, gone, person.id)
+        if not person.consent:
+            _withhold(person, memory, shelf, home)
+        memory.people.joined(gone)
+
+
+def _withhold(person: Person, memory: Memory, shelf: Shelf, home: Path) -> Unlearned:
     memory.people.set_consent(person.id, consent=False)
     withhold_opinions(memory.engine, person.id)
     withhold_answers(memory.engine, person.id)

@@ -49,6 +49,7 @@ from retrieval.errors import SettingsError
 
 log = logging.getLogger(__name__)
 
+FLOOD = 5  # times as many messages of a person as are answered in a minute: from then on they are refused at the door
 THREADS = 32  # most of them wait for the disk together: asyncio's own few would wait for each other
 
 
@@ -170,7 +171,8 @@ def make_delivery(
         ideation,
         opinion,
     )
-    pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog)
+    flood = FLOOD * settings.messages_per_minute
+    pace = Pace(slots=settings.answers_at_once, backlog=settings.backlog, flood=flood)
     return Delivery(engine, connectors, desk, desk.apology, pace)
 
 

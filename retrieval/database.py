@@ -109,7 +109,7 @@ def fetch(engine: Engine, statement: Callable[[int], sa.Select[Any]], values: Se
             finally:
                 connection.close()  # back to the pool, which ends what transaction the driver began
         except driver.Error as error:
-            raise _explained(error) from error
+            raise explained(error) from error
     return rows
 
 
@@ -161,7 +161,7 @@ def snapshot(engine: Engine, scratch: Path) -> Iterator[Connection]:
             try:  # past SQLAlchemy, which would say BEGIN: a VACUUM runs outside of transactions
                 driver.execute("VACUUM INTO ?", (str(copy),))
             except sqlite3.Error as error:
-                raise _explained(error) from error
+                raise explained(error) from error
         copied = open_database(f"sqlite:///{copy}")
         try:
             with reading(copied) as connection:
@@ -176,7 +176,7 @@ def mapped() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise _explained(error.orig) from error
+        raise explained(error.orig) from error
     except SQLAlchemyError as error:
         raise StoreError(f"The store cannot be used: {error}") from error
 
@@ -199,7 +199,8 @@ _SENTENCES = {
 }
 
 
-def _explained(error: BaseException | None) -> StoreError:
+def explained(error: BaseException | None) -> StoreError:
+    """What a driver raised as an error of ours, which says what to do."""
     code = str(getattr(error, "sqlite_errorname", None) or getattr(error, "sqlstate", None) or "")
     reason = next(iter(str(error).splitlines()), "")
     if code.startswith(_BUSY):

@@ -25,6 +25,7 @@ from agent.message import Person, Place
 from agent.people import LETTERS, id_today
 from retrieval.database import reading, writing
 from retrieval.errors import StoreError
+from retrieval.prepared import Prepared
 
 _CACHED = 64  # sessions whose acts are kept in memory
 KEPT = 300  # lines of talk of a session that are kept, up to twice as many
@@ -153,8 +154,8 @@ class Ledger:
 
     def at(self, place: Place) -> str | None:
         """The open session of a place."""
-        with reading(self.engine) as connection:
-            return _open_at(connection, place)
+        rows = _OPEN_AT.ask(self.engine, {"here": place.key})
+        return rows[0][0] if rows else None
 
     def by_code(self, code: str, tenant: str) -> str | None:
         """The open session that a code stands for, however it was typed."""
@@ -283,10 +284,11 @@ def _insert(connection: Connection, session: str, event: Event) -> None:
 
 
 def _open_at(connection: Connection, place: Place) -> str | None:
-    return connection.execute(_OPEN_AT, {"here": place.key}).scalar_one_or_none()
+    rows = _OPEN_AT.run(connection, {"here": place.key})
+    return rows[0][0] if rows else None
 
 
-_OPEN_AT = (  # asked with every message: to build a statement takes longer than the store takes to answer it
+_OPEN_AT = Prepared(  # asked with every message
     sa.select(session_places.c.session)
     .join(sessions, sessions.c.id == session_places.c.session)
     .where(session_places.c.place == sa.bindparam("here"), sessions.c.is_open)

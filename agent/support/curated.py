@@ -28,6 +28,7 @@ from retrieval.database import reading, writing
 from retrieval.encoder import Encoder
 from retrieval.errors import MessageRefused
 from retrieval.passage import Passage, Vectors
+from retrieval.prepared import Prepared
 
 SOURCE = "approved answer"  # named where an entry names none
 LONGEST = 8000  # characters of a question or an answer
@@ -297,13 +298,13 @@ class Curated:
 
     def _book(self, tenant: str) -> _Book:
         """The tenant's approved entries as they are in the store now; only what is new is encoded."""
+        given = {"tenant": tenant, "state": State.APPROVED.value}
+        book = self._books.get(tenant)
+        if book is not None and book.stamp == tuple(_STAMP.ask(self._engine, given)[0]):
+            return book
         approved = (curated.c.tenant == tenant) & (curated.c.state == State.APPROVED.value)
-        columns = (sa.func.count(), sa.func.max(curated.c.id), sa.func.max(curated.c.changed))
         with reading(self._engine) as connection:
-            stamp = tuple(connection.execute(sa.select(*columns).where(approved)).one())
-            book = self._books.get(tenant)
-            if book is not None and book.stamp == stamp:
-                return book
+            stamp = tuple(_STAMP.run(connection, given)[0])
             rows = connection.execute(sa.select(curated).where(approved).order_by(curated.c.id)).all()
         with self._lock:
             known = self._books.get(tenant, _Book(()))
@@ -322,6 +323,13 @@ class Curated:
             had |= zip(new, self._encoder(new), strict=True)
         vectors = np.array([had[text] for _, text in asked], dtype=np.float32)
         return _Book(stamp, tuple(entry for entry, _ in asked), tuple(read(text) for _, text in asked), vectors)
+
+
+_STAMP = Prepared(  # asked with every message
+    sa.select(sa.func.count(), sa.func.max(curated.c.id), sa.func.max(curated.c.changed)).where(
+        curated.c.tenant == sa.bindparam("tenant"), curated.c.state == sa.bindparam("state")
+    )
+)
 
 
 def filled(answer: str, now: datetime) -> str:

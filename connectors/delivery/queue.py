@@ -7,16 +7,15 @@ outbox  ready -> sending -> sent | dead      `sending` is only needed where a re
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from hashlib import sha256
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
 
 from agent.events import Outgoing
 from agent.message import Place
 from connectors.connector import Received
+from connectors.delivery import statements
 from connectors.delivery.tables import OPEN, inbox, outbox
 from connectors.delivery.wire import read_outgoing, write_outgoing
 from retrieval.errors import StoreError
@@ -25,7 +24,6 @@ MESSAGE = "message:"  # begins the keys of what people write, on every platform
 UNPROMPTED = "out:"  # begins the key of an event that is nobody's: a message of Atelier's own
 OURS = (UNPROMPTED, "due:")  # never too much: nobody else will say it again
 MOST_WAITING = 200  # open events of one conversation: more of it are excess, and others need not suffer
-_ACCEPTING = 0xA7E11E14  # PostgreSQL's advisory lock, any number of our own
 KEPT = 14 * 86_400  # seconds that keys of what is done are remembered: no platform repeats an event for so long
 
 
@@ -80,31 +78,44 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """added: new events to be handled. refused: conversations that will be told that there is too much."""
+    """added: new events to be handled. refused: conversations that will be told that there is too much.
+
+    is_full: whatever comes now is excess.
+    """
 
     added: frozenset[int]
     refused: tuple[str, ...]
+    is_full: bool
 
 
 def accept(
-    connection: Connection, platform: str, events: Sequence[Received], backlog: int, told: Collection[str] = ()
+    connection: Connection,
+    platform: str,
+    events: Sequence[Received],
+    backlog: int,
+    told: Collection[str] = (),
+    flooded: Collection[str] = (),
 ) -> Taken:
     """Take events in. Beyond `backlog` open ones they are excess: in a lane of their own, one for each conversation.
 
     told: conversations that have been told lately that there is too much: more of theirs is noted and needs no word.
+    flooded: conversations in which somebody sends so much now that it is excess, however little waits.
     So the excess is bounded too: by the number of conversations, and by `backlog`. Keys are kept as digests: they name
     messages, and so people, long after both are forgotten. Raises QueueFull, with nothing taken in.
     """
     if connection.dialect.name == "postgresql":  # else a later id could be seen, and claimed, before an earlier one
-        connection.execute(_IN_TURN)
-    waiting, refusing = connection.execute(_COUNT_OPEN).one()
+        connection.execute(statements.IN_TURN)
+    first = events[0].conversation if events else ""
+    ((waiting, refusing, here),) = statements.COUNT_OPEN.run(connection, {"here": first})
     now, added, refused = time.time(), set[int](), list[str]()
-    for event in events:
+    for number, event in enumerate(events):
         prefix = UNPROMPTED if event.key.startswith(UNPROMPTED) else ""
         key = prefix + _digest(platform, event.tenant, event.key)
         is_post = event.key.startswith(MESSAGE)
         is_excess = not event.key.startswith(OURS) and (
-            waiting >= backlog or _count(connection, event.conversation) >= MOST_WAITING
+            waiting >= backlog
+            or event.conversation in flooded
+            or (_count(connection, event.conversation) if number else here) >= MOST_WAITING
         )
         lane = f"excess:{event.conversation if is_post else key}" if is_excess else event.conversation
         is_covered = is_excess and is_post and (event.conversation in told or _count(connection, lane) > 0)
@@ -127,18 +138,19 @@ def accept(
             "is_stopped": False,
             "error": "",
         }
-        number = connection.execute(_INSERT[connection.dialect.name], row).scalar()
-        if number is None or is_covered:
+        made = statements.INSERT[connection.dialect.name].run(connection, row)
+        if not made or is_covered:
             continue
-        added.add(number)
+        added.add(made[0][0])
         waiting, refusing = waiting + (not is_excess), refusing + is_excess
         if is_excess and is_post:
             refused.append(event.conversation)
-    return Taken(frozenset(added), tuple(refused))
+    return Taken(frozenset(added), tuple(refused), waiting >= backlog)
 
 
 def _count(connection: Connection, conversation: str) -> int:
-    return int(connection.execute(_COUNT_HERE, {"here": conversation}).scalar_one())
+    ((count,),) = statements.COUNT_HERE.run(connection, {"here": conversation})
+    return int(count)
 
 
 def claim(connection: Connection, platforms: Sequence[str], lease: float, limit: int, excess: int = 0) -> list[Claim]:
@@ -147,33 +159,17 @@ def claim(connection: Connection, platforms: Sequence[str], lease: float, limit:
     And up to `excess` of those that are only to be refused.
     """
     now = time.time()
-    given = {"now": now, "platforms": list(platforms)}
-    found = [
-        row
-        for lane, room in ((False, limit), (True, excess))
-        if room > 0
-        for row in connection.execute(_READY, given | {"lane": lane, "room": room})
-    ]
-    if found:
-        connection.execute(_TAKE, [{"row": row.id, "until": now + lease, "next": row.fence + 1} for row in found])
-    return [
-        Claim(
-            row.id,
-            row.fence + 1,
-            row.platform,
-            row.tenant,
-            row.key,
-            row.conversation,
-            row.payload,
-            row.received,
-            row.is_excess,
-            row.attempts,
-            row.handle,
-            row.is_stopped,
-            row.has_more,
+    given: dict[str, object] = {"now": now} | {f"p{number}": name for number, name in enumerate(platforms)}
+    claims: list[Claim] = []
+    for lane, room in ((False, limit), (True, excess)):
+        rows = (
+            statements.ready(len(platforms)).run(connection, given | {"lane": lane, "room": room}) if room > 0 else ()
         )
-        for row in found
-    ]
+        for number, fence, *rest, is_excess, attempts, handle, is_stopped, has_more in rows:
+            statements.TAKE.change(connection, {"row": number, "until": now + lease, "next": fence + 1})
+            flags = (bool(is_excess), attempts, handle, bool(is_stopped), bool(has_more))
+            claims.append(Claim(number, fence + 1, *rest, *flags))
+    return claims
 
 
 def renew(connection: Connection, claim: Claim, lease: float) -> bool:
@@ -189,7 +185,7 @@ def opened(connection: Connection, claim: Claim, handle: str) -> None:
 
 def parts_of(connection: Connection, claim: Claim) -> list[Part]:
     """What is still to be sent of an answer that was made before, in order; and nothing when none was made."""
-    query = sa.select(outbox).where(outbox.c.inbox == claim.id, _UNSENT).order_by(outbox.c.part)
+    query = sa.select(outbox).where(outbox.c.inbox == claim.id, statements.UNSENT).order_by(outbox.c.part)
     return [
         Part(row.key, read_outgoing(row.body), row.state, row.since, row.handle) for row in connection.execute(query)
     ]
@@ -220,14 +216,15 @@ def put(connection: Connection, claim: Claim, bodies: Sequence[Outgoing], handle
         }
         for number, part in enumerate(made)
     ]
-    connection.execute(_PUT, rows)
+    for row in rows:
+        statements.PUT.change(connection, row)
     return made
 
 
 def mark_sending(connection: Connection, claim: Claim, part: Part) -> None:
     """From here on nobody knows whether the part was shown, until `sent`. Raises LeaseLost."""
     _change(connection, claim)
-    connection.execute(_SENDING, {"which": part.key, "began": time.time()})
+    statements.SENDING.change(connection, {"which": part.key, "began": time.time()})
 
 
 def mark_ready(connection: Connection, claim: Claim, part: Part) -> None:
@@ -251,10 +248,11 @@ def redirected(connection: Connection, claim: Claim, part: Part, body: Outgoing)
 
 def sent(connection: Connection, claim: Claim, part: Part, message: str) -> None:
     """Shown. Its text is not needed here any more. Raises LeaseLost."""
-    _change(connection, claim)
     place = part.body.place
     shown = _digest(place.platform, place.tenant, f"{place.channel}/{message}")
-    connection.execute(_SENT, {"which": part.key, "shown": shown})
+    given = {"which": part.key, "shown": shown, "row": claim.id, "held": claim.fence}
+    if not statements.SENT.change(connection, given):
+        raise LeaseLost("Another worker goes on with this event.")
 
 
 def undeliverable(connection: Connection, claim: Claim, part: Part) -> None:
@@ -267,8 +265,8 @@ def finish(connection: Connection, claim: Claim, *, error: str = "") -> bool:
     """Over: answered, or with an `error` given up; whether more of the conversation waits. Raises LeaseLost."""
     state = "dead" if error else "done"
     _change(connection, claim, state=state, payload="", conversation="", handle="", error=error)
-    connection.execute(_LEFT, {"row": claim.id})
-    return connection.execute(_MORE, {"here": claim.conversation}).first() is not None
+    statements.LEFT.change(connection, {"row": claim.id})
+    return bool(statements.MORE.run(connection, {"here": claim.conversation}))
 
 
 def take_over(connection: Connection, landed: float) -> int:
@@ -317,7 +315,7 @@ def prune(connection: Connection) -> int:
 
 def counts(connection: Connection) -> dict[str, int]:
     """How many events are in each state, for the health page: `new`, `claimed`, `done`, `dead`; `later`: timers."""
-    return {row.held: row.events for row in connection.execute(_COUNTS, {"now": time.time()})}
+    return {row.held: row.events for row in connection.execute(statements.COUNTS, {"now": time.time()})}
 
 
 def name_of(place: Place, message: str) -> str:
@@ -329,70 +327,9 @@ def name_of(place: Place, message: str) -> str:
 def _change(connection: Connection, claim: Claim, **values: object) -> None:
     """Write to the claimed row, or fail when the claim is not ours any more."""
     given = {"row": claim.id, "held": claim.fence} | {f"new_{name}": value for name, value in values.items()}
-    if not connection.execute(_changing(tuple(values)), given).rowcount:
+    if not statements.changing(tuple(values)).change(connection, given):
         raise LeaseLost("Another worker goes on with this event.")
-
-
-@lru_cache(maxsize=16)  # to build a statement takes longer than SQLite takes to run it
-def _changing(names: tuple[str, ...]) -> sa.Update:
-    """An update of these columns of a claimed row; without any it only asks whether the claim is still ours."""
-    ours = (inbox.c.id == sa.bindparam("row"), inbox.c.fence == sa.bindparam("held"), inbox.c.state == "claimed")
-    values = {name: sa.bindparam(f"new_{name}", type_=inbox.c[name].type) for name in names}
-    return inbox.update().where(*ours).values(values or {"fence": sa.bindparam("held")})
 
 
 def _digest(platform: str, tenant: str, key: str) -> str:
     return sha256(f"{platform}/{tenant}/{key}".encode()).hexdigest()[:40]
-
-
-# Built once, for the same reason.
-_IN_TURN = sa.select(sa.func.pg_advisory_xact_lock(_ACCEPTING))
-_COUNT_OPEN = sa.select(sa.func.count().filter(~inbox.c.is_excess), sa.func.count().filter(inbox.c.is_excess)).where(
-    OPEN,
-    ~inbox.c.conversation.startswith("due/"),  # nobody waits for a timer
-)
-_COUNT_HERE = sa.select(sa.func.count()).where(OPEN, inbox.c.conversation == sa.bindparam("here"))
-_INSERT = {
-    name: insert(inbox).on_conflict_do_nothing().returning(inbox.c.id)
-    for name, insert in (("postgresql", postgresql.insert), ("sqlite", sqlite.insert))
-}
-_earlier = inbox.alias()
-_FIRST = ~sa.exists().where(
-    _earlier.c.conversation == inbox.c.conversation,
-    _earlier.c.id < inbox.c.id,
-    _earlier.c.state.in_(("new", "claimed")),
-)
-_later = inbox.alias()
-_HAS_MORE = sa.exists().where(
-    _later.c.conversation == inbox.c.conversation,
-    _later.c.id > inbox.c.id,
-    _later.c.state.in_(("new", "claimed")),
-)
-_FREE = sa.or_(inbox.c.state == "new", inbox.c.lease < sa.bindparam("now"))
-_READY = (
-    sa.select(inbox, _HAS_MORE.label("has_more"))
-    .where(OPEN, _FREE, inbox.c.due <= sa.bindparam("now"), _FIRST)
-    .where(inbox.c.platform.in_(sa.bindparam("platforms", expanding=True)), inbox.c.is_excess == sa.bindparam("lane"))
-    .order_by(inbox.c.id)
-    .limit(sa.bindparam("room"))
-    .with_for_update(skip_locked=True, of=inbox)  # in SQLite a writer is alone anyway
-)
-_TAKE = (
-    inbox.update()
-    .where(inbox.c.id == sa.bindparam("row"))
-    .values(state="claimed", lease=sa.bindparam("until"), fence=sa.bindparam("next"))
-)
-_MORE = sa.select(inbox.c.id).where(OPEN, inbox.c.conversation == sa.bindparam("here")).limit(1)
-_IS_TIMER = (inbox.c.state == "new") & inbox.c.conversation.startswith("due/") & (inbox.c.due > sa.bindparam("now"))
-_HELD = sa.case((_IS_TIMER, "later"), else_=inbox.c.state).label("held")
-_COUNTS = sa.select(_HELD, sa.func.count().label("events")).group_by("held")
-_PUT = outbox.insert()
-_UNSENT = outbox.c.state.in_(("ready", "sending"))
-_ONE_PART = outbox.update().where(outbox.c.key == sa.bindparam("which"))
-_SENDING = _ONE_PART.values(state="sending", since=sa.bindparam("began"))
-_SENT = _ONE_PART.values(state="sent", message=sa.bindparam("shown"), body="")
-_LEFT = (
-    outbox.update()
-    .where(outbox.c.inbox == sa.bindparam("row"), sa.or_(_UNSENT, outbox.c.handle != ""))
-    .values(state=sa.case((_UNSENT, "dead"), else_=outbox.c.state), body="", handle="")
-)

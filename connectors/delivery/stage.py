@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 class Pace:
     """How much at once and for how long.
 
-    slots: answers made side by side. backlog: open events from which more are refused. lease: seconds a claim lasts
-    unless renewed. attempts: failures of ours after which an event is given up. poll: seconds between looks for work
-    that no accept of this process announced. drain: seconds that answers may take to end when the process is asked to.
+    slots: answers made side by side. backlog: open events from which more are refused. flood: messages of one person in
+    a minute from which more are refused at the door. lease: seconds a claim lasts unless renewed. attempts: failures of
+    ours after which an event is given up. poll: seconds between looks for work that nobody here announced. drain:
+    seconds that answers may take to end when the process is asked to.
     """
 
     slots: int = 32
     backlog: int = 1000
+    flood: int = 1000
     lease: float = 30.0
     attempts: int = 3
     poll: float = 0.5

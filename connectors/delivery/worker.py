@@ -3,17 +3,19 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
 from sqlalchemy import Connection, Engine
 
+from agent.erasure import lock_memory
 from agent.events import Due, Event, Outgoing
 from agent.message import Place
 from connectors.connector import Accept, Connector, Received, Refused, Unsure
 from connectors.delivery import failing, queue, waiting
+from connectors.delivery.flood import Flood
 from connectors.delivery.meter import Meter
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.sending import send
@@ -26,7 +28,6 @@ from retrieval.errors import AtelierError
 
 log = logging.getLogger(__name__)
 
-TOLD = 60.0  # seconds that a conversation's refusal is good for, while there is too much
 LANDED = 10.0  # seconds after which what a killed process sent last has arrived or never will
 EXCESS_SLOTS = 8  # refusals written side by side
 WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
@@ -56,6 +57,8 @@ class Delivery:
         self._pace = pace
         self._engine = engine
         self._write = Writer(engine)
+        # What is kept in memory waits while somebody is forgotten; acks do not. SQLite has one writer anyway.
+        self._keep = Writer(engine, lock_memory) if engine.dialect.name == "postgresql" else self._write
         self._work = asyncio.Event()
         self._running: dict[int, tuple[asyncio.Task[None], Stage]] = {}
         self._is_working = False  # between the beginning of `run` and its end
@@ -63,7 +66,7 @@ class Delivery:
         self._promised = 0  # slots that are kept for claims on their way
         self._has_excess = True  # perhaps: refusals wait
         self._is_crowded = False  # the last look found no less than there was room for: there may be more
-        self._told: dict[str, float] = {}
+        self._flood = Flood(pace.flood)
         self.meter = Meter()
         self.last_look = time.monotonic()
 
@@ -73,18 +76,24 @@ class Delivery:
 
     async def _accept(self, platform: str, events: Sequence[Received], along: Sequence[Step] = ()) -> None:
         """Whoever waits for it may be cancelled: what it has claimed is begun all the same."""
-        taking = asyncio.create_task(self._take_in(platform, events, along))
+        kept, flooding = self._flood.kept(events)
+        self.meter.copies.labels(platform).inc(len(events) - len(kept))
+        if events and not kept:
+            return
+        taking = asyncio.create_task(self._take_in(platform, kept, along, flooding))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         await asyncio.shield(taking)
 
-    async def _take_in(self, platform: str, events: Sequence[Received], along: Sequence[Step]) -> None:
+    async def _take_in(
+        self, platform: str, events: Sequence[Received], along: Sequence[Step], flooding: Mapping[str, str]
+    ) -> None:
         """Events are taken in and, where there is room, claimed by one commit: each costs a wait for the disk."""
-        told, backlog, platforms = self._told_lately(), self._pace.backlog, tuple(self._connectors)
+        told, backlog, platforms = self._flood.told(), self._pace.backlog, tuple(self._connectors)
         room = max(0, min(len(events), self._room())) if self._is_working else 0
 
         def taking(connection: Connection) -> tuple[queue.Taken, list[Claim]]:
-            taken = queue.accept(connection, platform, events, backlog, told)
+            taken = queue.accept(connection, platform, events, backlog, told, flooding)
             for step in along:
                 step(connection)
             is_idle = not (taken.added and room)
@@ -97,7 +106,7 @@ class Delivery:
         self.meter.taken.labels(platform).inc(len(taken.added))
         self.meter.copies.labels(platform).inc(len(events) - len(taken.added))
         self.meter.excess.labels(platform).inc(len(taken.refused))
-        self._told |= dict.fromkeys(taken.refused, time.monotonic())
+        self._flood.tell([*taken.refused, *flooding.values()], is_full=taken.is_full)
         self._has_excess |= bool(taken.refused)
         if taken.added - {claim.id for claim in claims}:
             self._work.set()
@@ -110,13 +119,6 @@ class Delivery:
             yield
         finally:
             self._promised -= slots
-
-    def _told_lately(self) -> Collection[str]:
-        """Conversations that were told in this minute that there is too much. In memory: a restart forgives."""
-        if self._told:
-            since = time.monotonic() - TOLD
-            self._told = {each: at for each, at in self._told.items() if at > since}
-        return self._told.keys()
 
     async def post(self, key: str, outgoing: Outgoing, along: Sequence[Step] = ()) -> None:
         """Say something unprompted, once for each `key`, after what is already under way in its place.
@@ -235,7 +237,7 @@ class Delivery:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
-        await asyncio.to_thread(self._write.close)
+        await asyncio.gather(*(asyncio.to_thread(each.close) for each in (self._write, self._keep)))
 
     def _room(self) -> int:
         """How many more answers may be made at once."""
@@ -361,7 +363,7 @@ class Delivery:
                 step(connection)
             return queue.put(connection, claim, bodies, stage.handle)
 
-        return await self._write(putting)
+        return await (self._keep if stage.along else self._write)(putting)
 
     def _parts(self, platform: str, outgoing: Outgoing) -> list[Outgoing]:
         first, *more = self._connectors[platform].parts(outgoing)

@@ -29,8 +29,10 @@ class _Waiting:
 class Writer:
     """Runs write jobs of one process. A job may run twice, so it does nothing but read and write the connection."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, first: Step | None = None) -> None:
+        """first: begins each transaction, as a lock that its jobs take must be taken before they write anything."""
         self._engine = engine
+        self._first = first
         self._lock = Lock()
         self._waiting: list[_Waiting] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="delivery")
@@ -63,6 +65,8 @@ class Writer:
         if not batch:
             return
         with writing(self._engine) as connection:
+            if self._first is not None:
+                self._first(connection)
             results = [each.job(connection) for each in batch]
         for each, result in zip(batch, results, strict=True):
             _settle(each.done, result)

@@ -1,6 +1,7 @@
 """Every event of every platform comes here and leaves as what is to be said, perhaps nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,7 @@ from retrieval.errors import MessageRefused
 
 EARLIER = 20  # lines of a thread that are read when Atelier is first called into it
 RATABLE = 30 * 24 * 60  # minutes that the buttons under an answer work
+SHOWN_EVERY = 0.2  # seconds between two looks whether the platform takes a preview: it takes one in half a second
 STOPPABLE = 60  # minutes that the button to stop an answer works
 MOST_ASKED = 10_000  # persons of whom this is remembered here
 LINGER = 2.0  # seconds that a stopped answer has for the piece it is at
@@ -363,13 +365,16 @@ class _Said:
 
     async def hear(self, replies: AsyncGenerator[Piece | Turn, None], post: Post, stage: Stage) -> Turn | None:
         """Show the pieces until the turn, which is returned; None once it is stopped."""
+        shown = float("-inf")
         async for event in replies:
             if isinstance(event, Turn):
                 return event
             if stage.stopped.is_set():
                 break
             self.text = event.text if event.replaces else self.text + event.text
-            await stage.show(post, self.text)
+            if event.replaces or (now := time.monotonic()) >= shown + SHOWN_EVERY:
+                shown = time.monotonic() if event.replaces else now
+                await stage.show(post, self.text)
         return None
 
 

@@ -26,8 +26,7 @@ from connectors.desk.conversations import last_turn, meant
 from connectors.desk.explaining import explained
 from connectors.desk.roles import Guard
 from connectors.desk.texts import prefix, say, translated
-from connectors.privacy import forget, withhold
-from connectors.privacy_joining import joined
+from connectors.privacy import finish_joinings, forget, withhold
 from retrieval.errors import StoreError
 
 CONSENT_MINUTES = REASON_MINUTES = 30 * 24 * 60
@@ -154,13 +153,12 @@ class Orders:
         return question, self.buttons.keeping(meanings, CONSENT_MINUTES)
 
     def linked(self, event: Opened | Command, code: str) -> str:
-        """Join the account to whoever asked for `code`; what is said of it."""
-        before = self.memory.people.known(event.account)
+        """Join the account to whoever asked for `code`; what is said of it, also where a crash let it come again."""
         try:
-            person = self.memory.people.link(code, event.account)
+            self.memory.people.link(code, event.account)
         except LinkRefused as refused:
             return say(event.language, f"link_{refused.reason}")
-        joined(before, person, self.memory, self.house.store.shelf, self.house.store.settings.home)
+        finish_joinings(self.memory, self.house.store.shelf, self.house.store.settings.home)
         return say(event.language, "linked")
 
     async def _may(
@@ -308,9 +306,10 @@ class Orders:
         self.memory.people.mark_consent_asked(person.id)
         if agreed:
             self.memory.people.set_consent(person.id, consent=True)
-        else:
-            withhold(person, self.memory, self.house.store.shelf, self.house.store.settings.home)
-        return self._say(event, "consent_yes" if agreed else "consent_no")
+            return self._say(event, "consent_yes")
+        learned = withhold(person, self.memory, self.house.store.shelf, self.house.store.settings.home).versions
+        kept = self._say(event, "forget_versions", versions=", ".join(learned)) if learned else ""
+        return f"{self._say(event, 'consent_no')} {kept}".strip()
 
     def _rule(self, command: Command) -> Sequence[Outgoing]:
         """Where from now on every message is answered, everybody there is told so, and what it means for them."""

@@ -62,6 +62,7 @@ class Calls:
     def __init__(self, api: str) -> None:
         self.api = api
         self._session: aiohttp.ClientSession | None = None
+        self._clients: dict[str, AsyncWebClient] = {}  # by token, over the session
         self._posts: dict[str, float] = {}  # channel -> when it takes the next message
         self._rooms: dict[tuple[str, str], AsyncLimiter] = {}  # method and token -> room for previews
         self._paused: dict[tuple[str, str], float] = {}
@@ -71,6 +72,7 @@ class Calls:
     def session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SEND_SECONDS))
+            self._clients.clear()
         return self._session
 
     async def close(self) -> None:
@@ -105,7 +107,9 @@ class Calls:
         while True:
             try:
                 async with asyncio.timeout(max(0.0, ends - time.monotonic())):
-                    client = self.client(token, self.session)
+                    session = self.session
+                    if (client := self._clients.get(token)) is None:
+                        client = self._clients[token] = self.client(token, session)
                     if get:
                         response = await client.api_call(method, http_verb="GET", params=given)
                     else:

@@ -52,7 +52,8 @@ def received(body: dict[str, Any], workspace: Workspace, *, is_shared: bool = Fa
         return Received(workspace.tenant, key, f"slack/{workspace.tenant}/{key}", payload)
     if event is None:
         return None
-    return Received(workspace.tenant, _key(event), _conversation(event, workspace.tenant), payload)
+    by = event.account if isinstance(event, Post) else ""
+    return Received(workspace.tenant, _key(event), _conversation(event, workspace.tenant), payload, by=by)
 
 
 def _bot(workspace: Workspace) -> dict[str, object]:

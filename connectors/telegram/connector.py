@@ -43,6 +43,7 @@ MENU = (
     *("help", "ask", "ideate", "idea", "sources", "why", "feedback"),
     *("clear", "link", "consent", "export", "forget", "stop"),
 )
+_TYPING = 1.2  # seconds after which it says so beside the placeholder: most answers are there by then
 _LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 
 
@@ -99,6 +100,7 @@ class TelegramConnector:
         self._heard = time.monotonic()
         self._late: set[str] = set()  # handles of which a preview may still land
         self._previews: dict[str, asyncio.Task[None]] = {}
+        self._typing: dict[str, asyncio.Task[None]] = {}
         self._background: set[asyncio.Task[Any]] = set()
 
     async def check(self) -> str:
@@ -176,8 +178,15 @@ class TelegramConnector:
                 place, shown, keyboard([stop] if stop else []), is_silent=stop is not None
             )
         chat = str(message.chat.id)
-        self._later(lambda: self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=thread(place)))
-        return Opened(chat, message.message_id, stop).handle()
+        handle = Opened(chat, message.message_id, stop).handle()
+
+        async def typing() -> None:
+            await asyncio.sleep(_TYPING)
+            await self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=thread(place))
+
+        self._typing[handle] = task = self._later(typing)
+        task.add_done_callback(lambda _: self._typing.pop(handle, None))
+        return handle
 
     async def show(self, place: Place, handle: str, text: str, button: Button | None = None) -> None:  # noqa: ARG002 - the handle holds it
         """Preview `text`, or its beginning where one message does not hold it. Goes on by itself; never raises."""
@@ -211,6 +220,8 @@ class TelegramConnector:
         with _mapping():
             if handle:
                 opened = Opened.of(handle)
+                if typing := self._typing.get(handle):
+                    typing.cancel()
                 if preview := self._previews.get(handle):
                     await asyncio.wait({preview})  # else it could land after the final and stay
                 if opened.draft:
@@ -292,7 +303,7 @@ class TelegramConnector:
         for request in self._requests:
             await request.shutdown()
 
-    def _later(self, request: Callable[[], Awaitable[object]]) -> None:
+    def _later(self, request: Callable[[], Awaitable[object]]) -> "asyncio.Task[None]":
         """Do something beside it all whose failure nobody misses."""
 
         async def attempt() -> None:
@@ -302,6 +313,7 @@ class TelegramConnector:
         task = asyncio.create_task(attempt())
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+        return task
 
 
 @contextmanager

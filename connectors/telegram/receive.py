@@ -60,7 +60,7 @@ def received(update: object, tenant: str, bot: Identity) -> Received:
     else:
         press = _press(raw)
         conversation = f"press:{press}" if press else key
-    return Received(tenant, key, conversation, payload)
+    return Received(tenant, key, conversation, payload, by=_author(raw.get("message"), tenant))
 
 
 def _stops(message: Mapping[str, object]) -> bool:
@@ -74,6 +74,12 @@ def _place(message: object, tenant: str) -> Place | None:
     chat = _whole(message["chat"].get("id"))
     thread = _whole(message.get("message_thread_id")) if message.get("is_topic_message") is True else None
     return None if chat is None else Place(PLATFORM, tenant, str(chat), str(thread or ""))
+
+
+def _author(message: object, tenant: str) -> str:
+    author = message.get("from") if isinstance(message, Mapping) else None
+    number = _whole(author.get("id")) if isinstance(author, Mapping) else None
+    return "" if number is None else f"{PLATFORM}:{tenant}:{number}"
 
 
 def _whole(value: object) -> int | None:

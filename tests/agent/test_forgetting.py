@@ -1,12 +1,13 @@
 """Forgetting one person: their words go everywhere, whatever happens at the same moment, and nobody else's do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import Connection, Engine, event, select
 
 from agent.buttons import Buttons, Meaning
 from agent.channels import ChannelRules
@@ -22,6 +23,7 @@ from agent.message import (
 from retrieval.database import metadata, open_database, reading
 from retrieval.errors import StoreError
 from retrieval.passage import Passage
+from retrieval.prepared import Prepared
 from tests.agent.test_memory import HERE, count, make_turn
 
 SECRET = "My daughter Hedwig starts school in Ravensburg."
@@ -44,7 +46,14 @@ def meanwhile(engine: Engine, statement: str, act: Callable[[], object]) -> Iter
             begun.append(others.submit(act))
             wait(begun, timeout=0.3)
 
-    with ThreadPoolExecutor(1) as others:
+    prepared = Prepared.run
+
+    def run(self: Prepared, connection: Connection, values: Mapping[str, object]) -> list[Any]:
+        begin(None, None, self._for(connection.dialect).text)
+        return prepared(self, connection, values)
+
+    with ThreadPoolExecutor(1) as others, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Prepared, "run", run)  # these pass SQLAlchemy's own events by
         event.listen(engine, "before_cursor_execute", begin)
         try:
             yield

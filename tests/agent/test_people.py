@@ -87,7 +87,25 @@ def test_two_accounts_become_one_person_with_everything_of_both(memory: Memory, 
     with reading(engine) as connection:
         authors = {row.source: row.author for row in connection.execute(select(documents))}
     assert authors == {"notes/phone": anna.id, "notes/bert": bert.id}
+    assert people.joinings() == [(phone.id, linked)], "what was learned from the phone is still to be renamed"
+    people.joined(phone.id)
+    assert people.joinings() == []
     assert phone.id not in everything_stored(engine)
+
+
+def test_who_became_one_person_and_then_another_is_renamed_to_the_last(people: People) -> None:
+    anna, phone, home = people.person(SLACK), people.person(TELEGRAM), people.person("slack:T1:U2")
+    people.link(people.link_code(anna.id), TELEGRAM)
+    last = people.link(people.link_code(home.id), SLACK)
+    assert last.id == home.id
+    assert people.joinings() == sorted([(anna.id, last), (phone.id, last)], key=lambda each: each[0])
+
+
+def test_a_code_that_comes_again_after_a_crash_says_the_same(people: People) -> None:
+    anna = people.person(SLACK)
+    code = people.link_code(anna.id)
+    people.person(TELEGRAM)
+    assert people.link(code, TELEGRAM) == people.link(code, TELEGRAM)
 
 
 def test_forgetting_reaches_both_accounts_of_one_person(memory: Memory, people: People, engine: Engine) -> None:

@@ -22,7 +22,7 @@ import aiohttp
 import numpy as np
 import psutil
 
-from connectors.delivery.worker import TOLD
+from connectors.delivery.flood import TOLD
 from tests.battery.inside import SECRET, SECRET_HEADER, SLACK_PATH, TELEGRAM_PATH
 from tests.battery.process import free_port
 from tests.battery.server import Server, served

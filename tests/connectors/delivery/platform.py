@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -14,6 +16,7 @@ from agent.support.mining import Said
 from connectors.connector import Accept, Received
 from connectors.delivery.stage import Pace
 from connectors.delivery.worker import Delivery, Handler
+from connectors.delivery.writer import Writer
 
 QUICK = Pace(slots=4, lease=0.06, poll=0.02, drain=0.2)
 
@@ -167,16 +170,22 @@ class Process:
     ) -> None:
         self.connector = PaperConnector(platform, power, edits_only=edits_only)
         self.delivery = Delivery(engine, {"paper": self.connector}, handler, apologise, pace)
-        write = self.delivery._write
+        kept = self.delivery._keep
+        self.delivery._write = mortal(self.delivery._write, power)
+        self.delivery._keep = mortal(kept, power)
 
-        async def mortal(job):
-            power.check()
-            result = await write(job)
-            power.check()
-            return result
 
-        mortal.close = write.close
-        self.delivery._write = mortal
+def mortal(write: Writer, power: Power) -> Callable[..., Awaitable[Any]]:
+    """A writer before and after each of whose commits the power may go out."""
+
+    async def written(job):
+        power.check()
+        result = await write(job)
+        power.check()
+        return result
+
+    written.close = write.close
+    return written
 
 
 def apologise(event: Event) -> Outgoing:

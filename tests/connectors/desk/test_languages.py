@@ -147,7 +147,11 @@ async def test_a_link_joins_accounts_with_one_touch(doors: Doors, slack: SlackCh
     assert doors.held(slack.account(here)) == doors.held(telegram.account(there))
     there.starts(link[1])
     await doors.settle()
-    assert "used already" in telegram.shown(there)[-1].text
+    assert "one person" in telegram.shown(there)[-1].text
+    other = telegram.person("Bob")
+    other.starts(link[1])
+    await doors.settle()
+    assert "used already" in telegram.shown(other)[-1].text
 
 
 async def test_a_suggestion_is_asked_with_one_touch(doors: Doors, telegram: TelegramChat) -> None:

@@ -1,7 +1,15 @@
 """Who somebody is, what they agreed to, and how they are spoken to."""
 
 import re
+from pathlib import Path
 
+import pytest
+
+from agent.memory import Memory
+from connectors.desk import orders
+from connectors.privacy import finish_joinings
+from retrieval.errors import StoreError
+from retrieval.shelf import Shelf
 from tests.connectors.desk.chats import Chat, Room, SlackChat, TelegramChat
 from tests.connectors.desk.doors import Doors, Scripted
 
@@ -61,6 +69,33 @@ async def test_linked_accounts_are_one_person_and_forget_reaches_both(
     await doors.settle()
     assert doors.held(slack.account(here)).turns == ()
     assert doors.held(telegram.account(there)).turns == ()
+
+
+async def test_a_joining_that_broke_off_is_finished_when_its_event_comes_again(
+    doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await doors.open(Scripted("Gladly."))
+    here, there = slack.person("Ann"), telegram.person("Ann")
+    for chat, ann in ((slack, here), (telegram, there)):
+        chat.says(ann, "Hello!")
+    await doors.settle()
+    slack.orders(here, "link")
+    await doors.settle()
+    code = re.search(r"code is \**([A-Z0-9]+)", slack.shown(here)[-1].text)
+    assert code is not None
+    failures = [StoreError("The disk is full.")]
+
+    def broken(memory: Memory, shelf: Shelf, home: Path) -> None:
+        if failures:
+            raise failures.pop()
+        finish_joinings(memory, shelf, home)
+
+    monkeypatch.setattr(orders, "finish_joinings", broken)
+    telegram.orders(there, f"link {code[1]}")
+    await doors.settle()
+    assert not failures
+    assert "one person" in telegram.shown(there)[-1].text
+    assert doors.house.store.memory.people.joinings() == []
 
 
 async def test_a_link_code_is_not_given_where_others_read(doors: Doors, chat: Chat) -> None:

@@ -12,8 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from agent.memory import Memory
 from agent.message import Person, Place
 from connectors.compose import Store
-from connectors.privacy import forget, take_back, withhold
-from connectors.privacy_joining import joined
+from connectors.privacy import finish_joinings, forget, take_back, withhold
 from connectors.settings import Settings
 from finetune.examples import forgetting, stored
 from finetune.examples.card import read_card
@@ -312,14 +311,17 @@ def test_consent_that_is_taken_back_reaches_job_data(
 
 
 @only_sqlite
+@pytest.mark.parametrize("ends", ["done", "killed"])
 def test_whoever_joins_accounts_is_found_in_what_was_learned_before(
-    engine: Engine, home: Path, tokenizer: PreTrainedTokenizerFast
+    engine: Engine, home: Path, tokenizer: PreTrainedTokenizerFast, ends: str
 ) -> None:
     memory = Memory(engine)
     anna, elsewhere = rated_by(memory, home, tokenizer), somebody(memory, "anna-elsewhere")
     name = version_of(engine, home, "j1", 1)
     one = memory.people.link(memory.people.link_code(elsewhere.id), "terminal:acme:anna")
-    joined(anna, one, memory, Shelf(engine, home / "index"), home)
+    if ends == "done":  # else the process died between the two
+        finish_joinings(memory, Shelf(engine, home / "index"), home)
+    assert [gone for gone, _ in memory.people.joinings()] == ([] if ends == "done" else [anna.id])
     assert one.id == elsewhere.id != anna.id
     assert "Hedwig" in texts(home)
     assert withhold(one, memory, Shelf(engine, home / "index"), home).versions == (name,)
@@ -333,7 +335,7 @@ def test_consent_that_only_one_of_two_accounts_gave_is_taken_back_when_they_are_
     memory = Memory(engine)
     anna, elsewhere = rated_by(memory, home, tokenizer), memory.person("terminal:acme:anna-elsewhere")
     one = memory.people.link(memory.people.link_code(elsewhere.id), "terminal:acme:anna")
-    joined(anna, one, memory, Shelf(engine, home / "index"), home)
+    finish_joinings(memory, Shelf(engine, home / "index"), home)
     assert not one.consent
     assert "Hedwig" not in texts(home)
 

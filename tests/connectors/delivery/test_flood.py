@@ -1,0 +1,54 @@
+"""One person who sends far more than anybody is answered: told once, and nobody else waits for it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Engine
+
+from agent.events import Event, Outgoing
+from connectors.delivery.flood import Flood
+from connectors.delivery.stage import Pace, Stage
+from tests.connectors.delivery.platform import Platform, Power, Process, received
+from tests.connectors.delivery.test_contract import until
+
+
+def test_a_bucket_is_emptied_at_its_pace() -> None:
+    flood = Flood(60)
+    assert [flood.sees("ann", 0.0) for _ in range(61)] == [False] * 60 + [True]
+    assert not flood.sees("bob", 0.0)
+    assert flood.sees("ann", 1.0), "what is refused counts too"
+    assert not flood.sees("ann", 5.0)
+    assert not flood.sees("ann", 100.0)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+async def test_a_flood_is_refused_in_words_once_and_kept_nowhere(engine: Engine) -> None:
+    async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
+        return [Outgoing(event.place, "too much" if stage.is_excess else f"answer to {event.text}")]
+
+    platform = Platform()
+    process = Process(engine, platform, Power(), answer, edits_only=False, pace=Pace(poll=0.02, flood=5))
+    accept = process.delivery.acceptor("paper")
+    floods = [replace(received(f"room{number % 2}", number), by="paper:team:ann") for number in range(40)]
+    others = [replace(received(f"o{number}", 0), by=f"paper:team:{number}") for number in range(10)]
+    running = asyncio.create_task(process.delivery.run())
+    try:
+        await asyncio.gather(*(accept([each]) for each in floods[:8]))
+        for each in [*floods[8:], *others]:
+            await accept([each])
+        await until(lambda: all(platform.finals(f"o{number}") == [f"answer to o{number}0"] for number in range(10)))
+        said = lambda: [text for room in ("room0", "room1") for text in platform.finals(room)]  # noqa: E731 - asked twice
+        await until(lambda: len(said()) >= 6)
+        assert sorted(text for text in said() if text != "too much") == sorted(
+            f"answer to room{number % 2}{number}" for number in range(5)
+        )
+        assert 1 <= said().count("too much") <= 2, "once in each conversation at most"
+        counts = await process.delivery.counts()
+        assert sum(counts.values()) <= 8 + len(others), "what is covered is kept nowhere"
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
