@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.continuous_batching.continuous_api import OutputRouter
 from transformers.generation.continuous_batching.requests import GenerationOutput
@@ -29,13 +30,14 @@ class Sizes:
     """The memory an engine may take. Its cache holds `page` x `pages` tokens for all its requests together.
 
     batch_tokens: the most tokens in one pass, so the longest a prompt makes other requests wait. batch_requests: the
-    most requests in one pass.
+    most requests in one pass. threads: that torch uses for a pass.
     """
 
     page: int
     pages: int
     batch_tokens: int
     batch_requests: int
+    threads: int
 
 
 class Engine:
@@ -57,7 +59,7 @@ class Engine:
             shared.is_causal = False  # as every pass of an engine has it, since it brings a mask
         greedy = GenerationConfig(do_sample=False, eos_token_id=-1)
         self._manager = model.init_continuous_batching(greedy, config)
-        self._manager.model = _Voice(model, adapter)
+        self._manager.model = _Voice(model, adapter, sizes.threads)
         self._manager.logit_processor = RequestSampler().as_list()
         self._router = _Router(self._manager.cancel_request)
         self._manager.output_router = self._router
@@ -120,10 +122,12 @@ class Engine:
 class _Voice:
     """The shared model speaking as one adapter: what a manager calls in the model's place."""
 
-    def __init__(self, model: Any, adapter: str | None) -> None:
-        self._model, self._adapter = model, adapter
+    def __init__(self, model: Any, adapter: str | None, threads: int) -> None:
+        self._model, self._adapter, self._threads = model, adapter, threads
 
     def __call__(self, **inputs: Any) -> Any:
+        if torch.get_num_threads() != self._threads:  # a thread that is born while texts are encoded has one, for good
+            torch.set_num_threads(self._threads)
         with speaking_as(self._adapter):
             return self._model(**inputs)
 

@@ -59,6 +59,8 @@ class LocalGenerator:
         self._loaded = load(name_or_folder, device, dtype)
         self._name = Path(name_or_folder).expanduser().absolute().name
 
+        import torch
+
         from agent.generation.attention import install
         from agent.generation.engine import Sizes
 
@@ -66,7 +68,7 @@ class LocalGenerator:
         tokens = min(cache_bytes // _bytes_per_token(self._loaded.model), CACHE_TOKENS)
         pages = max(tokens // PAGE, 8)
         self.window = min(self._loaded.window, (pages - 2) * PAGE)
-        self._sizes = Sizes(PAGE, pages, BATCH_TOKENS, BATCH_REQUESTS)
+        self._sizes = Sizes(PAGE, pages, BATCH_TOKENS, BATCH_REQUESTS, torch.get_num_threads())
         self._queue = queue
         self._open = threading.BoundedSemaphore(queue)
         self._engines: dict[str | None, Engine] = {}

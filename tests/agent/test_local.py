@@ -149,6 +149,21 @@ async def test_a_long_conversation_is_read_once(generator):
     assert cost[9] <= 1.5 * cost[0]
 
 
+async def test_an_engine_that_begins_while_texts_are_encoded_has_all_threads(tiny_model):
+    """What torch is told by then, threads that are born keep for good."""
+    before, used = torch.get_num_threads(), set()
+    torch.set_num_threads(2)
+    try:
+        built = LocalGenerator(tiny_model, device="cpu", dtype="float32", cache_bytes=1 << 22)
+        built._loaded.model.register_forward_pre_hook(lambda *_: used.add(torch.get_num_threads()))
+        torch.set_num_threads(1)  # as a lane of the encoder does
+        assert await reply(built, prompt())
+        await built.close()
+    finally:
+        torch.set_num_threads(before)
+    assert used == {2}
+
+
 async def test_a_hundred_cancels_leak_nothing(generator):
     await reply(generator, prompt())
     manager = engine_of(generator)._manager
