@@ -268,7 +268,7 @@ def run(quick: bool) -> Report:
         for label, outcomes in by.items():
             row = at(outcomes, -1.0)
             rows.append({"what": f"{name}: {label}, always answering", "questions": len(outcomes), **row})
-    rows += sentences(encoder, 2 if quick else 12)
+    rows += sentences(encoder, 2 if quick else 40)
     rows += contradictions(3 if quick else 15)
     if not quick:
         curves = {f"{name}, {who}": curve(each) for name, by in sets.items() for who, each in by.items()}
