@@ -186,7 +186,7 @@ class TransformerEncoder:
                 take(running[done], done.result())
         finally:
             pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(max(before, self._threads))  # this thread may be one that was born during a small pass
+            torch.set_num_threads(max(before, self._threads))  # it may be born during a small pass, as above
 
     def states(self, texts: Sequence[str], layers: Collection[int]) -> States:
         """The embeddings of `texts` and the states of the `layers` asked for, from one pass, shared as any other.

@@ -90,7 +90,7 @@ def test_many_texts_go_in_lanes_that_wait_for_nobody(
 ) -> None:
     texts = [f"Parcel {i} is late. " * (1 + i % 12) for i in range(40)]
     monkeypatch.setattr(encoder, "_threads", 1)
-    alone, real, before = encoder(texts), encoder._loaded.states, torch.get_num_threads()
+    alone, real = encoder(texts), encoder._loaded.states
     used: set[tuple[str, int]] = set()
     told: list[str] = []
 
@@ -100,19 +100,24 @@ def test_many_texts_go_in_lanes_that_wait_for_nobody(
 
     monkeypatch.setattr(encoder, "_threads", 2)
     monkeypatch.setattr(encoder, "_loaded", replace(encoder._loaded, states=states))
-    vectors = encoder.encode(texts, lambda _: told.append(current_thread().name))
-    np.testing.assert_allclose(vectors, alone, atol=0.02)
-    assert used == {("lane_0", 1), ("lane_1", 1)}
-    assert set(told) == {current_thread().name}
-    assert torch.get_num_threads() == before
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        vectors = encoder.encode(texts, lambda _: told.append(current_thread().name))
+        np.testing.assert_allclose(vectors, alone, atol=0.02)
+        assert used == {("lane_0", 1), ("lane_1", 1)}
+        assert set(told) == {current_thread().name}
+        assert torch.get_num_threads() == 2
 
-    def fails(*_: Any) -> Any:
-        raise RuntimeError("out of memory")
+        def fails(*_: Any) -> Any:
+            raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(encoder, "_loaded", replace(encoder._loaded, states=fails))
-    with pytest.raises(RuntimeError, match="out of memory"):
-        encoder(texts)
-    assert torch.get_num_threads() == before
+        monkeypatch.setattr(encoder, "_loaded", replace(encoder._loaded, states=fails))
+        with pytest.raises(RuntimeError, match="out of memory"):
+            encoder(texts)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_it_is_what_transformers_makes_of_the_same_folder(encoder: TransformerEncoder) -> None:
