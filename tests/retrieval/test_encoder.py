@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Thread, current_thread
+from threading import Barrier, Thread, current_thread
 from typing import Any
 
 import numpy as np
@@ -93,9 +93,13 @@ def test_many_texts_go_in_lanes_that_wait_for_nobody(
     alone, real = encoder(texts), encoder._loaded.states
     used: set[tuple[str, int]] = set()
     told: list[str] = []
+    both = Barrier(2, timeout=60)
 
     def states(*given: Any) -> Any:
-        used.add((current_thread().name, torch.get_num_threads()))
+        lane = current_thread().name, torch.get_num_threads()
+        if lane not in used:
+            used.add(lane)
+            both.wait()
         return real(*given)
 
     monkeypatch.setattr(encoder, "_threads", 2)
