@@ -25,6 +25,7 @@ _SMALL_TALK = {
     "opinion": r"\bwhat (?:do|would) you think (?:of|about)\b"
     r"|\bwhat(?:['’]s| is| are) your (?:opinion|view|thoughts|favou?rites?)\b"
     r"|\bdo you (?:like|love|hate|prefer|enjoy)\b|\bwas hältst du von\b|\bwie findest du\b|\bmagst du\b",
+    "fact": r"\b(?:a|another|some|any) (?:\w+ )?facts?\b|\bfun facts?\b",
     "joke": r"\bjokes?\b|\bsomething funny\b|\bwitz\b",
     "goodbye": r"\b(?:bye|goodbye|good night|see you|ciao|tschüss?|later"
     r"|bis (?:morgen|bald|später|dann)|auf wiedersehen|schönen feierabend)\b|再见",

@@ -160,6 +160,7 @@ def test_the_same_conversation_gives_the_same_words():
         ("tell me a joke", "pun"),
         ("what's up?", "order"),
         ("do you like cats?", "no likes or opinions"),
+        ("tell me a cool fact about bees", "rather not invent"),
         ("mm", "listening"),
     ],
 )

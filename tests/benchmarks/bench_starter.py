@@ -3,7 +3,7 @@
 Reading: every question comes with the three passages of its article whose words fit best (BM25), rendered as chat does;
 answerable ones, the same with the passage that answers taken away, and SQuAD 2.0's unanswerable ones. Exact match and
 F1 are SQuAD's own, of the words that an answerer offers as the answer: the starter its span, the extractive generator
-its quotes. Small talk: messages of clinc150 val, whose intents the starter's own replies were written for. Intervals
+its quotes. Small talk: messages of clinc150 test, whose intents the starter's own replies were written for. Intervals
 are 95 % bootstraps. What the model read and said stays in the folder that ATELIER_WORK names, so that a run that was
 stopped goes on.
 """
@@ -255,7 +255,7 @@ def _talk(quick: bool, reader: SpanReader, kept: Kept) -> list[dict[str, str | f
     to_the_point: dict[str, list[float]] = {"extractive": [], "starter": []}
     for intent, name in by_intent.items():
         some = islice(
-            (row["text"] for row in lines(DATA, "clinc150/val") if row["intent"] == intent), 2 if quick else 8
+            (row["text"] for row in lines(DATA, "clinc150/test") if row["intent"] == intent), 2 if quick else 8
         )
         for text in some:
             asked = Prompt(PERSONA, History(), text, Intent.SMALL_TALK, Move.CHAT, ())
