@@ -29,15 +29,15 @@ from tests.benchmarks.squad import DATA
 LEARNED, WATCHED, MEASURED = 96, 8, 24  # rows: to learn from, to stop by, to measure on
 SHOWN = 6  # answers side by side
 REPLY = 60  # tokens
-LONGEST = 400  # characters of an answer to learn
+LONGEST = {"short": 400, "long": 900}  # characters of an answer, by the set's own styles
 RECIPE = Recipe(rank=16, learning_rate=1e-3, epochs=2.0, batch_tokens=1024, max_tokens=512, evaluations=2)
 
 
-def rows(part: str, count: int) -> list[Example]:
-    """Short answers without placeholders, in an order drawn once."""
+def rows(part: str, count: int, style: str = "short") -> list[Example]:
+    """Answers without placeholders, in an order drawn once."""
     with gzip.open(DATA / "bitext_support" / f"{part}.jsonl.gz", "rt", encoding="utf-8") as lines:
-        found = [row for row in map(json.loads, lines) if row["style"] == "short"]
-    found = [row for row in found if len(row["response"]) <= LONGEST and "{{" not in row["response"]]
+        found = [row for row in map(json.loads, lines) if row["style"] == style]
+    found = [row for row in found if len(row["response"]) <= LONGEST[style] and "{{" not in row["response"]]
     random.Random(0).shuffle(found)
     return [_example(row["instruction"], row["response"].replace("\r\n", "\n")) for row in found[:count]]
 
@@ -61,6 +61,8 @@ def run(quick: bool) -> Report:
         (
             f"LoRA of rank {RECIPE.rank}, {RECIPE.epochs:.0f} epochs of {LEARNED} rows at {RECIPE.learning_rate:g}.",
             "Loss: mean nats a token of the wanted answers. Answers: greedy, of messages that it did not learn from.",
+            "The messages are new, the short answers are not: the set has one to each of 27 intents. The starter",
+            "met them before under another system message. The long answers, each its own, were not taught at all.",
         ),
     )
 
@@ -70,7 +72,7 @@ def _rows(work: Path, *, quick: bool) -> list[dict[str, Cell]]:
         pass
 
     count = 8 if quick else MEASURED
-    held_out = rows("test", count)
+    held_out, longer = rows("test", count), rows("test", count, "long")
     work.mkdir(parents=True, exist_ok=True)
     began = time.process_time()
     own = rows("dev", LEARNED + WATCHED)
@@ -78,17 +80,23 @@ def _rows(work: Path, *, quick: bool) -> list[dict[str, Cell]]:
     spent = time.process_time() - began
     speakers = Speakers(STARTER, work / "adapter", None)
     try:
-        losses = {who: mean(speakers.losses(who, held_out, told)) for who in (LIVE, CANDIDATE)}
+        losses = [
+            [f"{mean(speakers.losses(who, some, told)):.3f}" for who in (LIVE, CANDIDATE)]
+            for some in (held_out, longer)
+        ]
         asked = [each.messages[:-1] for each in held_out[:SHOWN]]
         said = {who: speakers.replies(who, asked, REPLY, told) for who in (LIVE, CANDIDATE)}
     finally:
         speakers.close()
-    figures: dict[str, Cell] = {
-        "message": f"held-out loss of {count} rows",
-        "before": f"{losses[LIVE]:.3f}",
-        "after": f"{losses[CANDIDATE]:.3f}",
-        "wanted": f"{outcome.steps} steps, {spent:.0f} CPU s in this process",
-    }
+    figures: list[dict[str, Cell]] = [
+        {
+            "message": f"held-out loss of {count} rows, {name}",
+            "before": before,
+            "after": after,
+            "wanted": f"{outcome.steps} steps, {spent:.0f} CPU s in this process" if name == "short answers" else "",
+        }
+        for name, (before, after) in zip(("short answers", "long answers"), losses, strict=True)
+    ]
     shown: list[dict[str, Cell]] = [
         {
             "message": each.messages[-2].content.partition("\n\n")[0],  # without what chat says of absent passages
@@ -98,4 +106,4 @@ def _rows(work: Path, *, quick: bool) -> list[dict[str, Cell]]:
         }
         for each, before, after in zip(held_out, said[LIVE], said[CANDIDATE], strict=False)
     ]
-    return [figures, *shown]
+    return [*figures, *shown]
