@@ -7,6 +7,7 @@ in a thread, so that one slow search delays nobody else.
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,7 @@ from retrieval.passage import Passage
 
 SEARCHING = frozenset({Move.ANSWER, Move.IDEATE})
 SESSION = 200  # lines back in which a session of thinking together is looked for
+AT_ONCE = 4  # messages prepared side by side: they share encoder passes; more only take the interpreter in turns
 SURE_FIND = 0.8  # the probability from which a rewritten question is taken to be what was meant
 MEANT = 0.6  # how sure it must be that words which do not name Atelier ask for something
 _TO_ANOTHER = re.compile(r"\s*(<@|@\w)")  # begins by naming somebody else
@@ -104,6 +106,7 @@ class Colleague:
         self._manner = manner
         self._versions = versions or Versions(manner.adapter)
         self._curated = curated
+        self._preparing = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="prepare")
 
     async def reply(
         self,
@@ -126,7 +129,9 @@ class Colleague:
         """
         text = check_message(message.text)
         turn_id, manner = new_turn_id(), self._manner
-        known = await asyncio.to_thread(self._prepare, message, text, wanted, earlier)
+        known = await asyncio.get_running_loop().run_in_executor(
+            self._preparing, self._prepare, message, text, wanted, earlier
+        )
         prompt = compose(
             manner.persona,
             known.history,

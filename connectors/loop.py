@@ -8,9 +8,14 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+# Seconds after which a thread that computes lets another go on, for which the loop waits at its events. Beside one such
+# thread a loop of asyncio's made 700 round trips a second, libuv's 2,900, and with turns of this length 4,000.
+TURN = 0.001
+
 
 def run(serving: Coroutine[Any, Any, None]) -> None:
     """As `asyncio.run`. Where there is no libuv loop (Windows), asyncio's own serves."""
+    sys.setswitchinterval(TURN)
     factory = None
     if sys.platform != "win32":
         import uvloop

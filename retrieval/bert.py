@@ -45,9 +45,10 @@ class Layer(nn.Module):
         n, width, dim = states.shape
         parts = self.qkv(states).view(n, width, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
         if lengths is None:
-            heard = scaled_dot_product_attention(*parts, attn_mask=mask)
+            heard = scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=mask)
         else:
-            heard = torch.cat([scaled_dot_product_attention(*each) for each in parts.split(lengths, dim=3)], dim=2)
+            texts = parts.split(list(lengths), dim=3)
+            heard = torch.cat([scaled_dot_product_attention(q, k, v) for q, k, v in texts], dim=2)
         states = self.norm(states + self.out(heard.transpose(1, 2).reshape(n, width, dim)))
         result: Tensor = self.last_norm(states + self.narrow(gelu(self.widen(states))))
         return result

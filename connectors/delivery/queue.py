@@ -165,10 +165,11 @@ def claim(connection: Connection, platforms: Sequence[str], lease: float, limit:
         rows = (
             statements.ready(len(platforms)).run(connection, given | {"lane": lane, "room": room}) if room > 0 else ()
         )
-        for number, fence, *rest, is_excess, attempts, handle, is_stopped, has_more in rows:
+        for number, fence, platform, tenant, key, place, payload, received, *flags in rows:
             statements.TAKE.change(connection, {"row": number, "until": now + lease, "next": fence + 1})
-            flags = (bool(is_excess), attempts, handle, bool(is_stopped), bool(has_more))
-            claims.append(Claim(number, fence + 1, *rest, *flags))
+            is_excess, attempts, handle, is_stopped, has_more = flags
+            state = (bool(is_excess), int(attempts), str(handle), bool(is_stopped), bool(has_more))
+            claims.append(Claim(number, fence + 1, platform, tenant, key, place, payload, received, *state))
     return claims
 
 

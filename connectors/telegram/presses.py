@@ -19,7 +19,7 @@ LONGEST = 200
 class Presses:
     """later: does something beside it all whose failure nobody misses."""
 
-    def __init__(self, bot: Bot, later: Callable[[Callable[[], Awaitable[object]]], None]) -> None:
+    def __init__(self, bot: Bot, later: Callable[[Callable[[], Awaitable[object]]], object]) -> None:
         self._bot = bot
         self._later = later
         self._told: set[str] = set()  # presses that were answered with a word

@@ -13,6 +13,7 @@ from telegram import MessageEntity
 from agent.events import Button, File, Outgoing, Post
 from agent.message import Place, Source
 from connectors.connector import Connector, Gone, Refused, Throttled, Unsure
+from connectors.telegram import connector as connector_module
 from connectors.telegram.connector import TelegramConnector
 from connectors.telegram.opened import Opened
 from connectors.telegram.render import Rendered
@@ -214,16 +215,26 @@ async def test_without_a_handle_it_is_a_new_message(emulator, connector, ann) ->
     assert emulator.seen(ann)[-1].text == "It is ready."
 
 
-async def test_answers_stay_in_their_topic(emulator, connector, ann) -> None:
+async def test_answers_stay_in_their_topic(emulator, connector, ann, monkeypatch) -> None:
+    monkeypatch.setattr(connector_module, "_TYPING", 0.0)
     group = emulator.group("Tea", [ann], topics=True)
     green = group.topic("Green")
     place = place_of(group, green)
     handle = await connector.open(place, "", "k", STOP)
+    await emulator.until(lambda: emulator.calls("sendChatAction"), 5)
+    assert emulator.calls("sendChatAction")[0].params["message_thread_id"] in (green, str(green))
     await connector.send(answer(place), "k", handle)
     (shown,) = [seen for seen in emulator.seen(group, green) if seen.author == "bot"]
     assert shown.text == "It is ready."
-    await emulator.until(lambda: emulator.calls("sendChatAction"), 5)
-    assert emulator.calls("sendChatAction")[0].params["message_thread_id"] in (green, str(green))
+
+
+async def test_who_is_answered_soon_is_not_told_that_somebody_types(emulator, connector, ann, monkeypatch) -> None:
+    monkeypatch.setattr(connector_module, "_TYPING", 3600.0)
+    handle = await connector.open(place_of(ann), "", "k", STOP)
+    assert connector._background, "it would be told, in an hour"
+    await connector.send(answer(place_of(ann)), "k", handle)
+    await emulator.until(lambda: not connector._background, 5)
+    assert not emulator.calls("sendChatAction")
 
 
 async def test_a_short_pause_is_waited_for_and_a_long_one_is_told(emulator, connector, ann) -> None:
