@@ -12,10 +12,10 @@ _THEM = r"(?:documents?|docs|files|sources|knowledge(?:\s+base)?)"
 _ASKS = re.compile(
     rf"""^\W*(?:(?:hi|hey|hello|ok(?:ay)?|so|and|but|please|atelier|hallo|und|bitte)\b[\s,!.:]*)*
     (?:
-      (?:what|which)\s+(?:(?:are|is)\s+(?:in\s+)?)?(?:your\s+|the\s+|our\s+|my\s+)?{_THEM}
+      (?:what(?:['’]s\s+in\s+|\s+(?:are|is)\s+(?:in\s+)?)(?:your|the|our|my)\s+|(?:what|which)\s+(?:(?:your|the|our|my)\s+)?){_THEM}
         (?:\s+(?:(?:do|did|have|can|are|is)\s+)?(?:you\s+|there\s+|we\s+|i\s+)?(?:currently\s+|already\s+)?
         (?:have|got|know|read|hold|see|use|search|there|stored|loaded|ingested|given|give)?(?:\s+(?:about|of|access\s+to|you|in|so\s+far|now))*)?
-      |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:list|show|name|tell)\s+(?:me\s+|us\s+)?(?:all\s+)?(?:of\s+)?(?:your|the|our|my|all)\s+
+      |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:list|show|name|tell)\s+(?:me\s+|us\s+)?(?:all\s+)?(?:of\s+)?(?:(?:your|the|our|my|all)\s+)?
         (?:known\s+)?{_THEM}(?:\s+(?:you|that\s+you)\s+(?:have|know|can\s+(?:read|see)))?
       |(?:welche|was\s+für)\s+(?:dokumente|dateien|unterlagen|quellen)\s+(?:hast|kennst|liest|siehst|gibt|habe[nt]?|sind)
         (?:\s+(?:du|es|wir|ich|da|alle|gelesen|bekommen))*
@@ -23,13 +23,17 @@ _ASKS = re.compile(
     )(?:\s+(?:please|bitte|now|again|mal))*\W*$""",
     re.IGNORECASE | re.VERBOSE,
 )
-# "which files can you read?" is about kinds of files, and the guide answers it
-_KINDS = re.compile(r"\bcan\s+(?:you|i|we)\s+(?:read|use|give|search)\b", re.IGNORECASE)
+# "which files can you read?" is about kinds of files, and the guide answers it; "which sources did you use?" and "show me
+# the sources" are about the last answer, and "which documents do we use?" about the team's work
+_OTHERS = re.compile(
+    r"\bcan\s+(?:you|i|we)\s+(?:read|use|give|search)\b|\b(?:did\s+you|we|i)\s+use\b|\b(?:the\s+sources|die\s+quellen)\W*$",
+    re.IGNORECASE,
+)
 
 
 def asks_for_documents(text: str) -> bool:
     """Whether a message asks which documents there are, and nothing of what they say."""
-    return _ASKS.match(text) is not None and _KINDS.search(text) is None
+    return _ASKS.match(text) is not None and _OTHERS.search(text) is None
 
 
 def listed(documents: Sequence[StoredDocument], audiences: Collection[str], language: str) -> str:

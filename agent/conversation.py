@@ -93,7 +93,7 @@ LOW = (
     r"(?! (?:for|at|with) (?!(?:me|us|all of us|everyone|work|home)\b))"
     r"|\bi(?:['’]m| am| feel| am feeling|['’]m feeling) (?:(?:so|very|really|a bit|quite|too) )*"
     r"(?:sad|tired|exhausted|stressed|lonely|overwhelmed|burn(?:ed|t) out|depressed|miserable)\b"
-    r"|\b(?:schreckliche[nr]?|schlimme[nr]?|schlechte[nr]?|harte[nr]?|anstrengende[nr]?|furchtbare[nr]?) "
+    r"|\b(?:schrecklich|schlimm|schlecht|hart|anstrengend|furchtbar)e[nrs]? "
     r"(?:tag|woche|morgen|abend|nacht|monat|wochenende)\b(?! (?:für|mit|bei) (?!(?:mich|mir|uns|alle)\b))"
     r"|\bich (?:bin|fühle mich) (?:(?:so|sehr|echt|ziemlich|total) )*"
     r"(?:traurig|müde|erschöpft|gestresst|einsam|überfordert|ausgebrannt|niedergeschlagen)\b"

@@ -31,7 +31,7 @@ SHORT_LIST = 300  # characters: a list up to this length is never torn apart
 SENTENCES = 3  # quoted from prose at most
 NEAREST = 3  # documents named when none answers
 # Footnote marks of the source would be read as ours; commands and code are never touched.
-_FOOTNOTE = re.compile(r"[^\S\n]*\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
+_FOOTNOTE = re.compile(r"(?<![^\S\n])[^\S\n]*\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
 _WORDS = re.compile(r"\w")
 _LEANS_BACK = re.compile(
     r"(?:It|They|This|That|These|Those|He|She|His|Her|Its|Their|Then|There|Such|However|Therefore|Otherwise|Es|Sie|Er|Dies\w*|"
@@ -91,6 +91,8 @@ def refuses(reply: str) -> bool:
 def _nearest(passages: Sequence[Passage]) -> int | None:
     """The place of the likeliest passage, if it is near the question at all."""
     worded = [(place, passage) for place, passage in enumerate(passages) if has_words(passage.text)]
+    if not worded:
+        return None
     place, passage = max(worded, key=lambda pair: pair[1].score)
     if passage.similarity is None:
         return place if passage.score >= BY_WORDS else None

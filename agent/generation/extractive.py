@@ -20,9 +20,9 @@ from retrieval.passage import Passage
 
 # What is asked for may be ideas: "what should we put on the first page of our flyer?"
 _OPEN = re.compile(
-    r"\b(?:what|how|which|where|who)\b.*\b(?:should|could|might)\s+(?:we|i|our)\b"
-    r"|\b(?:was|wie|welche\w*|wo)\b.*\b(?:sollen|sollten|könnten)\s+(?:wir|unsere)\b",
-    re.IGNORECASE,
+    r"(?>.*?\b(?:what|how|which|where|who)\b).*\b(?:should|could|might)\s+(?:we|i|our)\b"
+    r"|(?>.*?\b(?:was|wie|welche\w*|wo)\b).*\b(?:(?:sollen|sollten|könnten)\s+(?:wir|unsere)|(?:soll|sollte|könnte)\s+ich)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 LONGEST_GREETING = 4  # words: "what's up?" is no call for help, "how are you able to help me?" is
 _WORD = re.compile(r"\S+\s*|\s+")
@@ -51,7 +51,7 @@ class ExtractiveGenerator:
                 if not concerns_us(prompt.intent, prompt.message):
                     reading = ours_doubted(reading, prompt.passages)
                 said = answer(question, reading, prompt.passages, prompt.language)
-                if refuses(said) and _OPEN.search(prompt.message):
+                if refuses(said) and _OPEN.match(prompt.message):
                     said += f"\n\n{phrase('answer', 'or_ideas', language=prompt.language)}"
                 return said
             case Move.IDEATE:

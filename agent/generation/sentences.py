@@ -45,6 +45,7 @@ _ABBREVIATION = re.compile(
     r"|\b(?:[Aa]m|[Dd]e[rmn]|[Vv]om|[Zz]um|[Ii]m|[Ss]eit|[Bb]is|[Aa]b) \d{1,2}\.$"
 )
 _NUMBERED = re.compile(r"\b(?:nos?|nrs?|figs?|vols?|pp?|chaps?|secs?|arts?|paras?|abs|kap|tel|ext)\.$", re.IGNORECASE)
+_FIGURE = re.compile(r"\s*\d")
 _OPENS = re.compile(r"\s+[\"'“‘«(\[*_`]*[^\Wa-z_]|\s+[\"'“‘(\[]")
 _CITATIONS = re.compile(r"(?:\s*\[\d{1,2}(?:\s*,\s*\d{1,2})*\])+")
 _LIST_NUMBER = re.compile(r"\s*\(?\d{1,3}\.")
@@ -107,7 +108,7 @@ def _shortens(text: str, start: int, end: int) -> bool:
     before = text[start:end]
     if _ABBREVIATION.search(before):
         return True
-    return _NUMBERED.search(before) is not None and text[end:].lstrip()[:1].isdigit()
+    return _NUMBERED.search(before) is not None and _FIGURE.match(text, end) is not None
 
 
 def unwrapped(lines: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ _LEAD_IN = re.compile(
     |(?:(?:can|could|would|will)\s+(?:you|we)\s+)?(?:please\s+)?(?:help\s+(?:me|us)\s+(?:to\s+)?)?
       (?:let'?s\s+|let\s+us\s+|(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:to\s+)?|(?:i|we)\s+need\s+)?
       (?:(?:write|compose|draft|invent|create|make)(?:\s+(?:me|us)(?=\s))?|brainstorm(?:ing)?|ideate|think(?:\s+(?:of|up|about|through))?|come\s+up\s+with|generate|collect|find|give\s+(?:me|us)|suggest
-        |use|try|do|apply|start|run|play|explore|go\s+through|work\s+with|have)\b
+        |use|try|do|apply|start|run|play|explore|go\s+through|work\s+with|have)\b(?!-\w)
     |(?:any|some|more|new|creative|fresh|good)\s+(?=ideas|names|suggestions|ways)
     |(?:i|we)(?:'d|\s+would)?\s+(?:need|want|like|could\s+use|look(?:ing)?\s+for)\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
     |(?:i|we)\s+(?:need|want)\s+(?!to\b)(?=\w)

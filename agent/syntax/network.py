@@ -110,12 +110,8 @@ class ChangedLayer(nn.Module):
         for name in ("norm", "last_norm"):
             values |= {f"{name}.{kind}": value for kind, value in getattr(self, name).state_dict().items()}
         layer.load_state_dict(values)
-        for part in (
-            layer.qkv,
-            layer.out,
-            layer.widen,
-            layer.narrow,
-        ):  # lying so it need not be turned around each time
+        # lying so it need not be turned around each time
+        for part in (layer.qkv, layer.out, layer.widen, layer.narrow):
             part.weight = nn.Parameter(part.weight.detach().t().contiguous().t())
         return layer.eval().requires_grad_(requires_grad=False)
 

@@ -243,7 +243,11 @@ async def test_who_asks_for_the_documents_gets_those_they_may_read(
 
 
 @pytest.mark.parametrize(
-    "other", ["which files can you read?", "what do the documents say about leave?", "show me the document on leave"]
-)
+    "other",
+    [
+        "which files can you read?", "what do the documents say about leave?", "show me the document on leave",
+        "what is knowledge?", "which sources did you use?", "which documents do we use?",
+    ],
+)  # fmt: skip
 def test_a_question_about_what_documents_say_or_can_be_is_searched(other: str) -> None:
     assert not asks_for_documents(other)

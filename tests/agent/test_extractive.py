@@ -223,6 +223,7 @@ def test_what_stands_several_times_is_quoted_once_and_an_empty_passage_never(ask
     reply = ask("Who has the key?", rows)
     assert reply.count("Ada has the key") == 1
     assert refuses(ask("Who has the key?", rows[2:], score=0.9, similarity=0.9))
+    assert refuses(ask("Who has the key?", [("d.md", "", "[1,\n\n2]")], score=0.4, similarity=0.4))
 
 
 def test_an_open_question_that_nothing_answers_is_offered_to_be_thought_through(ask):
