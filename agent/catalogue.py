@@ -23,8 +23,8 @@ _ASKS = re.compile(
     )(?:\s+(?:please|bitte|now|again|mal))*\W*$""",
     re.IGNORECASE | re.VERBOSE,
 )
-# "which files can you read?" is about kinds of files, and the guide answers it; "which sources did you use?" and "show me
-# the sources" are about the last answer, and "which documents do we use?" about the team's work
+# "which files can you read?" is about kinds of files, and the guide answers it; "which sources did you use?" and "show
+# me the sources" are about the last answer, and "which documents do we use?" about the team's work
 _OTHERS = re.compile(
     r"\bcan\s+(?:you|i|we)\s+(?:read|use|give|search)\b|\b(?:did\s+you|we|i)\s+use\b|\b(?:the\s+sources|die\s+quellen)\W*$",
     re.IGNORECASE,
