@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.catalogue import asks_for_documents, listed
-from agent.generation.facilitate import asks_us, card, contributes, latest, lists, running, steers
+from agent.generation.facilitate import asks_us, card, contributes, just_over, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.generation.versions import Versions
 from agent.german import language_of
@@ -223,7 +223,7 @@ class Colleague:
         thinking = running(session) is not None
         if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
             wanted = Move.IDEATE if thinking or (lists(text) and latest(session) is not None) else Move.CHAT
-        if wanted is None and asks_us(text) and (thinking or latest(session) is not None):
+        if wanted is None and asks_us(text) and (thinking or just_over(session) is not None):
             wanted = Move.IDEATE
         replied = any(line.role == "assistant" for line in history.lines)
         decision = (

@@ -71,8 +71,8 @@ def facilitate(prompt: Prompt) -> str:
     session, technique, topic = running(lines), named(prompt.message), topic_of(prompt.message)
     if lists(prompt.message):
         return _list(session or latest(lines), prompt.language, goes_on=session is not None)
-    if session is None and technique is None and asks_us(prompt.message) and (over := latest(lines)):
-        session = over  # "give me some of yours", right after the last question
+    if session is None and technique is None and asks_us(prompt.message):
+        session = just_over(lines)  # "give me some of yours", right after the last question
     if session is None:
         return _open(prompt, technique, topic or _last_topic(lines))
     if topic and AFRESH.search(prompt.message):
@@ -107,6 +107,20 @@ def running(lines: Sequence[Line]) -> Session | None:
 def latest(lines: Sequence[Line]) -> Session | None:
     """The last session of a conversation, be it over or not; None when there was none."""
     return _followed(lines)[0]
+
+
+def just_over(lines: Sequence[Line]) -> Session | None:
+    """The session that has just ended, after which nothing but more ideas was asked for; mostly None."""
+    session, is_on = _followed(lines)
+    if session is None or is_on:
+        return None
+    for line in reversed(lines):
+        if line.role != "assistant":
+            if not asks_us(line.text):
+                return None
+        elif _ends(line.text, session.language):
+            return session
+    return None
 
 
 def _followed(lines: Sequence[Line]) -> tuple[Session | None, bool]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.generation.facilitate import facilitate, running
+from agent.generation.facilitate import facilitate, just_over, running
 from agent.generation.phrases import small_talk
 from agent.generation.topics import topic_of
 from agent.message import History, Intent, Line, Move, Prompt
@@ -258,4 +258,8 @@ def test_yours_are_given_after_the_last_question_too():
     talk.say("The Daily Grind")
     while "Which one would you try first?" not in talk.say("next"):
         pass
+    assert just_over(talk.lines)
     assert "- " in talk.say("give me some of yours")
+    assert "- " in talk.say("more ideas")
+    talk.lines += [Line("user", "How do I print?"), Line("assistant", "Press Print. [1]")]
+    assert not just_over(talk.lines), "who asks for an example now wants none for the café"
