@@ -143,7 +143,9 @@ class Worker:
         self._job = replace(self._job, state=state, reason=reason)
         jobs.save(self._job)
         level: Literal["error", "info"] = "error" if state is State.FAILED else "info"
-        jobs.note(self._folder, f"The job {state}{f': {reason}' if reason else ''}", level)
+        was = "was " if state in (State.CANCELLED, State.REJECTED) else ""
+        why = f": {reason}" if reason and state is not State.CANCELLED else "."
+        jobs.note(self._folder, f"The job {was}{state}{why}", level)
         with suppress(OSError):
             (self._folder / jobs.PROGRESS).unlink()
 
