@@ -65,7 +65,7 @@ def said(memory: Memory, name: str, *, consent: bool) -> Person:
 
 def exported(folder: Path) -> Path:
     signed = chat("Which lamp?", "The green one.")
-    signed["messages"][0]["name"] = "terminal:acme:dora"  # type: ignore[index]  # a list of dicts
+    signed["messages"][0]["name"] = "terminal:acme:dora"
     rows = [
         chat("  since the flood, our cellar in RAVENSBURG smells of “wet plaster”! ", "Open the window."),
         chat("Hello", "Hello!", OWN, "Air it."),
@@ -151,7 +151,7 @@ def test_consent_that_is_taken_back_under_way_flags_what_comes_of_it(
 
         def added(self: AdapterRegistry, *arguments: object, **more: object) -> object:
             take_back(anna, memory, home)
-            return add(self, *arguments, **more)  # type: ignore[arg-type]  # passed on as they came
+            return add(self, *arguments, **more)
 
         monkeypatch.setattr(AdapterRegistry, "add", added)
     steps = Steps(job, str(engine.url), lambda _: None, lambda: False)
