@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 VERBS = ("run", "list", "show", "cancel", "resume", "promote", "rollback", "compare")
 _SWITCHES = {"rated": "rated", "knowledge": "knowledge", "documents": "knowledge"}
 _VALUES = ("recipe", "name")
+_DASHES = re.compile(r"^[-–—]+(?!\d)")  # a chat of Telegram's has a number with a minus
+_SLACKS = re.compile(r"#([CG][A-Z0-9]{7,})")
 _NAMED = {"show": 1, "cancel": 1, "resume": 1, "compare": 2, "list": 0, "rollback": 0}
 
 
@@ -29,7 +31,7 @@ class Wish:
 
 def wish_of(text: str) -> Wish | None:
     """`run rated recipe small-cpu`, or with the terminal's dashes, which phones make one long one of. None: no wish."""
-    words = [word.lstrip("-–—") if word[:1] in "-–—" else word for word in text.split()]
+    words = [_DASHES.sub("", word) for word in text.split()]
     if not words or words[0].lower() not in VERBS:
         return None
     verb, rest = words[0].lower(), words[1:]
@@ -67,8 +69,8 @@ def _promotion(rest: list[str]) -> Wish | None:
                 wish = replace(wish, here=True)
             case "share" if rest and (share := _share(rest.pop(0))) is not None:
                 wish = replace(wish, share=share)
-            case "channel" if rest:
-                wish = replace(wish, channel=rest.pop(0))
+            case "channel" if rest and (channel := _channel(rest.pop(0))):
+                wish = replace(wish, channel=channel)
             case "share" | "channel":
                 return None
             case _ if wish.name:
@@ -82,3 +84,9 @@ def _share(text: str) -> float | None:
     """`0.1` or `10%`."""
     found = re.fullmatch(r"(\d{1,3}(?:[.,]\d{1,4})?|[.,]\d{1,4})(%?)", text)
     return float(found[1].replace(",", ".")) / (100 if found[2] else 1) if found else None
+
+
+def _channel(text: str) -> str:
+    """Its id, as it is or behind Slack's sign; empty for a name, which no trial would ever match."""
+    linked = _SLACKS.fullmatch(text)
+    return linked[1] if linked else "" if text.startswith("#") else text
