@@ -14,6 +14,7 @@ from connectors.desk.finetune_words import Wish, wish_of
 from finetune.job import Order, State, save
 from finetune.jobs import Jobs
 from finetune.recipe import Recipe
+from finetune.registry import Learned
 from tests.agent.models import build_model
 from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
 from tests.connectors.desk.doors import TENANT, Doors, Scripted
@@ -127,6 +128,20 @@ async def test_versions_are_promoted_and_rolled_back(doors: Doors, chat: Chat, t
         await doors.settle()
         assert said in chat.shown(ann)[-1].text
     assert registry.aliases().live is None
+
+
+async def test_who_takes_consent_back_hears_which_versions_learned_from_them(
+    doors: Doors, telegram: Chat, tmp_path: Path
+) -> None:
+    ann = telegram.person("Ann")
+    await doors.open(Scripted())
+    store = doors.house.store
+    person = store.memory.person(f"telegram:{TENANT}:{ann.id}")
+    store.registry.add("team", sealed(tmp_path / "adapter"), learned_from=Learned(frozenset({person.id})))
+    telegram.orders(ann, "consent no")
+    await doors.settle()
+    assert "what team-1 learned from your words" in telegram.shown(ann)[-1].text
+    assert "consent" in store.registry.get("team-1").flagged
 
 
 async def test_in_german_it_speaks_german(doors: Doors, telegram: Chat) -> None:
