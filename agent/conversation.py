@@ -93,6 +93,7 @@ LOW = (
     r"(?! (?:for|at|with) (?!(?:me|us|all of us|everyone|work|home)\b))"
     r"|\bi(?:['’]m| am| feel| am feeling|['’]m feeling) (?:(?:so|very|really|a bit|quite|too) )*"
     r"(?:sad|tired|exhausted|stressed|lonely|overwhelmed|burn(?:ed|t) out|depressed|miserable)\b"
+    r"(?! of\b| (?:by|from|with) (?:you|your|this|that|these)\b)"
     r"|\b(?:schrecklich|schlimm|schlecht|hart|anstrengend|furchtbar)e[nrs]? "
     r"(?:tag|woche|morgen|abend|nacht|monat|wochenende)\b(?! (?:für|mit|bei) (?!(?:mich|mir|uns|alle)\b))"
     r"|\bich (?:bin|fühle mich) (?:(?:so|sehr|echt|ziemlich|total) )*"
