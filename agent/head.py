@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from agent.branches import Branch
 
 PIECES = 4  # of evidence of scope: probability, margin, energy, distance
-INSIDE = 0.5  # 1 - 1 / 2: a label of what has none costs as much as two that are not named (Chow 1970)
+INSIDE = 2 / 3  # chance of being in scope from which a label is named: one where there is none costs two left unnamed
 _NEAR = 0.45  # cosine under which naming a known example explains nothing
 
 

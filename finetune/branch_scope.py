@@ -1,5 +1,7 @@
 """Weigh the evidence of scope (`agent/scope.py`) on held-out rows, and find the threshold that costs least."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,13 +25,15 @@ def weigh(seen: NDArray[np.float32], inside: NDArray[np.bool_]) -> Scope:
     return Scope(middle, spread, weights[:, 0] - weights[:, 1], float(bias[0] - bias[1]))
 
 
-def weighed(inside: NDArray[np.float32], outside: NDArray[np.float32]) -> Scope | None:
+def weighed(
+    inside: NDArray[np.float32], far: NDArray[np.float32], near: Sequence[NDArray[np.float32]] = ()
+) -> Scope | None:
     """Of few rows: the evidence of a team's own, each by a head that had not seen it, and of messages of no label.
 
-    Those of no label that are as near to the known rows as half of the team's own may well be of one, and are left
-    out; None where too few remain.
+    far: of any messages; those that are as near to the known rows as half of the team's own may well be of one of the
+    labels, and are left out. near: of what is surely none. None where too few remain.
     """
-    apart = outside[outside[:, -1] < np.median(inside[:, -1])]
+    apart = np.concatenate([far[far[:, -1] < np.median(inside[:, -1])], *near])
     if len(apart) < FEWEST:
         return None
     return weigh(np.concatenate([inside, apart]), np.arange(len(inside) + len(apart)) < len(inside))

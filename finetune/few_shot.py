@@ -219,18 +219,28 @@ def outside(told: Collection[str]) -> list[str]:
 def _scope(
     made: _Read, folds: NDArray[np.intp], heads: Sequence[tuple[Linear, Trained]], judged: Judged
 ) -> Scope | None:
-    """The evidence of scope, weighed on each row and on messages of no label by heads that had not seen them."""
-    vectors, others = made.cached.embeddings, made.outside()
+    """The evidence of scope, weighed on each row by heads that had not seen it, and on two kinds of no label.
+
+    Near: each row again with its own label taken out of what is known. Far: the project's own messages.
+    """
+    vectors, others, right = made.cached.embeddings, made.outside(), made.right
     if not len(others):
         return None
-    inside = np.empty((len(made.rows), 1), dtype=np.float32)
-    found = []
+    inside, near = (np.empty((len(made.rows), 1), dtype=np.float32) for _ in range(2))
+    far = []
     for fold, both in enumerate(heads):
-        known, away = vectors[np.flatnonzero(folds != fold)], np.flatnonzero(folds == fold)
-        inside[away, 0] = nearness(vectors[away], known)
+        known, away = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+        inside[away, 0] = nearness(vectors[away], vectors[known])
+        for label in np.unique(right[away]):
+            own = away[right[away] == label]
+            near[own, 0] = nearness(vectors[own], vectors[known[right[known] != label]])
         asked = others[fold::FOLDS]
-        found.append(evidence(_logits(made, both, asked, judged.believed), nearness(vectors[asked], known)[:, None]))
-    return weighed(evidence(judged.logits, inside), np.concatenate(found))
+        said = _logits(made, both, asked, judged.believed)
+        far.append(evidence(said, nearness(vectors[asked], vectors[known])[:, None]))
+    is_other = np.arange(len(made.labels)) != right[:, None]
+    without = judged.logits[is_other].reshape(len(right), -1)
+    left_out = [evidence(without, near)] if without.shape[1] > 1 else []
+    return weighed(evidence(judged.logits, inside), np.concatenate(far), left_out)
 
 
 def folds_of(right: NDArray[np.intp], count: int, seed: int) -> NDArray[np.intp]:
