@@ -189,8 +189,9 @@ class Tuning:
 
 
 def cores_beside_the_bot() -> int:
-    """Threads for training while the same machine answers people."""
-    return max(1, (os.cpu_count() or 2) - 1)
+    """Threads for training while the same machine answers people: of a container's cores, not of its machine's."""
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
+    return max(1, own - 1)
 
 
 def _has_gpu(device: str) -> bool:

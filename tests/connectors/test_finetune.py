@@ -134,7 +134,7 @@ def test_a_dry_run_says_what_it_would_take_and_keeps_nothing(
 def test_a_job_leaves_the_bot_a_core_unless_told(
     atelier: Atelier, base: Path, jobs: Jobs, monkeypatch: pytest.MonkeyPatch, words: list[str], threads: int
 ) -> None:
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: range(4), raising=False)
     monkeypatch.setattr(Jobs, "start", lambda *_, **__: None)  # what it would do is not waited for
     assert atelier("run", "--rated", "--base", base, "--detach", *words)[0] == 0
     assert jobs.get().order.threads == threads
