@@ -372,8 +372,9 @@ class _Said:
             if stage.stopped.is_set():
                 break
             self.text = event.text if event.replaces else self.text + event.text
-            if event.replaces or (now := time.monotonic()) >= shown + SHOWN_EVERY:
-                shown = time.monotonic() if event.replaces else now
+            now = time.monotonic()
+            if event.replaces or now >= shown + SHOWN_EVERY:
+                shown = now
                 await stage.show(post, self.text)
         return None
 
