@@ -1,7 +1,7 @@
 """One message to one reply: understand, decide, search, compose, generate, clean, remember.
 
 This is the whole turn on one page. Each step is a pure function or one object of a lower shelf; the blocking ones run
-in a thread, so that one slow search delays nobody else.
+in threads, of a few messages at once, so that one slow search delays nobody else.
 """
 
 import asyncio
