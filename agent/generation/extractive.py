@@ -18,10 +18,10 @@ from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
 from retrieval.passage import Passage
 
-# What is asked for may be ideas: "what should we put on the first page of our flyer?"
+# What is asked for may be ideas: "what should we put on the first page of our flyer?"; who or where is a fact.
 _OPEN = re.compile(
-    r"(?>.*?\b(?:what|how|which|where|who)\b).*\b(?:should|could|might)\s+(?:we|i|our)\b"
-    r"|(?>.*?\b(?:was|wie|welche\w*|wo)\b).*\b(?:(?:sollen|sollten|könnten)\s+(?:wir|unsere)|(?:soll|sollte|könnte)\s+ich)\b",
+    r"(?>.*?\b(?:what|how|which)\b).*\b(?:should|could|might)\s+(?:we|i|our)\b"
+    r"|(?>.*?\b(?:was|wie|welche\w*)\b).*\b(?:(?:sollen|sollten|könnten)\s+(?:wir|unsere)|(?:soll|sollte|könnte)\s+ich)\b",
     re.IGNORECASE | re.DOTALL,
 )
 LONGEST_GREETING = 4  # words: "what's up?" is no call for help, "how are you able to help me?" is

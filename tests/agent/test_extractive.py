@@ -229,6 +229,7 @@ def test_what_stands_several_times_is_quoted_once_and_an_empty_passage_never(ask
 def test_an_open_question_that_nothing_answers_is_offered_to_be_thought_through(ask):
     assert "let's brainstorm" in ask("what should we put on the first page of our flyer?")
     assert "let's brainstorm" not in ask("Who won the football world cup in 1990?")
+    assert "let's brainstorm" not in ask("Where should we send the invoices of our caterer?")
 
 
 def test_a_number_is_not_cut_from_what_it_numbers():
