@@ -171,7 +171,9 @@ class Claim:
     """A sentence that a model made, held against the passages.
 
     support: the probability that they say it. lacks: what of it they do not (`40`). is_shown: what is not supported is
-    left out. is_foreign: the passage is in another language, so only numbers and codes were compared.
+    left out. is_foreign: the passage is in another language, so only numbers and codes were compared. is_read: it is no
+    model's sentence but the passages' own that the reader found likeliest to answer, support: how likely; where it did
+    not read, lacks says why.
     """
 
     text: str
@@ -179,6 +181,7 @@ class Claim:
     lacks: str = ""
     is_shown: bool = True
     is_foreign: bool = False
+    is_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)

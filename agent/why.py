@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from agent.generation.answer import HOLDS
 from agent.message import Move, Turn
 from agent.prompt import label
 
@@ -10,6 +11,8 @@ KEPT = "Sentences of the model that the passages support:"
 FOREIGN = "Of these {} in another language than the passage: only their numbers and codes could be compared."
 LEFT_OUT = "Left out, as no passage supports it:"
 TRIED = "Passages, with the search's certainty that they answer:"
+READ = "The reader gives this sentence {:.0%} as the answer (from {:.0%} on it is quoted as one):"
+UNREAD = "The trained reader was not asked: {}."
 LACKING = "; not in the passages:"
 
 
@@ -27,8 +30,10 @@ def _evidence(turn: Turn) -> Iterator[str]:
     for passage in sorted(turn.passages, key=lambda each: numbers.get(each.id, len(numbers) + 1)):
         mark = f"[{numbers[passage.id]}] " if passage.id in numbers else ""
         yield f"- {mark}{label(passage)} ({passage.score:.0%})"
-    kept = [claim for claim in turn.reply.claims if claim.is_shown]
-    dropped = [claim for claim in turn.reply.claims if not claim.is_shown]
+    yield from _read(turn)
+    claims = [claim for claim in turn.reply.claims if not claim.is_read]
+    kept = [claim for claim in claims if claim.is_shown]
+    dropped = [claim for claim in claims if not claim.is_shown]
     if kept:
         yield f"{KEPT} {len(kept)} ({min(claim.support for claim in kept):.0%} to {max(c.support for c in kept):.0%})"
     if foreign := sum(claim.is_foreign for claim in kept):
@@ -36,6 +41,18 @@ def _evidence(turn: Turn) -> Iterator[str]:
     if dropped:
         yield LEFT_OUT
     for claim in dropped:
-        text = claim.text if len(claim.text) <= SHORT else f"{claim.text[:SHORT].rstrip()} …"
+        text = _short(claim.text)
         lacks = f"{LACKING} {claim.lacks}" if claim.lacks else ""
         yield f"- “{text}” ({claim.support:.0%}{lacks})"
+
+
+def _read(turn: Turn) -> Iterator[str]:
+    for claim in turn.reply.claims:
+        if claim.is_read and claim.text:
+            yield f"{READ.format(claim.support, HOLDS)} “{_short(claim.text)}”"
+        elif claim.is_read:
+            yield UNREAD.format(claim.lacks)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHORT else f"{text[:SHORT].rstrip()} …"

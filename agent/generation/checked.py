@@ -83,7 +83,7 @@ class CheckedGenerator:
         if check.is_empty:
             notice, claims = NONE_LEFT, tuple(check.claims)
             async for piece in self._quoting.stream(prompt, None, limits):
-                yield Piece(piece.text, bool(notice), notice, self._quoting.name, claims)
+                yield Piece(piece.text, bool(notice), notice, self._quoting.name, (*claims, *piece.claims))
                 notice, claims = "", ()
 
     def _read(self, prompt: Prompt) -> list[Evidence]:

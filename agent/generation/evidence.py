@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.generation.sentences import Kind, Unit, cut
+from agent.reading.reader import AnswerReader, Beside, knows
 from agent.surface import looks_like_question
-from retrieval.encoder import Encoder
-from retrieval.passage import Passage
+from retrieval.encoder import Encoder, LayeredEncoder
+from retrieval.passage import Passage, Vectors
 from retrieval.tokens import is_unspaced, words
 
 NAMES = (
@@ -121,11 +122,17 @@ class Reading:
     """What a question found.
 
     units: all units of all passages, in reading order. sections: for each passage, the probability that the whole of it
-    answers, by its heading ("How do I delete my data?" over what to type).
+    answers, by its heading ("How do I delete my data?" over what to type). unread: why the trained reader did not vote;
+    empty where it did.
     """
 
     units: tuple[Scored, ...]
     sections: tuple[float, ...]
+    unread: str = ""
+
+    @property
+    def is_read(self) -> bool:
+        return not self.unread
 
     def of(self, passage: int) -> list[Scored]:
         return [scored for scored in self.units if scored.passage == passage]
@@ -134,25 +141,62 @@ class Reading:
 class Reader:
     """Reads passages for a question. The encoder votes only where vectors voted in the search."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Encoder, trained: AnswerReader | None = None) -> None:
+        """trained: weighs the same once more, where it knows encoder and language."""
         self._encoder = encoder
+        self._trained = trained
 
     def read(self, text: str, passages: Sequence[Passage]) -> Reading:
         """Every unit of `passages` and every section with its probability."""
         question = read_question(text, passages)
         units = [cut(passage.text) for passage in passages]
-        table = self.features(question, units, passages)
         trust = [TRUST * float(np.clip(_logit(passage.score), -2, 2)) for passage in passages]
         flat = [(number, place, unit) for number, here in enumerate(units) for place, unit in enumerate(here)]
+        unread = self._unread(text, passages) if flat else NOTHING
+        logits = self._logits(question, units, passages, trust, is_read=not unread)
         scored = tuple(
-            Scored(unit, number, place, _probability(float(logit) + trust[number]))
-            for (number, place, unit), logit in zip(flat, table @ WEIGHTS + BIAS, strict=True)
+            Scored(unit, number, place, _probability(float(logit)))
+            for (number, place, unit), logit in zip(flat, logits, strict=True)
         )
         sections = zip(self._sections(question, passages), trust, strict=True)
-        return Reading(scored, tuple(_probability(logit + more) for logit, more in sections))
+        return Reading(scored, tuple(_probability(logit + more) for logit, more in sections), unread)
+
+    def _unread(self, text: str, passages: Sequence[Passage]) -> str:
+        """Why the trained reader does not vote; empty where it does."""
+        if (
+            self._trained is None
+            or self._trained.encoder != self._encoder.id
+            or not isinstance(self._encoder, LayeredEncoder)
+        ):
+            return UNTRAINED
+        if not knows(text) or not any(passage.similarity is not None for passage in passages):
+            return UNKNOWN
+        return ""
+
+    def _logits(
+        self,
+        question: Question,
+        units: Sequence[Sequence[Unit]],
+        passages: Sequence[Passage],
+        trust: Sequence[float],
+        *,
+        is_read: bool,
+    ) -> Features:
+        """The log-odds that each unit answers, (units,)."""
+        sizes = [len(here) for here in units]
+        if not is_read or self._trained is None or not isinstance(self._encoder, LayeredEncoder):
+            return self.features(question, units, passages) @ WEIGHTS + BIAS + np.repeat(trust, sizes)
+        titles = [_title(passage) for passage in passages]
+        quotable = [[_quotable(unit) for unit in here] for here in units]
+        given = [question.text, *titles, *(text for here in quotable for text in here)]
+        states = self._encoder.states(given, [self._encoder.depth])
+        vectors = np.delete(states.embeddings, range(1, 1 + len(titles)), axis=0)
+        table = self.features(question, units, passages, vectors)
+        beside = Beside(question.text, titles, quotable, table, table @ WEIGHTS + BIAS + np.repeat(trust, sizes))
+        return self._trained.read(beside, states, self._encoder.depth)
 
     def _sections(self, question: Question, passages: Sequence[Passage]) -> list[float]:
-        titles = [passage.heading.rsplit(" > ", 1)[-1] for passage in passages]
+        titles = [_title(passage) for passage in passages]
         covered = [
             sum(weight * _match(word, set(words(passage.heading))) for word, weight in question.weights.items())
             for passage in passages
@@ -167,15 +211,22 @@ class Reader:
             for passage, title, c, share in zip(passages, titles, cosine, covered, strict=True)
         ]
 
-    def features(self, question: Question, units: Sequence[Sequence[Unit]], passages: Sequence[Passage]) -> Features:
-        """One row a unit, over all passages in order."""
+    def features(
+        self,
+        question: Question,
+        units: Sequence[Sequence[Unit]],
+        passages: Sequence[Passage],
+        vectors: Vectors | None = None,
+    ) -> Features:
+        """One row a unit, over all passages in order. vectors: of the question and all units, where they are known."""
         flat = [unit for here in units for unit in here]
         table = np.zeros((len(flat), len(NAMES)))
         if not flat:
             return table
         voted = any(passage.similarity is not None for passage in passages)
         if voted:
-            vectors = self._encoder([question.text, *(_quotable(unit) for unit in flat)])
+            if vectors is None:
+                vectors = self._encoder([question.text, *(_quotable(unit) for unit in flat)])
             cosine = vectors[1:] @ vectors[0]
         else:
             cosine = np.full(len(flat), 0.45)  # where the encoder is silent, as far as an average right sentence
@@ -269,10 +320,17 @@ def _has(question: Question, text: str) -> bool | None:
     return bool(new) or (question.wants == "person" and _PERSON_WORD.search(text) is not None) or None
 
 
+def _title(passage: Passage) -> str:
+    return passage.heading.rsplit(" > ", 1)[-1]
+
+
 def _quotable(unit: Unit) -> str:
     return unit.text if unit.kind is not Kind.ROW else f"{unit.head.partition(chr(10))[0]} {unit.text}"
 
 
+NOTHING = "there was nothing to read"
+UNTRAINED = "it was trained with another encoder than the one in use"
+UNKNOWN = "it reads English alone"
 TRUST = 0.5  # of the search's own log-odds that the passage answers
 WEIGHTS = np.array([6.206, -1.194, 3.906, -0.802, -1.578, 0.162, -1.419, 0.830, 0.297, -2.031])
 BIAS = -6.100

@@ -6,14 +6,15 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from agent.conversation import Recall, is_stuck, recalled, recalls, rejects
-from agent.generation.answer import answer, refuses
+from agent.generation.answer import HOLDS, answer, refuses
 from agent.generation.evidence import Reader, Reading
 from agent.generation.facilitate import facilitate
 from agent.generation.generator import Limits, Piece
 from agent.generation.phrases import kind_of_small_talk, phrase, small_talk
 from agent.generation.topics import topic_of
-from agent.message import History, Intent, Move, Prompt
+from agent.message import Claim, History, Intent, Move, Prompt
 from agent.policy import concerns_us, is_ours, less_likely
+from agent.reading.reader import shipped
 from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
 from retrieval.passage import Passage
@@ -34,26 +35,33 @@ class ExtractiveGenerator:
     name = "extractive"
 
     def __init__(self, encoder: Encoder) -> None:
-        self._reader = Reader(encoder)
+        self._reader = Reader(encoder, shipped())
 
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:  # noqa: ARG002 - the seam's arguments
         """The reply, word by word. It is made in a thread, since reading the passages takes an encoder pass."""
-        text = await asyncio.to_thread(self.reply, prompt)
+        text, claims = await asyncio.to_thread(self.replied, prompt)
         for word in _WORD.findall(text):
-            yield Piece(word)
+            yield Piece(word, claims=claims)
+            claims = ()
+
+    def replied(self, prompt: Prompt) -> tuple[str, tuple[Claim, ...]]:
+        """The whole reply, and how sure the reader was of what it quotes; "" for Move.SILENT."""
+        if prompt.move is not Move.ANSWER:
+            return self.reply(prompt), ()
+        question = standalone(prompt.message, prompt.history)
+        reading = self._reader.read(question, prompt.passages)
+        if not concerns_us(prompt.intent, prompt.message):
+            reading = ours_doubted(reading, prompt.passages)
+        said = answer(question, reading, prompt.passages, prompt.language)
+        if refuses(said) and _OPEN.match(prompt.message):
+            said += f"\n\n{phrase('answer', 'or_ideas', language=prompt.language)}"
+        return said, judged(reading)
 
     def reply(self, prompt: Prompt) -> str:
         """The whole reply; "" for Move.SILENT."""
         match prompt.move:
             case Move.ANSWER:
-                question = standalone(prompt.message, prompt.history)
-                reading = self._reader.read(question, prompt.passages)
-                if not concerns_us(prompt.intent, prompt.message):
-                    reading = ours_doubted(reading, prompt.passages)
-                said = answer(question, reading, prompt.passages, prompt.language)
-                if refuses(said) and _OPEN.match(prompt.message):
-                    said += f"\n\n{phrase('answer', 'or_ideas', language=prompt.language)}"
-                return said
+                return self.replied(prompt)[0]
             case Move.IDEATE:
                 return facilitate(prompt)
             case Move.CAPTURE:
@@ -93,6 +101,16 @@ def ours_doubted(reading: Reading, passages: Sequence[Passage]) -> Reading:
     )
     sections = (doubted(each) if own else each for each, own in zip(reading.sections, ours, strict=True))
     return replace(reading, units=tuple(units), sections=tuple(sections))
+
+
+def judged(reading: Reading) -> tuple[Claim, ...]:
+    """What the trained reader found likeliest to answer, or why it did not read."""
+    if not reading.units:
+        return ()
+    if reading.unread:
+        return (Claim("", 0.0, reading.unread, is_shown=False, is_read=True),)
+    best = max(reading.units, key=lambda scored: scored.probability)
+    return (Claim(best.unit.text, best.probability, is_shown=best.probability >= HOLDS, is_read=True),)
 
 
 def _chat(prompt: Prompt) -> str:

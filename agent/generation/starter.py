@@ -24,7 +24,7 @@ from agent.generation.loading import STARTER
 from agent.generation.network import check_folder
 from agent.generation.phrases import kind_of_small_talk, phrase, phrases
 from agent.generation.span import Found, SpanReader
-from agent.message import History, Intent, Move, Prompt
+from agent.message import Claim, History, Intent, Move, Prompt
 from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
 
@@ -58,13 +58,21 @@ class StarterGenerator:
 
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:  # noqa: ARG002 - the seam's arguments
         """The reply, word by word. It is made in a thread, since reading takes model passes."""
-        text = await asyncio.to_thread(self.reply, prompt)
+        text, claims = await asyncio.to_thread(self.replied, prompt)
         for word in _WORD.findall(text):
-            yield Piece(word)
+            yield Piece(word, claims=claims)
+            claims = ()
 
     def reply(self, prompt: Prompt) -> str:
         """The whole reply; "" for Move.SILENT. Raises ModelFolderError when the weights are damaged."""
-        quotes = self._quoting.reply(prompt)
+        return self.replied(prompt)[0]
+
+    def replied(self, prompt: Prompt) -> tuple[str, tuple[Claim, ...]]:
+        """The same, and how sure the reader was of what is quoted."""
+        quotes, claims = self._quoting.replied(prompt)
+        return self._worded(prompt, quotes), claims
+
+    def _worded(self, prompt: Prompt, quotes: str) -> str:
         if quotes in phrases("chat", "who", prompt.language):
             quotes = phrase("chat", "who_starter", prompt.history, prompt.language)
         if not _concerns(prompt) or not self._free.acquire(blocking=False):

@@ -18,6 +18,7 @@ from agent.generation import support
 from agent.generation.answer import answer, refuses, sentences_around
 from agent.generation.evidence import Reader
 from agent.generation.phrases import phrase
+from agent.reading.reader import shipped
 from agent.support import matching
 from agent.support.conflicts import conflict
 from connectors.migrations import migrate
@@ -138,7 +139,7 @@ def squad(encoder: TransformerEncoder, per_article: int) -> dict[str, list[Outco
     """
     chosen = articles("dev_v2.0")
     cached = Cached(encoder)
-    reader = Reader(cached)
+    reader = Reader(encoder, shipped())
     found: dict[str, list[Outcome]] = {"shipped": [], "ours": [], "similarity": []}
     with searched(encoder, chosen) as base:
         for asked in [each for article in chosen for each in _some(article, per_article)]:
