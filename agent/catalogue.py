@@ -30,6 +30,8 @@ _OTHERS = re.compile(
     re.IGNORECASE,
 )
 
+_IDEA = re.compile(r"ideas/[^/]+-[0-9a-f]{8}$")  # what earlier sessions said is no document of theirs
+
 
 def asks_for_documents(text: str) -> bool:
     """Whether a message asks which documents there are, and nothing of what they say."""
@@ -38,7 +40,7 @@ def asks_for_documents(text: str) -> bool:
 
 def listed(documents: Sequence[StoredDocument], audiences: Collection[str], language: str) -> str:
     """The names of those that a holder of `audiences` may read; Atelier's own guide is mentioned last, by one word."""
-    readable = [each.source for each in documents if each.audience in audiences]
+    readable = [each.source for each in documents if each.audience in audiences and not _IDEA.match(each.source)]
     theirs = [source for source in readable if not source.startswith(GUIDE)]
     parts = [phrase("documents", "several" if len(theirs) > 1 else "one" if theirs else "none", language=language)]
     if theirs:

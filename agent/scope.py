@@ -50,7 +50,7 @@ class Scope:
     def chance(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
         """The chance that each message is in scope, where half of all are."""
         odds = (seen - self.middle) / self.spread @ self.weights + self.bias
-        result: NDArray[np.float32] = (1 / (1 + np.exp(-odds))).astype(np.float32)
+        result: NDArray[np.float32] = (1 / (1 + np.exp(-np.clip(odds, -80, 80)))).astype(np.float32)
         return result
 
     def card(self) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -20,6 +19,7 @@ from connectors.settings import load_settings
 from connectors.tuning import (
     Tuning,
     compared,
+    cores,
     cores_beside_the_bot,
     evaluation,
     figures_said,
@@ -104,7 +104,7 @@ def _on_threads(count: int) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(count or os.cpu_count() or before)
+    torch.set_num_threads(count or cores())
     try:
         yield
     finally:

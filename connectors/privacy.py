@@ -171,7 +171,7 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     waiting: how much of theirs `Delivery.forget` has dropped from the queue; else it is dropped here.
     Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
     """
-    finish_joinings(memory, shelf, home)
+    finish_joinings(memory, shelf, home, person.id)
     if waiting is None:
         waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)
@@ -200,22 +200,28 @@ def withhold(person: Person, memory: Memory, shelf: Shelf, home: Path) -> Unlear
 
     Raises StoreError; asked again it finishes the work.
     """
-    finish_joinings(memory, shelf, home)
+    finish_joinings(memory, shelf, home, person.id)
     return _withhold(person, memory, shelf, home)
 
 
-def finish_joinings(memory: Memory, shelf: Shelf, home: Path) -> None:
-    """Where accounts were joined, one person's rights reach what both left outside of memory. Raises StoreError.
+def finish_joinings(memory: Memory, shelf: Shelf, home: Path, of: str = "") -> None:
+    """Where accounts were joined, one person's rights reach what both left outside of memory.
+
+    of: the person who asks; what cannot be done for others now waits for another time. Raises StoreError.
 
     What jobs and versions learned from either they learned from that person now. Where not both had given consent there
     is none any more, and what was kept of either's words because of it goes. Done by whoever joins accounts; what a
     crash left of it is done before the next who joins some, is forgotten or takes consent back.
     """
     for gone, person in memory.people.joinings():
-        rename(memory.engine, home, gone, person.id)
-        if not person.consent:
-            _withhold(person, memory, shelf, home)
-        memory.people.joined(gone)
+        try:
+            rename(memory.engine, home, gone, person.id)
+            if not person.consent:
+                _withhold(person, memory, shelf, home)
+            memory.people.joined(gone)
+        except StoreError:
+            if not of or person.id == of:
+                raise
 
 
 def _withhold(person: Person, memory: Memory, shelf: Shelf, home: Path) -> Unlearned:

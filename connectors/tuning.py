@@ -188,10 +188,14 @@ class Tuning:
         return f"{version.name} was trained on another model than {self.settings.model}, so it cannot answer here."
 
 
+def cores() -> int:
+    """A container's cores, not its machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def cores_beside_the_bot() -> int:
-    """Threads for training while the same machine answers people: of a container's cores, not of its machine's."""
-    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
-    return max(1, own - 1)
+    """Threads for training while the same machine answers people."""
+    return max(1, cores() - 1)
 
 
 def _has_gpu(device: str) -> bool:

@@ -41,7 +41,7 @@ from finetune.training.outcome import Progress as Told
 from retrieval.database import open_database, reading
 from retrieval.encoder import DEFAULT as ENCODER
 from retrieval.encoder import TransformerEncoder
-from retrieval.errors import DataRefused
+from retrieval.errors import DataRefused, RegistryError
 from retrieval.files import read_manifest
 
 LISTED = 20  # problems of the data among a job's events; the quarantine names all
@@ -200,7 +200,10 @@ class Steps:
                 version = registry.flag(version.name, version.flagged or DELETED)
                 jobs.note(folder, f"{version.name} is flagged: {version.flagged}", "warning")
             if order.promote and not version.flagged:
-                registry.promote(version.name)
+                try:
+                    registry.promote(version.name)
+                except RegistryError as error:  # flagged this very moment: the version is there all the same
+                    jobs.note(folder, f"{version.name} is not made live: {error}", "warning")
             return version.name
 
     @contextmanager

@@ -6,6 +6,7 @@ come as the driver gives them: a Boolean of SQLite's is 0 or 1, and a time is te
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +77,9 @@ class Prepared:
             try:
                 driver = engine.raw_connection()
                 try:
-                    cursor = driver.cursor()
-                    cursor.execute(ready.text, ready.given(values))
-                    rows = list(cursor.fetchall())
-                    cursor.close()
+                    with closing(driver.cursor()) as cursor:
+                        cursor.execute(ready.text, ready.given(values))
+                        rows = list(cursor.fetchall())
                 finally:
                     driver.close()  # back to the pool, which ends what transaction the driver began
             except engine.dialect.loaded_dbapi.Error as error:

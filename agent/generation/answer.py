@@ -69,7 +69,13 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
 
 def unmarked(text: str) -> str:
     """A text without footnote marks of its own, which would be read as citations of ours."""
-    return _FOOTNOTE.sub("", text).lstrip() if "[" in text else text
+    return _FOOTNOTE.sub(_as_read, text).lstrip() if "[" in text else text
+
+
+def _as_read(mark: re.Match[str]) -> str:
+    """Nothing of a footnote; "[0, 10]" is a range, since no note is numbered 0, and keeps its numbers."""
+    is_range = re.search(r"(?<!\d)0+(?!\d)", mark[0])
+    return mark[0].replace("[", "(").replace("]", ")") if is_range else ""
 
 
 def has_words(text: str) -> bool:

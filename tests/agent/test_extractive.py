@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.generation.answer import refuses
+from agent.generation.answer import refuses, unmarked
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.generator import Limits
 from agent.generation.phrases import phrase
-from agent.generation.sentences import Kind, cut
 from agent.message import History, Intent, Line, Move, Prompt
 from agent.prompt import PERSONA, Citations
 from retrieval.passage import Passage
@@ -232,14 +231,6 @@ def test_an_open_question_that_nothing_answers_is_offered_to_be_thought_through(
     assert "let's brainstorm" not in ask("Where should we send the invoices of our caterer?")
 
 
-def test_a_number_is_not_cut_from_what_it_numbers():
-    assert [unit.text for unit in cut("Key no. 12 is lost. He said no. Then ext. 42 rang.")] == [
-        "Key no. 12 is lost.",
-        "He said no.",
-        "Then ext. 42 rang.",
-    ]
-
-
 HOSTILE = {
     "marks of its own": ("[2] The key is with Ada. See also  [3] and – [1]. [4]", "Not here. [1] [2]", "[3]"),
     "orders": (
@@ -374,37 +365,6 @@ def test_a_word_that_the_answer_was_wrong_gets_an_apology_and_an_offer(generator
     assert "ask a person" in reply
 
 
-def test_a_passage_is_cut_into_what_can_be_quoted():
-    units = cut(
-        "Mr. Smith of the U.S. Army paid $3.50, e.g. in May. He left.\n"
-        "Steps:\n\n1. Open\n   it\n2. Close\n\n```\na. B\n```"
-    )
-    assert [(unit.kind, unit.text) for unit in units] == [
-        (Kind.SENTENCE, "Mr. Smith of the U.S. Army paid $3.50, e.g. in May."),
-        (Kind.SENTENCE, "He left."),
-        (Kind.SENTENCE, "Steps:"),
-        (Kind.ITEM, "1. Open it"),
-        (Kind.ITEM, "2. Close"),
-        (Kind.CODE, "```\na. B\n```"),
-    ]
-    assert [unit.text for unit in cut("年假十五天。\n可以保留！真的吗？")] == ["年假十五天。", "可以保留！", "真的吗？"]
-    assert [unit.text for unit in cut("Er kam am 3. Mai 2020. Dann ging er.")] == [
-        "Er kam am 3. Mai 2020.",
-        "Dann ging er.",
-    ]
-
-
-@given(
-    st.lists(st.sampled_from(["- a", "1. b", "| c | d |", "```", "Text. More", "", "  x:", "| - | - |", "年。"])).map(
-        "\n".join
-    )
-)
-@settings(max_examples=200, deadline=None)
-def test_cutting_loses_no_word(text):
-    said = " ".join(f"{unit.head} {unit.text}" for unit in cut(text))
-    assert set(re.findall(r"\w", text)) <= set(re.findall(r"\w", said))
-
-
 LINES = ["Run this:", "It is so.", "- a", "1. b", "| c | d |", "```", "Text. More", "", "  x:", "| - | - |", "年。"]
 TEXTS = st.one_of(st.text(max_size=120), st.lists(st.sampled_from(LINES), max_size=8).map("\n".join))
 
@@ -416,3 +376,7 @@ TEXTS = st.one_of(st.text(max_size=120), st.lists(st.sampled_from(LINES), max_si
 def test_no_passage_and_no_question_breaks_it(generator, text, question):
     rows = [("a.md", "A > B", text), ("b.md", "", "Something else is written here:")]
     assert generator.reply(prompt(question, passages(rows, voted=False, score=0.99)))
+
+
+def test_a_range_that_begins_at_nought_is_no_footnote():
+    assert unmarked("Allowed are values in [0, 10] here. [3]") == "Allowed are values in (0, 10) here."
