@@ -148,7 +148,8 @@ def _plain_url(found: re.Match[str], allowed: AllowedHosts, *, loopback: bool) -
         return found[0]
     if loopback and _LOOPBACK.fullmatch(authority.rstrip(").,;:!?*_")):
         return found[0]
-    return _DOTS.sub("[.]", authority)
+    host = authority.rstrip(_TRAILING)  # the full stop after an address is the sentence's
+    return _DOTS.sub("[.]", host) + authority[len(host) :]
 
 
 def _outside_code(unit: str, allowed: AllowedHosts) -> str:

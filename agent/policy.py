@@ -59,10 +59,12 @@ _ASKS_LEAVE = re.compile(
     r"\s+(?:ich|wir|man|jemand))\b",
     re.IGNORECASE,
 )
-# "how do I delete what I wrote?" has an answer in the guide; "how can you help me?" asks for the list
+# "how do I delete what I wrote?" and "which model do you use?" are in the guide; "how can you help?" asks for the list
 _HOW_TO = re.compile(
     r"^\W*(?:how\s+(?:do|can|could|should|would)\s+(?:i|we)|how\s+to|where\s+(?:do|can)\s+(?:i|we)"
-    r"|wie\s+(?:kann|können|muss|soll)\s+(?:ich|wir|man))\b",
+    r"|which\s+\w+|what\s+(?:languages?|techniques?|models?|platforms?|chats?|licen[cs]e|version)"
+    r"|can\s+(?:i|we|my|our|others|anybody|anyone)|do(?:es)?\s+(?:you|it|atelier)\s+(?:work|run|send|store|keep|learn|support|use)"
+    r"|wie\s+(?:kann|können|muss|soll)\s+(?:ich|wir|man)|welche[rsn]?\s+\w+)\b",
     re.IGNORECASE,
 )
 _INTERRUPTS = {

@@ -153,6 +153,7 @@ class Terminal:
     async def _handle(self, line: str) -> bool:
         """Act on one line; False means leave. Raises AtelierError."""
         command, _, rest = line.partition(" ")
+        command = command.lower() if command.startswith("/") else command
         if not line:
             return True
         if command in {"/quit", "/exit"}:

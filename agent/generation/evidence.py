@@ -185,7 +185,8 @@ class Reader:
         """The log-odds that each unit answers, (units,)."""
         sizes = [len(here) for here in units]
         if not is_read or self._trained is None or not isinstance(self._encoder, LayeredEncoder):
-            return self.features(question, units, passages) @ WEIGHTS + BIAS + np.repeat(trust, sizes)
+            alone: Features = self.features(question, units, passages) @ WEIGHTS + BIAS + np.repeat(trust, sizes)
+            return alone
         titles = [_title(passage) for passage in passages]
         quotable = [[_quotable(unit) for unit in here] for here in units]
         given = [question.text, *titles, *(text for here in quotable for text in here)]

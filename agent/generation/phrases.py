@@ -18,6 +18,8 @@ _SMALL_TALK = {
     "who": r"\b(?:who|what) (?:exactly )?(?:are|r) (?:you|u)(?: exactly)?\W*$|\bwhat(?:'s| is) your name\b"
     r"|\b(?:are|r) (?:you|u) (?:(?:really|just|even|actually) )?(?:a |an |the )?(?:\w+ )?"
     r"(?:(?:chat)?bots?|robot|human|person|machine|ai|real|chat ?gpt|gpt[\w.-]*|claude|gemini|copilot|siri|alexa)\b"
+    r"|\bwho (?:made|built|created|wrote|trained|developed) (?:you|u)\b"
+    r"|\bwer hat dich (?:gemacht|gebaut|entwickelt|programmiert)\b"
     r"|\bintroduce yourself\b|\bwer bist du\b|\bwie heißt du\b|\bwer oder was bist du\b"
     r"|\bbist du (?:ein |eine |der |die )?(?:\w+ )?"
     r"(?:(?:chat)?bot|roboter|mensch|maschine|ki|echt|chat ?gpt|gpt[\w.-]*|claude|gemini|copilot|siri|alexa)\b|你是谁",

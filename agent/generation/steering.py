@@ -41,15 +41,16 @@ AFRESH = re.compile(
 _ASKS_US = re.compile(
     r"""^\W*(?:(?:ok(?:ay)?|so|well|hm+|sorry|please|and|but|now|ich\s+habe|i(?:['’]ve|\s+have)(?:\s+got)?)\b[\s,.!:]*)*
     (?:(?:absolutely\s+)?no\s+(?:clue|ideas?)(?:\s+(?:at\s+all|yet|left|sorry))?|keine\s+(?:ahnung|idee(?:n)?)(?:\s+mehr)?
-    |(?:i\s+)?(?:really\s+)?(?:do\s+not|don['’]?t)\s+know|nothing\s+comes\s+to\s+(?:my\s+)?mind|i(?:['’]m|\s+am)\s+stuck|we(?:['’]re|\s+are)\s+stuck
+    |(?:i\s+)?(?:really\s+)?(?:do\s+not|don['’]?t)\s+know|nothing\s+comes\s+to\s+(?:my\s+)?mind|(?:i(?:['’]m|\s+am)|we(?:['’]re|\s+are))\s+(?:stuck|out\s+of\s+ideas)
     |you\s+(?:tell\s+me|first|start|go\s+first|do\s+it)|your\s+turn|sag\s+du|du\s+zuerst
     |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:(?:give|show|tell|suggest|make)\s+(?:me|us)?\s*|gib\s+mir\s+)
       (?:(?:a|an|some|any|a\s+few|more|your|an?other|one|two|three|four|five|ten|ein\s+paar|\d{1,2})\s+)*(?:good\s+|new\s+|wild\s+)?
-      (?:ideas?|examples?|suggestions?|hints?|ideen|beispiele?)
+      (?:ideas?|examples?|suggestions?|hints?|sparks?|ideen|beispiele?)
     |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:give|show|tell|add)\s+(?:(?:me|us)\s+)?(?:(?:some|a\s+few|one|two|three|any)\s+(?:more\s+)?of\s+)?yours
-    |(?:any|some|more|your)\s+(?:ideas|suggestions|examples)|(?:do\s+)?you\s+have\s+(?:any|some)\s+ideas
+    |(?:any|some|(?:some\s+)?more|your)\s+(?:ideas|suggestions|examples|sparks)|(?:do\s+)?you\s+have\s+(?:any|some)\s+ideas
     |(?:please\s+)?(?:help|inspire)\s+(?:me|us)(?:\s+out)?|hilf\s+mir)
-    (?:[\s,.;–-]+(?:you\s+tell\s+(?:me|us)|please|then|now|sag\s+du|bitte|mal|help\s+me|give\s+me\s+(?:some|one)))*[\s!?.]*$""",
+    (?:[\s,.;–-]+(?:you\s+tell\s+(?:me|us)|please|then|now|sag\s+du|bitte|mal|help\s+me|(?:give|show)\s+(?:me|us)\s+(?:some|one|an?|a\s+few)(?:\s+more)?
+      (?:\s+(?:ideas?|examples?|suggestions?|hints?|sparks?))?))*[\s!?.]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _COMPLAINS = re.compile(
@@ -80,6 +81,12 @@ _CALLS = re.compile(
     r"(?:(?:talk|speak|chat)\s+(?:to|with)|connect\s+(?:me|us)\s+(?:to|with)|get\s+me)\s+(?:(?:a|an|some|the)\s+)?(?:real\s+|actual\s+)?"
     r"(?:human(?:\s+being)?|person|agent|somebody|someone)\b|^\W*(?:a\s+)?human(?:\s+please)?\W*$"
     r"|^\W*lass(?:t)?\s+mich\b.*\b(?:mensch(?:en)?|person|jemandem?)\b.*\b(?:reden|sprechen)\b",
+    re.IGNORECASE,
+)
+_THANKS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|great|cool|super|perfect|oh|many|so|vielen|lieben)\b[\s,!.]*)*(?:thanks?(?:\s+(?:you|a\s+lot|so\s+much|very\s+much))?|cheers|danke(?:\s+(?:dir|sehr|schön))?|dank)\b"
+    r"(?:[\s,!.]*(?:that|this|it|das|dies)(?:['’]s|\s+(?:is|was|helps|helped|ist|war|hilft|hat))?"
+    r"(?:\s+(?:(?:very|really|so|a\s+lot|a\s+great|great|good|helpful|useful|nice|help|much|sehr|hilfreich|gut|geholfen|super|mir)\b\s*)+)?)?\W*$",
     re.IGNORECASE,
 )
 _WISHES = re.compile(
@@ -115,10 +122,13 @@ def steers(text: str) -> bool:
 
 def is_talk(text: str) -> bool:
     """Whether a message among others is about the thinking, or to us, and no idea: "next", "no clue"."""
-    is_call = _CALLS.match(text) is not None or german.intent_of(text) is Intent.HUMAN
-    return bool(
-        is_call or steers(text) or asks_us(text) or rejects(text) or _COMPLAINS.match(text) or _WISHES.match(text)
-    )
+    is_said_to_us = _is_to_us(text) or rejects(text) or _COMPLAINS.match(text)
+    return bool(is_said_to_us or steers(text) or asks_us(text) or _WISHES.match(text))
+
+
+def _is_to_us(text: str) -> bool:
+    """Whether a message calls for a person, or only says thanks."""
+    return bool(_CALLS.match(text) or _THANKS.match(text)) or german.intent_of(text) is Intent.HUMAN
 
 
 def wishes(text: str) -> bool:
@@ -132,4 +142,4 @@ def is_order(text: str) -> bool:
     steered = _MOVES_ON.match(text) or CHANGES.search(text) or ENDS.match(text) or lists(text) or named(text)
     if about(text) is not None:
         return True
-    return bool(steered or asks_us(text) or rejects(text) or _COMPLAINS.match(text))
+    return bool(steered or asks_us(text) or rejects(text) or _COMPLAINS.match(text) or _is_to_us(text))

@@ -43,7 +43,9 @@ _GERMAN_LEAD = re.compile(
     |lass(?:t)?\s+uns\s+|gib\s+(?:mir|uns)\s+|hilf\s+(?:mir|uns)\s+(?:bei(?:m|\s+der)?\s+)?|brainstorm(?:ing|en|e)?\b\s*
     |(?:nimm|nehmen\s+wir|mit|nutze?|verwende)\s+)?
     (?:(?:bitte|mal|noch|ein\s+paar|einige|neue|gute|gemeinsam|zusammen|etwas|zehn|drei|fünf|\d+)\s+)*
-    (?:(?:brainstorm(?:ing|en)?|ideen?|vorschläge|einfälle)\b\s*)?
+    (?:(?:ein|eine|das|die)\s+(?=brainstorm|ideen))?
+    (?:(?:brainstorm(?:ing|en)?|ideen(?:runde|sammlung)|ideen?|vorschläge|einfälle)\b\s*)?
+    (?:(?:machen|starten|beginnen|sammeln)\b\s*(?=[:–,-]|für|zu|über))?[\s:–,-]*
     (?:(?:für|zu[mr]?|über|an)\s+)?""",
     re.IGNORECASE | re.VERBOSE,
 )
@@ -52,6 +54,17 @@ _GERMAN_TAIL = re.compile(
     re.IGNORECASE,
 )
 _TAIL = re.compile(r"[\s,.!?:;-]*(?:\b(?:please|together|with\s+(?:me|us)|now|today)\b[\s,.!?:;-]*)*$", re.IGNORECASE)
+# "how can we reduce meetings? I need fresh ideas", "I'm stuck, give me some ideas": the wish around the topic
+_WISH_AFTER = re.compile(
+    r"(?<=[?!.,;])\s+(?:please\s+)?(?:(?:i|we)(?:'d|\s+would)?\s+(?:really\s+)?(?:need|want|like)|(?:give|suggest)(?:\s+(?:me|us))?)\s+"
+    r"(?:(?:some|any|a\s+few|more|new|fresh|good|creative|your|\d+)\s+)*(?:ideas|suggestions)[\s!.?]*$",
+    re.IGNORECASE,
+)
+_NOT_YET = re.compile(
+    r"^\W*(?:i'?m|we'?re|i\s+am|we\s+are)\s+(?:(?:a\s+bit|so|totally|really|completely|just|still)\s+)*"
+    r"(?:stuck|out\s+of\s+ideas)\s*(?:[,.!;:–-]\s*|$)",
+    re.IGNORECASE,
+)
 _DOUBLED = re.compile(r"[^aeiou]*[aeiou][bdgklmnprt]$", re.IGNORECASE)  # get, plan, stop
 _NO_TOPIC = frozenset(
     "idea ideas it this that something anything me us some help please brainstorm brainstorming creative fun one "
@@ -62,12 +75,13 @@ _QUESTION = re.compile(
     r"(?:how|what|which|where|who|why|when)\b(?:\s+\w+){0,3}?\s+(?:could|can|might|should|would|will|does|do|is|are)\s+\w.*",
     re.IGNORECASE,
 )
+_READ = 2000  # characters of a message: a wish says what for at its beginning
 _LONGEST_TOPIC = 120  # characters: longer ones are a text, not a topic
 
 
 def topic_of(message: str) -> str:
     """What ideas are wanted for, as it fits into a sentence: "names for our cat café"; "" when none is said."""
-    text = message.strip().split("\n")[0]
+    text = " ".join(message.strip().split("\n")[0][:_READ].split())
     technique = named(text)
     if technique is not None:
         names = "|".join(re.escape(name) for name in sorted(technique.names, key=len, reverse=True))
@@ -81,6 +95,7 @@ def topic_of(message: str) -> str:
     if language_of(message) == "de":
         text = _GERMAN_TAIL.sub("", _GERMAN_LEAD.sub("", text, count=1)).strip()
         return "" if _says_nothing(text) else _short(text)
+    text = _NOT_YET.sub("", _WISH_AFTER.sub("", text), count=1)
     text = _LEAD_IN.sub("", text, count=1)
     text = _OBJECT.sub("", text, count=1)
     connector = _CONNECTOR.match(text)

@@ -122,6 +122,10 @@ def erase(
             given = frozenset(word for row in own if row.kind != "Spoken" for word in _words_in(row.body))
             made = {idea for row in own if row.kind in ("Added", "Divided") for idea in _made_by(row.body)}
             cut = cutting(texts)
+            # the sharper versions of a question are made of its words, in no sentence that could be cut
+            made_of_theirs = any(row.kind == "Opened" for row in own)
+            versions = (each for row in rows if row.kind == "Reframed" for each in row.body["versions"])
+            given |= frozenset(versions if made_of_theirs else ())
             for row in rows:
                 _forget_in(connection, row, person, made, sources, _Cutting(given, cut))
             _leave_chats(connection, session, [row for row in rows if row.kind in _PLACED], person, accounts)

@@ -56,6 +56,10 @@ class Conversation:
         ("what are good names for a cat?", "good names for a cat"),
         ("how might a museum welcome us?", 'the question "How might a museum welcome you?"'),
         ("I'm stuck with my presentation on soil", "your presentation on soil"),
+        ("I'm stuck, give me some ideas", ""),
+        ("I'm stuck, give me some ideas for a logo", "a logo"),
+        ("how can we reduce meetings? I need fresh ideas", "reducing meetings"),
+        ("Lass uns ein Brainstorming machen: wie können wir Kollegen begrüßen?", "wie können wir Kollegen begrüßen"),
     ],
 )
 def test_the_topic_is_put_so_that_it_fits_into_a_sentence(message, topic):
@@ -66,6 +70,35 @@ def test_without_a_topic_it_asks_for_one_and_goes_on_from_the_answer():
     talk = Conversation()
     assert "What would you like ideas for?" in talk.say("let's brainstorm")
     assert "names for your cat café" in talk.say("names for our cat café")
+
+
+@pytest.mark.parametrize(
+    "asking",
+    [
+        "I'm stuck, give me some ideas",
+        "I'm out of ideas",
+        "more sparks please",
+        "no idea, give us a few more",
+        "thanks, that was helpful!",
+        "I want to talk to a human",
+        "Danke, das war sehr hilfreich",
+        "ich möchte mit einem Menschen sprechen",
+    ],
+)
+def test_what_is_said_to_us_is_no_idea(asking: str) -> None:
+    talk = Conversation()
+    talk.say("use scamper on our onboarding")
+    talk.say("a plant on every desk")
+    talk.say(asking)
+    assert "2 ideas" in talk.say("a cake on day one")
+
+
+@pytest.mark.parametrize("idea", ["thank everybody by name", "thanks cards from the whole team", "a human at the door"])
+def test_an_idea_about_thanks_or_humans_is_one(idea: str) -> None:
+    talk = Conversation()
+    talk.say("use scamper on our onboarding")
+    talk.say("a plant on every desk")
+    assert "2 ideas" in talk.say(idea)
 
 
 def test_people_come_first_and_documents_spark_later():

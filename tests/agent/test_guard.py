@@ -76,6 +76,8 @@ def test_nothing_off_the_list_can_be_clicked_fetched_or_pinged(text):
         ("<img src=x onerror=alert(1)>ok", "ok"),
         ("<https://evil.com/x|click me>", "click me"),
         ("go to evil.com now", "go to evil[.]com now"),
+        ("They are at https://evil.com.", "They are at evil[.]com."),
+        ("(see https://evil.com/.)", "(see evil[.]com/.)"),
         ("go to www.evil.zip now", "go to www[.]evil[.]zip now"),
         ("hxxps://evil.com/a", "evil[.]com/a"),
         ("https://evil。com/a", "evil[.]com/a"),

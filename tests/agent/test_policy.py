@@ -104,6 +104,8 @@ def test_how_to_do_something_is_looked_up_and_what_we_can_do_is_listed() -> None
     how = "How do I use you?"
     assert reconsider(decide(sure, text=how), sure, HELD_HOW_TO, how).move is Move.ANSWER
     assert reconsider(decide(sure, text=how), sure, HELD_HOW_TO - 0.01, how).move is Move.CHAT
+    for asked in ("which model do you use?", "can my boss read what I write?", "does it work with Teams?"):
+        assert decide(sure, text=asked).move is Move.ANSWER
     assert decide(sure, text="what can you do?").move is Move.CHAT
     assert decide(sure, text="how can you help me?").move is Move.CHAT
 

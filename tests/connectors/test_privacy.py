@@ -78,7 +78,7 @@ def test_forgetting_reaches_every_room_and_nobody_else(memory: Memory, knowledge
     assert {passage.source for passage in knowledge.search(SECRET, bert.audiences)} == {"school.md"}
     assert len(memory.turns(HERE, 100)) == 21
     text = "\n".join(report.sentences)
-    for words in ("20 of your messages", "documents made from your words", "Checked", "backups"):
+    for words in ("20 of your messages", "made from your words", "Checked", "backups"):
         assert words in text
 
 

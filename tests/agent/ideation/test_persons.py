@@ -139,3 +139,15 @@ def test_what_was_only_said_is_kept_while_the_session_runs_and_is_its_authors(ro
     assert [each.text for each in board.ideas if each.id == idea] == ["ok"]  # "ok" is anybody's word
     room.move(session, Phase.CLOSED)
     assert ledger.spoken(session, "said/2") is None
+
+
+def test_the_sharper_versions_of_a_forgotten_persons_question_go_with_it(
+    room: Room, engine: Engine, tmp_path: Path
+) -> None:
+    session = room.open("how might we hide the walrus?")
+    version = "What stands in the way when we try to hide the walrus, and how might we take it away?"
+    room.sessions.course.reframe(session, [version], key=room.key())
+    room.add(session, "bob", "Under a blanket")
+    forget(room.person("ann"), room.memory, Shelf(engine, tmp_path / "index"), tmp_path, waiting=0)
+    assert "walrus" not in stored(engine)
+    assert "Under a blanket" in stored(engine)

@@ -216,7 +216,7 @@ async def test_forgetting_reaches_what_still_waits(doors: Doors, telegram: Teleg
     await doors.until(telegram.is_quiet)
     telegram.orders(ann, "forget yes")
     await doors.until(lambda: any(shown.is_final for shown in telegram.shown(ann)))
-    assert "1 messages that still waited dropped." in telegram.shown(ann)[-1].text
+    assert "Messages that still waited dropped: 1." in telegram.shown(ann)[-1].text
     generator.go.set()
     await doors.settle()
     assert [prompt.message for prompt in generator.prompts] == ["Hello!", "And mine is a red one."]

@@ -117,7 +117,7 @@ def test_forgetting_reaches_job_data_and_flags_what_learned(
     assert report.learned.versions == (made[0], made[1])
     assert report.learned.rows == before[0].rows + 1
     said = "\n".join(report.sentences)
-    assert f"{report.learned.rows} examples with your words deleted" in said
+    assert f"Examples with your words deleted from the data of fine-tuning jobs: {report.learned.rows}" in said
     assert "what team-1, team-2 learned from your words" in said
     for trace in ("Hedwig", "Ravensburg", anna.id):
         assert trace not in texts(home)
@@ -333,7 +333,8 @@ def test_consent_that_only_one_of_two_accounts_gave_is_taken_back_when_they_are_
     engine: Engine, home: Path, tokenizer: PreTrainedTokenizerFast
 ) -> None:
     memory = Memory(engine)
-    anna, elsewhere = rated_by(memory, home, tokenizer), memory.person("terminal:acme:anna-elsewhere")
+    rated_by(memory, home, tokenizer)
+    elsewhere = memory.person("terminal:acme:anna-elsewhere")
     one = memory.people.link(memory.people.link_code(elsewhere.id), "terminal:acme:anna")
     finish_joinings(memory, Shelf(engine, home / "index"), home)
     assert not one.consent
