@@ -18,7 +18,8 @@
       feedback                           CAPTURE
       help, small talk                   CHAT
       human                              ESCALATE
-      complaint                          ANSWER if it asks, ESCALATE if clearly negative (60%), else CAPTURE
+      complaint                          ANSWER if it asks, or tells of trouble ("my laptop was stolen") that a passage
+                                         answers; ESCALATE if clearly negative (60%), else CAPTURE
       out of scope, 70% and more         CHAT       an honest no (85% where it is put as a question), unless it asks
                                                     what the asker may or must do ("can I bring …?")
     anything in doubt                    ANSWER     to search in vain costs little; to miss a question costs trust
@@ -48,6 +49,7 @@ HELD_HOW_TO = 0.3  # to "how do I …?" a page of the guide, given with doubt, s
 PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" and not "which files can you read?"
 GUIDE = "guide/"  # where the sources of Atelier's own documentation begin
 GUIDE_ODDS = 0.2  # of a guide passage among the team's: "how do I update my address?" is seldom about us
+TROUBLE = "This tells of trouble with something, so I search for what helps."
 STRONG_MOOD = 0.60  # a complaint this clearly negative goes to a person
 
 _OUR_NAME = re.compile(r"\batelier\b", re.IGNORECASE)
@@ -65,6 +67,14 @@ _HOW_TO = re.compile(
     r"|which\s+\w+|what\s+(?:languages?|techniques?|models?|platforms?|chats?|licen[cs]e|version)"
     r"|can\s+(?:i|we|my|our|others|anybody|anyone)|do(?:es)?\s+(?:you|it|atelier)\s+(?:work|run|send|store|keep|learn|support|use)"
     r"|wie\s+(?:kann|können|muss|soll)\s+(?:ich|wir|man)|welche[rsn]?\s+\w+)\b",
+    re.IGNORECASE,
+)
+# "my laptop was stolen" is no complaint about us, and the documents may say what to do
+_TROUBLE = re.compile(
+    r"^\W*(?:(?:help|hi|hey|hello|so|oh|no|ok(?:ay)?|sorry|atelier)\b\W*)*"
+    r"(?:(?:my|our)\s+(?:\w+\s+){1,3}?(?:is|was|are|were|has|have|does|do|did|will|can|got|keeps?|stopped|isn|wasn|aren|doesn"
+    r"|don|didn|won|can)\b|(?:i|we)(?:['’]ve|\s+have)?\s+(?:just\s+)?(?:lost|broke|forgot|forgotten|misplaced|missed)\b"
+    r"|(?:i|we)\s+(?:can['’]?t|cannot)\s+(?:log|sign|find|open|reach|connect|print|access)\b)",
     re.IGNORECASE,
 )
 _INTERRUPTS = {
@@ -124,7 +134,7 @@ def decide(
     if confidence < SURE:
         return Decision(Move.ANSWER, f"I am not sure what this wants ({confidence:.0%}), so I search, to be safe.")
     if intent is Intent.COMPLAINT:
-        return _answer_complaint(understanding, asks=asks)
+        return Decision(Move.ANSWER, TROUBLE) if _TROUBLE.match(text) else _answer_complaint(understanding, asks=asks)
     if intent is Intent.OUT_OF_SCOPE:
         if _ASKS_LEAVE.match(text):
             return Decision(Move.ANSWER, "This asks what one may do, so I search the documents.")
@@ -136,6 +146,8 @@ def decide(
 
 def reconsider(decision: Decision, understanding: Understanding, best: float, text: str) -> Decision:
     """The decision in the light of the search. best: the highest probability that a passage answers, 0 without any."""
+    if decision.reason == TROUBLE and best < HELD:
+        return _answer_complaint(understanding, asks=looks_like_question(text))
     held = HELD_HOW_TO if understanding.intent is Intent.HELP and _HOW_TO.match(text) else HELD
     if decision.move is Move.ANSWER and understanding.intent in (Intent.HELP, Intent.SMALL_TALK) and best < held:
         return Decision(Move.CHAT, "The documents hold nothing on this, and it may be no question, so I just reply.")

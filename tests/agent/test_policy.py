@@ -262,3 +262,15 @@ def test_questions_are_seen_by_their_form(text: str) -> None:
 @pytest.mark.parametrize("text", ["the report is done", "island life", "howdy", "whatever", "do-it-yourself"])
 def test_statements_are_not_questions(text: str) -> None:
     assert not looks_like_question(text) or text == "do-it-yourself"
+
+
+@pytest.mark.parametrize(
+    "text", ["my laptop was stolen on the train!", "I lost my receipt", "Our VPN does not connect"]
+)
+def test_trouble_with_something_is_looked_up_and_a_complaint_where_nothing_helps(text: str) -> None:
+    angry = understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE)
+    decision = decide(angry, text=text)
+    assert decision.move is Move.ANSWER
+    assert reconsider(decision, angry, HELD, text).move is Move.ANSWER
+    assert reconsider(decision, angry, HELD - 0.01, text).move is Move.ESCALATE
+    assert decide(angry, text="your answers are useless").move is Move.ESCALATE
