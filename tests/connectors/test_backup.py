@@ -18,7 +18,7 @@ from agent.channels import ChannelRules, Rule
 from agent.events import Outgoing
 from agent.ideation.sessions import Sessions
 from agent.memory import Memory
-from agent.memory_tables import labels
+from agent.memory_tables import joinings, labels
 from agent.message import Place
 from agent.opinion.tables import opinion_alarms, opinion_watches, opinions
 from agent.people import LinkRefused
@@ -102,6 +102,7 @@ def store(bare_engine: Engine, tmp_path: Path) -> Engine:
         connection.execute(opinion_watches.insert().values(words | {"since": NOW}))
         connection.execute(opinion_alarms.insert().values(key="k", channel="c", at=NOW))
         connection.execute(labelled)
+        connection.execute(joinings.insert().values(gone="another", kept=anna.id))
         row = {"key": "k", "at": NOW, "account": "slack:T:U1", "role": "member", "verb": "rule", "object": "off"}
         connection.execute(audit.insert().values(row | {"outcome": "refused", "place": thread.key}))
         row = dict.fromkeys(("tenant", "address", "url", "etag", "modified", "problem"), "w")
