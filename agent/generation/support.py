@@ -40,7 +40,7 @@ NAMES = (
     "around", "passage", "figures_elsewhere", "names_elsewhere", "opening_missing", "denied_here", "denied_there",
     "negation_differs", "length", "cosine", *alignment.NAMES,
 )  # fmt: skip
-HOLDS = 0.65  # from here on a sentence is shown; the benchmark `trust` counts which altered ones are, and which reworded
+HOLDS = 0.65  # from here on a sentence is shown; the benchmark `trust` counts how many altered and reworded ones are
 UNLIKE = 0.5  # the cosine where no encoder votes: that of a right sentence in other words, on average
 MARKED = re.compile(r"[*_`~#>]+|\[\d{1,2}(?:\s*,\s*\d{1,2})*\]")
 _LIST_MARK = re.compile(r"^\s*(?:[-*+•–]|\(?\d{1,3}[.)])\s+")
