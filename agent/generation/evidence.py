@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.generation.sentences import Kind, Unit, cut
-from agent.reading.reader import AnswerReader, Beside, knows
+from agent.reading.reader import AnswerReader, Beside, knows, texts_of
 from agent.surface import looks_like_question
 from retrieval.encoder import Encoder, LayeredEncoder
 from retrieval.passage import Passage, Vectors
@@ -189,8 +189,7 @@ class Reader:
             return alone
         titles = [_title(passage) for passage in passages]
         quotable = [[_quotable(unit) for unit in here] for here in units]
-        given = [question.text, *titles, *(text for here in quotable for text in here)]
-        states = self._encoder.states(given, [self._encoder.depth])
+        states = self._encoder.states(texts_of(question.text, titles, quotable), [self._encoder.depth])
         vectors = np.delete(states.embeddings, range(1, 1 + len(titles)), axis=0)
         table = self.features(question, units, passages, vectors)
         beside = Beside(question.text, titles, quotable, table, table @ WEIGHTS + BIAS + np.repeat(trust, sizes))

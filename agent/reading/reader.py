@@ -43,11 +43,6 @@ class Beside:
     seen: Floats
     before: Floats
 
-    @property
-    def texts(self) -> list[str]:
-        """All that the encoder is to read."""
-        return [self.question, *self.headings, *(text for here in self.units for text in here)]
-
 
 @dataclass(frozen=True, slots=True)
 class AnswerReader:
@@ -57,7 +52,7 @@ class AnswerReader:
     trees: Trees
 
     def read(self, beside: Beside, states: States, layer: int) -> Floats:
-        """The log-odds that each sentence answers, (sentences,). states: of `beside.texts`; layer: the last one."""
+        """The log-odds that each sentence answers, (sentences,). states: of `texts_of`; layer: the last one."""
         weighed = self.trees.log_odds(features(beside, states, layer))
         return BELIEVED * weighed + (1 - BELIEVED) * beside.before
 
@@ -69,10 +64,15 @@ def shipped() -> AnswerReader:
     return AnswerReader(str(held["encoder"]), Trees.of(held))
 
 
+def texts_of(question: str, headings: Sequence[str], units: Sequence[Sequence[str]]) -> list[str]:
+    """All that the encoder is to read for it, in this order."""
+    return [question, *headings, *(text for here in units for text in here)]
+
+
 def features(beside: Beside, states: States, layer: int) -> Floats:
     """What the trees read, (sentences, features)."""
     passages = len(beside.headings)
-    own, *rest = met.Words.of(beside.texts, states, layer)
+    own, *rest = met.Words.of(texts_of(beside.question, beside.headings, beside.units), states, layer)
     flat = rest[passages:]
     words = [flat[start:end] for start, end in pairwise(np.cumsum([0, *map(len, beside.units)]))]
     return columns(beside.seen, beside.before, met.features(own, words, rest[:passages]))

@@ -10,8 +10,17 @@ from connectors.desk import orders
 from connectors.privacy import finish_joinings
 from retrieval.errors import StoreError
 from retrieval.shelf import Shelf
-from tests.connectors.desk.chats import Chat, Room, SlackChat, TelegramChat
+from tests.connectors.desk.chats import Chat, Room, SlackChat, SlackPerson, TelegramChat
 from tests.connectors.desk.doors import Doors, Scripted
+
+
+async def code_of(doors: Doors, chat: SlackChat, person: SlackPerson) -> str:
+    """The code that `link` gives somebody."""
+    chat.orders(person, "link")
+    await doors.settle()
+    found = re.search(r"code is \**([A-Z0-9]+)", chat.shown(person)[-1].text)
+    assert found is not None
+    return found[1]
 
 
 async def test_consent_is_asked_once_in_private(doors: Doors, chat: Chat) -> None:
@@ -52,11 +61,8 @@ async def test_linked_accounts_are_one_person_and_forget_reaches_both(
     slack.says(here, "I wrote this in Slack.")
     telegram.says(there, "I wrote this in Telegram.")
     await doors.settle()
-    slack.orders(here, "link")
-    await doors.settle()
-    code = re.search(r"code is \**([A-Z0-9]+)", slack.shown(here)[-1].text)
-    assert code is not None
-    telegram.orders(there, f"link {code[1]}")
+    code = await code_of(doors, slack, here)
+    telegram.orders(there, f"link {code}")
     await doors.settle()
     assert "one person" in telegram.shown(there)[-1].text
     held = doors.held(slack.account(here))
@@ -79,10 +85,7 @@ async def test_a_joining_that_broke_off_is_finished_when_its_event_comes_again(
     for chat, ann in ((slack, here), (telegram, there)):
         chat.says(ann, "Hello!")
     await doors.settle()
-    slack.orders(here, "link")
-    await doors.settle()
-    code = re.search(r"code is \**([A-Z0-9]+)", slack.shown(here)[-1].text)
-    assert code is not None
+    code = await code_of(doors, slack, here)
     failures = [StoreError("The disk is full.")]
 
     def broken(memory: Memory, shelf: Shelf, home: Path) -> None:
@@ -91,7 +94,7 @@ async def test_a_joining_that_broke_off_is_finished_when_its_event_comes_again(
         finish_joinings(memory, shelf, home)
 
     monkeypatch.setattr(orders, "finish_joinings", broken)
-    telegram.orders(there, f"link {code[1]}")
+    telegram.orders(there, f"link {code}")
     await doors.settle()
     assert not failures
     assert "one person" in telegram.shown(there)[-1].text
