@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 256  # all-MiniLM was trained on at most so many
 MOST_WORDS, LONGEST_WORD = 50_000, 40  # words, and characters of one, whose word pieces are remembered: a few megabytes
-MOST_COUNTED = 20_000  # texts whose number of word pieces is remembered
 Spans = Sequence[tuple[int, int]]  # characters [start, end) of each word piece of a text; special ones have (0, 0)
 
 
