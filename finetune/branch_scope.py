@@ -1,4 +1,4 @@
-"""Weigh the evidence of scope (`agent/scope.py`) on held-out rows, and find the threshold that costs least."""
+"""Weigh the evidence of scope (`agent/scope.py`) on held-out rows."""
 
 from collections.abc import Sequence
 
@@ -37,16 +37,3 @@ def weighed(
     if len(apart) < FEWEST:
         return None
     return weigh(np.concatenate([inside, apart]), np.arange(len(inside) + len(apart)) < len(inside))
-
-
-def cheapest(chances: NDArray[np.float32], right: NDArray[np.bool_], wrong_costs: float) -> float:
-    """The confidence under which asking back is cheaper than acting. right: whether acting would have been right.
-
-    wrong_costs: what acting wrongly costs, in askings back. With chances that are true it is 1 - 1 / wrong_costs (Chow
-    1970); this is what the rows themselves say.
-    """
-    order = np.argsort(chances)
-    wrong = np.concatenate([[0], np.cumsum(~right[order])])  # among the least sure ones
-    costs = np.arange(len(chances) + 1) + wrong_costs * (wrong[-1] - wrong)
-    best = int(costs.argmin())  # so many are asked back about
-    return float(chances[order[best]]) if best < len(chances) else 1.0

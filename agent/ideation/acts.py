@@ -349,4 +349,3 @@ Act = (
     | ActionTaken
     | ActionDone
 )
-VOTES = (Dotted, Preferred, Scored)

@@ -4,7 +4,6 @@ Of many stimuli the one farthest from all ideas is taken, as long as it still ha
 is easy, far and useful is what helps. Several are taken one after the other, each far from those before it too.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +56,3 @@ def repeats(vector: Vector, ideas: Vectors, near: float = NEAR) -> Repeats | Non
 def first_new(vectors: Vectors, ideas: Vectors, near: float = NEAR) -> int | None:
     """The place of the first of several texts that repeats no idea; None when all of them do."""
     return next((i for i, vector in enumerate(vectors) if repeats(vector, ideas, near) is None), None)
-
-
-def thin(sizes: Sequence[int]) -> list[int]:
-    """The places of the groups with the fewest ideas, at most two: where the map is emptiest."""
-    order = sorted(range(len(sizes)), key=lambda i: sizes[i])
-    return order[:2] if len(sizes) > 2 else []

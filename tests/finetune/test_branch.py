@@ -10,7 +10,7 @@ from agent.branches import Branch
 from agent.head import probabilities
 from agent.scope import Scope
 from finetune.branch import BranchRecipe, Cached, contrastive, embed, even, mix, probe, read, targets_of, train_branch
-from finetune.branch_scope import cheapest, evidence_in, weigh, weighed
+from finetune.branch_scope import evidence_in, weigh, weighed
 from finetune.measures import auroc
 from retrieval.encoder import TransformerEncoder
 
@@ -107,14 +107,6 @@ def test_evidence_of_scope_is_weighed_together() -> None:
     assert weighed(seen[:300], seen[:300][:10]) is None  # of no label, and too few to weigh anything by
     assert auroc(np.array([1.0, 1.0]), np.array([True, False])) == 0.5
     assert auroc(np.array([1.0, 2.0]), np.array([True, True])) == 0
-
-
-def test_the_cheapest_threshold_is_what_true_chances_and_the_cost_imply() -> None:
-    rng = np.random.default_rng(2)
-    chances = rng.random(20_000).astype(np.float32)
-    right = rng.random(20_000) < chances
-    assert cheapest(chances, right, 2.0) == pytest.approx(0.5, abs=0.05)
-    assert cheapest(chances, right, 10.0) == pytest.approx(0.9, abs=0.05)
 
 
 def test_a_probe_separates_what_a_line_can() -> None:
