@@ -35,6 +35,7 @@ from agent.generation.span import Found, SpanReader
 from agent.generation.starter import SHOWN, SURE, fitting, marked, taught
 from agent.message import History, Intent, Move, Prompt
 from agent.prompt import PERSONA
+from agent.reading.reader import shipped
 from finetune.base.sources import documents, held_out
 from finetune.base.sources import rows as lines
 from finetune.base.talk import words
@@ -43,7 +44,7 @@ from retrieval.passage import Passage
 from tests.benchmarks import Report
 from tests.benchmarks.bench_extractive import KINDS, Case, cases
 from tests.benchmarks.ngram import NGrams
-from tests.benchmarks.squad import DATA, Cached, articles
+from tests.benchmarks.squad import DATA, articles
 
 PIECE = 2048  # tokens of text that are read together
 Answer = tuple[str | None, str]  # what is offered as the answer (None: there is none), and the whole reply
@@ -162,8 +163,8 @@ class Kept:
 class Answerers:
     """What is compared on the same prompts."""
 
-    def __init__(self, reader: SpanReader, encoder: Cached, kept: Kept) -> None:
-        self._reader, self._quoting, self._kept = reader, Reader(encoder), kept
+    def __init__(self, reader: SpanReader, encoder: TransformerEncoder, kept: Kept) -> None:
+        self._reader, self._quoting, self._kept = reader, Reader(encoder, shipped()), kept
         self._quotes: dict[int, str] = {}
 
     def found(self, case: Case) -> Found | None:
@@ -216,9 +217,7 @@ def _prompt(question: str, passages: tuple[Passage, ...]) -> Prompt:
 def _reading(quick: bool, reader: SpanReader, kept: Kept) -> list[dict[str, str | float]]:
     chosen = articles("dev_v2.0")
     asked = cases(chosen, per_article=max(1, (35 if quick else 350) // len(chosen)))
-    texts = {unit.text for case in asked for passage in case.passages for unit in cut(passage.text)}
-    texts |= {case.question.text for case in asked} | {passage.heading for case in asked for passage in case.passages}
-    answerers = Answerers(reader, Cached(TransformerEncoder(), sorted(texts)), kept)
+    answerers = Answerers(reader, TransformerEncoder(), kept)
     named: dict[str, Callable[[Case], Answer]] = {
         "extractive": answerers.extractive,
         "extractive, first sentence": answerers.extractive_sentence,
