@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 from telemelya.client import TelegramTestClient
 
+from connectors.telegram import connector
 from tests.foreign.servers import HOST, Served, answering, free_port, serving, until
 
 TOKEN, SECRET = "123456789:foreign", "a-secret-of-the-webhook"
@@ -129,7 +130,10 @@ def labels(message: Json) -> list[str]:
     return [button["text"] for row in (message["reply_markup"] or {}).get("inline_keyboard", []) for button in row]
 
 
-async def test_a_placeholder_becomes_the_answer_with_its_buttons(house: Served, ann: Person) -> None:
+async def test_a_placeholder_becomes_the_answer_with_its_buttons(
+    house: Served, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connector, "_TYPING", 0.0)  # as for an answer that takes long: a quick one needs no "typing"
     house.add("vacation.md", VACATION)
     await ann.writes(QUESTION)
     answer = await ann.sees("thirty days")
