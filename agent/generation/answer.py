@@ -56,7 +56,7 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     whole = sections[section]
     certainty = max(best.probability, whole)
     if certainty >= HOLDS:
-        if whole > best.probability or (whole >= SECTION and whole >= best.probability - CLOSE):
+        if is_whole(whole, best.probability):
             return "\n\n".join(_pieces(reading, passages, section))
         return sentences_around(question, reading, best)
     found = _nearest(passages)
@@ -65,6 +65,11 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     if found is None:
         return _not_held(passages, language)
     return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
+
+
+def is_whole(section: float, sentence: float) -> bool:
+    """Whether a section is quoted rather than its likeliest sentence: by the chance that each answers."""
+    return section > sentence or (section >= SECTION and section >= sentence - CLOSE)
 
 
 def unmarked(text: str) -> str:

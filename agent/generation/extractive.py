@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
 from agent.conversation import Recall, is_stuck, recalled, recalls, rejects
-from agent.generation.answer import HOLDS, answer, refuses
+from agent.generation.answer import HOLDS, answer, is_whole, refuses
 from agent.generation.evidence import Reader, Reading
 from agent.generation.facilitate import facilitate
 from agent.generation.generator import Limits, Piece
@@ -104,12 +104,14 @@ def ours_doubted(reading: Reading, passages: Sequence[Passage]) -> Reading:
 
 
 def judged(reading: Reading) -> tuple[Claim, ...]:
-    """What the trained reader found likeliest to answer, or why it did not read."""
+    """What the trained reader found likeliest to answer, or why it did not read; nothing where a heading decided."""
     if not reading.units:
         return ()
     if reading.unread:
         return (Claim("", 0.0, reading.unread, is_shown=False, is_read=True),)
     best = max(reading.units, key=lambda scored: scored.probability)
+    if is_whole(max(reading.sections), best.probability):  # its heading decided, and no sentence
+        return ()
     return (Claim(best.unit.text, best.probability, is_shown=best.probability >= HOLDS, is_read=True),)
 
 

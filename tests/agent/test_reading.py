@@ -1,5 +1,7 @@
 """The trained reader tells what answers from what is near, and says how sure it is, or why it was not asked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,8 @@ def test_how_sure_it_is_comes_along_with_the_reply(encoder) -> None:
         assert bool(claim.text) is is_read
         assert claim.is_shown is (claim.support >= HOLDS)
     assert judged(Reading((), ())) == ()
+    by_heading = replace(Reader(encoder, shipped()).read("Who built the mill?", [passage(MILL)]), sections=(1.0,))
+    assert judged(by_heading) == ()  # the whole section is quoted, so no sentence was found the answer
 
 
 def test_trees_are_walked_to_their_leaves() -> None:
