@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequ
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ from agent.message import (
 from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
-from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, dates_of, differing, hosts
+from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, differing, hosts, written_of
 from agent.support.curated import Curated
 from agent.understanding import Understander
 from retrieval.errors import StoreError
@@ -259,7 +260,7 @@ class Colleague:
         if decision.move is Move.ANSWER:
             language = language_of(text) or message.language
             tenant = message.place.tenant
-            said = differing(query, found, language, lambda: dates_of(self._knowledge.shelf, tenant))
+            said = differing(query, found, language, partial(written_of, self._knowledge.shelf, tenant))
         decision = Decision(decision.move, DIFFERING) if said else decision
         return Background(history, understanding, decision, tuple(found), said)
 

@@ -1,15 +1,18 @@
 """What is answered without a generator: by the team's own approved answers, and where two documents differ. Blocks."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from agent.conversation import recalls
 from agent.generation.phrases import phrase
 from agent.message import Message, Move
 from agent.policy import is_ours
-from agent.support.conflicts import conflict, dated, worded
+from agent.support.conflicts import Conflict, conflict, worded
 from agent.support.curated import Curated, Match
+from agent.support.dates import stated
+from agent.support.versions import apart, says_old, succeeds
 from retrieval.passage import Passage, Vectors
 from retrieval.shelf import Shelf
 
@@ -34,24 +37,51 @@ def approved(
     return max((each for each in found if each is not None), key=lambda match: match.probability, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """When documents were written or came, by source: by their files, and how they begin, where a day may stand."""
+
+    files: Mapping[str, datetime]
+    openings: Mapping[str, str]
+
+
 def differing(
-    question: str, passages: Sequence[Passage], language: str, documents: Callable[[], dict[str, datetime]]
+    question: str, passages: Sequence[Passage], language: str, written: Callable[[Collection[str]], Written]
 ) -> str:
     """The words for two documents that contradict each other on what is asked, the newer first; mostly none.
 
-    documents: when each was written or came, by source; asked for only where two differ.
+    written: of these sources; asked for only where two differ.
     """
     places = [place for place, passage in enumerate(passages) if not is_ours(passage)]
-    found = conflict(question, [passages[place] for place in places])
-    if found is None:
-        return ""
-    compared, kept = [passages[place] for place in places], documents()
-    dates = [dated(compared[each.passage], kept) for each in (found.one, found.other)]
+    compared = [passages[place] for place in places]
+    for found, is_sure in _found(question, compared):
+        both = compared[found.one.passage], compared[found.other.passage]
+        known = written([each.source for each in both])
+        files = [known.files.get(each.source) for each in both]
+        days = [stated(each.source, each.heading, (each.text, known.openings.get(each.source, ""))) for each in both]
+        old = [says_old(each) for each in both]
+        if is_sure or succeeds((days[0], days[1]), (files[0], files[1]), (old[0], old[1])):
+            dates = [day or file for day, file in zip(days, files, strict=True)]
 
-    def say(name: str) -> str:
-        return phrase("answer", name, language=language)
+            def say(name: str) -> str:
+                return phrase("answer", name, language=language)
 
-    return worded(found, compared, dates, say, [place + 1 for place in places])
+            return worded(found, compared, dates, say, [place + 1 for place in places])
+    return ""
+
+
+def _found(question: str, passages: Sequence[Passage]) -> Iterator[tuple[Conflict, bool]]:
+    """What may be a contradiction, and whether it surely is one: else only where one document is the older version."""
+    if (sure := conflict(question, passages)) is not None:
+        yield sure, True
+        return
+    for each in apart(question, passages):
+        yield each, False
+
+
+def written_of(shelf: Shelf, tenant: str, sources: Collection[str]) -> Written:
+    """Of these documents of a tenant. Raises StoreError."""
+    return Written(dates_of(shelf, tenant), shelf.openings(tenant, sources))
 
 
 def dates_of(shelf: Shelf, tenant: str) -> dict[str, datetime]:

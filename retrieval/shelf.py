@@ -4,7 +4,7 @@ A search in any process follows at its next query.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -112,6 +112,11 @@ class Shelf:
         """One of them, without reading the others. Raises StoreError."""
         with reading(self._engine) as connection:
             return next(iter(store.list_documents(connection, check_tenant(tenant), source)), None)
+
+    def openings(self, tenant: str, sources: Collection[str]) -> dict[str, str]:
+        """How these documents begin: their first passages, by source. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return store.openings(connection, check_tenant(tenant), sources)
 
     def roots(self, tenant: str) -> list[Root]:
         """The folders and files that were ingested for a tenant. Raises StoreError."""

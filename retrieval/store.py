@@ -8,7 +8,7 @@ store lacks is stale, never wrong about which text the id meant.
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
@@ -272,6 +272,16 @@ def list_documents(connection: Connection, tenant: str, source: str | None = Non
         )
         for row in connection.execute(query.order_by(documents.c.source))
     )
+
+
+def openings(connection: Connection, tenant: str, sources: Collection[str]) -> dict[str, str]:
+    """The first passage of each of a tenant's documents of these names, by source."""
+    query = (
+        sa.select(documents.c.source, passages.c.text)
+        .join(passages, passages.c.content == documents.c.content)
+        .where(documents.c.tenant == tenant, documents.c.source.in_(sources), passages.c.ordinal == 0)
+    )
+    return {row.source: row.text for row in connection.execute(query)}
 
 
 def _readable(count: int) -> sa.Select[Any]:

@@ -90,6 +90,12 @@ def figures(text: str) -> Figures:
     return Figures(frozenset(values), certain)
 
 
+def is_month(text: str) -> bool:
+    """Whether a text begins with a month's name, with whatever marks before it."""
+    found = _TOKEN.search(text[:20])
+    return found is not None and found[0].lower() in _MONTH_OF and not text[: found.start()].strip(" .")
+
+
 def lacking_figures(sentence: Figures, text: Figures) -> list[str]:
     """The figures of a sentence, as written, that a text does not have."""
     return [shown for value, shown in sentence.certain if not _has_figure(value, text.values)]

@@ -6,7 +6,7 @@ headings above them.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,11 +18,10 @@ from retrieval.passage import Passage
 from retrieval.tokens import words
 
 MOST = 3  # passages, the best ones, that are compared
-SCORE = 0.5  # the search's probability from which a passage matches strongly
+SCORE = 0.5  # the search's probability of the better one, at least: where two say the same, the second one's is low
 COVERED = 0.5  # of a question's topic words, the share that a sentence and its heading must have
 ALIKE = 0.6  # of two sentences' telling words, the share that both have
 SHORTEST = 2  # telling words that both must have
-_YEAR = re.compile(r"(?<!\d)(20\d\d|19\d\d)(?:[-_.](0[1-9]|1[0-2])(?:[-_.](0[1-9]|[12]\d|3[01]))?)?(?!\d)")
 # They tell one version of a document from another, not one thing from another.
 _VERSION = frozenset(
     words(
@@ -31,7 +30,7 @@ _VERSION = frozenset(
         "overview handbuch richtlinie regeln seite"
     )
 )
-_LOOSE = frozenset(
+LOOSE = frozenset(
     words(
         "about approximately around roughly total exactly only currently employee employees staff everyone everybody "
         "person people team member members each receive receives get gets have has entitled given allowed offer offers "
@@ -39,10 +38,10 @@ _LOOSE = frozenset(
     )
 )
 # What bounds from below does not contradict what bounds from above.
-_LOW = re.compile(r"(?i)\b(?:at least|minimum|min|no (?:less|fewer)|mindestens|from|ab)\b|至少")
-_HIGH = re.compile(r"(?i)\b(?:at most|maximum|max|no more|up to|until|höchstens|bis)\b|最多|至多")
+LOW = re.compile(r"(?i)\b(?:at least|minimum|min|no (?:less|fewer)|mindestens|from|ab)\b|至少")
+HIGH = re.compile(r"(?i)\b(?:at most|maximum|max|no more|up to|until|höchstens|bis)\b|最多|至多")
 # "Level 1" and "level 2" are two things.
-_NUMBERED = re.compile(
+NUMBERED = re.compile(
     r"(?i)\b(?:levels?|stufe|floors?|stock|rooms?|raum|steps?|schritt|phases?|grades?|zones?|buildings?|chapters?|kapitel"
     r"|sections?|versions?|tiers?|class(?:es)?|groups?|gruppe|lines?|gates?|platforms?|options?|plans?|parts?|teil|numbers?"
     r"|no|nr|stages?|bands?|types?|article|artikel|paragraph)\W{1,2}(\d+)\b|[§#]\s?(\d+)"
@@ -81,7 +80,9 @@ class _Read:
 def conflict(question: str, passages: Sequence[Passage]) -> Conflict | None:
     """The first contradiction between the best passages that answers the question; None is the rule."""
     asked = frozenset(words(" ".join(content_words(question))))
-    best = [(place, passage) for place, passage in enumerate(passages[:MOST]) if passage.score >= SCORE]
+    best = list(enumerate(passages[:MOST]))
+    if max((passage.score for _, passage in best), default=0.0) < SCORE:
+        return None
     about = [
         [
             each
@@ -111,15 +112,6 @@ def between(one: Passage, other: Passage) -> list[tuple[str, str]]:
     ]
 
 
-def dated(passage: Passage, kept: Mapping[str, datetime]) -> datetime | None:
-    """When a passage's document is of: a date in its name or heading, else when it was written. kept: by source."""
-    for text in (passage.source, passage.heading):
-        if found := list(_YEAR.finditer(text)):
-            year, month, day = found[-1].groups()
-            return _moment(int(year), int(month or 1), int(day or 1))
-    return kept.get(passage.source)
-
-
 def worded(
     found: Conflict,
     passages: Sequence[Passage],
@@ -146,13 +138,6 @@ def worded(
     return "\n".join([say("differ_newer" if known else "differ"), *lines])
 
 
-def _moment(year: int, month: int, day: int) -> datetime | None:
-    try:
-        return datetime(year, month, day, tzinfo=UTC)
-    except ValueError:  # 2024-02-31
-        return None
-
-
 def _statements(passage: Passage, place: int) -> list[_Read]:
     return [
         read
@@ -168,9 +153,9 @@ def _read(unit: Unit, passage: Passage, place: int) -> _Read | None:
     if not values or len(text) > 400:
         return None
     shown = {word for _, part in given.certain for word in words(part)}
-    telling = frozenset(words(" ".join(content_words(text)))) - shown - _LOOSE
+    telling = frozenset(words(" ".join(content_words(text)))) - shown - LOOSE
     telling = frozenset(word for word in telling if not word.isdigit())
-    numbered = frozenset("".join(found) for found in _NUMBERED.findall(text))
+    numbered = frozenset("".join(found) for found in NUMBERED.findall(text))
     named = numbered.union(
         word for name in names(text, is_german=language_of(text) == "de").certain for word in words(name)
     )
@@ -178,7 +163,7 @@ def _read(unit: Unit, passage: Passage, place: int) -> _Read | None:
     following = frozenset(
         following[0] for _, part in given.certain if (following := words(" ".join(text.partition(part)[2].split()[:1])))
     )
-    bounds = (_LOW.search(text) is not None, _HIGH.search(text) is not None)
+    bounds = (LOW.search(text) is not None, HIGH.search(text) is not None)
     return _Read(
         Statement(text, place, values),
         telling,

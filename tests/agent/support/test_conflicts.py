@@ -1,39 +1,61 @@
 """Documents that say different things of the same thing are both shown; nothing else is called a contradiction."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 
-from agent.settled import differing
+from agent.settled import Written, differing, written_of
 from agent.support.conflicts import between, conflict
+from agent.support.dates import stated
+from retrieval.ingest import ingest
 from retrieval.passage import Passage
+from tests.retrieval.knowing import opened
+from tests.retrieval.test_ingest import write
 
 QUESTION = "How many days of paid leave do we get?"
 OLD = Passage(1, "Every employee has 28 days of paid leave a year.", "handbook-2023.md", "Leave", None, 1, "a/e", 0.9)
 NEW = replace(OLD, id=2, text="All employees get 30 days of paid leave a year.", source="handbook-2024.md")
 
 
+def unknown(_sources: Collection[str]) -> Written:
+    return Written({}, {})
+
+
+def said_of(question: str, texts: Mapping[str, str], days: Mapping[str, datetime] | None = None) -> list[str]:
+    """What is said of documents by name, the first one found best; the lines without their marks."""
+    passages = [
+        Passage(number, text, source, "", None, 1, "a/e", 0.9 if number == 1 else 0.05)
+        for number, (source, text) in enumerate(texts.items(), 1)
+    ]
+    said = differing(question, passages, "en", lambda _: Written(days or {}, {}))
+    return [line.partition(": ")[2].rpartition(" [")[0] for line in said.split("\n")[1:]]
+
+
 def test_both_are_quoted_the_newer_first() -> None:
-    said = differing(QUESTION, [OLD, NEW], "en", dict)
+    said = differing(QUESTION, [OLD, NEW], "en", unknown)
     assert said.split("\n") == [
         "Two documents differ on this, the newer one first:",
         "- **handbook-2024.md** (2024-01-01): All employees get 30 days of paid leave a year. [2]",
         "- **handbook-2023.md** (2023-01-01): Every employee has 28 days of paid leave a year. [1]",
     ]
-    german = differing(QUESTION, [OLD, NEW], "de", dict)
+    german = differing(QUESTION, [OLD, NEW], "de", unknown)
     assert german.startswith("Zwei Dokumente widersprechen sich")
 
 
 def test_without_a_date_in_the_name_the_file_s_own_counts_and_the_guide_is_left_out() -> None:
     one, other = replace(OLD, source="a.md"), replace(NEW, source="b.md")
     dates = {"a.md": datetime(2025, 5, 2, tzinfo=UTC), "b.md": datetime(2025, 5, 1, tzinfo=UTC)}
-    assert "newer" in differing(QUESTION, [one, other], "", lambda: dates).split("\n")[0]
-    assert "**a.md** (2025-05-02)" in differing(QUESTION, [other, one], "", lambda: dates).split("\n")[1]
+    assert "newer" in differing(QUESTION, [one, other], "", lambda _: Written(dates, {})).split("\n")[0]
+    assert "**a.md** (2025-05-02)" in differing(QUESTION, [other, one], "", lambda _: Written(dates, {})).split("\n")[1]
     same = dict.fromkeys(dates, datetime(2025, 5, 2, tzinfo=UTC))
-    assert "newer" not in differing(QUESTION, [one, other], "", lambda: same)
+    assert "newer" not in differing(QUESTION, [one, other], "", lambda _: Written(same, {}))
     guide = replace(NEW, id=3, source="guide/leave.md", text="Every employee has 5 days of paid leave a year.")
-    said = differing(QUESTION, [guide, one, other], "", dict)
+    said = differing(QUESTION, [guide, one, other], "", unknown)
     assert "[2]" in said
     assert "[3]" in said
     assert "guide/" not in said
@@ -73,5 +95,96 @@ def test_what_may_be_about_two_things_is_no_contradiction(one: str, other: str) 
 def test_only_what_was_asked_is_compared_and_only_between_documents() -> None:
     assert conflict("When does the canteen open?", [OLD, NEW]) is None
     assert conflict(QUESTION, [OLD, replace(NEW, source=OLD.source)]) is None
-    assert conflict(QUESTION, [OLD, replace(NEW, score=0.2)]) is None
+    assert conflict(QUESTION, [replace(OLD, score=0.3), replace(NEW, score=0.2)]) is None
+    assert conflict(QUESTION, [OLD, replace(NEW, score=0.1)])  # where two say the same, the second one's score is low
     assert conflict(QUESTION, [replace(OLD, heading="Leave > Interns"), replace(NEW, heading="Leave > Board")]) is None
+
+
+OLD_POLICY = (
+    "Passwords must have at least 8 characters and are changed every 90 days. The help desk is open from 9:00 to 17:00."
+)
+TODAY = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("question", "old", "new"),
+    [
+        ("How often must passwords be changed?", OLD_POLICY, "Passwords are not changed on a schedule."),
+        ("How many characters must a password have?", OLD_POLICY, "Passwords must have at least 14 characters."),
+        ("When is the help desk open?", OLD_POLICY, "The help desk is staffed Monday to Friday from 8:00 to 18:00."),
+        ("When do passwords expire?", "Passwords change every 90 days.", "Passwords expire after 180 days."),
+        ("May I bring my dog to the office?", "Dogs are allowed in the office.", "Dogs are not allowed in the office."),
+        ("How much may a hotel cost?", "Hotel rooms cost at most 120 euros.", "Hotels are paid up to 150 euros."),
+        ("When is the launch?", "The launch is planned for 5 May.", "The launch was moved to 12 June."),
+        ("Wann öffnet das Büro?", "Das Büro ist von 8 bis 18 Uhr geöffnet.", "Das Büro öffnet um 7 Uhr."),
+    ],
+)
+def test_an_older_document_is_not_quoted_without_the_newer_one_that_says_otherwise(
+    question: str, old: str, new: str
+) -> None:
+    for first, second in (("old-policy-2021.md", "policy-2025.md"), ("policy-2025.md", "old-policy-2021.md")):
+        texts = {"old-policy-2021.md": old, "policy-2025.md": new}
+        lines = said_of(question, {first: texts[first], second: texts[second]})
+        assert len(lines) == 2
+        assert lines[0] == new
+        assert lines[1] in old
+    undated = {"old-policy-2021.md": old, "policy.md": new}
+    assert said_of(question, undated, {"policy.md": TODAY})[0] == new  # the newer one by its file
+    assert said_of(question, {"policy-a.md": old, "policy-b.md": new}) == []  # no version of the other, as far as known
+
+
+@pytest.mark.parametrize(
+    ("question", "old", "new"),
+    [
+        ("How many days of leave do staff have?", "Full-time staff have 28 days.", "Part-time staff have 14 days."),
+        ("How many holidays are there?", "In Berlin there are 9 holidays.", "In Paris there are 11 holidays."),
+        ("Who leads the design team?", "Anna leads the design team of 4.", "Ben leads the sales team of 5."),
+        ("How often were passwords changed in 2021?", OLD_POLICY, "Passwords are not changed on a schedule."),
+        (
+            "How long may a password be?",
+            "Passwords have at least 8 characters.",
+            "Passwords have at most 64 characters.",
+        ),
+        ("How much leave is there?", "Everybody has 28 days of leave.", "Everybody has 4 weeks of leave."),
+        ("How much leave is there?", "Everybody has 28 days of leave.", "All have twenty-eight days of leave."),
+    ],
+)
+def test_an_older_document_about_something_else_says_nothing_against_a_newer_one(
+    question: str, old: str, new: str
+) -> None:
+    assert said_of(question, {"rules-2021.md": old, "rules-2025.md": new}) == []
+
+
+def test_the_day_that_a_document_gives_itself_at_its_beginning_counts(engine: Engine, tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    write(folder / "passwords.md", "Version of March 2021\n\n# Passwords\n\nPasswords change every 90 days.\n")
+    write(folder / "rules.md", "Last updated: 2 May 2025\n\n# Rules\n\nPasswords expire after 180 days.\n")
+    with opened(engine, tmp_path / "index") as base:
+        ingest([folder], base, tenant="acme")
+        found = base.search("When do passwords expire?", frozenset({"acme/everyone"}), 5)
+        said = differing(
+            "When do passwords expire?",
+            [replace(each, score=0.9) for each in found],
+            "en",
+            partial(written_of, base.shelf, "acme"),
+        )
+    assert [line.partition("**: ")[0].partition(": ")[0] for line in said.split("\n")[1:]] == [
+        "- **docs/rules.md** (2025-05-02)",
+        "- **docs/passwords.md** (2021-03-01)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("Stand: 01.03.2021", "2021-03-01"),
+        ("Gültig ab 1. März 2025", "2025-03-01"),
+        ("Rules (effective March 5, 2025)", "2025-03-05"),
+        ("*Last reviewed on 3 May 2023*", "2023-05-03"),
+        ("Version 2024-06", "2024-06-01"),
+        ("The company was founded in 1999. In 2021 we updated the kitchen.", "None"),
+        ("Updated 31.02.2024", "None"),
+    ],
+)
+def test_a_document_s_own_day_is_read_and_no_other(text: str, day: str) -> None:
+    assert str(stated("a.md", "", [text])).partition(" ")[0] == day
