@@ -3,7 +3,10 @@
 Words are left out one by one, all in one batched pass, and what that takes from the label's log-odds is what a word
 weighed (Li, Monroe & Jurafsky 2016). Then the weightiest is left out for good and the others are weighed again, up to
 the point where the label changes: words that say the same thing twice hide each other from a single look. Unlike a
-gradient this counts all that the heads read, hashed n-grams and surface features too, and anybody can check it.
+gradient this counts all that the heads read, hashed n-grams and surface features too, and anybody can check it. Without
+the named words 88% of intents and 44% of moods change, without as many that Captum's integrated gradients name 48% and
+28%, at five times the processor's time; left alone, Captum's keep the intent in 82% and these in 77%, the mood alike
+(`bench_explain`).
 """
 
 import math
