@@ -183,7 +183,7 @@ def _bar(*, shown: bool) -> Iterator[Callable[[Job], None]]:
 
 def _print_end(tuning: Tuning, job: Job) -> None:
     if not job.is_over:
-        print(f"The training process of job {job.id} was ended from outside.")
+        print(f"The training process of job {job.id} was ended from outside, as a system does that is out of memory.")
         print(f"Go on from its last checkpoint: atelier finetune resume {job.id}")
         return
     print(outcome_said(job))

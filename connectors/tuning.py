@@ -16,7 +16,7 @@ from finetune import job as jobs
 from finetune import report
 from finetune.job import Figures, Job, Order, Progress, State
 from finetune.jobs import Jobs
-from finetune.recipe import PRESETS, Recipe, load_recipe
+from finetune.recipe import PRESETS, Method, Recipe, load_recipe
 from finetune.registry import AdapterRegistry, Aliases, Version
 from retrieval.errors import FinetuneError, RegistryError, SettingsError
 
@@ -79,10 +79,13 @@ class Tuning:
             if not path.is_file():
                 raise SettingsError(f"There is no file {file}. Name a JSONL file with one conversation a line.")
             paths.append(str(path))
+        learns = self._recipe(recipe, from_afar=from_afar)
+        model = self._base(base)
+        _refuse_too_large(model, learns, self.settings.device)
         return Order(
             name=name,
-            base=self._base(base),
-            recipe=self._recipe(recipe, from_afar=from_afar),
+            base=model,
+            recipe=learns,
             tenant=self.settings.tenant,
             files=tuple(paths),
             rated=rated,
@@ -137,13 +140,22 @@ class Tuning:
         return self.start(self.jobs.resume(job.id))
 
     def version(self, name: str) -> Version:
-        """The version of this name; "" for the latest that the gate let through. Raises RegistryError."""
+        """The version of this name, or that a job made; "" for the latest that the gate let through.
+
+        Raises RegistryError, and FinetuneError where there is none yet or the job made none.
+        """
+        found = self.jobs.known()
         if name:
-            return self.registry.get(name)
+            job = next((each for each in found if each.id == name), None)
+            if job is not None and not job.version:
+                raise FinetuneError(f"Job {job.id} made no version. {progress_said(job)}")
+            return self.registry.get(job.version if job is not None else name)
         known = self.registry.versions("adapter")
-        if not known:
-            raise FinetuneError("There is no version yet. `atelier finetune run` makes one.")
-        return known[-1]
+        if known:
+            return known[-1]
+        if found and found[-1].state is State.REJECTED:
+            raise FinetuneError(f"There is no version yet. Job {found[-1].id}: {outcome_said(found[-1])}")
+        raise FinetuneError("There is no version yet. `atelier finetune run` makes one.")
 
     def tried(self, version: Version, share: float, channels: Collection[str]) -> str:
         """Let a version answer a share of conversations, or channels, on trial; neither: end its trial. What was done.
@@ -186,6 +198,21 @@ class Tuning:
         if base_fingerprint(folder_of(self.settings.model)) == version.base_fingerprint:
             return ""
         return f"{version.name} was trained on another model than {self.settings.model}, so it cannot answer here."
+
+
+def _refuse_too_large(base: str, recipe: Recipe, device: str) -> None:
+    """Raises FinetuneError where not even the weights would fit: the system would end the process without a word."""
+    from agent.generation.loading import weight_bytes
+    from agent.generation.separate import free_bytes
+
+    trained = 4 if recipe.method is Method.FULL else 1  # in float32 beside their gradients and two moments
+    needed = trained * weight_bytes(base) * min(recipe.bits, 16) // 16
+    free = free_bytes(device or ("cuda" if _has_gpu(device) else "cpu"))
+    if needed > free:
+        raise FinetuneError(
+            f"{base} does not fit: training it takes more than {size(needed)} of memory, and {size(free)} are free "
+            "here. Name a smaller model with --base, or end what else takes memory."
+        )
 
 
 def cores() -> int:

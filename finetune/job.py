@@ -271,7 +271,7 @@ def _progress(folder: Path) -> Progress | None:
 
 def ended(job: Job) -> str:
     words = {State.SUCCEEDED: f"made {job.version}", State.REJECTED: "was not let through by the gate"}
-    return words.get(job.state, f"is {job.state}")
+    return words.get(job.state, "failed" if job.state is State.FAILED else f"was {job.state}")
 
 
 def unwritable(folder: Path, error: OSError) -> FinetuneError:

@@ -318,7 +318,8 @@ def _get(connection: Connection, name: str) -> Version:
         raise RegistryError(f"{name} was removed on {row.removed:%Y-%m-%d}; its files are gone.")
     known = list(connection.execute(sa.select(versions.c.name).where(versions.c.removed.is_(None))).scalars())
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.0)
-    raise RegistryError(f"There is no version {name}. There {'are' if near else 'is'} {', '.join(near) or 'none yet'}.")
+    told = f"The nearest name{'s are' if len(near) > 1 else ' is'} {', '.join(near)}."
+    raise RegistryError(f"There is no version {name}. {told if near else 'There is none yet.'}")
 
 
 def _added_before(connection: Connection, row: Mapping[str, Any]) -> Version | None:

@@ -77,6 +77,11 @@ def check(name_or_folder: str | Path) -> str:
     return f"{name_or_folder} ({config['model_type']}, {size / 1e9:.1f} GB of weights)"
 
 
+def weight_bytes(name_or_folder: str | Path) -> int:
+    """How large a model's weights are as they are stored; nothing is downloaded. Raises ModelFolderError."""
+    return sum(path.stat().st_size for path in _folder_of(name_or_folder, download=False).glob("*.safetensors"))
+
+
 def model_folder(name_or_folder: str | Path) -> Path:
     """The folder of a model, fetched from the hub where it is not here yet. Raises ModelFolderError."""
     return _folder_of(name_or_folder)

@@ -109,6 +109,30 @@ def test_every_refusal_says_what_to_do(atelier: Atelier, base: Path, words: list
     assert reason in err
 
 
+def test_a_model_that_cannot_fit_is_refused_before_the_system_ends_the_process(
+    atelier: Atelier, base: Path, monkeypatch: pytest.MonkeyPatch, jobs: Jobs
+) -> None:
+    monkeypatch.setattr("agent.generation.separate.free_bytes", lambda _: 1000)
+    status, _, err = atelier("run", "--rated", "--base", base, "--recipe", "small-cpu")
+    assert status == 1
+    assert "does not fit" in err
+    assert "Name a smaller model with --base" in err
+    assert jobs.known() == []
+
+
+def test_a_job_may_be_named_where_its_version_is_meant(atelier: Atelier, jobs: Jobs, tmp_path: Path) -> None:
+    rejected = jobs.create(order())
+    save(replace(rejected, state=State.REJECTED, reason="The held-out loss rises from 1.0 to 2.0."))
+    for words in (["promote"], ["promote", rejected.id]):
+        status, _, err = atelier(*words)
+        assert status == 1
+        assert "the gate does not let it through: The held-out loss rises from 1.0 to 2.0." in err
+    registered(tmp_path, 1)
+    done = jobs.create(order())
+    save(replace(done, state=State.SUCCEEDED, version="team-1"))
+    assert "team-1 is live" in atelier("promote", done.id)[1]
+
+
 def test_a_dry_run_says_what_it_would_take_and_keeps_nothing(
     atelier: Atelier, base: Path, home: Path, tmp_path: Path
 ) -> None:

@@ -105,7 +105,7 @@ def test_a_worker_is_seen_and_so_is_its_death(jobs: Jobs) -> None:
 def test_what_nobody_works_at_is_cancelled_at_once(jobs: Jobs) -> None:
     job = jobs.create(ORDER)
     assert jobs.cancel(job.id).state is State.CANCELLED
-    with pytest.raises(FinetuneError, match="is over: it is cancelled"):
+    with pytest.raises(FinetuneError, match="is over: it was cancelled"):
         jobs.cancel(job.id)
 
 

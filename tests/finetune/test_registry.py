@@ -211,7 +211,7 @@ def test_what_serves_is_not_removed_and_a_name_is_never_given_twice(registry: Ad
     assert names(registry) == ("team-2", None, "team-3")
     with pytest.raises(RegistryError, match="was removed on"):
         registry.get("team-1")
-    with pytest.raises(RegistryError, match=r"There is no version team-9\. There are team-"):
+    with pytest.raises(RegistryError, match=r"There is no version team-9\. The nearest names are team-"):
         registry.get("team-9")
     registry.withdraw()
     registry.remove("team-3")
