@@ -75,8 +75,9 @@ class Branch:
                 continue
             left, sizes, right = torch.linalg.svd(difference, full_matrices=False)
             shared = sizes[:rank].sqrt()  # half of the size to each: neither factor leaves what 16 bits hold
-            found[name + _LEFT] = (left[:, :rank] * shared).numpy().astype(np.float16)
-            found[name + _RIGHT] = (shared[:, None] * right[:rank]).numpy().astype(np.float16)
+            halves = left[:, :rank] * shared, shared[:, None] * right[:rank]  # lie in memory column by column
+            for side, half in zip((_LEFT, _RIGHT), halves, strict=True):
+                found[name + side] = np.ascontiguousarray(half.numpy(), dtype=np.float16)
         return found
 
     def trainable(self) -> "Branch":

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import safetensors.numpy
 from numpy.typing import NDArray
 
 from agent import surface
 from finetune.branch import Trained
 from finetune.few_shot import Learned
 from finetune.few_shot_labels import CHAT
+from finetune.heads import as_file
 from finetune.heads_data import LICENCES, OWN
 from retrieval.encoder import LayeredEncoder
 from retrieval.errors import StoreError
@@ -39,7 +39,7 @@ def write_intents(folder: Path, learned: Learned, encoder: LayeredEncoder, besid
         for path in sorted(beside.iterdir()):
             if path.name != MANIFEST and path.name.partition(".")[0] != kind:
                 shutil.copyfile(path, fresh / path.name)
-        (fresh / f"{kind}.safetensors").write_bytes(safetensors.numpy.save(_tensors(learned)))
+        (fresh / f"{kind}.safetensors").write_bytes(as_file(_tensors(learned)))
         if learned.branch is not None:
             (fresh / f"{kind}.branch.safetensors").write_bytes(branch_file(learned.branch, encoder))
         card = json.dumps(_card(learned, encoder.id, kind), indent=1, ensure_ascii=False)
@@ -56,7 +56,7 @@ def write_intents(folder: Path, learned: Learned, encoder: LayeredEncoder, besid
 def branch_file(trained: Trained, encoder: LayeredEncoder) -> bytes:
     """A branch and what reads it, as safetensors: three megabytes for two layers."""
     head = {"head.weights": trained.weights.astype(np.float16), "head.bias": trained.bias.astype(np.float16)}
-    return safetensors.numpy.save({**trained.branch.tensors(encoder, DIRECTIONS), **head})
+    return as_file({**trained.branch.tensors(encoder, DIRECTIONS), **head})
 
 
 def _tensors(learned: Learned) -> dict[str, NDArray[np.generic]]:

@@ -10,7 +10,7 @@ import datetime as dt
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -156,7 +156,12 @@ def _train(
         "figures": [asdict(one) for one in figures],
         "examples": [{"text": own[i].text, "label": own[i].label} for i in shown],
     }
-    return HeadReport(kind, len(rows), temperature, figures), safetensors.numpy.save(tensors), card
+    return HeadReport(kind, len(rows), temperature, figures), as_file(tensors), card
+
+
+def as_file(tensors: Mapping[str, NDArray[np.generic]]) -> bytes:
+    """As safetensors, which writes memory as it lies: an array that lies by columns would come back scrambled."""
+    return safetensors.numpy.save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()})
 
 
 def labels_of(kind: Kind, rows: Sequence[Row]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from agent.branches import Branch
@@ -75,7 +76,8 @@ def test_a_branch_is_written_as_its_difference_and_read_again(encoder: Transform
     branch = changed(encoder, rank=8)
     tensors = branch.tensors(encoder, rank=8)
     assert sum(each.nbytes for each in tensors.values()) < 400_000  # fourteen megabytes in full
-    again = Branch.load(tensors, encoder)
+    in_a_file = safetensors.numpy.load(safetensors.numpy.save(tensors))
+    again = Branch.load(in_a_file, encoder)
     states = encoder.states(TEXTS, {4})
     assert (np.sum(branch(states) * again(states), axis=1) > 0.999).all()
     assert (np.sum(branch(states) * states.embeddings, axis=1) < 0.99).all()

@@ -82,14 +82,22 @@ def test_a_branch_is_written_read_and_asked_in_the_same_pass(
 
     with_branch = learned
     if learned.branch is None:  # the folds chose; here it is the writing that is looked at
-        head = Trained(Branch.copied(encoder, 1), learned.linear.weights[: encoder.dim], learned.linear.bias)
-        with_branch = replace(learned, branch=head, judged=replace(learned.judged, believed=(0.5, 0.5)))
+        own = Branch.copied(encoder, 1)
+        for matrix in own.layers.parameters():
+            matrix.data[0] += 0.1
+        trained = Trained(own, learned.linear.weights[: encoder.dim], learned.linear.bias)
+        with_branch = replace(learned, branch=trained, judged=replace(learned.judged, believed=(0.5, 0.5)))
     write_intents(tmp_path / "heads", with_branch, encoder, SHIPPED)
     head = Head.load(tmp_path / "heads", "topic", encoder)
     assert learned.scope is not None
     assert head.scope is not None
     asked = [*(row.text for row in ROWS), "is the moon made of cheese", "zebras eat grass in the savanna"]
     read = encoder.states(asked, head.reads)
+    assert with_branch.branch is not None
+    assert head.branched is not None
+    made = with_branch.branch.branch(read)
+    assert (np.sum(made * read.embeddings, axis=1) < 0.999).all()  # it is a branch of its own
+    assert (np.sum(made * head.branched.branch(read), axis=1) > 0.999).all()  # and the same one when it is read again
     _, is_inside = head.read(Inputs.of(read.embeddings, asked), read)
     assert is_inside[:-2].mean() > 0.8
     assert not is_inside[-2:].any()
