@@ -1,7 +1,7 @@
 """Where one answer is made, and how much is made at once."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,8 @@ class Pace:
 
 
 USUAL = Pace()
+YIELDING = 4  # while refusals are made, new answers take so small a part of the slots
+WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
 
 
 class Poison(ValueError):
@@ -57,6 +59,7 @@ class Stage:
         self.is_first = claim.fence == 1  # nobody began to answer it before
         self.has_more = claim.has_more  # waited behind it in its conversation when it was claimed
         self.is_making = not claim.is_excess  # holds a slot
+        self.is_made = False  # it is on its way to the platform
         self.is_waiting = False  # for something outside this process: a process that ends does not wait for it
         self.since = claim.received
         self.stopped = asyncio.Event()
@@ -95,6 +98,18 @@ class Stage:
     def wait(self, *, waiting: bool = True) -> None:
         """What comes now takes hours and is done elsewhere: it holds no slot, and another process may go on with it."""
         self.is_making, self.is_waiting = False, waiting
+
+
+def room(stages: Collection[Stage], slots: int) -> int:
+    """How many more answers may be made at once beside what is under way in `stages`.
+
+    Who cannot be answered is told so before many more answers are begun: that takes a moment, and ends, as each
+    conversation is told once.
+    """
+    waiting = WAITING * slots - sum(not stage.is_excess for stage in stages)
+    if any(stage.is_excess and not stage.is_made for stage in stages):
+        slots = max(1, slots // YIELDING)
+    return min(slots - sum(stage.is_making for stage in stages), waiting)
 
 
 def read(connector: Connector, payload: str) -> Event | None:

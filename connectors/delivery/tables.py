@@ -28,6 +28,7 @@ inbox = Table(
     Column("error", Text, nullable=False),  # the last failure's kind; nobody's words
     Index("uq_inbox_event", "platform", "tenant", "key", unique=True),
     Index("ix_inbox_open", "conversation", "id", sqlite_where=OPEN, postgresql_where=OPEN),
+    Index("ix_inbox_lane", "is_excess", "id", "due", sqlite_where=OPEN, postgresql_where=OPEN),
     Index("ix_inbox_due", "due", sqlite_where=OPEN, postgresql_where=OPEN),
     Index("ix_inbox_received", "received"),
 )

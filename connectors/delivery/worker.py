@@ -20,7 +20,7 @@ from connectors.delivery.meter import Meter
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.sending import send
 from connectors.delivery.serving import Serving
-from connectors.delivery.stage import USUAL, Pace, Poison, Stage, read
+from connectors.delivery.stage import USUAL, Pace, Poison, Stage, read, room
 from connectors.delivery.wire import read_outgoing, write_due, write_outgoing
 from connectors.delivery.writer import Step, Writer
 from retrieval.database import reading
@@ -29,8 +29,7 @@ from retrieval.errors import AtelierError
 log = logging.getLogger(__name__)
 
 LANDED = 10.0  # seconds after which what a killed process sent last has arrived or never will
-EXCESS_SLOTS = 8  # refusals written side by side
-WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
+EXCESS_SLOTS = 32  # refusals written side by side: they hardly compute, and wait for the disk together
 
 Handler = Callable[[Event, Stage], Awaitable[Sequence[Outgoing]]]
 Apology = Callable[[Event], Outgoing]
@@ -241,9 +240,12 @@ class Delivery:
 
     def _room(self) -> int:
         """How many more answers may be made at once."""
-        stages = [stage for _, stage in self._running.values()]
-        waiting = WAITING * self._pace.slots - sum(not stage.is_excess for stage in stages)
-        return min(self._pace.slots - sum(stage.is_making for stage in stages), waiting) - self._promised
+        return room([stage for _, stage in self._running.values()], self._pace.slots) - self._promised
+
+    @property
+    def is_behind(self) -> bool:
+        """No slot is free: what only shows that an answer is made has to be rarer, so that more are made."""
+        return self._room() <= 0
 
     async def _claim(self) -> None:
         free = self._room()
@@ -312,14 +314,13 @@ class Delivery:
                 log.warning("A lease could not be renewed: %s", error)
 
     async def _deliver(self, claim: Claim, stage: Stage) -> None:
-        parts: list[Part] = []
-        is_made = False
+        parts, is_made = list[Part](), False
         if claim.fence > 1:  # an earlier claim may have come so far
             parts = await self._write(partial(queue.parts_of, claim=claim))
             is_made = not parts and await self._write(partial(queue.is_made, claim=claim))
         if not parts and not is_made:
             parts = await self._make(claim, stage)
-        stage.is_making = False  # sending waits for the platform, and the next answer need not
+        stage.is_making, stage.is_made = False, True  # sending waits for the platform, and the next answer need not
         if self._is_crowded:
             self._work.set()
         steps: list[Step] = []
@@ -344,12 +345,11 @@ class Delivery:
             self.meter.seconds.labels(claim.platform).observe(max(0.0, time.time() - claim.received))
 
     async def _make(self, claim: Claim, stage: Stage) -> list[Part]:
-        connector = self._connectors[claim.platform]
         if claim.is_stopped:
             stage.stopped.set()
         if claim.is_unprompted:
             return await self._put(claim, stage, [read_outgoing(claim.payload)])
-        event = read(connector, claim.payload)
+        event = read(self._connectors[claim.platform], claim.payload)
         return await self._put(claim, stage, await self._handler(event, stage)) if event is not None else []
 
     async def _put(self, claim: Claim, stage: Stage, answer: Sequence[Outgoing]) -> list[Part]:

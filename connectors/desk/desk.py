@@ -51,6 +51,7 @@ from retrieval.errors import MessageRefused
 EARLIER = 20  # lines of a thread that are read when Atelier is first called into it
 RATABLE = 30 * 24 * 60  # minutes that the buttons under an answer work
 SHOWN_EVERY = 0.2  # seconds between two looks whether the platform takes a preview: it takes one in half a second
+RARELY = 5.0  # seconds between two previews while more people wait than are answered
 STOPPABLE = 60  # minutes that the button to stop an answer works
 MOST_ASKED = 10_000  # persons of whom this is remembered here
 LINGER = 2.0  # seconds that a stopped answer has for the piece it is at
@@ -365,7 +366,7 @@ class _Said:
 
     async def hear(self, replies: AsyncGenerator[Piece | Turn, None], post: Post, stage: Stage) -> Turn | None:
         """Show the pieces until the turn, which is returned; None once it is stopped."""
-        shown = float("-inf")
+        shown, began = float("-inf"), time.monotonic()
         async for event in replies:
             if isinstance(event, Turn):
                 return event
@@ -373,7 +374,8 @@ class _Said:
                 break
             self.text = event.text if event.replaces else self.text + event.text
             now = time.monotonic()
-            if event.replaces or now >= shown + SHOWN_EVERY:
+            is_calm = now >= max(shown, began) + RARELY or not stage.delivery.is_behind
+            if event.replaces or (now >= shown + SHOWN_EVERY and is_calm):
                 shown = now
                 await stage.show(post, self.text)
         return None

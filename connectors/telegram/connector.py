@@ -44,6 +44,7 @@ MENU = (
     *("clear", "link", "consent", "export", "forget", "stop"),
 )
 _TYPING = 1.2  # seconds after which it says so beside the placeholder: most answers are there by then
+_MOST_TYPING = 16  # answers that are awaited at once: beyond, nobody has the time to say so
 _LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
 
 
@@ -182,7 +183,8 @@ class TelegramConnector:
 
         async def typing() -> None:
             await asyncio.sleep(_TYPING)
-            await self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=thread(place))
+            if len(self._typing) <= _MOST_TYPING:
+                await self._bot.send_chat_action(chat, ChatAction.TYPING, message_thread_id=thread(place))
 
         self._typing[handle] = task = self._later(typing)
         task.add_done_callback(lambda _: self._typing.pop(handle, None))

@@ -1,0 +1,82 @@
+"""When more waits than is answered: looking for work costs no more, and whoever cannot be answered is told first."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+
+from agent.events import Event, Outgoing
+from connectors.delivery import queue
+from connectors.delivery.stage import Pace, Stage
+from connectors.delivery.tables import inbox
+from retrieval.database import metadata, open_database, writing
+from tests.connectors.delivery.platform import Platform, Power, Process, received
+from tests.connectors.delivery.test_contract import until
+
+LEASE = 30.0
+
+
+def fill(connection: Connection, state: str, count: int) -> None:
+    """`count` events in fifty conversations."""
+    row = {"platform": "paper", "tenant": "team", "payload": "", "received": time.time(), "state": state}
+    row |= {"is_excess": False, "due": 0.0, "lease": 0.0, "fence": 0, "attempts": 0, "handle": "", "error": ""}
+    made = [{"key": f"{state}{n}", "conversation": f"c{n % 50}" * (state == "new")} for n in range(count)]
+    connection.execute(inbox.insert(), [{**row, "is_stopped": False, **each} for each in made])
+
+
+def steps_of_a_look(connection: Connection) -> int:
+    """What SQLite's machine does to find one event and none."""
+    counted = [0]
+
+    def count() -> None:
+        counted[0] += 1
+
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.set_progress_handler(count, 1)
+    assert len(queue.claim(connection, ["paper", "slack"], LEASE, 1, excess=1)) == 1
+    driver.set_progress_handler(None, 1)
+    return counted[0]
+
+
+def test_to_look_for_work_costs_the_same_however_much_waits_or_was_done(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'store.db'}")
+    metadata.create_all(engine)
+    with writing(engine) as connection:
+        fill(connection, "new", 5)
+        few = steps_of_a_look(connection)
+        fill(connection, "done", 2000)
+        connection.execute(inbox.delete().where(inbox.c.state != "done"))
+        fill(connection, "new", 1000)
+        many = steps_of_a_look(connection)
+    engine.dispose()
+    assert many <= few + 50, "a step is a row's compared or copied value"
+
+
+async def test_who_cannot_be_answered_is_told_before_more_answers_are_begun(engine: Engine) -> None:
+    platform = Platform()
+    order: list[str] = []
+    held = asyncio.Event()
+
+    async def busy(event: Event, stage: Stage) -> Sequence[Outgoing]:
+        place = getattr(event, "place")  # noqa: B009 - not every event has one, those of these tests have
+        order.append("refused" if stage.is_excess else "begun")
+        if stage.is_excess:
+            await held.wait()
+        return [Outgoing(place, "too busy" if stage.is_excess else "done")]
+
+    process = Process(engine, platform, Power(), busy, edits_only=False, pace=Pace(slots=8, backlog=30, poll=0.01))
+    await process.delivery.acceptor("paper")([received(f"c{n}", n) for n in range(60)])
+    running = asyncio.create_task(process.delivery.run())
+    await until(lambda: order.count("refused") == 30)
+    assert process.delivery._room() <= 2, "a fourth of the slots is left to answers, so they go on"
+    held.set()
+    await until(lambda: len(platform.messages) == 60)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert order.count("refused") == 30
+    assert order.count("begun") == 30
