@@ -42,6 +42,15 @@ _REJECTS = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+# "no, I meant the one for managers": the question before with another word in it
+_AMENDS = re.compile(
+    r"""^\W*(?:(?:no+|nope|nah|sorry|hm+|well|but|actually|oh|ok(?:ay)?|wait|nein|doch|ach|also|aber|das|that['’]?s\s+(?:wrong|not\s+it)|not\s+that(?:\s+one)?)\b
+    [\s,.!:;–-]*)*
+    (?:i\s+(?:rather\s+)?(?:meant?|was\s+(?:asking|talking)\s+about|(?:want(?:ed)?|need(?:ed)?)\s+to\s+know\s+about|asked\s+(?:for|about))
+    |ich\s+(?:meinte|meine|wollte|frag(?:t)?e\s+nach))\s+
+    (?:(?:the|die|den|das)\s+(?:ones?\s+|der\s+)?(?=for\b|in\b|on\b|of\b|from\b|with\b|für\b|im\b|von\b|mit\b))?(?P<meant>[^?!]{1,120}?)[\s?.!]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
 # "are you stupid?" has the form of a question and asks nothing
 _SCOLDS = re.compile(
     r"""^\W*(?:(?:no+|oh|wow|omg|wtf|hey|but|and|ok(?:ay)?|man|dude|seriously|atelier|mann|sag\s+mal)\b[\s,.!:?–-]*)*
@@ -112,6 +121,12 @@ def rejects(text: str) -> bool:
     if _SCOLDS.match(text):
         return True
     return _REJECTS.match(text) is not None and not looks_like_question(_REJECTS.sub("", text, count=1))
+
+
+def amends(text: str) -> str | None:
+    """What was meant instead, where a message says that it was misread: "no, I meant the one for managers"."""
+    found = _AMENDS.match(text)
+    return found["meant"].strip() if found is not None else None
 
 
 def is_stuck(text: str) -> bool:

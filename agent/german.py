@@ -25,6 +25,7 @@ _ENGLISH = frozenset(
     "me my no not of on or our please should that the their them there these they this to us was we were what when "
     "where which who why will with would you your".split()
 )
+FUNCTION_WORDS = _GERMAN - {"quelle", "antwort", "fallen", "finde", "finden"}  # what carries no topic
 _BOTH = frozenset("an hat in man so".split())  # they decide nothing
 _WORD = re.compile(r"[^\W\d_]+")
 _LETTERS = re.compile("[äöüß]", re.IGNORECASE)

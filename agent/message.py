@@ -146,6 +146,7 @@ class Prompt:
 
     persona: who speaks (the system line). intent and move: what was understood and decided. message: the words to
     answer. passages: the evidence, numbered from 1 in this order. language: of our own sentences (`de`), or empty.
+    question: the message as it was searched, made whole from the conversation; empty where nobody made it so.
     """
 
     persona: str
@@ -155,6 +156,7 @@ class Prompt:
     move: Move
     passages: tuple[Passage, ...] = ()
     language: str = ""
+    question: str = ""
 
 
 @dataclass(frozen=True, slots=True)

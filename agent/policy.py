@@ -8,6 +8,7 @@
     adds to a technique that is on       IDEATE     unless it is no proposal ("what if …?") and surely small talk, help,
                                                     a complaint or a call for a person
     says that a reply was wrong          CAPTURE    to be kept, not searched for
+    says what was meant instead          ANSWER     "no, I meant the one for managers"
     says how somebody's own day was      CHAT       nothing went wrong with us
     says that somebody is stuck          CLARIFY    an answer may help, or ideas: we ask which
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
@@ -18,8 +19,8 @@
       feedback                           CAPTURE
       help, small talk                   CHAT
       human                              ESCALATE
-      complaint                          ANSWER if it asks, or tells of trouble ("my laptop was stolen") that a passage
-                                         answers; ESCALATE if clearly negative (60%), else CAPTURE
+      complaint                          ANSWER if it asks, or tells of trouble ("my laptop was stolen");
+                                         ESCALATE if clearly negative (60%) and no passage helps, else CAPTURE
       out of scope, 70% and more         CHAT       an honest no (85% where it is put as a question), unless it asks
                                                     what the asker may or must do ("can I bring …?")
     anything in doubt                    ANSWER     to search in vain costs little; to miss a question costs trust
@@ -33,7 +34,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.conversation import is_stuck, proposes, recalls, rejects, tells_mood
+from agent.conversation import amends, is_stuck, proposes, recalls, rejects, tells_mood
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
 from agent.surface import has_words, looks_like_question, says_nothing
@@ -70,11 +71,32 @@ _HOW_TO = re.compile(
     re.IGNORECASE,
 )
 # "my laptop was stolen" is no complaint about us, and the documents may say what to do
+_BROKEN = (
+    r"(?:(?:(?:is|was|are|were|has|have|got|been|['’]s)\s+)+(?:\w+\s+){0,2}(?:broken|stolen|lost|gone|missing|down|stuck|dead|locked|damaged|hacked"
+    r"|cracked|jammed|blocked|offline|frozen|leaking|empty|expired|on\s+fire)|(?:does|do|did|is|are|was|will|wo|can|could)(?:n['’]?t|\s+not)\s+\w+"
+    r"|cannot\s+\w+|keeps?\s+\w+ing|stopped\s+\w+ing|crash(?:es|ed)|broke(?:\s+down)?|disappeared|fell)\b"
+)
+_OURS = r"(?!(?:\w+\s+)?(?:answers?|repl(?:y|ies)|bot|atelier|chat|sources?|conversation|antworten?|quellen?)\b)"
 _TROUBLE = re.compile(
-    r"^\W*(?:(?:help|hi|hey|hello|so|oh|no|ok(?:ay)?|sorry|atelier)\b\W*)*"
-    r"(?:(?:my|our)\s+(?:\w+\s+){1,3}?(?:is|was|are|were|has|have|does|do|did|will|can|got|keeps?|stopped|isn|wasn|aren|doesn"
-    r"|don|didn|won|can)\b|(?:i|we)(?:['’]ve|\s+have)?\s+(?:just\s+)?(?:lost|broke|forgot|forgotten|misplaced|missed)\b"
-    r"|(?:i|we)\s+(?:can['’]?t|cannot)\s+(?:log|sign|find|open|reach|connect|print|access)\b)",
+    r"^\W*(?:(?:help|hi|hey|hello|so|oh|no|ok(?:ay)?|sorry|atelier|and|but|hilfe|hallo|und|oh\s+nein)\b\W*)*"
+    rf"(?:(?:my|our)\s+{_OURS}(?:\w+\s+){{1,3}}?(?:is|was|are|were|has|have|does|do|did|will|can|got|keeps?|stopped|isn|wasn|aren|doesn"
+    rf"|don|didn|won|can)\b|(?:the|my|our|a)\s+{_OURS}(?:[\w-]+\s+){{1,5}}?{_BROKEN}"
+    r"|(?:i|we)(?:['’]ve|\s+have)?\s+(?:just\s+|accidentally\s+)?(?:lost|broke|forgot|forgotten|misplaced|missed|dropped|spilled|deleted)\b"
+    r"|(?:i|we)\s+(?:can['’]?t|cannot)\s+(?:log|sign|find|open|reach|connect|print|access|get\s+in)\b"
+    r"|(?:someone|somebody)\s+(?:stole|took|hacked|broke)\b"
+    rf"|mein(?:e[mnr]?)?\s+{_OURS}(?:[\w-]+\s+){{1,4}}?(?:wurde|ist|war|hat|geht|funktioniert|startet|lässt|läuft|druckt)\b"
+    rf"|(?:der|die|das|unser\w*)\s+{_OURS}(?:[\w-]+\s+){{1,5}}?(?:(?:ist|wurde|sind)\s+(?:\w+\s+){{0,2}}(?:kaputt|weg|gestohlen|geklaut|defekt|verschwunden"
+    r"|gesperrt|leer|verloren|verstopft)|(?:geht|gehen|funktioniert|funktionieren|startet|druckt)\s+(?:\w+\s+){0,2}nicht)\b"
+    r"|ich\s+habe?\s+(?:[\w-]+\s+){1,4}(?:verloren|vergessen|verlegt|verpasst)\b|ich\s+(?:komme|kann)\s+(?:[\w-]+\s+){0,4}nicht\b)",
+    re.IGNORECASE,
+)
+# what only Atelier itself can be asked: "which model do you use?", "is my data sent anywhere?"
+_OF_US = re.compile(
+    r"\b(?:do|does|did|can|could|are|will|have|has)\s+(?:you|it)\s+(?:\w+\s+)?(?:run|running|store|storing|send|sending|keep|remember|learn|learning|speak|support|train|trained"
+    r"|cost|quote|search|forget|read|understand|use|using|work|need|connect|call)\b"
+    r"|\b(?:my|our)\s+(?:data|messages|questions|words|chats?|conversations?|documents|files)\s+(?:\w+\s+)?(?:sent|stored|kept|saved|uploaded|shared|read|seen|safe|private|used|go|going|leave)\b"
+    r"|\b(?:kannst|bist|hast|benutzt|verwendest|speicherst|nutzt|merkst|lernst|läufst|arbeitest|sprichst|verstehst|liest)\s+du\b"
+    r"|\b(?:meine|unsere)\s+(?:daten|nachrichten|fragen|dokumente|gespräche)\s+(?:\w+\s+){0,3}(?:gesendet|geschickt|gespeichert|hochgeladen|sicher|gelesen|weitergegeben)\b",
     re.IGNORECASE,
 )
 _INTERRUPTS = {
@@ -125,16 +147,20 @@ def decide(
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
     if replied and rejects(text):
         return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")
+    if replied and amends(text) is not None:
+        return Decision(Move.ANSWER, "This says what was meant, so I search for that.")
     if intent in (Intent.COMPLAINT, Intent.FEEDBACK, Intent.SMALL_TALK) and "?" not in text and tells_mood(text):
         return Decision(Move.CHAT, "This is about how somebody's day is, so I just reply.")
     if intent in (Intent.COMPLAINT, Intent.FEEDBACK) and is_stuck(text):
         return Decision(Move.CLARIFY, "Somebody does not get on; an answer may help, or ideas, so I ask which.")
     if intent is Intent.HELP and asks and (confidence < PLAIN_HELP or _HOW_TO.match(text)):
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
+    if intent in (Intent.COMPLAINT, Intent.OUT_OF_SCOPE, Intent.FEEDBACK) and _TROUBLE.match(text):
+        return Decision(Move.ANSWER, TROUBLE)
     if confidence < SURE:
         return Decision(Move.ANSWER, f"I am not sure what this wants ({confidence:.0%}), so I search, to be safe.")
     if intent is Intent.COMPLAINT:
-        return Decision(Move.ANSWER, TROUBLE) if _TROUBLE.match(text) else _answer_complaint(understanding, asks=asks)
+        return _answer_complaint(understanding, asks=asks)
     if intent is Intent.OUT_OF_SCOPE:
         if _ASKS_LEAVE.match(text):
             return Decision(Move.ANSWER, "This asks what one may do, so I search the documents.")
@@ -146,17 +172,21 @@ def decide(
 
 def reconsider(decision: Decision, understanding: Understanding, best: float, text: str) -> Decision:
     """The decision in the light of the search. best: the highest probability that a passage answers, 0 without any."""
-    if decision.reason == TROUBLE and best < HELD:
-        return _answer_complaint(understanding, asks=looks_like_question(text))
+    if decision.reason == TROUBLE and best < HELD and understanding.intent is Intent.COMPLAINT:
+        answered = _answer_complaint(understanding, asks=looks_like_question(text))
+        return answered if answered.move is Move.ESCALATE else decision  # nobody has complained of us: no apology
+    is_sure = understanding.confidence >= SURE
     held = HELD_HOW_TO if understanding.intent is Intent.HELP and _HOW_TO.match(text) else HELD
-    if decision.move is Move.ANSWER and understanding.intent in (Intent.HELP, Intent.SMALL_TALK) and best < held:
+    may_be_talk = understanding.intent is Intent.SMALL_TALK and (is_sure or not looks_like_question(text))
+    may_be_talk = may_be_talk or (understanding.intent is Intent.HELP and is_sure)
+    if decision.move is Move.ANSWER and may_be_talk and best < held:
         return Decision(Move.CHAT, "The documents hold nothing on this, and it may be no question, so I just reply.")
     return decision
 
 
 def concerns_us(intent: Intent, text: str) -> bool:
     """Whether a message is about Atelier itself, so that its own guide may answer before the team's documents."""
-    return intent is Intent.HELP or _OUR_NAME.search(text) is not None
+    return intent is Intent.HELP or _OUR_NAME.search(text) is not None or _OF_US.search(text) is not None
 
 
 def ours_back(passages: Sequence[Passage]) -> list[Passage]:

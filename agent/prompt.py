@@ -27,12 +27,13 @@ def compose(
     move: Move,
     passages: Sequence[Passage],
     language: str = "",
+    question: str = "",
 ) -> Prompt:
     """The prompt of one turn; the same parts kept in a Turn give the same prompt again.
 
-    language: of what is said without a model; a turn does not keep it, as no model is asked in it.
+    language, question: for what is said without a model; a turn does not keep them, as no model is asked in them.
     """
-    return Prompt(persona, history, message, intent, move, tuple(passages), language)
+    return Prompt(persona, history, message, intent, move, tuple(passages), language, question)
 
 
 def label(passage: Passage) -> str:

@@ -125,6 +125,11 @@ class Understander:
         use = self._in_use
         return self._understand(texts, *self._read(texts, use), use)
 
+    def alike(self, text: str, others: Sequence[str]) -> list[float]:
+        """How near each of `others` is to a text, by the cosine of their embeddings. Blocks: an encoder pass."""
+        rows = self._encoder([text, *others])
+        return [float(each) for each in rows[1:] @ rows[0]]
+
     @property
     def reads(self) -> frozenset[int]:
         """The encoder's layers whose states the heads in use want."""

@@ -7,6 +7,7 @@ passages are still there and readable, so an index that is stale, or lies, can m
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 from threading import Event
@@ -197,6 +198,16 @@ class KnowledgeBase:
             if depth > width:
                 width = depth
                 fused, is_all = self._rank(state, query, held, width, embedding)
+
+    def still(self, passages: Sequence[Passage], audiences: frozenset[str]) -> list[Passage]:
+        """Those of `passages` that were found earlier and that a holder of `audiences` may read at this moment.
+
+        Raises SettingsError for an impossible audience, StoreError.
+        """
+        held = check_audiences(audiences)
+        hits, _ = store.readable(self._engine, [passage.id for passage in passages], held) if held else ([], 0)
+        now = {hit.passage.id: hit.passage for hit in hits}
+        return [replace(now[each.id], score=each.score) for each in passages if each.id in now]
 
     def _rank(
         self, state: State, query: str, held: frozenset[str], width: int, embedding: Vectors | None

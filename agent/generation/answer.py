@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from agent.generation.evidence import Reading, Scored
 from agent.generation.phrases import LANGUAGES, phrase
 from agent.generation.sentences import Kind, Unit
+from agent.generation.who import asked_of, names, says_who
 from retrieval.passage import Passage
 from retrieval.tokens import is_unspaced, words
 
@@ -29,6 +30,7 @@ LONGEST = 800  # characters quoted, as far as whole blocks allow
 FIND = 400  # of them where the find may be none
 SHORT_LIST = 300  # characters: a list up to this length is never torn apart
 SENTENCES = 3  # quoted from prose at most
+NAMED = 2  # sentences that name somebody
 NEAREST = 3  # documents named when none answers
 # Footnote marks of the source would be read as ours; commands and code are never touched.
 _FOOTNOTE = re.compile(r"(?<![^\S\n])[^\S\n]*\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
@@ -51,6 +53,8 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     best = max(worded, key=lambda scored: scored.probability, default=None)
     if best is None:
         return phrase("answer", "nothing", language=language)
+    if name := asked_of(question):
+        return _who(name, worded, reading, passages, language)
     sections = [likely if has_words(passages[i].text) else 0.0 for i, likely in enumerate(reading.sections)]
     section = max(range(len(passages)), key=lambda i: (sections[i], -i))
     whole = sections[section]
@@ -65,6 +69,21 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     if found is None:
         return _not_held(passages, language)
     return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
+
+
+def _who(name: str, units: Sequence[Scored], reading: Reading, passages: Sequence[Passage], language: str) -> str:
+    """Who somebody is, where a sentence says it; else that they are only named, and where; else that they are not."""
+    naming = sorted((each for each in units if names(each.unit.text, name)), key=lambda each: -each.probability)
+    telling = [each for each in naming if says_who(each.unit.text, name)]
+    if not naming:
+        return phrase("answer", "nothing", language=language)
+    quotes = []
+    for each in (telling or naming)[:NAMED]:
+        here = [scored.unit for scored in reading.of(each.passage)]
+        places = _completed({each.place}, here, steps=False)
+        quotes.append(_runs([here[place] for place in places], places, each.passage + 1))
+    quoted = "\n\n".join(dict.fromkeys(quotes))
+    return quoted if telling else f"{phrase('answer', 'named', language=language)}\n\n{quoted}"
 
 
 def is_whole(section: float, sentence: float) -> bool:

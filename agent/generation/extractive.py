@@ -48,7 +48,7 @@ class ExtractiveGenerator:
         """The whole reply, and how sure the reader was of what it quotes; "" for Move.SILENT."""
         if prompt.move is not Move.ANSWER:
             return self.reply(prompt), ()
-        question = standalone(prompt.message, prompt.history)
+        question = prompt.question or standalone(prompt.message, prompt.history)
         reading = self._reader.read(question, prompt.passages)
         if not concerns_us(prompt.intent, prompt.message):
             reading = ours_doubted(reading, prompt.passages)

@@ -18,11 +18,14 @@ from agent.generation.steering import (
     ENDS,
     ORDER,
     WANTS_OURS,
+    Order,
     asks_us,
     contributes,
+    handles,
     is_order,
     lists,
     steers,
+    undone,
 )
 from agent.generation.topics import topic_of
 from agent.ideation.stimuli import things
@@ -36,6 +39,7 @@ __all__ = [
     "card",
     "contributes",
     "facilitate",
+    "handles",
     "latest",
     "lists",
     "running",
@@ -86,6 +90,8 @@ def facilitate(prompt: Prompt) -> str:
     if asks_us(prompt.message):
         points = _points(prompt, session.topic, session.language)
         return f"{points}\n\n{phrase('ideate', 'argue', prompt.history, session.language)}"
+    if (order := handles(prompt.message)) is not None:
+        return _obey(prompt, session, order)
     return _go_on(prompt, session)
 
 
@@ -142,6 +148,8 @@ def _followed(lines: Sequence[Line]) -> tuple[Session | None, bool]:
                 is_on = False
             elif any(technique.ask(n, topic) in line.text for n in range(asked, len(technique.rounds))):
                 asked += 1
+        elif is_on and (place := undone(line.text, ideas)) is not None:
+            ideas.pop(place)
         elif is_on and not is_order(line.text) and contributes(line.text):
             ideas += _ideas_in(line.text)
     return (Session(technique, topic, asked, tuple(ideas), language), is_on) if technique is not None else (None, False)
@@ -214,6 +222,25 @@ def _go_on(prompt: Prompt, session: Session) -> str:
     parts.append(now.technique.ask(now.asked, now.topic))
     spark = _spark(prompt.passages, now) if now.technique.stimulus else ""
     return "\n\n".join([*parts, spark or phrase("ideate", "go_on", history, language)])
+
+
+def _obey(prompt: Prompt, session: Session, order: Order) -> str:
+    """What is said to an order that adds no idea; the question that was put stays the question."""
+    language, history = session.language, prompt.history
+    question = session.technique.ask(max(session.asked, 1) - 1, session.topic)
+    go_on = phrase("ideate", "go_on", history, language)
+    if order == "undo":
+        place = undone(prompt.message, session.ideas)
+        if place is None:
+            said = phrase("ideate", "not_undone" if session.ideas else "none_yet", language=language)
+        else:
+            count = _counted(len(session.ideas) - 1, language)
+            said = phrase("ideate", "undone", language=language).format(idea=session.ideas[place], count=count)
+        return f"{said}\n\n{go_on}"
+    if order == "wait":
+        return phrase("ideate", "wait", language=language)
+    said = phrase("ideate", order, language=language)
+    return f"{said}\n\n{question}" if order == "again" else f"{said}\n\n{go_on}"
 
 
 def _close(session: Session) -> str:

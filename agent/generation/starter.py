@@ -82,7 +82,7 @@ class StarterGenerator:
             if prompt.move is Move.CHAT:
                 said = reader.speak(lately(prompt))
                 return said if said in fitting(kind_of_small_talk(prompt.message)) else quotes
-            if refuses(quotes) or quotes.startswith(phrase("answer", "unsure")):
+            if refuses(quotes) or quotes.startswith((phrase("answer", "unsure"), phrase("answer", "named"))):
                 return quotes  # a mark would look sure
             asked = asked_alone(prompt)
             found = reader.read(asked)
@@ -143,7 +143,7 @@ def lately(prompt: Prompt) -> Prompt:
 
 def asked_alone(prompt: Prompt) -> Prompt:
     """The prompt with its question made whole, so that it needs no history, and with the first passages alone."""
-    question = standalone(prompt.message, prompt.history)
+    question = prompt.question or standalone(prompt.message, prompt.history)
     return replace(prompt, message=question, history=History(), passages=prompt.passages[:SHOWN])
 
 

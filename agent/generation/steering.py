@@ -4,10 +4,13 @@ English and German; in doubt a message is taken for an idea.
 """
 
 import re
+from collections.abc import Sequence
+from typing import Literal
 
 from agent import german
 from agent.conversation import proposes, rejects
 from agent.ideation.techniques import about, named
+from agent.looking_back import Back, looks_back
 from agent.message import Intent
 from agent.surface import looks_like_question
 
@@ -69,7 +72,8 @@ _LISTS = re.compile(
     r"(?:(?:summari[sz]e|recap|sum\s+up|list|show|collect|read\s+(?:out|back)|give\s+me|what\s+(?:are|were)|which\s+(?:are|were))"
     r"(?:\s+me)?(?:\s+(?:a\s+)?(?:list|summary)\s+of)?\s+(?:all\s+)?(?:of\s+)?(?:our|my|the|your|these|those|all)\s+"
     r"(?:(?:own|collected|best)\s+)?ideas|summari[sz]e|summary|sum\s+up|recap|what\s+do\s+we\s+have|"
-    r"what\s+ideas\s+(?:do|did)\s+we\s+have)(?:\s+(?:so\s+far|until\s+now|please|again|yet))*\W*$"
+    r"(?:what|how\s+many|which)\s+ideas\s+(?:do|did|have)\s+we\s+(?:have|got|get|collect(?:ed)?|gather(?:ed)?))"
+    r"(?:\s+(?:so\s+far|until\s+now|please|again|yet))*\W*$"
     r"|^\W*(?:(?:ok|bitte|so|jetzt)\b[\s,]*)*(?:(?:zeig|nenn|gib)e?\s+(?:mir|uns)\s+(?:alle|unsere|meine|die)\s+(?:bisherigen\s+)?ideen"
     r"|fass(?:e|t)?\s+(?:(?:alles|das|die\s+ideen|unsere\s+ideen|alle\s+ideen)\s+)?zusammen|zusammenfassung|was\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?"
     r"|welche\s+ideen\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?)(?:\s+bitte)?\W*$",
@@ -100,6 +104,63 @@ _WISHES = re.compile(
 )
 
 
+# "undo", "delete the last one", "remove idea 2": of the ideas that were given
+_UNDOES = re.compile(
+    r"""^\W*(?:(?:ok(?:ay)?|no|sorry|oops|please|and|can|could|you|bitte|nein|ach|kannst|du)\b[\s,.!]*)*
+    (?:undo|revert|rückgängig(?:\s+machen)?|mach(?:e)?\s+(?:das|es)\s+rückgängig|nimm\s+(?:das|es|die\s+letzte(?:\s+idee)?)\s+zurück
+    |(?:delete|remove|drop|scratch|erase|cross\s+out|take\s+back|forget|lösche?|streiche?|entferne?|vergiss)\s+
+      (?:that|this|it|das|(?:the|my|our|die|meine|unsere)\s+(?:last|latest|previous|letzte)(?:\s+(?:one|idea|idee))?
+      |(?:(?:the|my|our|die|meine|that|this)\s+)?(?:idea|idee|number|nummer|no\.?|nr\.?|\#)?\s*(?:number\s+|nummer\s+|\#)?(?P<number>\d{1,3}))
+    )(?:[\s,]+(?:that|this|it|one|please|bitte|wieder|(?:the|my)\s+last(?:\s+(?:one|idea))?))*[\s!?.]*$""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_HESITATES = re.compile(
+    r"^\W*(?:(?:h+m+|m+h+m+|u+h+m*|e+r+m*|ä+h+m*|well|wait|hold\s+on|hang\s+on|one\s+(?:moment|second|sec)|a\s+moment|just\s+a\s+(?:moment|second|sec|minute)"
+    r"|moment(?:\s+mal)?|warte(?:\s+mal)?|let\s+me\s+think|i['’]?m\s+thinking|lass\s+mich\s+(?:mal\s+)?(?:über|nach)(?:legen|denken)|please|bitte|ok(?:ay)?|so|i\s+see)\b[\s,.!…]*)+$",
+    re.IGNORECASE,
+)
+_ASKS_QUESTION = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|sorry|wait|and|so|please|was|nochmal)\b[\s,.!]*)*(?:(?:can|could|would)\s+you\s+(?:please\s+)?)?"
+    r"(?:(?:what|which)\s+(?:was|is|were|are)\s+(?:the|your|our|this)\s+(?:\w+\s+)?(?:questions?|task|topic)|(?:repeat|say|ask|show)\s+(?:me\s+)?(?:the|your|that|it)\s*(?:question)?\s*again"
+    r"|repeat\s+(?:the|your|that)\s+question|(?:was|wie)\s+(?:war|ist|lautet|lautete)\s+(?:noch\s*mal\s+)?(?:die|deine)\s+frage|wiederhol(?:e)?\s+(?:bitte\s+)?die\s+frage)"
+    r"(?:\s+(?:again|now|please|nochmal|noch\s+mal|bitte|noch))*\W*$",
+    re.IGNORECASE,
+)
+# said of an idea: what somebody thinks of one is none
+_DISLIKES = re.compile(
+    r"^\W*(?:(?:no|hm+|but|well|ok(?:ay)?|i\s+think|nein|ach)\b[\s,.!]*)*(?:i\s+(?:really\s+)?(?:do\s+not|don['’]?t|hate|dislike)\s+(?:really\s+)?(?:like\s+)?"
+    r"(?:that|this|it|any\s+of\s+(?:these|those|them)|these|those|them)(?:\s+(?:ones?|ideas?|questions?|techniques?|at\s+all))*"
+    r"|(?:das|die|diese)\s+(?:idee\s+|frage\s+)?(?:gefällt|mag)\s+(?:mir|ich)\s+(?:gar\s+|überhaupt\s+)?nicht)\W*$",
+    re.IGNORECASE,
+)
+_LONGEST_ORDER = 100  # characters: what is longer says something
+Order = Literal["undo", "reword", "again", "wait", "dislike"]
+
+
+def handles(text: str) -> Order | None:
+    """What a message in a session wants done where it is no idea: "undo", "translate that", "what was the question?"."""
+    if len(text) > _LONGEST_ORDER:
+        return None
+    if _UNDOES.match(text):
+        return "undo"
+    if _ASKS_QUESTION.match(text):
+        return "again"
+    if _HESITATES.match(text):
+        return "wait"
+    if _DISLIKES.match(text):
+        return "dislike"
+    return "reword" if looks_back(text) is Back.REWORD else None
+
+
+def undone(text: str, ideas: Sequence[str]) -> int | None:
+    """The place of the idea that "undo" or "remove idea 2" takes back; None where there is no such order or idea."""
+    found = _UNDOES.match(text)
+    if found is None or not ideas:
+        return None
+    place = int(found["number"]) - 1 if found["number"] else len(ideas) - 1
+    return place if 0 <= place < len(ideas) else None
+
+
 def contributes(message: str) -> bool:
     """Whether a message can add to a technique: any that is no question, and proposals ("what if we …?")."""
     return not looks_like_question(message) or proposes(message)
@@ -123,7 +184,7 @@ def steers(text: str) -> bool:
 def is_talk(text: str) -> bool:
     """Whether a message among others is about the thinking, or to us, and no idea: "next", "no clue"."""
     is_said_to_us = _is_to_us(text) or rejects(text) or _COMPLAINS.match(text)
-    return bool(is_said_to_us or steers(text) or asks_us(text) or _WISHES.match(text))
+    return bool(is_said_to_us or steers(text) or handles(text) or asks_us(text) or _WISHES.match(text))
 
 
 def _is_to_us(text: str) -> bool:
@@ -140,6 +201,6 @@ def is_order(text: str) -> bool:
     """Whether a message says how to go on, or what it thinks of that, and so is no idea itself."""
     text = ORDER.sub("", text)
     steered = _MOVES_ON.match(text) or CHANGES.search(text) or ENDS.match(text) or lists(text) or named(text)
-    if about(text) is not None:
+    if about(text) is not None or handles(text) is not None:
         return True
     return bool(steered or asks_us(text) or rejects(text) or _COMPLAINS.match(text) or _is_to_us(text))

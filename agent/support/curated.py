@@ -212,6 +212,11 @@ class Curated:
         with reading(self._engine) as connection:
             return _one(connection, curated.c.id == number)
 
+    def stands(self, passage: int, audiences: Collection[str]) -> bool:
+        """Whether an entry, by the id of its `passage`, is still approved and may be read. Raises StoreError."""
+        entry = self.get(-passage)
+        return entry is not None and entry.state is State.APPROVED and entry.audience in audiences
+
     def by_origin(self, origin: str) -> Entry | None:
         """The entry that comes of an event."""
         with reading(self._engine) as connection:

@@ -1,0 +1,85 @@
+"""Who somebody is: of the sentences that name a person, those that say so, by role or relation. Pure.
+
+"Tom Baker gave a talk" answers nothing to "who is Tom Baker?"; "the support team is led by Tom Baker" does.
+"""
+
+import re
+
+_ASKS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|hi|hey|hello|atelier|please|und|also)\b[\s,]*)*"
+    r"(?:do\s+you\s+know\s+|(?:can|could)\s+you\s+tell\s+me\s+|tell\s+me\s+|weißt\s+du[\s,]+)?"
+    r"(?:who(?:['’]s|\s+is|\s+was)|wer\s+(?:ist|war)|¿?qui[ée]n\s+(?:es|fue)|qui\s+est|谁是)\s*(?P<name>[^\s?!.,;:][^?!,;:]{0,60}?)"
+    r"(?:\s+(?:exactly|anyway|again|please|eigentlich|denn|genau))*[\s?!.？]*$",
+    re.IGNORECASE,
+)
+# "who is responsible for the keys?", "who is the head of Sales?" ask for a name and give none
+_NO_NAME = frozenset(
+    """
+    a an the our my your this that these those responsible in for of to at on with going doing using allowed able
+    it he she they there here who you we i me not new der die das den dem ein eine für zuständig verantwortlich
+    mein unser du ich es sie er wir im am el la los las un una le les leading running working coming
+    """.split()
+)
+_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+_LONGEST_NAME = 4  # words
+_TITLES = frozenset("mr mrs ms miss dr prof herr frau señor señora sr sra monsieur madame".split())
+_ROLES = (
+    r"(?:chief|head|lead|leader|manager|director|chair(?:man|woman|person)?|ceo|cto|cfo|coo|officer|president|secretary|assistant|engineer|coordinator"
+    r"|contact|owner|founder|partner|doctor|nurse|professor|teacher|treasurer|designer|developer|colleague|boss|supervisor|administrator"
+    r"|representative|spokes\w+|member|deputy|receptionist|accountant|lawyer|consultant|specialist|intern|trainee"
+    r"|\w*leiter(?:in)?|leitung|\w*chef(?:in)?|vorstand\w*|vorsitz\w*|ansprechpartner(?:in)?|geschäftsführ\w*|beauftragte\w*|inhaber(?:in)?"
+    r"|\w*meister(?:in)?|\w*verantwortliche\w*|assistent(?:in)?|sekretär(?:in)?|arzt|ärztin|gründer(?:in)?|stellvertret\w*"
+    r"|directora?|jef[ea]|responsable|encargad[oa]|directeur|directrice|chef(?:fe)?)"
+)
+_BEFORE = re.compile(
+    rf"(?:\b(?:led|headed|run|managed|chaired|founded|owned|directed|represented|supervised|coordinated|overseen|covered)\s+by"
+    rf"|\b(?:geleitet|geführt|betreut|vertreten|gegründet)\s+von|\b{_ROLES}\b[^.;!?]{{0,40}}(?:\b(?:is|are|was|were|ist|sind|war|es|est)|[:,(–-])"
+    rf"|\b(?:our|the|unser\w*|der|die)\s+(?:\w+\s+){{0,3}}{_ROLES}\b,?)\s*(?:(?:now|currently|also|derzeit|jetzt)\s+)?(?:(?:mr|mrs|ms|dr|prof|herr|frau)\.?\s+)*$",
+    re.IGNORECASE,
+)
+_DOES = (
+    r"(?:leads?|heads?|runs?|manages?|directs?|chairs?|founded|co-?founded|owns?|represents?|coordinates?|oversees|supervises|works?|serves?|acts?|joined"
+    r"|looks\s+after|takes\s+care\s+of|is\s+(?:responsible|in\s+charge|on\s+call)|leitet|führt|verantwortet|betreut|vertritt|arbeitet|gründete|dirige|trabaja|dirig[ée]e?)"
+)
+_AFTER = re.compile(
+    rf"^\s*(?:[,(–:-]\s*(?:(?:who|der|die)\s+)?(?:(?:is|was|ist|war)\s+)?(?:(?:the|our|an?|unser\w*|der|die|ein\w*)\s+)?(?:\w+\s+){{0,4}}{_ROLES}\b"
+    rf"|(?:(?:also|now|currently)\s+)?{_DOES}\b"
+    rf"|(?:is|was|became|has\s+been|ist|war|wurde|es|fue|est)\s+(?:(?:also|now|currently|derzeit|jetzt)\s+)?"
+    rf"(?:(?:the|our|an?|one\s+of|responsible|in\s+charge|zuständig|verantwortlich|unser\w*|der|die|ein\w*|el|la|una?|le)\b|(?:\w+\s+){{0,3}}{_ROLES}\b))",
+    re.IGNORECASE,
+)
+_FIELD = re.compile(
+    r"\b(?:role|title|position|job|function|team|department|funktion|rolle|abteilung|aufgabe|cargo|poste)\s*:",
+    re.IGNORECASE,
+)
+
+
+def asked_of(question: str) -> str:
+    """The name in "who is Ann Smith?"; empty where none is asked of."""
+    found = _ASKS.match(question)
+    if found is None:
+        return ""
+    words = [word.casefold() for word in _WORD.findall(found["name"])]
+    return found["name"].strip() if 0 < len(words) <= _LONGEST_NAME and not _NO_NAME.intersection(words) else ""
+
+
+def names(text: str, name: str) -> bool:
+    """Whether a text names somebody, by all of the name."""
+    said = {word.casefold() for word in _WORD.findall(text)}
+    return set(_bare(name)) <= said
+
+
+def says_who(text: str, name: str) -> bool:
+    """Whether a sentence that names somebody says who that is: by a role, or by what they lead or look after."""
+    if _FIELD.search(text):
+        return True
+    return any(
+        _BEFORE.search(text[: found.start()]) or _AFTER.search(text[found.end() :])
+        for found in re.finditer(r"\s+".join(map(re.escape, _bare(name))), text, re.IGNORECASE)
+    )
+
+
+def _bare(name: str) -> list[str]:
+    """The words of a name without titles, unless it has no others."""
+    words = [word.casefold() for word in _WORD.findall(name)]
+    return [word for word in words if word not in _TITLES] or words

@@ -1,0 +1,164 @@
+"""Asked about its last answer, Atelier tells where it came from: it searches for nothing, and invents no reason."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from agent.colleague import Colleague
+from agent.generation.extractive import ExtractiveGenerator
+from agent.looking_back import Back, looks_back
+from agent.message import Move
+from retrieval.document import Document, Section
+from retrieval.encoder import TransformerEncoder
+from retrieval.knowledge import KnowledgeBase
+from tests.agent.test_colleague import Scripted, colleague, message, only_sqlite, turn_of
+
+ABROAD = "Working from abroad is allowed for 20 days a year, because of tax rules. HR approves it in writing."
+ROOM = "Meeting rooms are booked at the reception. They hold eight people."
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("are you sure?", Back.SURE),
+        ("really?", Back.SURE),
+        ("ok, but is that still correct?", Back.SURE),
+        ("How sure are you about that?", Back.SURE),
+        ("sicher?", Back.SURE),
+        ("stimmt das wirklich?", Back.SURE),
+        ("¿estás seguro?", Back.SURE),
+        ("你确定吗？", Back.SURE),
+        ("who says so?", Back.SOURCE),
+        ("Where is that written?", Back.SOURCE),
+        ("where did you get that from?", Back.SOURCE),
+        ("how do you know that", Back.SOURCE),
+        ("source?", Back.SOURCE),
+        ("show me the sources", Back.SOURCE),
+        ("which document is that in?", Back.SOURCE),
+        ("wo steht das genau?", Back.SOURCE),
+        ("woher weißt du das?", Back.SOURCE),
+        ("why?", Back.WHY),
+        ("and why is that so?", Back.WHY),
+        ("how come", Back.WHY),
+        ("warum ist das so?", Back.WHY),
+        ("为什么？", Back.WHY),
+        ("tell me more", Back.MORE),
+        ("can you explain that in more detail please?", Back.MORE),
+        ("I don't understand", Back.MORE),
+        ("anything else?", Back.MORE),
+        ("mehr dazu bitte", Back.MORE),
+        ("shorter please", Back.REWORD),
+        ("can you say that in simpler words?", Back.REWORD),
+        ("translate that into German", Back.REWORD),
+        ("in German please", Back.REWORD),
+        ("fass das zusammen", Back.REWORD),
+    ],
+)
+def test_what_is_asked_of_an_answer_is_known(text: str, kind: Back) -> None:
+    assert looks_back(text) is kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sure",
+        "ok",
+        "why do we need a VPN?",
+        "who says hello at the reception?",
+        "where is the contract written?",
+        "tell me more about parental leave",
+        "explain the travel policy",
+        "which document do I need for a visa?",
+        "how do you know Ann?",
+        "translate the handbook into German",
+        "is it free?",
+        "are you sure that the office is open on Sunday?",
+        "warum brauchen wir ein VPN?",
+        "mehr Urlaub",
+        "in Germany?",
+        "what is the source of the error in the build?",
+        "Quelle des Problems ist der Drucker",
+    ],
+)
+def test_what_names_something_is_a_question_of_its_own(text: str) -> None:
+    assert looks_back(text) is None
+
+
+@pytest.fixture
+def rules(engine: Engine, encoder: TransformerEncoder, tmp_path: Path) -> Iterator[KnowledgeBase]:
+    base = KnowledgeBase(engine, tmp_path / "index", encoder)
+    for source, text in (("abroad.md", ABROAD), ("rooms.md", ROOM)):
+        document = Document("", (Section(text, (source[:-3].title(),)),))
+        base.add(source, document, content_hash=source, audience="acme/everyone")
+    yield base
+    base.close()
+
+
+async def said(talk: Colleague, engine: Engine, *texts: str) -> str:
+    """The last reply, and the sources that it names."""
+    for text in texts:
+        _, turn = await turn_of(talk, message(engine, text))
+    return "\n".join([turn.reply.text, *(source.label for source in turn.reply.sources)])
+
+
+@only_sqlite
+async def test_an_answer_is_asked_about_in_turn(engine: Engine, rules: KnowledgeBase, encoder) -> None:
+    talk = colleague(engine, rules, encoder, ExtractiveGenerator(encoder))
+    told = await said(talk, engine, "How many days a year may I work from abroad?", "who says so?")
+    assert "HR approves it in writing. [1]" in told
+    assert "abroad.md" in told
+    assert "Working from abroad" in await said(talk, engine, "why?")
+    assert "The reason" in await said(talk, engine, "How many days a year may I work from abroad?", "why?")
+    assert "cannot check" in await said(talk, engine, "thanks!", "are you sure?")
+
+
+@only_sqlite
+async def test_no_reason_is_made_up_and_what_was_not_found_is_not_defended(
+    engine: Engine, rules: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, rules, encoder, ExtractiveGenerator(encoder))
+    assert "No reason" in await said(talk, engine, "Where are meeting rooms booked?", "why?")
+    assert "I found nothing" in await said(talk, engine, "Who was Napoleon's tailor?", "are you sure?")
+    assert "abroad.md" not in await said(talk, engine, "tell me more")
+
+
+@only_sqlite
+async def test_more_is_the_whole_passage_and_then_says_that_there_is_no_more(
+    engine: Engine, rules: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, rules, encoder, ExtractiveGenerator(encoder))
+    assert "They hold eight people." in await said(talk, engine, "Where are meeting rooms booked?", "tell me more")
+    assert "all that stands there" in await said(talk, engine, "tell me more")
+
+
+@only_sqlite
+async def test_what_was_removed_meanwhile_is_not_quoted_again(engine: Engine, rules: KnowledgeBase, encoder) -> None:
+    talk = colleague(engine, rules, encoder, ExtractiveGenerator(encoder))
+    await said(talk, engine, "How many days a year may I work from abroad?")
+    rules.shelf.remove("acme", "abroad.md")
+    told = await said(talk, engine, "where is that written?")
+    assert "cannot be read any more" in told
+    assert "tax" not in told
+
+
+@only_sqlite
+async def test_a_model_words_the_reason_from_the_same_passages_but_not_how_sure_it_is(
+    engine: Engine, rules: KnowledgeBase, encoder
+) -> None:
+    generator = Scripted(["As it is written [1]."])
+    talk = colleague(engine, rules, encoder, generator)
+    await said(talk, engine, "How many days a year may I work from abroad?", "why?")
+    assert [passage.source for passage in generator.prompts[1].passages][:1] == ["abroad.md"]
+    assert "HR approves it" in await said(talk, engine, "are you sure?")
+    assert len(generator.prompts) == 2
+
+
+@only_sqlite
+async def test_asked_about_an_answer_before_there_was_one_it_asks_back(
+    engine: Engine, rules: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, rules, encoder, ExtractiveGenerator(encoder))
+    _, turn = await turn_of(talk, message(engine, "why?"))
+    assert turn.decision.move is Move.CLARIFY
