@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from agent.generation import alignment
 from agent.generation.alignment import Said
+from agent.generation.durations import told_otherwise
 from agent.generation.facts import (
     Figures,
     broken_names,
@@ -173,6 +174,9 @@ def _found(
     if not is_foreign:
         units = [unit for each in together for unit in each.units]
         missing += miscounted(bare, [unit.text for unit in units]) + _misdated(bare, units)
+    if missing:
+        otherwise = told_otherwise(bare, [unit.text for each in together for unit in _near(bare, each)])
+        missing = [each for each in dict.fromkeys(missing) if each not in otherwise]
     if is_foreign:
         return Found(0.0 if missing else HOLDS, place, ", ".join(missing), is_foreign=True)
     probability = 1 / (1 + math.exp(-float(features(bare, evidence, *read_as) @ WEIGHTS + BIAS)))
@@ -196,16 +200,21 @@ def _misdated(bare: str, units: Sequence[_Unit]) -> list[str]:
 
 
 def _near_figures(bare: str, evidence: Evidence) -> frozenset[float]:
-    """The figures of the two units nearest to a sentence, and beside them: others are about other things.
+    """The figures of the units near a sentence: others are about other things.
 
     In a sentence of another language nothing tells what is near.
     """
-    own = frozenset(words(bare))
     if evidence.language and _language(bare) not in ("", evidence.language):
         return evidence.figures.values
+    return evidence.labelled.union(*(unit.figures.values for unit in _near(bare, evidence)))
+
+
+def _near(bare: str, evidence: Evidence) -> list[_Unit]:
+    """The two units that share most words with a sentence, and those beside them, in order."""
+    own = frozenset(words(bare))
     ranked = sorted(range(len(evidence.units)), key=lambda place: -_share(own, evidence.units[place].words))[:2]
     around = {place for near in ranked for place in (near - 1, near, near + 1) if _in(place, evidence.units)}
-    return evidence.labelled.union(*(evidence.units[place].figures.values for place in around))
+    return [evidence.units[place] for place in sorted(around)]
 
 
 def features(
@@ -224,7 +233,9 @@ def features(
     cosine = UNLIKE
     if vector is not None and evidence.vectors is not None:
         cosine = float((evidence.vectors @ vector).max())
-    elsewhere = lacking_figures(figures(bare), near.figures)
+    elsewhere = [
+        each for each in lacking_figures(figures(bare), near.figures) if each not in told_otherwise(bare, [near.text])
+    ]
     return np.array(
         [
             _share(own, around),

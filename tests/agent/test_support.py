@@ -155,6 +155,22 @@ def test_a_number_that_counts_something_else_there_is_lacking_and_a_foreign_word
 
 
 @pytest.mark.parametrize(
+    ("sentence", "lacks"),
+    [
+        ("Lunch at the mill lasts 30 minutes.", ""),
+        ("Trials of the mill end after 14 days.", ""),
+        ("Lunch at the mill lasts 35 minutes.", "35"),
+        ("Trials of the mill end after 15 days.", "15"),
+    ],
+)
+def test_a_length_of_time_may_stand_there_in_another_unit(encoder, sentence: str, lacks: str) -> None:
+    text = "Lunch at the mill lasts half an hour, and a rest 10 minutes. Trials of the mill end after two weeks."
+    found = supported(sentence, [read(passage(text), encoder)], (), encoder)
+    assert found.lacks == lacks
+    assert found.holds is not bool(lacks)
+
+
+@pytest.mark.parametrize(
     ("one", "other"),
     [
         ("1,234.5", "1.234,5"),

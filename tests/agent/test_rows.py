@@ -1,0 +1,59 @@
+"""Of the rows of one table, that which has the question's words comes first; nothing else moves."""
+
+import pytest
+
+from agent.rows import told_apart
+from retrieval.loading.table import sections_of
+from retrieval.passage import Passage
+
+PLANS = [
+    ["Plan", "Price per month", "Users included", "Support"],
+    ["Seedling", "19 euros", "3", "e-mail"],
+    ["Grove", "79 euros", "15", "e-mail and chat"],
+    ["Forest", "249 euros", "60", "phone around the clock"],
+]
+TARIFE = [
+    ["Tarif", "Preis", "Hilfe"],
+    ["Klein", "19 Euro", "per E-Mail"],
+    ["Gross", "249 Euro", "per Telefon und Chat"],
+]
+
+
+def rows(table: list[list[str]], source: str = "plans.csv") -> list[Passage]:
+    """As the search finds them, the likeliest first: as they stand in the file, and wrongly so."""
+    sections = list(sections_of(list(enumerate(table, 1))))
+    return [
+        Passage(
+            number, section.text, source, "", None, section.line, "t/everyone", 0.8 - number / 10, 0.5 - number / 20
+        )
+        for number, section in enumerate(sections)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("table", "question", "first"),
+    [
+        (PLANS, "which plan includes phone support?", "Forest"),
+        (PLANS, "Is there a plan with a chat?", "Grove"),
+        (PLANS, "how much is the Grove plan?", "Grove"),
+        (PLANS, "which plan is for 60 users?", "Forest"),
+        (PLANS, "which plans are there?", "Seedling"),  # nothing tells them apart: as found
+        (TARIFE, "Welcher Tarif hat Hilfe per Telefon?", "Gross"),
+    ],
+)
+def test_the_row_that_has_what_was_asked_comes_first(table: list[list[str]], question: str, first: str) -> None:
+    found = rows(table)
+    told = told_apart(question, found)
+    assert f": {first};" in told[0].text
+    assert [each.score for each in told] == [each.score for each in found]
+    assert {each.id for each in told} == {each.id for each in found}
+    assert all(each.text == next(other for other in found if other.id == each.id).text for each in told)
+
+
+def test_what_is_no_row_of_the_same_table_keeps_its_place() -> None:
+    first, second, third = rows(PLANS)
+    prose = Passage(9, "We answer the phone: always; at once.", "help.md", "", None, 1, "t/everyone", 0.7, 0.4)
+    other = rows(TARIFE, "tarife.csv")[0]
+    told = told_apart("which plan includes phone support?", [first, prose, second, other, third])
+    assert [each.id for each in told] == [third.id, prose.id, first.id, other.id, second.id]
+    assert told_apart("which plan includes phone support?", []) == []
