@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.catalogue import asks_for_documents, listed
-from agent.generation.facilitate import asks_us, card, contributes, just_over, latest, lists, running, steers
+from agent.generation.facilitate import asks_us, card, contributes, handles, just_over, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
+from agent.generation.looked_back import LATELY, TOLD, Looked, answered_last, told
 from agent.generation.versions import Versions
 from agent.german import language_of
 from agent.guard import StreamCleaner, check_message, clean
 from agent.ideation.techniques import about
+from agent.looking_back import Back, looks_back
 from agent.memory import Memory, new_turn_id
 from agent.message import (
     Claim,
@@ -41,7 +43,7 @@ from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import Citations, compose
 from agent.rewrite import standalone
 from agent.rows import told_apart
-from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, differing, hosts, written_of
+from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, dates_of, differing, hosts, written_of
 from agent.support.curated import Curated
 from agent.understanding import Understander
 from retrieval.errors import StoreError
@@ -57,8 +59,11 @@ _TO_ANOTHER = re.compile(r"\s*(<@|@\w)")  # begins by naming somebody else
 ASKED_FOR = "You asked for it."
 KNOWN = "This asks about a technique that I know, so I tell."
 CATALOGUE = "This asks which documents there are, so I list them."
+LOOKED_BACK = "This asks about my last answer, so I look at where it came from."
+NOTHING_BEFORE = "This asks about an answer, and there was none yet, so I ask what is meant."
 STOPPED = "Stopped before the end."
 DESK = "desk"  # worded what no generator did
+QUOTING = frozenset({"extractive", "starter"})  # generators that cannot put a quote into other words
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class Background:
     decision: Decision
     passages: tuple[Passage, ...]
     said: str = ""  # what is said without a generator
+    question: str = ""  # the message made whole
     by: str = DESK
 
 
@@ -141,7 +147,8 @@ class Colleague:
             known.understanding.intent,
             known.decision.move,
             known.passages,
-            language_of(text) or message.language,
+            spoken_in(message, text, known.history),
+            known.question,
         )
         draft = _Draft(known.passages, [*manner.allowed_links, *(hosts(known.said) if known.by == CURATED else ())])
         version = self._versions.take(message.place, message.audiences)  # one for the whole reply
@@ -218,13 +225,23 @@ class Colleague:
         history = self._memory.history(message.place, manner.history_tokens, self._count_tokens)
         if not history.lines:
             history = replace(history, lines=within(earlier, manner.history_tokens, self._count_tokens))
-        query = standalone(text, history)
+        language = spoken_in(message, text, history)
+        query = standalone(text, history, self._understander.alike)
         # the words of a follow-up say what is wanted, the rewritten ones what to look for: one encoder pass for both
         understanding, embedding = self._understander.understand_for_search(text, query)
         session = self._memory.lines(message.place, SESSION)
         thinking = running(session) is not None
+        if wanted is None and not thinking and (kind := looks_back(text)) is not None:
+            if not history.lines:
+                return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), ())
+            back = self._looked_back(message, kind, language)
+            if back is not None:
+                decision = Decision(Move.ANSWER, LOOKED_BACK)
+                return Background(history, understanding, decision, back.passages, back.said)
         if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
             wanted = Move.IDEATE if thinking or (lists(text) and latest(session) is not None) else Move.CHAT
+        if wanted is None and thinking and handles(text):  # "undo", "what was the question?"
+            wanted = Move.IDEATE
         if wanted is None and asks_us(text) and (thinking or just_over(session) is not None):
             wanted = Move.IDEATE
         replied = any(line.role == "assistant" for line in history.lines)
@@ -240,30 +257,43 @@ class Colleague:
             match = approved(self._curated, message, decision.move, wanted, list(asked.items()))
             if match is not None:
                 settled = Decision(Move.ANSWER, APPROVED)
-                return Background(history, understanding, settled, (match.passage,), cited(match.answer), CURATED)
+                return Background(history, understanding, settled, (match.passage,), cited(match.answer), by=CURATED)
         if wanted is None and (technique := about(text)) is not None:
-            told = card(technique, language_of(text) or message.language)
-            return Background(history, understanding, Decision(Move.CHAT, KNOWN), (), told)
+            shown = card(technique, language)
+            return Background(history, understanding, Decision(Move.CHAT, KNOWN), (), shown)
         if wanted is None and not thinking and asks_for_documents(text):
             documents = self._knowledge.shelf.documents(message.place.tenant)
-            told = listed(documents, message.audiences, language_of(text) or message.language)
-            return Background(history, understanding, Decision(Move.CHAT, CATALOGUE), (), told)
+            shown = listed(documents, message.audiences, language)
+            return Background(history, understanding, Decision(Move.CHAT, CATALOGUE), (), shown)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
         about_us = concerns_us(understanding.intent, text)
         found = self._search(message, query, embedding, about_us=about_us)
         if query != text and _best(found) < SURE_FIND:  # it may have been no follow-up: its own words may find more
             own = self._search(message, text, understanding.embedding, about_us=about_us)
-            found = max(found, own, key=_best)
+            if _best(own) > _best(found):
+                found, query = own, text
         if decision.move is Move.IDEATE and not about_us:  # our own guide sparks nothing
             found = [passage for passage in found if not is_ours(passage)]
         decision, said = reconsider(decision, understanding, _best(found), text), ""
         if decision.move is Move.ANSWER:
-            language = language_of(text) or message.language
             tenant = message.place.tenant
             said = differing(query, found, language, partial(written_of, self._knowledge.shelf, tenant))
         decision = Decision(decision.move, DIFFERING) if said else decision
-        return Background(history, understanding, decision, tuple(found), said)
+        return Background(history, understanding, decision, tuple(found), said, query)
+
+    def _looked_back(self, message: Message, kind: Back, language: str) -> Looked | None:
+        """What is said of the answer that a message asks about, or what a model is shown; None where there is none."""
+        last = answered_last(self._memory.turns(message.place, LATELY))
+        if last is None:
+            return None
+        tenant, curated = message.place.tenant, self._curated
+        passages = self._knowledge.still([each for each in last.passages if each.id >= 0], message.audiences)
+        if curated is not None:
+            passages += [each for each in last.passages if each.id < 0 and curated.stands(each.id, message.audiences)]
+        if passages and kind not in TOLD and self._generator.name not in QUOTING:
+            return Looked(kind, tuple(passages), "")
+        return told(kind, last, passages, language, lambda: dates_of(self._knowledge.shelf, tenant))
 
     def _search(self, message: Message, query: str, embedding: NDArray[np.float32], *, about_us: bool) -> list[Passage]:
         """The passages that the prompt gets; Atelier's own guide stands back unless the message is `about_us`."""
@@ -286,6 +316,14 @@ def within(lines: Sequence[Line], budget: int, count_tokens: Callable[[str], int
             break
         kept.insert(0, line)
     return tuple(kept)
+
+
+def spoken_in(message: Message, text: str, history: History) -> str:
+    """The language to speak in: that of the message, else of what was written last, else of the person's app."""
+    if said := language_of(text):
+        return said
+    written = (language_of(line.text) for line in reversed(history.lines[-LATELY * 2 :]) if line.role == "user")
+    return next(filter(None, written), message.language)
 
 
 async def _spoken(text: str, by: str) -> AsyncGenerator[Piece, None]:
