@@ -280,6 +280,10 @@ async def twelve(seconds: float) -> list[dict[str, Cell]]:
             deepest, _ = await asyncio.gather(watching, asyncio.sleep(0))
             told = [_refused(town, chat, keys) for chat in range(200)]
             waits = [wait for own, _ in told for wait in own]
+            theirs = {
+                name: [wait for chat, (own, _) in enumerate(told) if town.chats[chat][0] == name for wait in own]
+                for name in ("telegram", "slack")
+            }
             sent = [town.sent[key] for key in keys]
     return [
         {
@@ -295,6 +299,7 @@ async def twelve(seconds: float) -> list[dict[str, Cell]]:
             "neither yet": missing - len(waits) - sum(covered for _, covered in told),
             "refusal p50, ms": p(waits, 50),
             "refusal p99, ms": p(waits, 99),
+            **{f"{name} refusal p50, ms": p(own, 50) for name, own in theirs.items()},
             "most waiting": deepest,
         }
     ]
