@@ -25,7 +25,7 @@ CALM = 64  # batches whose rows are shuffled together before they are sorted by 
 OF_A_CLASS = 4  # rows a label in a step that contrasts
 TOGETHER = 8  # rows of a step that are padded alike, the shortest first: all 32 in one piece take half as long again
 PROBE_L2 = 1e-4  # of the head that training begins at: a softer one leaves the layers something to learn
-SHARES, TEMPERATURES = np.linspace(0, 1, 11), np.geomspace(0.2, 10.0, 80)
+SHARES, TEMPERATURES = tuple(np.linspace(0, 1, 11).tolist()), np.geomspace(0.2, 10.0, 80)
 Logits = NDArray[np.float32]
 Progress = Callable[[int, int, float], None]  # step, of steps, loss
 
@@ -310,10 +310,13 @@ def _by_label(targets: NDArray[np.float32], rows: int, rng: np.random.Generator)
         yield np.concatenate(step)
 
 
-def mix(probed: Logits, branched: Logits, right: Sequence[int] | NDArray[np.intp]) -> tuple[float, float]:
+def mix(
+    probed: Logits, branched: Logits, right: Sequence[int] | NDArray[np.intp], shares: Sequence[float] = SHARES
+) -> tuple[float, float]:
     """How much each of two heads is to be believed: factors of their logits, of best likelihood on rows unseen.
 
-    A temperature for both together (Guo et al. 2017) and a share of each, so their sum is calibrated too.
+    A temperature for both together (Guo et al. 2017) and a share of each, so their sum is calibrated too. shares: of
+    the first, to choose from.
     """
     places = np.arange(len(right))
 
@@ -321,6 +324,6 @@ def mix(probed: Logits, branched: Logits, right: Sequence[int] | NDArray[np.intp
         chances = probabilities(pair[0] * probed + pair[1] * branched, 1.0)
         return -float(np.log(chances[places, right] + 1e-12).mean())
 
-    coarse = [(a / t, (1 - a) / t) for a in SHARES for t in TEMPERATURES[::4]]
+    coarse = [(a / t, (1 - a) / t) for a in shares for t in TEMPERATURES[::4]]
     share = (best := min(coarse, key=loss))[0] / sum(best)
     return min(((share / t, (1 - share) / t) for t in TEMPERATURES), key=loss)

@@ -10,7 +10,7 @@ from agent.understanding import SHIPPED, Understander
 from connectors.intents import told
 from finetune import few_shot
 from finetune.branch import BranchRecipe
-from finetune.few_shot import Learned, floor_of, folds_of, learn
+from finetune.few_shot import Judged, Learned, floor_of, folds_of, is_better, learn
 from finetune.few_shot_advice import overlaps, worth_labelling
 from finetune.few_shot_folder import write_intents
 from finetune.few_shot_labels import CHAT
@@ -162,6 +162,14 @@ def test_of_many_intents_the_head_reads_the_embedding_alone(
     assert not alone.gram_weights.any()
     for linear in (worded, alone):
         assert [sorted(INTENTS)[i] for i in linear.logits(inputs).argmax(axis=1)] == said
+
+
+def test_folds_of_many_intents_are_judged_by_likelihood() -> None:
+    nothing = np.zeros((0, 2), dtype=np.float32)
+    plain, judged = Judged(0.8, 0.02, (1.0, 0.0), nothing, -0.6), Judged(0.79, 0.02, (0.3, 0.7), nothing, -0.5)
+    assert is_better(judged, plain, few_shot.WORDED + 1)
+    assert not is_better(plain, judged, few_shot.WORDED + 1)
+    assert not is_better(judged, plain, few_shot.WORDED)  # of few there are rows enough to count
 
 
 def test_rows_without_end_are_refused_and_many_are_compared_in_blocks(
