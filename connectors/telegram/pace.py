@@ -12,6 +12,7 @@ PREVIEW_EVERY = {True: 1.1, False: 3.1}  # seconds, in a private chat and in a g
 _BURST = 2  # messages in a row to a private chat
 _PACE = 1.15  # seconds for each: they are counted when they arrive, which is not when they leave
 _FOR_FINALS = {True: 1, False: 6}  # what previews leave of a private chat's burst, and of a group's 20 a minute
+_SPARE = 15  # of the 30 a second that previews leave to the finals of all chats, which come in bursts
 _MOST_CHATS = 4096
 
 
@@ -47,7 +48,8 @@ class Pace:
         limiter = self._chat(chat)
         needed = 1 + _FOR_FINALS[is_private(chat)]
         is_early = asyncio.get_running_loop().time() < self._quiet.get(chat, 0.0)
-        if is_early or self._waiting[chat] or not (limiter.has_capacity(needed) and self._overall.has_capacity(2)):
+        has_room = limiter.has_capacity(needed) and self._overall.has_capacity(1 + _SPARE)
+        if is_early or self._waiting[chat] or not has_room:
             return False
         await self.turn(chat)  # at once: there is room
         return True
