@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import combinations, product
 
+from agent.generation.answer import leans_back
 from agent.generation.facts import denied, figures, is_month, names
 from agent.generation.sentences import Kind, cut
 from agent.german import language_of
@@ -117,20 +118,29 @@ def _clauses(passage: Passage, place: int, asked: frozenset[str]) -> Iterator[_C
     """Those that are about what was asked."""
     heading = frozenset(words(passage.heading))
     known = {word: _has(word, heading) for word in asked}
-    for unit in cut(passage.text):
+    units = cut(passage.text)
+    for at, unit in enumerate(units):
         if unit.kind is Kind.CODE or len(unit.text) > LONGEST:
             continue
-        said = frozenset(words(unit.text))
+        is_led = at > 0 and units[at - 1].block == unit.block and leans_back(unit.text)  # "They are not changed"
+        led = _opening(units[at - 1].text) if is_led else frozenset[str]()
+        said = led | frozenset(words(unit.text))
         if sum(known[word] or _has(word, said) for word in asked) < COVERED * len(asked):
             continue
         whole = " ".join(f"{unit.head} {unit.text}".split() if unit.kind is Kind.ROW else unit.text.split())
+        shown = f"{units[at - 1].text} {whole}" if is_led else whole
         parts = _parts(whole)
-        subject = frozenset(words(" ".join(content_words(parts[0])[:1])))
+        subject = led or _opening(parts[0])
         for number, part in enumerate(parts):
-            made = _clause(Statement(whole, place, frozenset()), part, heading, subject if number else frozenset())
+            made = _clause(Statement(shown, place, frozenset()), part, heading, subject if number else led)
             share = sum(_has(word, made.telling | heading) for word in asked) / len(asked)
             if share >= COVERED:
                 yield replace(made, share=share)
+
+
+def _opening(text: str) -> frozenset[str]:
+    """What a sentence begins with, mostly what it is about."""
+    return frozenset(words(" ".join(content_words(text)[:1])))
 
 
 def _parts(text: str) -> list[str]:

@@ -110,6 +110,7 @@ TODAY = datetime(2026, 11, 27, tzinfo=UTC)
     ("question", "old", "new"),
     [
         ("How often must passwords be changed?", OLD_POLICY, "Passwords are not changed on a schedule."),
+        ("How often must passwords be changed?", OLD_POLICY, "Passwords are long. They are not changed."),
         ("How many characters must a password have?", OLD_POLICY, "Passwords must have at least 14 characters."),
         ("When is the help desk open?", OLD_POLICY, "The help desk is staffed Monday to Friday from 8:00 to 18:00."),
         ("When do passwords expire?", "Passwords change every 90 days.", "Passwords expire after 180 days."),
