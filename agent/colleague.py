@@ -6,7 +6,7 @@ in threads, of a few messages at once, so that one slow search delays nobody els
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
@@ -16,17 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.catalogue import asks_for_documents, listed
+from agent.draft import Draft
+from agent.generation.answer import refuses
 from agent.generation.facilitate import asks_us, card, contributes, handles, just_over, latest, lists, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.generation.looked_back import LATELY, TOLD, Looked, answered_last, told
 from agent.generation.versions import Versions
-from agent.german import language_of
-from agent.guard import StreamCleaner, check_message, clean
+from agent.guard import check_message
 from agent.ideation.techniques import about
 from agent.looking_back import Back, looks_back
 from agent.memory import Memory, new_turn_id
 from agent.message import (
-    Claim,
     Decision,
     History,
     Intent,
@@ -35,16 +35,16 @@ from agent.message import (
     Move,
     Place,
     Reply,
-    Source,
     Turn,
     Understanding,
 )
 from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
-from agent.prompt import Citations, compose
+from agent.prompt import compose
 from agent.rewrite import standalone
 from agent.rows import told_apart
 from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, dates_of, differing, hosts, written_of
 from agent.support.curated import Curated
+from agent.tongues import elsewhere, spoken_in
 from agent.understanding import Understander
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
@@ -150,7 +150,7 @@ class Colleague:
             spoken_in(message, text, known.history),
             known.question,
         )
-        draft = _Draft(known.passages, [*manner.allowed_links, *(hosts(known.said) if known.by == CURATED else ())])
+        draft = Draft(known.passages, [*manner.allowed_links, *(hosts(known.said) if known.by == CURATED else ())])
         version = self._versions.take(message.place, message.audiences)  # one for the whole reply
 
         def turn(notice: str) -> Turn:
@@ -172,6 +172,9 @@ class Colleague:
                         yield shown
             if rest := draft.finish():
                 yield rest
+            if known.decision.move is Move.ANSWER and refuses(draft.text):
+                near = draft.named
+                yield draft.add(await asyncio.to_thread(self._elsewhere, message, text, known.history, near))
         except (GeneratorExit, asyncio.CancelledError) as ended:
             if isinstance(ended, GeneratorExit) or not is_resumed:
                 with suppress(StoreError):  # being stopped goes before being remembered
@@ -179,7 +182,7 @@ class Colleague:
             raise
         finally:
             self._versions.release(version)
-        done = turn(draft.notice)
+        done = turn(" ".join(filter(None, (draft.notice, draft.unlinked))))
         if keep is None:
             await asyncio.to_thread(self._memory.append, done)
         else:
@@ -295,6 +298,13 @@ class Colleague:
             return Looked(kind, tuple(passages), "")
         return told(kind, last, passages, language, lambda: dates_of(self._knowledge.shelf, tenant))
 
+    def _elsewhere(self, message: Message, text: str, history: History, near: Collection[str]) -> str:
+        """Why a question may have found nothing: the documents are in another language; mostly empty."""
+        shelf, tenant = self._knowledge.shelf, message.place.tenant
+        language, fluency = spoken_in(message, text, history), self._understander.fluency
+        documents = shelf.documents(tenant)
+        return elsewhere(text, documents, message.audiences, near, partial(shelf.openings, tenant), fluency, language)
+
     def _search(self, message: Message, query: str, embedding: NDArray[np.float32], *, about_us: bool) -> list[Passage]:
         """The passages that the prompt gets; Atelier's own guide stands back unless the message is `about_us`."""
         count = self._manner.passages
@@ -318,14 +328,6 @@ def within(lines: Sequence[Line], budget: int, count_tokens: Callable[[str], int
     return tuple(kept)
 
 
-def spoken_in(message: Message, text: str, history: History) -> str:
-    """The language to speak in: that of the message, else of what was written last, else of the person's app."""
-    if said := language_of(text):
-        return said
-    written = (language_of(line.text) for line in reversed(history.lines[-LATELY * 2 :]) if line.role == "user")
-    return next(filter(None, written), message.language)
-
-
 async def _spoken(text: str, by: str) -> AsyncGenerator[Piece, None]:
     """Words that no generator was asked for."""
     yield Piece(text, by=by)
@@ -333,49 +335,3 @@ async def _spoken(text: str, by: str) -> AsyncGenerator[Piece, None]:
 
 def _best(passages: Sequence[Passage]) -> float:
     return max((passage.score for passage in passages), default=0.0)
-
-
-class _Draft:
-    """The reply as it grows: cleaned, its citations numbered in the order in which they are first read."""
-
-    def __init__(self, passages: tuple[Passage, ...], allowed_links: Collection[str]) -> None:
-        self._passages = passages
-        self._allowed_links = allowed_links
-        self.notice = ""
-        self.by = ""  # the generator that stood in, if one did
-        self._start_over()
-
-    def _start_over(self) -> None:
-        self._cleaner = StreamCleaner(allowed_links=self._allowed_links)
-        self._citations = Citations(self._passages)
-        self.text = ""
-        self.claims: list[Claim] = []
-
-    def take(self, piece: Piece) -> Iterator[Piece]:
-        """What may be shown now that `piece` has come."""
-        if piece.replaces:
-            self._start_over()
-        self.by = piece.by or self.by
-        links = self._allowed_links
-        self.claims += [
-            replace(each, text=clean(each.text, allowed_links=links), lacks=clean(each.lacks)) for each in piece.claims
-        ]
-        self.notice = clean(piece.notice) or self.notice
-        shown = self._citations.renumber(self._cleaner.feed(piece.text))
-        self.text += shown
-        if shown or piece.replaces:
-            yield Piece(shown, piece.replaces, piece.notice)
-
-    def finish(self) -> Piece | None:
-        """What was held back until the end, if anything."""
-        shown = self._citations.renumber(self._cleaner.finish())
-        self.text += shown
-        return Piece(shown) if shown else None
-
-    @property
-    def sources(self) -> tuple[Source, ...]:
-        """Labels hold headings and file names, which are as little to be trusted as the text."""
-        return tuple(
-            replace(source, label=clean(source.label, allowed_links=self._allowed_links))
-            for source in self._citations.sources
-        )

@@ -87,7 +87,7 @@ _TROUBLE = re.compile(
     rf"|mein(?:e[mnr]?)?\s+{_OURS}(?:[\w-]+\s+){{1,4}}?(?:wurde|ist|war|hat|geht|funktioniert|startet|lässt|läuft|druckt)\b"
     rf"|(?:der|die|das|unser\w*)\s+{_OURS}(?:[\w-]+\s+){{1,5}}?(?:(?:ist|wurde|sind)\s+(?:\w+\s+){{0,2}}(?:kaputt|weg|gestohlen|geklaut|defekt|verschwunden"
     r"|gesperrt|leer|verloren|verstopft)|(?:geht|gehen|funktioniert|funktionieren|startet|druckt)\s+(?:\w+\s+){0,2}nicht)\b"
-    r"|ich\s+habe?\s+(?:[\w-]+\s+){1,4}(?:verloren|vergessen|verlegt|verpasst)\b|ich\s+(?:komme|kann)\s+(?:[\w-]+\s+){0,4}nicht\b)",
+    r"|ich\s+habe?\s+(?:[\w-]+\s+){1,4}(?:verloren|vergessen|verlegt|verpasst)\b|ich\s+(?:komme|kann)\s+(?:(?!dein|euer|eure)[\w-]+\s+){0,4}nicht\b(?!\s+weiter))",
     re.IGNORECASE,
 )
 # what only Atelier itself can be asked: "which model do you use?", "is my data sent anywhere?"
@@ -155,8 +155,10 @@ def decide(
         return Decision(Move.CLARIFY, "Somebody does not get on; an answer may help, or ideas, so I ask which.")
     if intent is Intent.HELP and asks and (confidence < PLAIN_HELP or _HOW_TO.match(text)):
         return Decision(Move.ANSWER, f"This may ask what I can do ({confidence:.0%}); the documents say it better.")
-    if intent in (Intent.COMPLAINT, Intent.OUT_OF_SCOPE, Intent.FEEDBACK) and _TROUBLE.match(text):
+    if intent in (Intent.COMPLAINT, Intent.OUT_OF_SCOPE, Intent.FEEDBACK) and tells_trouble(text):
         return Decision(Move.ANSWER, TROUBLE)
+    if intent in (Intent.HELP, Intent.SMALL_TALK) and asks and _OF_US.search(text):
+        return Decision(Move.ANSWER, "This asks how I work, and my guide says it.")
     if confidence < SURE:
         return Decision(Move.ANSWER, f"I am not sure what this wants ({confidence:.0%}), so I search, to be safe.")
     if intent is Intent.COMPLAINT:
@@ -178,10 +180,15 @@ def reconsider(decision: Decision, understanding: Understanding, best: float, te
     is_sure = understanding.confidence >= SURE
     held = HELD_HOW_TO if understanding.intent is Intent.HELP and _HOW_TO.match(text) else HELD
     may_be_talk = understanding.intent is Intent.SMALL_TALK and (is_sure or not looks_like_question(text))
-    may_be_talk = may_be_talk or (understanding.intent is Intent.HELP and is_sure)
+    may_be_talk = may_be_talk or understanding.intent is Intent.HELP
     if decision.move is Move.ANSWER and may_be_talk and best < held:
         return Decision(Move.CHAT, "The documents hold nothing on this, and it may be no question, so I just reply.")
     return decision
+
+
+def tells_trouble(text: str) -> bool:
+    """Whether a message tells of trouble with something that is not ours: "my laptop was stolen"."""
+    return _TROUBLE.match(text) is not None
 
 
 def concerns_us(intent: Intent, text: str) -> bool:

@@ -17,6 +17,7 @@ from agent.head import Example, Head, Inputs
 from agent.message import Intent, Sentiment, Understanding
 from retrieval.encoder import Encoder, LayeredEncoder, States
 from retrieval.errors import HeadError, HeadMismatch
+from retrieval.language import spoken
 from retrieval.passage import Vectors
 
 SHIPPED = Path(__file__).parent / "heads"
@@ -129,6 +130,10 @@ class Understander:
         """How near each of `others` is to a text, by the cosine of their embeddings. Blocks: an encoder pass."""
         rows = self._encoder([text, *others])
         return [float(each) for each in rows[1:] @ rows[0]]
+
+    def fluency(self, text: str) -> float:
+        """How well the encoder knows the language of a text, 0..1."""
+        return spoken(text, self._encoder.pieces(text))
 
     @property
     def reads(self) -> frozenset[int]:

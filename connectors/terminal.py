@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
 
@@ -21,7 +22,7 @@ from agent.message import Message, Move, Turn
 from agent.why import why
 from connectors.compose import House
 from connectors.desk.explaining import explained
-from connectors.privacy import forget
+from connectors.privacy import forget, withhold, write_copy
 from retrieval.errors import AtelierError
 
 if TYPE_CHECKING:
@@ -41,14 +42,23 @@ Ask a question, or write what you think about; Enter sends it.
   /why            how your last message was understood and what was decided
   /why TEXT       how any text is understood, and which of its words decided that
   /clear          start afresh: forget this conversation
+  /feedback TEXT  what was wrong with the last answer; it is kept with it
+  /consent yes    let what you write here be learned from (`/consent no` takes it back)
+  /export FILE    write everything stored about you to a JSON file
   /forget yes     delete everything about you
   /help           this list
   /quit           leave (also Ctrl-D)
-Ctrl-C stops an answer."""
+Ctrl-C stops an answer. Gaps, cases, the digest and training are commands of the shell: `atelier --help` lists them."""
 
 NOBODY = """\
 Nobody can be called from the terminal: support teams are reached where Atelier serves Slack and Telegram (`atelier
 serve`, section `support` of the settings). Please turn to your team directly."""
+
+
+ELSEWHERE = frozenset("gaps digest cases curated faq sources finetune audit doctor backup knowledge ingest".split())
+SHELL = "That is a command of the shell, and not of this chat: leave with /quit and write `atelier {name}` there."
+CHAT_ALONE = "{command} is for Slack and Telegram. /help shows what there is here."
+IN_CHATS = frozenset("link rule stop roles role mood topic opinion label case claim resolve start status".split())
 
 
 class Wrap:
@@ -188,11 +198,39 @@ class Terminal:
             report = await asyncio.to_thread(forget, store.person(), store.memory, store.shelf, store.settings.home)
             self._last = None
             self._say("\n".join(report.sentences))
+        elif command in {"/consent", "/export", "/feedback"}:
+            self._say(await asyncio.to_thread(self._own, await self._house(), command, rest.strip()))
         elif command.startswith("/") and "/" not in command[1:]:
-            self._say(f"There is no command {command}. /help shows them all.")
+            self._say(_unknown(command))
         elif not await (await self._session()).line(line):
             await self._answer(line, None)
         return True
+
+    async def _house(self) -> House:
+        return await asyncio.shield(self._loading)
+
+    def _own(self, house: House, command: str, rest: str) -> str:
+        """What a person orders about what is kept of them. Blocks. Raises StoreError."""
+        store = house.store
+        person = store.person()
+        if command == "/export":
+            if not rest:
+                return "Name the file to write: /export my-data.json"
+            copy = write_copy(person, store.memory, Path(rest).expanduser())
+            return f"{rest} holds everything about you: {len(copy['turns'])} messages with their replies."
+        if command == "/feedback":
+            if self._last is None or not rest:
+                return "Nothing was asked yet." if self._last is None else "Write what was wrong: /feedback TEXT"
+            store.memory.rate(self._last.id, person.id, -1, rest[:2000])
+            return "Thank you. It is kept with that answer."
+        if rest not in {"yes", "no"}:
+            state = "may" if person.consent else "may not"
+            return f"What you write here {state} be learned from. /consent yes or /consent no changes that."
+        if rest == "yes":
+            store.memory.people.set_consent(person.id, consent=True)
+            return "Thank you: what you write here may be learned from, until you write /consent no."
+        withhold(person, store.memory, store.shelf, store.settings.home)
+        return "What you write here is not learned from, and what was gathered from it is withdrawn."
 
     async def _for(self, name: str, said: str) -> None:
         """What somebody else at this keyboard gives to the session."""
@@ -282,3 +320,15 @@ class Terminal:
 
     def _dim(self, text: str) -> str:
         return f"\x1b[2m{text}\x1b[0m" if self._styled else text
+
+
+def _unknown(command: str) -> str:
+    """What is said of a command that the chat does not have: where it is, if it is anywhere."""
+    name = command[1:]
+    if name in ELSEWHERE:
+        return SHELL.format(name=name)
+    return (
+        CHAT_ALONE.format(command=command)
+        if name in IN_CHATS
+        else f"There is no command {command}. /help shows them all."
+    )

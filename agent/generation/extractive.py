@@ -13,7 +13,7 @@ from agent.generation.generator import Limits, Piece
 from agent.generation.phrases import kind_of_small_talk, phrase, small_talk
 from agent.generation.topics import topic_of
 from agent.message import Claim, History, Intent, Move, Prompt
-from agent.policy import concerns_us, is_ours, less_likely
+from agent.policy import concerns_us, is_ours, less_likely, tells_trouble
 from agent.reading.reader import shipped
 from agent.rewrite import content_words, standalone
 from retrieval.encoder import Encoder
@@ -70,6 +70,7 @@ class ExtractiveGenerator:
                 return phrase("capture", kind, prompt.history, prompt.language)
             case Move.ESCALATE:
                 kind = "complaint" if prompt.intent is Intent.COMPLAINT else "text"
+                kind = "trouble" if tells_trouble(prompt.message) else kind
                 return phrase("escalate", kind, prompt.history, prompt.language)
             case Move.CLARIFY:
                 return _question_back(prompt)

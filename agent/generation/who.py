@@ -34,7 +34,7 @@ _ROLES = (
 _BEFORE = re.compile(
     rf"(?:\b(?:led|headed|run|managed|chaired|founded|owned|directed|represented|supervised|coordinated|overseen|covered)\s+by"
     rf"|\b(?:geleitet|geführt|betreut|vertreten|gegründet)\s+von|\b{_ROLES}\b[^.;!?]{{0,40}}(?:\b(?:is|are|was|were|ist|sind|war|es|est)|[:,(–-])"
-    rf"|\b(?:our|the|unser\w*|der|die)\s+(?:\w+\s+){{0,3}}{_ROLES}\b,?)\s*(?:(?:now|currently|also|derzeit|jetzt)\s+)?(?:(?:mr|mrs|ms|dr|prof|herr|frau)\.?\s+)*$",
+    rf"|\b(?:our|the|unser\w*|der|die)\s+(?:\w+\s+){{0,3}}{_ROLES}\b,?)\s*(?:(?:now|currently|also|derzeit|jetzt)\s+)?(?:(?:mr|mrs|ms|dr|prof|herr|frau)\.?\s+)*(?-i:[A-ZÄÖÜ]\w+\s+)?$",
     re.IGNORECASE,
 )
 _DOES = (

@@ -251,3 +251,29 @@ async def test_who_asks_for_the_documents_gets_those_they_may_read(
 )  # fmt: skip
 def test_a_question_about_what_documents_say_or_can_be_is_searched(other: str) -> None:
     assert not asks_for_documents(other)
+
+
+@only_sqlite
+async def test_a_refused_question_in_another_language_is_told_so(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, knowledge, encoder, ExtractiveGenerator(encoder))
+    shown, turn = await turn_of(talk, message(engine, "Wer kümmert sich um die Klimaanlage im Lager?"))
+    assert shown == turn.reply.text
+    assert "auf Englisch" in shown
+    shown, _ = await turn_of(talk, message(engine, "Who looks after the volcano in the cellar?"))
+    assert "English" not in shown
+
+
+@only_sqlite
+async def test_an_address_of_a_document_that_cannot_be_clicked_is_explained(
+    engine: Engine, knowledge: KnowledgeBase, encoder
+) -> None:
+    document = Document("", (Section("Reset your password at https://id.acme.example/reset today.", ("Password",)),))
+    knowledge.add("it.md", document, content_hash="it.md", audience="acme/everyone")
+    talk = colleague(engine, knowledge, encoder, ExtractiveGenerator(encoder))
+    shown, turn = await turn_of(talk, message(engine, "How do I reset my password?"))
+    assert "id[.]acme[.]example" in shown
+    assert "allowed_links" in turn.reply.notice
+    _, other = await turn_of(talk, message(engine, "How many days of paid leave do I have?"))
+    assert not other.reply.notice

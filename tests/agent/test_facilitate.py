@@ -56,6 +56,9 @@ class Conversation:
         ("what are good names for a cat?", "good names for a cat"),
         ("how might a museum welcome us?", 'the question "How might a museum welcome you?"'),
         ("I'm stuck with my presentation on soil", "your presentation on soil"),
+        ("Ich stecke bei meiner Präsentation über Moore fest", "deiner Präsentation über Moore"),
+        ("Hilfe, wir kommen mit der Abrechnung nicht weiter!", "der Abrechnung"),
+        ("Ideen für ein Fest", "ein Fest"),
         ("I'm stuck, give me some ideas", ""),
         ("I'm stuck, give me some ideas for a logo", "a logo"),
         ("how can we reduce meetings? I need fresh ideas", "reducing meetings"),
@@ -296,3 +299,33 @@ def test_yours_are_given_after_the_last_question_too():
     assert "- " in talk.say("more ideas")
     talk.lines += [Line("user", "How do I print?"), Line("assistant", "Press Print. [1]")]
     assert not just_over(talk.lines), "who asks for an example now wants none for the café"
+
+
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        ("translate that into German", "in your own words"),
+        ("what was the question again?", "The question was:"),
+        ("hmm, wait", "Take your time"),
+        ("I don't like that one", "stays on the list"),
+        ("remove idea 7", "no idea of that number"),
+        ("how many ideas do we have?", "1. a slide"),
+    ],
+)
+def test_an_order_in_a_brainstorm_is_obeyed_and_is_no_idea(order, says):
+    talk = Conversation()
+    talk.say("let's brainstorm names for our cat café")
+    talk.say("a slide")
+    assert says in talk.say(order)
+    assert running(talk.lines).ideas == ("a slide",)
+
+
+def test_an_idea_is_taken_back():
+    talk = Conversation()
+    talk.say("let's brainstorm names for our cat café")
+    talk.say("a slide\na swing\na pond")
+    assert 'Taken back: "a pond". That leaves 2 ideas.' in talk.say("undo")
+    assert 'Taken back: "a slide"' in talk.say("delete idea 1")
+    assert running(talk.lines).ideas == ("a swing",)
+    talk.say("remove the queue at the till")
+    assert running(talk.lines).ideas == ("a swing", "remove the queue at the till")

@@ -28,7 +28,7 @@ def understood(
         (Intent.HELP, "help", Move.CHAT),
         (Intent.SMALL_TALK, "hi", Move.CHAT),
         (Intent.HUMAN, "a person please", Move.ESCALATE),
-        (Intent.COMPLAINT, "the lift is broken", Move.CAPTURE),
+        (Intent.COMPLAINT, "nobody told me anything", Move.CAPTURE),
         (Intent.COMPLAINT, "why does the export fail every day?", Move.ANSWER),
         (Intent.OUT_OF_SCOPE, "book me a flight", Move.CHAT),
     ],
@@ -55,6 +55,55 @@ def test_a_doubtful_errand_is_searched_rather_than_refused() -> None:
 )
 def test_what_people_may_do_is_searched_and_never_taken_for_an_errand(text: str) -> None:
     assert decide(understood(Intent.OUT_OF_SCOPE, 0.99), text=text).move is Move.ANSWER
+
+
+@pytest.mark.parametrize("intent", [Intent.COMPLAINT, Intent.OUT_OF_SCOPE, Intent.FEEDBACK])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my laptop was stolen",
+        "my phone is gone",
+        "the lift is broken",
+        "the printer on floor 2 doesn't work",
+        "somebody stole my bike",
+        "mein Laptop wurde gestohlen",
+        "der Drucker im zweiten Stock druckt nicht",
+        "ich habe meinen Schlüssel verloren",
+    ],
+)
+def test_trouble_with_something_is_searched_and_is_no_complaint_of_us(intent: Intent, text: str) -> None:
+    told = understood(intent, 0.95)
+    decision = decide(told, text=text)
+    assert decision.move is Move.ANSWER
+    assert reconsider(decision, told, 0.1, text).move is Move.ANSWER
+    angry = understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE, mood=0.9)
+    assert reconsider(decide(angry, text=text), angry, 0.1, text).move is Move.ESCALATE
+    assert reconsider(decide(angry, text=text), angry, 0.9, text).move is Move.ANSWER
+
+
+@pytest.mark.parametrize("text", ["your answer is wrong", "the bot doesn't work", "die Antwort ist falsch"])
+def test_trouble_with_us_is_a_complaint(text: str) -> None:
+    assert decide(understood(Intent.COMPLAINT), text=text).move is Move.CAPTURE
+
+
+def test_what_was_meant_is_searched_where_something_was_answered() -> None:
+    feedback = understood(Intent.FEEDBACK, 0.9)
+    assert decide(feedback, text="no, I meant the one for managers", replied=True).move is Move.ANSWER
+    assert decide(feedback, text="no, I meant the one for managers").move is Move.CAPTURE
+
+
+@pytest.mark.parametrize(
+    ("text", "ours"),
+    [
+        ("which model do you use?", True),
+        ("is my data sent to the internet?", True),
+        ("welches Modell benutzt du?", True),
+        ("do you have parking spaces?", False),
+        ("how do we store old files?", False),
+    ],
+)
+def test_what_only_atelier_can_be_asked_may_be_answered_by_its_guide(text: str, *, ours: bool) -> None:
+    assert concerns_us(Intent.ASK, text) is ours
 
 
 def test_you_are_asked_is_an_errand_still() -> None:
@@ -96,6 +145,9 @@ def test_who_is_stuck_is_asked_what_would_help_and_not_apologised_to() -> None:
     assert decide(complaint, text="I'm stuck with my presentation on soil").move is Move.CLARIFY
     assert decide(complaint, text="we are really stuck on the name").move is Move.CLARIFY
     assert decide(complaint, text="I'm stuck with your wrong answers").move is Move.ESCALATE
+    assert decide(complaint, text="Ich stecke bei meiner Präsentation fest.").move is Move.CLARIFY
+    assert decide(complaint, text="Hilfe, wir kommen mit dem Namen nicht weiter!").move is Move.CLARIFY
+    assert decide(complaint, text="Ich komme mit deinen falschen Antworten nicht weiter").move is Move.ESCALATE
 
 
 def test_how_to_do_something_is_looked_up_and_what_we_can_do_is_listed() -> None:

@@ -1,5 +1,7 @@
 """A follow-up is searched with the words it leaves out; a question that stands alone is searched as it is."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -92,6 +94,70 @@ def test_a_complete_question_stays_as_it_is(message: str) -> None:
 def test_a_chain_of_follow_ups_keeps_the_first_topic() -> None:
     chain = after("What is the VAT rate in France?", "and in Germany?", "thanks!")
     assert standalone("and in Spain?", chain) == "What is the VAT rate in Spain?"
+
+
+KINDS = {
+    "contractors": "people",
+    "part-time staff": "people",
+    "full-time employees": "people",
+    "my cat": "pet",
+    "dog": "pet",
+}
+
+
+def by_kind(phrase: str, others: Sequence[str]) -> list[float]:
+    """Near where a kind is shared, as an encoder would say."""
+    return [0.6 if KINDS.get(phrase) == KINDS.get(other, other) else 0.1 for other in others]
+
+
+@pytest.mark.parametrize(
+    ("before", "message", "expected"),
+    [
+        ("how many days do full-time employees have?", "what about contractors?", "how many days do contractors have?"),
+        (
+            "how many days do full-time employees have?",
+            "for part-time staff?",
+            "how many days do part-time staff have?",
+        ),
+        ("can I bring my dog?", "and my cat?", "can I bring my cat?"),
+        ("is the shop in London open?", "what about trains?", "what about trains?"),
+        (
+            "how long is the notice period?",
+            "no, I meant during probation",
+            "how long is the notice period during probation",
+        ),
+        (
+            "how many days do full-time employees have?",
+            "sorry, I meant contractors",
+            "how many days do contractors have?",
+        ),
+        ("when does the office open?", "on Saturdays too?", "when does the office open on Saturdays"),
+    ],
+)
+def test_the_phrase_that_is_of_its_kind_gives_way(before: str, message: str, expected: str) -> None:
+    assert standalone(message, after(before), by_kind) == expected
+
+
+def test_what_was_asked_of_an_answer_and_small_talk_are_no_topic() -> None:
+    said = after("Who founded New York?", "are you sure?", "where is that written?", "thanks!", "tell me more")
+    assert standalone("what about Los Angeles?", said) == "Who founded Los Angeles?"
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("und für Leiharbeiter?", ["Urlaubstage", "für Leiharbeiter"]),
+        ("gilt das auch für Leiharbeiter?", ["Urlaubstage", "Leiharbeiter"]),
+    ],
+)
+def test_a_german_follow_up_is_completed_too(message: str, words: list[str]) -> None:
+    query = standalone(message, after("Wie viele Urlaubstage haben Angestellte?"))
+    assert [word for word in words if word not in query] == []
+
+
+def test_a_german_question_after_und_stands_alone() -> None:
+    asked = "und wann verfällt der Resturlaub?"
+    assert standalone(asked, after("Wie viele Urlaubstage haben Angestellte?")) == asked
 
 
 def test_the_first_message_has_nothing_to_point_at() -> None:

@@ -1,0 +1,57 @@
+"""A question that finds nothing because the documents are in another language is told so."""
+
+import pytest
+
+from agent.tongues import elsewhere, tongue_of
+from retrieval.store import StoredDocument
+
+ENGLISH = "Employees have 28 days of leave a year. They ask for it in the portal."
+GERMAN = "Beschäftigte haben 30 Tage Urlaub im Jahr. Der Antrag wird beim Schichtleiter eingereicht."
+
+
+@pytest.mark.parametrize(
+    ("text", "tongue"),
+    [
+        (ENGLISH, "en"),
+        (GERMAN, "de"),
+        ("¿Cuántos días de vacaciones tienen los empleados?", "es"),
+        ("Combien de jours de congé ont les employés ?", "fr"),
+        ("Quanti giorni di ferie ha chi lavora qui per un anno?", "it"),
+        ("Hoeveel vakantiedagen heeft een medewerker?", "nl"),
+        ("员工有多少天年假？", "zh"),
+        ("休暇は何日ありますか", "ja"),
+        ("Сколько дней отпуска?", "ru"),
+        ("VPN 4411", ""),
+        ("", ""),
+    ],
+)
+def test_the_language_of_a_text_is_known(text: str, tongue: str) -> None:
+    assert tongue_of(text) == tongue
+
+
+def told(
+    question: str, texts: dict[str, str], fluency: float = 0.0, near: tuple[str, ...] = (), language: str = ""
+) -> str:
+    documents = [StoredDocument(name, "", "t/all", "", "", "", None, 0, 1) for name in texts]
+    audiences = {"t/all"}
+    return elsewhere(question, documents, audiences, near, lambda _: texts, lambda _: fluency, language)
+
+
+def test_it_says_in_which_language_to_ask() -> None:
+    assert "auf Englisch" in told("Wie viele Urlaubstage haben wir?", {"a.md": ENGLISH}, language="de")
+    assert "2 of the 3 documents" in told(
+        "¿Cuántos días tienen los empleados?", {"a": ENGLISH, "b": GERMAN, "c": ENGLISH}
+    )
+
+
+def test_where_the_nearest_are_in_another_language_that_is_said() -> None:
+    texts = {"a": ENGLISH, "b": GERMAN, "c": ENGLISH}
+    assert "in German" in told("How many days of leave do we have?", texts, near=("b",))
+    assert told("How many days of leave do we have?", texts, near=("a",)) == ""
+
+
+def test_nothing_is_said_where_the_language_is_no_reason() -> None:
+    assert told("How many days of leave do we have?", {"a": ENGLISH}) == ""
+    assert told("4411", {"a": ENGLISH}) == ""
+    assert told("Wie viele Urlaubstage haben wir?", {}) == ""
+    assert told("Wie viele Urlaubstage haben wir?", {"a": ENGLISH}, fluency=1.0) == ""
