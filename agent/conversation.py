@@ -111,7 +111,11 @@ LOW = (
 _LOW = re.compile(LOW, re.IGNORECASE)
 _STUCK = re.compile(
     r"^\W*(?:(?:hi|hey|hello|help|so|ok(?:ay)?|well|atelier)\b\W*)*(?:i['’]?m|i am|we['’]?re|we are)\s+"
-    r"(?:(?:a bit|so|totally|really|completely|just|still|kind of)\s+)*stuck\s+(?:with|on|in|at)\s+(?!you)\w",
+    r"(?:(?:a bit|so|totally|really|completely|just|still|kind of)\s+)*stuck\s+(?:with|on|in|at)\s+(?!you)\w"
+    r"|^\W*(?:(?:hallo|hi|hey|hilfe|also|ok(?:ay)?|atelier)\b\W*)*(?:ich|wir)\s+"
+    r"(?:(?:stecken?|hängen?|komm(?:e|en)?)\s+(?:(?:gerade|grad|etwas|ziemlich|total|immer noch|leider|einfach)\s+)*"
+    r"(?:bei[mn]?|mit|in|im|an|am)\s+(?!(?:dir|dein\w*)\b)\w[^?]*"
+    r"\b(?:fest|(?:nicht|nicht mehr|kaum)\s+(?:weiter|voran)))\W*$",
     re.IGNORECASE,
 )
 

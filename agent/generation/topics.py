@@ -36,10 +36,12 @@ _CONNECTOR = re.compile(
     re.IGNORECASE,
 )
 _GERMAN_LEAD = re.compile(
-    r"""^\W*(?:(?:ok(?:ay)?|also|so|hallo|hey|hi|bitte|atelier|jetzt|gut)\b[\s,:!]*)*
+    r"""^\W*(?:(?:ok(?:ay)?|also|so|hallo|hey|hi|hilfe|bitte|atelier|jetzt|gut)\b[\s,:!]*)*
     (?:/ideate\s+)?
     (?:(?:kannst|könntest)\s+du\s+)?
     (?:(?:ich|wir)\s+(?:brauchen?|suchen?|möchten?|wollen|will|hätten?\s+gern)\s+
+    |(?:ich|wir)\s+(?:stecken?|hängen?|kommen?|komm)\s+(?:(?:gerade|grad|etwas|ziemlich|total|immer\s+noch|leider|einfach)\s+)*
+    (?:bei(?:m|\s+der)?|mit|in|im|an|am)\s+
     |lass(?:t)?\s+uns\s+|gib\s+(?:mir|uns)\s+|hilf\s+(?:mir|uns)\s+(?:bei(?:m|\s+der)?\s+)?|brainstorm(?:ing|en|e)?\b\s*
     |(?:nimm|nehmen\s+wir|mit|nutze?|verwende)\s+)?
     (?:(?:bitte|mal|noch|ein\s+paar|einige|neue|gute|gemeinsam|zusammen|etwas|zehn|drei|fünf|\d+)\s+)*
@@ -49,8 +51,9 @@ _GERMAN_LEAD = re.compile(
     (?:(?:für|zu[mr]?|über|an)\s+)?""",
     re.IGNORECASE | re.VERBOSE,
 )
+_MINE = re.compile(r"^mein(?=(?:e[mnrs]?)?\b)", re.IGNORECASE)
 _GERMAN_TAIL = re.compile(
-    r"[\s,.!?:;-]*(?:\b(?:nachdenken|überlegen|sammeln|finden|ausdenken|brainstormen|machen|bitte|zusammen|jetzt|heute)\b[\s,.!?:;-]*)*$",
+    r"[\s,.!?:;-]*(?:\b(?:nicht\s+(?:mehr\s+)?(?:weiter|voran)|(?-i:fest)|nachdenken|überlegen|sammeln|finden|ausdenken|brainstormen|machen|bitte|zusammen|jetzt|heute)\b[\s,.!?:;-]*)*$",
     re.IGNORECASE,
 )
 _TAIL = re.compile(r"[\s,.!?:;-]*(?:\b(?:please|together|with\s+(?:me|us)|now|today)\b[\s,.!?:;-]*)*$", re.IGNORECASE)
@@ -94,6 +97,7 @@ def topic_of(message: str) -> str:
         text = " ".join(text.split())
     if language_of(message) == "de":
         text = _GERMAN_TAIL.sub("", _GERMAN_LEAD.sub("", text, count=1)).strip()
+        text = _MINE.sub("dein", text, count=1)
         return "" if _says_nothing(text) else _short(text)
     text = _NOT_YET.sub("", _WISH_AFTER.sub("", text), count=1)
     text = _LEAD_IN.sub("", text, count=1)
