@@ -298,6 +298,8 @@ def _compare(tuning: Tuning, arguments: Arguments) -> int:
     if not one.scores:
         raise FinetuneError(f"{one.name} was registered without scores, so there is nothing to compare.")
     print("\n".join(compared(one, other)))
+    if other is not None and other.base_fingerprint != one.base_fingerprint:
+        print("They were trained on different models, so their losses cannot be compared.")
     if other is None and one.job:
         print("No other version is live; its job's report holds it against the model without an adapter.")
     return 0

@@ -79,8 +79,8 @@ class Tuning:
             if not path.is_file():
                 raise SettingsError(f"There is no file {file}. Name a JSONL file with one conversation a line.")
             paths.append(str(path))
-        learns = self._recipe(recipe, from_afar=from_afar)
         model = self._base(base)
+        learns = self._recipe(recipe, from_afar=from_afar)
         _refuse_too_large(model, learns, self.settings.device)
         return Order(
             name=name,

@@ -16,6 +16,7 @@ from agent.buttons import Buttons, Meaning
 from agent.events import Button, Command, Due, Event, Outgoing, Picture, Press
 from connectors.connector import Refused, Throttled
 from connectors.delivery.stage import Stage
+from connectors.desk.finetune_said import said_in
 from connectors.desk.finetune_words import Wish, wish_of
 from connectors.desk.texts import prefix, say
 from connectors.tuning import (
@@ -102,7 +103,7 @@ class FinetuneOrders:
             if job.is_interrupted and time.monotonic() > tried + AGAIN:
                 tried = time.monotonic()
                 await asyncio.to_thread(self._taken_up, job)
-            text = f"**{self._title(due, job)}**\n{progress_said(job)}"
+            text = f"**{self._title(due, job)}**\n{said_in(due.language, progress_said(job))}"
             if text != said and time.monotonic() > shown + SHOWN:
                 await stage.show(due, text, cancel)
                 shown, said = time.monotonic(), text
@@ -136,8 +137,8 @@ class FinetuneOrders:
             job = await asyncio.to_thread(jobs.read, job.folder)
         if job.is_over or job.figures is None:
             return _answer(command, _reworded(f"{outcome_said(job)}", command))
-        takes = figures_said(job.figures)
-        from_what = sources(job.order)
+        takes = said_in(command.language, figures_said(job.figures))
+        from_what = said_in(command.language, sources(job.order))
         text = self._say(command, "finetune_ask", sources=from_what, base=_short(job.order.base), figures=takes)
         train = await asyncio.to_thread(self._button, command, "start", job.id, CONFIRM_MINUTES)
         discard = await asyncio.to_thread(self._button, command, "discard", job.id, CONFIRM_MINUTES)
@@ -194,7 +195,9 @@ class FinetuneOrders:
                 return "```\n" + "\n".join(lines) + "\n```" if lines else self._say(event, "finetune_none")
             case "show":
                 job = tuning.jobs.get(wish.name)
-                return "\n".join([f"**{self._title(event, job)}**", progress_said(job), *summary(job)])
+                return _reworded(
+                    "\n".join([f"**{self._title(event, job)}**", progress_said(job), *summary(job)]), event
+                )
             case "cancel":
                 chosen = tuning.jobs.get(wish.name) if wish.name else tuning.jobs.busy() or tuning.jobs.get()
                 tuning.jobs.cancel(chosen.id)
@@ -209,14 +212,14 @@ class FinetuneOrders:
                 version = tuning.version(wish.name)
                 if wish.share is not None or wish.here or wish.channel:
                     named = {event.place.channel if wish.here else "", wish.channel} - {""}
-                    said = _reworded(tuning.tried(version, wish.share or 0.0, named), event)
-                    return f"{said} {tuning.serves(version)}".strip()
+                    said = tuning.tried(version, wish.share or 0.0, named)
+                    return _reworded(f"{said} {tuning.serves(version)}".strip(), event)
                 before = tuning.registry.aliases(version.kind)
                 now = tuning.registry.promote(version.name)
-                return f"{promoted_said(before, now)} {tuning.serves(version)}".strip()
+                return _reworded(f"{promoted_said(before, now)} {tuning.serves(version)}".strip(), event)
             case "rollback":
                 before = tuning.registry.aliases()
-                return rolled_back_said(before, tuning.registry.rollback())
+                return _reworded(rolled_back_said(before, tuning.registry.rollback()), event)
             case "compare":
                 one = tuning.version(wish.name)
                 live = tuning.registry.aliases(one.kind).live
@@ -247,13 +250,13 @@ class FinetuneOrders:
 
     def _end(self, due: Due, job: Job) -> Outgoing:
         """How it ended, with the picture of its loss, and what can be done now."""
-        text = "\n".join([f"**{self._title(due, job)}**", _reworded(outcome_said(job), due), *summary(job)])
+        text = _reworded("\n".join([f"**{self._title(due, job)}**", outcome_said(job), *summary(job)]), due)
         buttons: tuple[Button, ...] = ()
         if job.state is State.SUCCEEDED:
             live = self.tuning.registry.aliases().live
             is_live = live is not None and live.name == job.version
             flagged = self.tuning.flagged(job.version)
-            text = f"{text}\n{flagged}".strip()
+            text = f"{text}\n{_reworded(flagged, due)}".strip()
             if is_live or not flagged:
                 buttons = (self._button(due, "rollback" if is_live else "promote", job.version, DECIDE_MINUTES),)
         elif job.state in jobs.RESUMABLE:
@@ -270,7 +273,8 @@ class FinetuneOrders:
         return (Picture(content, self._say(due, "finetune_picture", name=job.version or job.order.name)),)
 
     def _title(self, event: Event, job: Job) -> str:
-        return self._say(event, "finetune_title", name=job.version or job.order.name, sources=sources(job.order))
+        learned = said_in(getattr(event, "language", ""), sources(job.order))
+        return self._say(event, "finetune_title", name=job.version or job.order.name, sources=learned)
 
     def _button(self, event: Command | Press | Due, verb: str, value: str, minutes: int) -> Button:
         """The same one when it is made again after a crash."""
@@ -294,7 +298,8 @@ def _for_chat(error: AtelierError, event: Command | Press) -> str:
 
 
 def _reworded(text: str, event: Event) -> str:
-    """Sentences name the terminal's commands; here they are written otherwise."""
+    """In the reader's language, and as commands are written here: sentences name the terminal's."""
+    text = said_in(getattr(event, "language", ""), text)
     text = re.sub(r"`atelier finetune run --", f"`{prefix(event.place.platform)}finetune run ", text)
     return text.replace("`atelier finetune ", f"`{prefix(event.place.platform)}finetune ")
 

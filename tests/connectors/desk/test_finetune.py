@@ -147,12 +147,22 @@ async def test_who_takes_consent_back_hears_which_versions_learned_from_them(
     assert "consent" in store.registry.get("team-1").flagged
 
 
-async def test_in_german_it_speaks_german(doors: Doors, telegram: Chat) -> None:
+async def test_in_german_it_speaks_german(doors: Doors, telegram: Chat, tmp_path: Path) -> None:
     ann = telegram.person("Ann", language="de")
     await doors.open(Scripted(), administrators=(telegram.account(ann),))
-    telegram.orders(ann, "finetune")
-    await doors.settle()
-    assert "Trainiere das Modell" in telegram.shown(ann)[-1].text
+    doors.house.store.registry.add("team", sealed(tmp_path / "adapter"))
+    for words, said in (
+        ("", "Trainiere das Modell"),
+        ("show", "Es gibt noch keine Trainingsaufträge. Mit /finetune run beginnt es."),
+        ("promote team-1 share 10%", "team-1 antwortet zur Probe in 10% der Gespräche. Live wird es mit"),
+        ("promote team-1 share 0", "Die Probe von team-1 ist vorbei: Überall antwortet das Modell ohne Adapter."),
+        ("promote team-1", "team-1 ist live: Der laufende Bot antwortet in Sekunden damit."),
+        ("promote team-7", "Es gibt keine Version team-7. Am nächsten kommt team-1."),
+        ("rollback", "team-1 ist zurückgenommen"),
+    ):
+        telegram.orders(ann, f"finetune {words}".strip())
+        await doors.settle()
+        assert said in telegram.shown(ann)[-1].text.replace("`", "")
 
 
 async def test_a_job_that_always_ends_is_given_up_and_said_so(doors: Doors, chat: Chat) -> None:
