@@ -9,6 +9,8 @@ that chance explains does not fail it, and neither does doubt hide a loss. Margi
   loses more than that.
 - grounded or silent: 0.10 of the suite's 72 questions, seven. Where chance decides a twentieth of the answers, one in a
   hundred versions that are as good is refused (`bench_gate`, measured); a smaller margin would refuse many.
+
+A model that fell silent is refused besides: on a base that is right about nothing yet, no measure above would see it.
 """
 
 import math
@@ -145,16 +147,35 @@ def verdict_of(
 ) -> Verdict:
     """Accepted when every measure that decides passes; the reasons begin with what failed."""
     failed = [each for each in measures if each.is_judged and not each.passes]
+    silent = _fallen_silent(outcomes, against)
     better = [each.name for each in measures if each.is_judged and each.is_better]
-    if failed:
+    if failed or silent:
         first = f"Refused: it would be a step back from {against}."
     elif better:
         first = f"Accepted: better than {against} by {' and '.join(better)}, and worse in nothing."
     else:
         first = f"Accepted: not worse than {against}, and not measurably better either."
     rest = [each for each in measures if each not in failed]
-    reasons = (first, *(each.sentence for each in (*failed, *rest)))
-    return Verdict(not failed, reasons, tuple(measures), against, outcomes)
+    reasons = (
+        first,
+        *(each.sentence for each in failed),
+        *silent,
+        *(each.sentence for each in rest),
+    )
+    return Verdict(not (failed or silent), reasons, tuple(measures), against, outcomes)
+
+
+def _fallen_silent(outcomes: Mapping[str, Mapping[Kind, Mapping[Outcome, int]]], against: str) -> list[str]:
+    """Why a candidate that says nothing where the other speaks is refused; empty where it speaks."""
+    if not outcomes:
+        return []
+    total = sum(sum(counts.values()) for counts in outcomes[CANDIDATE].values())
+    mute, before = (
+        sum(counts.get(Outcome.NOTHING, 0) for counts in outcomes[who].values()) for who in (CANDIDATE, LIVE)
+    )
+    if mute - before <= MARGINS[GROUNDED] * total:
+        return []
+    return [f"It says nothing at all to {mute} of the suite's {total} questions; {against} to {before}."]
 
 
 def _losses(speakers: Speakers, examples: Sequence[Example], seed: int, progress: Progress) -> Measure:

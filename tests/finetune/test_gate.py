@@ -128,6 +128,17 @@ def test_the_worse_end_of_the_interval_decides(name: str, low: float, high: floa
     assert ("beyond the margin" in one.sentence) is not passes
 
 
+@pytest.mark.parametrize(("mute", "passes"), [(0, True), (2, True), (24, False)])
+def test_a_model_that_fell_silent_is_refused_where_the_base_was_right_about_nothing(mute: int, *, passes: bool) -> None:
+    level = [measure(each, 0.0, 0.0, 0.0) for each in MARGINS]
+    before = {kind: {Outcome.WRONG: 24} for kind in Kind}
+    now = {kind: {Outcome.WRONG: 24 - mute, Outcome.NOTHING: mute} for kind in Kind}
+    said = verdict_of(level, "team-1", {"candidate": now, "live": before})
+    assert said.accepted is passes
+    assert ("It says nothing at all to 72 of the suite's 72 questions; team-1 to 0." in said.reasons) is not passes
+    assert verdict_of(level, "team-1", {"candidate": now, "live": now}).accepted
+
+
 def test_rows_that_chose_the_best_step_cannot_show_that_it_is_better() -> None:
     better = measure(LOSS, -0.5, -0.6, -0.4)
     level = [measure(each, 0.0, 0.0, 0.0) for each in (SIMILARITY, GROUNDED)]
