@@ -17,6 +17,7 @@ os.environ.setdefault("ATELIER_GENERATOR", "extractive")
 import pytest
 from sqlalchemy import Engine
 
+from agent.memory import Memory
 from retrieval import database
 from retrieval.database import metadata, open_database
 from retrieval.encoder import TransformerEncoder
@@ -137,6 +138,20 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
         opened.dispose()
     else:
         yield from _database(request.getfixturevalue("postgres"), request.getfixturevalue("postgres_template"))
+
+
+@pytest.fixture
+def memory(engine: Engine) -> Memory:
+    """What is remembered in that store: nothing yet."""
+    return Memory(engine)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """An empty home folder."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

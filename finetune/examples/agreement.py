@@ -74,7 +74,8 @@ def withheld(engine: Engine, tenant: str, person: str = "") -> Withheld:
     if tenant:
         said = said.join(places, places.c.key == turns.c.place).where(places.c.tenant == check_tenant(tenant))
     with reading(engine) as connection:
-        authors = {part for each in connection.execute(named).scalars() for part in (each, each.rsplit(":", 1)[-1])}
+        known = (each for each in connection.execute(named).scalars() if not tenant or _tenant(each) in ("", tenant))
+        authors = {part for each in known for part in (each, each.rsplit(":", 1)[-1])}
         words: set[bytes] = set()
         for row in connection.execute(said).yield_per(1000):
             words.update(_digests(row.text, row.reply))
@@ -92,6 +93,12 @@ def parted(read: Read, them: Withheld) -> Read:
             kept.append(example)
     rejected = (*read.rejected, *(Rejected(each.place, (each,)) for each in gone))
     return Read(tuple(kept), (*read.problems, *gone), rejected, read.source)
+
+
+def _tenant(account: str) -> str:
+    """Of `platform:tenant:id`; empty for an account of no platform."""
+    parts = account.split(":", 2)
+    return parts[1] if len(parts) == 3 else ""
 
 
 def _digests(asked: str, replied: str) -> list[bytes]:

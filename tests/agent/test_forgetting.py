@@ -62,11 +62,6 @@ def meanwhile(engine: Engine, statement: str, act: Callable[[], object]) -> Iter
     begun[0].result()
 
 
-@pytest.fixture
-def memory(engine: Engine) -> Memory:
-    return Memory(engine)
-
-
 def test_forgetting_removes_one_person_everywhere_and_nobody_else(memory: Memory, engine: Engine) -> None:
     anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
     hers = make_turn(anna, SECRET, "How lovely for Hedwig!")

@@ -60,11 +60,6 @@ def everything_stored(engine: Engine) -> str:
     return "\n".join(str(value) for row in rows for value in row)
 
 
-@pytest.fixture
-def memory(engine: Engine) -> Memory:
-    return Memory(engine)
-
-
 # What can be stored: no NUL, no lone surrogate (tested below).
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"))
 chance = st.floats(0, 1)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
 from sqlalchemy import Engine
 
 from agent.buttons import Buttons
@@ -17,11 +16,6 @@ from tests.agent.test_memory import make_turn
 OLD, NEW = Place("telegram", "acme", "-5"), Place("telegram", "acme", "-1005")
 TOPIC = replace(OLD, thread="7")
 WORDS = "The plan is a blue lighthouse on the northern hill."
-
-
-@pytest.fixture
-def memory(engine: Engine) -> Memory:
-    return Memory(engine)
 
 
 def say(memory: Memory, place: Place, text: str, **more: object) -> str:

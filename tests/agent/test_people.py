@@ -20,11 +20,6 @@ SLACK, TELEGRAM = "slack:T1:U1", "telegram:bot:77"
 
 
 @pytest.fixture
-def memory(engine: Engine) -> Memory:
-    return Memory(engine)
-
-
-@pytest.fixture
 def people(memory: Memory) -> People:
     return memory.people
 

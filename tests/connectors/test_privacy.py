@@ -28,18 +28,6 @@ EVERYONE = everyone("local")
 
 
 @pytest.fixture
-def memory(engine: Engine) -> Memory:
-    return Memory(engine)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def knowledge(engine: Engine, home: Path, encoder: TransformerEncoder) -> Iterator[KnowledgeBase]:
     opened = KnowledgeBase(engine, home / "index", encoder)
     yield opened

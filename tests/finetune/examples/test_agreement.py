@@ -42,18 +42,6 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return build_tokenizer()
 
 
-@pytest.fixture
-def memory(engine: Engine) -> Memory:
-    return Memory(engine)
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
 def said(memory: Memory, name: str, *, consent: bool) -> Person:
     """Somebody who wrote something of their own, and a question that anybody might ask."""
     person = somebody(memory, name)
@@ -100,6 +88,8 @@ def test_who_agreed_and_who_is_of_another_tenant_keeps_nobody_from_a_file(
     read = read_chats(exported(tmp_path))
     assert parted(read, withheld(engine, "acme")) == read
     memory.people.set_consent(memory.person("terminal:acme:anna").id, consent=False)
+    somebody(memory, "dora")
+    memory.people.set_consent(memory.person("terminal:acme:dora").id, consent=False)
     assert parted(read, withheld(engine, "other")).examples == read.examples
 
 

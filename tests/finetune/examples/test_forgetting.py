@@ -48,13 +48,6 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def knowledge(engine: Engine, home: Path) -> Iterator[KnowledgeBase]:
     base = KnowledgeBase(engine, home / "index", HashingEncoder())
     yield base

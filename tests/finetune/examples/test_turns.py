@@ -29,11 +29,6 @@ only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
 @pytest.fixture
-def memory(engine: Engine) -> Memory:
-    return Memory(engine)
-
-
-@pytest.fixture
 def knowledge(engine: Engine, tmp_path: Path) -> Iterator[KnowledgeBase]:
     base = KnowledgeBase(engine, tmp_path / "index", HashingEncoder())
     yield base
