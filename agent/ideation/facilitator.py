@@ -47,11 +47,10 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Nudge:
-    """reason: what was seen, in figures. to: persons whom it invites, in private; empty: it is said to all."""
+    """reason: what was seen, in figures."""
 
     rule: Rule
     reason: str
-    to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +165,7 @@ def _unequal(board: Board, limits: Limits) -> Nudge | None:
         ):
             return None
     counted = Counter(author for authors in given for author in authors)
-    quiet = tuple(each for each in people if counted[each] * len(people) * 2 < sum(counted.values()))
+    quiet = [each for each in people if counted[each] * len(people) * 2 < sum(counted.values())]
     if not quiet:
         return None
     top, total = max(counted.values()), sum(counted.values())
@@ -174,7 +173,7 @@ def _unequal(board: Board, limits: Limits) -> Nudge | None:
     reason = (
         f"One person gave {top} of {total} contributions (Gini {spread:.2f}), {len(quiet)} of {len(people)} little."
     )
-    return Nudge(Rule.UNEQUAL, reason, quiet)
+    return Nudge(Rule.UNEQUAL, reason)
 
 
 def _repetition(board: Board, vectors: Vectors | None, limits: Limits) -> Nudge | None:

@@ -94,7 +94,7 @@ def test_what_cannot_be_merged_is_refused(
 
 
 class Server:
-    """A small server that follows vLLM's page on LoRA adapters at run time."""
+    """A small server that follows vLLM's page on LoRA adapters at run time. Nothing here ever ran a real vLLM."""
 
     def __init__(self, *, allows: bool = True) -> None:
         self.adapters: dict[str, str] = {}
