@@ -40,7 +40,7 @@ from agent.message import (
 )
 from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import compose
-from agent.rewrite import standalone
+from agent.rewrite import content_words, standalone
 from agent.rows import told_apart
 from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, dates_of, differing, hosts, written_of
 from agent.support.curated import Curated
@@ -272,7 +272,9 @@ class Colleague:
             return Background(history, understanding, decision, ())
         about_us = concerns_us(understanding.intent, text)
         found = self._search(message, query, embedding, about_us=about_us)
-        if query != text and _best(found) < SURE_FIND:  # it may have been no follow-up: its own words may find more
+        if (
+            query != text and content_words(text) and _best(found) < SURE_FIND
+        ):  # it may have been no follow-up: its own words may find more
             own = self._search(message, text, understanding.embedding, about_us=about_us)
             if _best(own) > _best(found):
                 found, query = own, text

@@ -9,6 +9,7 @@ from agent.summary import quoted
 from agent.surface import looks_like_question
 
 ALL = 8  # messages listed at most
+_LONGEST_APOLOGY = 120  # characters
 Recall = Literal[
     "first", "asked", "all", "said"
 ]  # a question of theirs: the first, the last, or all; or our last words
@@ -108,6 +109,13 @@ LOW = (
     r"|\bich (?:bin|fühle mich) (?:(?:so|sehr|echt|ziemlich|total) )*"
     r"(?:traurig|müde|erschöpft|gestresst|einsam|überfordert|ausgebrannt|niedergeschlagen)\b"
 )
+_APOLOGY = re.compile(
+    r"^\W*(?:(?:oh|ok(?:ay)?|ah|hey|well|yes|no|hm+)\b\W*)*(?:(?:i['’]?m|i am)\s+)?(?:(?:so|very|really)\s+)*"
+    r"(?:sorry|apolog(?:ies|i[sz]e)|my (?:bad|mistake|apologies)|(?:es )?tut mir leid|entschuldig(?:ung|e)|verzeihung"
+    r"|lo siento)\b(?:\W+(?:(?:about|for|wegen|für)\b"
+    r"|(?:i|that|it|ich|das)\s+(?:was|am|did|should|shouldn|got|lost|came|war|wollte|hätte)\b)[^?]{0,60})?\W*$",
+    re.IGNORECASE,
+)
 _LOW = re.compile(LOW, re.IGNORECASE)
 _STUCK = re.compile(
     r"^\W*(?:(?:hi|hey|hello|help|so|ok(?:ay)?|well|atelier)\b\W*)*(?:i['’]?m|i am|we['’]?re|we are)\s+"
@@ -163,6 +171,11 @@ def recalled(wanted: Recall, history: History) -> Sequence[str]:
     told = [quoted(item) for item in history.summary.split("\n") if item.startswith("User: ")]
     told += [line.text for line in history.lines if line.role == "user" and not recalls(line.text)]
     return told[:1] if wanted == "first" else told[-1:] if wanted == "asked" else told[-ALL:]
+
+
+def apologises(text: str) -> bool:
+    """Whether somebody says that they are sorry: "sorry, I was rude"."""
+    return len(text) <= _LONGEST_APOLOGY and _APOLOGY.match(text) is not None
 
 
 def tells_mood(text: str) -> bool:

@@ -9,6 +9,7 @@
                                                     a complaint or a call for a person
     says that a reply was wrong          CAPTURE    to be kept, not searched for
     says what was meant instead          ANSWER     "no, I meant the one for managers"
+    says sorry                           CHAT
     says how somebody's own day was      CHAT       nothing went wrong with us
     says that somebody is stuck          CLARIFY    an answer may help, or ideas: we ask which
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
@@ -34,7 +35,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.conversation import amends, is_stuck, proposes, recalls, rejects, tells_mood
+from agent.conversation import amends, apologises, is_stuck, proposes, recalls, rejects, tells_mood
+from agent.generation.phrases import kind_of_small_talk
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
 from agent.surface import has_words, looks_like_question, says_nothing
@@ -99,6 +101,7 @@ _OF_US = re.compile(
     r"|\b(?:meine|unsere)\s+(?:daten|nachrichten|fragen|dokumente|gespräche)\s+(?:\w+\s+){0,3}(?:gesendet|geschickt|gespeichert|hochgeladen|sicher|gelesen|weitergegeben)\b",
     re.IGNORECASE,
 )
+_TALK = (Intent.HELP, Intent.SMALL_TALK)
 _INTERRUPTS = {
     Intent.HUMAN: CALL,
     Intent.HELP: CALL,
@@ -149,6 +152,8 @@ def decide(
         return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")
     if replied and amends(text) is not None:
         return Decision(Move.ANSWER, "This says what was meant, so I search for that.")
+    if apologises(text):
+        return Decision(Move.CHAT, "Somebody says sorry, so I just reply.")
     if intent in (Intent.COMPLAINT, Intent.FEEDBACK, Intent.SMALL_TALK) and "?" not in text and tells_mood(text):
         return Decision(Move.CHAT, "This is about how somebody's day is, so I just reply.")
     if intent in (Intent.COMPLAINT, Intent.FEEDBACK) and is_stuck(text):
@@ -179,9 +184,8 @@ def reconsider(decision: Decision, understanding: Understanding, best: float, te
         return answered if answered.move is Move.ESCALATE else decision  # nobody has complained of us: no apology
     is_sure = understanding.confidence >= SURE
     held = HELD_HOW_TO if understanding.intent is Intent.HELP and _HOW_TO.match(text) else HELD
-    may_be_talk = understanding.intent is Intent.SMALL_TALK and (is_sure or not looks_like_question(text))
-    may_be_talk = may_be_talk or understanding.intent is Intent.HELP
-    if decision.move is Move.ANSWER and may_be_talk and best < held:
+    is_talk = is_sure or not looks_like_question(text) or kind_of_small_talk(text) != "otherwise"
+    if decision.move is Move.ANSWER and understanding.intent in _TALK and is_talk and best < held:
         return Decision(Move.CHAT, "The documents hold nothing on this, and it may be no question, so I just reply.")
     return decision
 

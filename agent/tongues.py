@@ -89,7 +89,9 @@ def elsewhere(
     texts = openings([*near, *readable][:LOOKED_AT])
     found = {source: tongue_of(text) for source, text in texts.items()}
     others = Counter(tongue for tongue in found.values() if tongue and tongue != asked)
-    is_near = bool(near) and all(found.get(source, "") not in ("", asked) for source in near)
+    is_near = (
+        bool(near) and asked in found.values() and all(found.get(source, "") not in ("", asked) for source in near)
+    )
     if not others or (not is_near and 2 * sum(others.values()) < sum(map(bool, found.values()))):
         return ""
     main = found[min(near)] if is_near else others.most_common(1)[0][0]

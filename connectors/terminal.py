@@ -55,10 +55,10 @@ Nobody can be called from the terminal: support teams are reached where Atelier 
 serve`, section `support` of the settings). Please turn to your team directly."""
 
 
-ELSEWHERE = frozenset("gaps digest cases curated faq sources finetune audit doctor backup knowledge ingest".split())
+ELSEWHERE = frozenset("gaps digest cases curated sources finetune audit doctor backup knowledge ingest".split())
 SHELL = "That is a command of the shell, and not of this chat: leave with /quit and write `atelier {name}` there."
 CHAT_ALONE = "{command} is for Slack and Telegram. /help shows what there is here."
-IN_CHATS = frozenset("link rule stop roles role mood topic opinion label case claim resolve start status".split())
+IN_CHATS = frozenset("link rule stop label watch mood faq case start".split())
 
 
 class Wrap:

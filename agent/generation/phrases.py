@@ -36,7 +36,7 @@ _SMALL_TALK = {
     r"|greetings|bonjour|hola|servus)\b|你好",
     "praise": r"\b(?:great|awesome|nice|perfect|excellent|cool|brilliant"
     r"|good (?:job|work|bot)|well done|love (?:it|this)|super|toll|prima|klasse|perfekt)\b",
-    "sorry": r"\b(?:sorry|apologi[sz]e|my bad)\b",
+    "sorry": r"\b(?:sorry|apolog(?:ies|i[sz]e)|my bad|tut mir leid|entschuldigung|verzeihung|lo siento)\b",
     "agreement": r"^\W*(?:ok(?:ay)?|yes|yep|sure|fine|alright|got it|i see|right"
     r"|ja|gerne?|genau|alles klar|verstehe|passt)\b",
 }

@@ -86,6 +86,19 @@ def test_trouble_with_us_is_a_complaint(text: str) -> None:
     assert decide(understood(Intent.COMPLAINT), text=text).move is Move.CAPTURE
 
 
+@pytest.mark.parametrize("text", ["sorry, I was rude", "I'm sorry about that", "Entschuldigung!", "my bad"])
+def test_who_says_sorry_is_not_apologised_to(text: str) -> None:
+    upset = understood(Intent.COMPLAINT, sentiment=Sentiment.NEGATIVE, mood=0.9)
+    assert decide(upset, text=text, replied=True).move is Move.CHAT
+    assert decide(upset, text="sorry, but that is wrong", replied=True).move is Move.CAPTURE
+
+
+def test_a_doubtful_reading_of_a_question_as_talk_does_not_stop_the_search() -> None:
+    doubtful = understood(Intent.SMALL_TALK, 0.35)
+    assert reconsider(decide(doubtful, text="¿y los becarios?"), doubtful, 0.1, "¿y los becarios?").move is Move.ANSWER
+    assert reconsider(decide(doubtful, text="hola, bonjour?"), doubtful, 0.1, "hola, bonjour?").move is Move.CHAT
+
+
 def test_what_was_meant_is_searched_where_something_was_answered() -> None:
     feedback = understood(Intent.FEEDBACK, 0.9)
     assert decide(feedback, text="no, I meant the one for managers", replied=True).move is Move.ANSWER

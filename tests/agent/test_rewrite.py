@@ -164,12 +164,19 @@ def test_the_first_message_has_nothing_to_point_at() -> None:
     assert standalone("why?", History()) == "why?"
 
 
+_LEFT_OUT = {"same", "呢", "y", "et", "qué", "aus"}  # that only say that it goes on
+
+
 @given(st.lists(st.text(max_size=60), max_size=5), st.text(max_size=80))
 def test_any_conversation_is_survived_and_the_message_is_not_lost(said: list[str], message: str) -> None:
     query = standalone(message, after(*said))
     if not said:
         assert query == message
     assert (
-        all(word in query for word in content_words(message) if word.casefold() not in {"same", "呢"})
+        all(
+            word in query
+            for word in content_words(message)
+            if word.casefold() not in {"same", "呢", "y", "et", "qué", "aus"}
+        )
         or "呢" in message
     )
