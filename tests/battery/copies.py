@@ -138,6 +138,9 @@ def _judged(scene: Scene, seconds: float = 300.0) -> Verdict:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and len(scene.answered) < sum(len(each.tokens) for each in scene.conversations):
         time.sleep(0.2)
+    ends = time.monotonic() + 60  # the question for consent comes behind a person's answers, at the platform's pace
+    while time.monotonic() < ends and scene.judge().strays:
+        time.sleep(0.5)
     time.sleep(3)
     return scene.judge()
 
