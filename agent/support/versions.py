@@ -26,6 +26,7 @@ COVERED, WELL = 0.5, 0.6  # of a question's topic words, the share that both sta
 BEST, ANY = 0.15, 5  # the search's probability of the better passage; how many are compared: it is of the best alone
 SHARED = 2  # telling words that both must have, headings included
 APART = timedelta(days=180)  # a day in a name against the day of the other's file: less may be the same version
+STEM = 4  # letters that forms of one word share at least
 LONGEST, PLAIN = 240, 140  # characters of a sentence; of one that denies what another says
 _OLD = frozenset(words("old outdated obsolete superseded archive archived deprecated legacy alt alte veraltet archiv"))
 _DAYS = frozenset(
@@ -234,11 +235,20 @@ def _own(words_of: Collection[str], others: Collection[str]) -> list[str]:
 
 
 def _has(word: str, others: Collection[str]) -> bool:
-    return word in others or any(_is_one(word, other) for other in others)
+    if word in others:
+        return True
+    one = _bare(word)
+    start = one[:STEM]  # looked at first: of two words it mostly differs
+    if len(start) < STEM:
+        return False
+    return any(_is_one(one, _bare(other)) for other in others if other[:STEM] == start or other[:2] == "ge")
 
 
-def _is_one(word: str, other: str) -> bool:
+def _bare(word: str) -> str:
+    return word[2:] if word[:2] == "ge" and len(word) > 6 else word
+
+
+def _is_one(one: str, two: str) -> bool:
     """Whether two words are forms of one: change, changed; ändern, geändert."""
-    one, two = (each[2:] if each.startswith("ge") and len(each) > 6 else each for each in (word, other))
-    same = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
-    return same >= max(4, min(len(one), len(two)) - 1)
+    least = max(STEM, min(len(one), len(two)) - 1)
+    return len(one) >= least and one[:least] == two[:least]
