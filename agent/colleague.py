@@ -241,6 +241,8 @@ class Colleague:
             if back is not None:
                 decision = Decision(Move.ANSWER, LOOKED_BACK)
                 return Background(history, understanding, decision, back.passages, back.said)
+            if self._generator.name in QUOTING and understanding.intent is not Intent.SMALL_TALK and not steers(text):
+                return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), ())
         if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
             wanted = Move.IDEATE if thinking or (lists(text) and latest(session) is not None) else Move.CHAT
         if wanted is None and thinking and handles(text):  # "undo", "what was the question?"

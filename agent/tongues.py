@@ -38,6 +38,22 @@ _WORDS = {
     "onze kan moet heeft hebben niet en of bij naar worden",
 }
 _KNOWN = {name: frozenset(words.split()) for name, words in _WORDS.items()}
+# A sentence of each: what an encoder makes of one tells whether it has learned the language; a question is too short.
+_SAMPLES = {
+    "en": "Employees hand in their request for leave with their supervisor two weeks ahead.",
+    "de": "Die Beschäftigten reichen ihren Urlaubsantrag zwei Wochen vorher beim Vorgesetzten ein.",
+    "es": "Los trabajadores entregan su solicitud de vacaciones al encargado con dos semanas de antelación.",
+    "fr": "Les salariés remettent leur demande de congé au responsable deux semaines à l'avance.",
+    "it": "I dipendenti consegnano la richiesta di ferie al responsabile con due settimane di anticipo.",
+    "pt": "Os funcionários entregam o pedido de férias ao responsável com duas semanas de antecedência.",
+    "nl": "De werknemers dienen hun verlofaanvraag twee weken van tevoren in bij hun leidinggevende.",
+    "zh": "员工须提前两周向主管提交休假申请。",
+    "ja": "従業員は二週間前までに上司へ休暇の申請を提出します。",
+    "ko": "직원은 두 주 전에 상사에게 휴가 신청서를 제출합니다.",
+    "ru": "Сотрудники подают заявление на отпуск руководителю за две недели.",
+    "ar": "يقدم الموظفون طلب الإجازة إلى المشرف قبل أسبوعين.",
+    "el": "Οι εργαζόμενοι υποβάλλουν την αίτηση άδειας στον προϊστάμενο δύο εβδομάδες νωρίτερα.",
+}
 _TOKEN = re.compile(r"[^\W\d_]+")
 _READ = 2000  # characters
 
@@ -95,8 +111,7 @@ def elsewhere(
     if not others or (not is_near and 2 * sum(others.values()) < sum(map(bool, found.values()))):
         return ""
     main = found[min(near)] if is_near else others.most_common(1)[0][0]
-    samples = [next((text for source, text in texts.items() if found[source] == each), "") for each in (main, asked)]
-    if min(map(fluency, [question, *samples])) >= UNSPOKEN:
+    if min(fluency(_SAMPLES[main]), fluency(_SAMPLES[asked])) >= UNSPOKEN:
         return ""
     named, count = phrase("tongues", main, language=language), others[main]
     shape = "near" if is_near and count < len(found) else "all" if count == len(found) else "most"

@@ -240,6 +240,8 @@ def _obey(prompt: Prompt, session: Session, order: Order) -> str:
     if order == "wait":
         return phrase("ideate", "wait", language=language)
     said = phrase("ideate", order, language=language)
+    if order == "why":
+        said = f"{said.format(title=session.technique.title, when=session.technique.when)} {question}"
     return f"{said}\n\n{question}" if order == "again" else f"{said}\n\n{go_on}"
 
 

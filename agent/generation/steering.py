@@ -134,11 +134,11 @@ _DISLIKES = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_ORDER = 100  # characters: what is longer says something
-Order = Literal["undo", "reword", "again", "wait", "dislike"]
+Order = Literal["undo", "reword", "again", "wait", "dislike", "why"]
 
 
 def handles(text: str) -> Order | None:
-    """What a message in a session wants done where it is no idea: "undo", "translate that", "what was the question?"."""
+    """What a message in a session wants done where it is no idea: "undo", "translate that", "why?"."""
     if len(text) > _LONGEST_ORDER:
         return None
     if _UNDOES.match(text):
@@ -149,7 +149,10 @@ def handles(text: str) -> Order | None:
         return "wait"
     if _DISLIKES.match(text):
         return "dislike"
-    return "reword" if looks_back(text) is Back.REWORD else None
+    back = looks_back(text)
+    if back is Back.REWORD:
+        return "reword"
+    return "why" if back in (Back.WHY, Back.SURE, Back.SOURCE) else None
 
 
 def undone(text: str, ideas: Sequence[str]) -> int | None:

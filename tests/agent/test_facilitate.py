@@ -306,6 +306,7 @@ def test_yours_are_given_after_the_last_question_too():
     [
         ("translate that into German", "in your own words"),
         ("what was the question again?", "The question was:"),
+        ("why?", "no answer to it is wrong"),
         ("hmm, wait", "Take your time"),
         ("I don't like that one", "stays on the list"),
         ("remove idea 7", "no idea of that number"),

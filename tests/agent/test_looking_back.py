@@ -162,3 +162,16 @@ async def test_asked_about_an_answer_before_there_was_one_it_asks_back(
     talk = colleague(engine, rules, encoder, ExtractiveGenerator(encoder))
     _, turn = await turn_of(talk, message(engine, "why?"))
     assert turn.decision.move is Move.CLARIFY
+
+
+@only_sqlite
+async def test_asked_about_what_no_document_answered_it_asks_back_and_quotes_nothing(
+    engine: Engine, rules: KnowledgeBase, encoder
+) -> None:
+    talk = colleague(engine, rules, encoder, ExtractiveGenerator(encoder))
+    await said(
+        talk, engine, "How many days a year may I work from abroad?", "let's brainstorm names for a boat", "done"
+    )
+    _, turn = await turn_of(talk, message(engine, "where is that written?"))
+    assert turn.decision.move is Move.CLARIFY
+    assert not turn.reply.sources

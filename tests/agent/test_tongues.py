@@ -3,6 +3,7 @@
 import pytest
 
 from agent.tongues import elsewhere, tongue_of
+from retrieval.language import spoken
 from retrieval.store import StoredDocument
 
 ENGLISH = "Employees have 28 days of leave a year. They ask for it in the portal."
@@ -48,6 +49,15 @@ def test_where_the_nearest_are_in_another_language_that_is_said() -> None:
     texts = {"a": ENGLISH, "b": GERMAN, "c": ENGLISH}
     assert "in German" in told("How many days of leave do we have?", texts, near=("b",))
     assert told("How many days of leave do we have?", texts, near=("a",)) == ""
+
+
+def test_the_shipped_encoder_knows_english_alone(encoder) -> None:
+    def fluency(text: str) -> float:
+        return spoken(text, encoder.pieces(text))
+
+    documents = [StoredDocument("a", "", "t/all", "", "", "", None, 0, 1)]
+    for question in ("qué es el permiso parental?", "Wie lange?", "combien de jours de congé ont les employés ?"):
+        assert elsewhere(question, documents, {"t/all"}, (), lambda _: {"a": ENGLISH}, fluency, "")
 
 
 def test_nothing_is_said_where_the_language_is_no_reason() -> None:
