@@ -86,7 +86,7 @@ def conflict(question: str, passages: Sequence[Passage]) -> Conflict | None:
     about = [
         [
             each
-            for each in _statements(passage, place)
+            for each in _statements(passage, place, asked)
             if _share(asked, each.telling | each.heading | each.file) >= COVERED
         ]
         for place, passage in best
@@ -138,11 +138,16 @@ def worded(
     return "\n".join([say("differ_newer" if known else "differ"), *lines])
 
 
-def _statements(passage: Passage, place: int) -> list[_Read]:
+def _statements(passage: Passage, place: int, asked: frozenset[str] = frozenset()) -> list[_Read]:
+    """Those with a figure; of what surely is not about `asked` none, since reading figures takes time."""
+    file = frozenset(words(passage.source.rpartition("/")[2].partition(".")[0]))
+    around = frozenset(words(passage.heading)) | file
     return [
         read
         for unit in cut(passage.text)
-        if unit.kind is not Kind.CODE and (read := _read(unit, passage, place)) is not None
+        if unit.kind is not Kind.CODE
+        and (not asked or _share(asked, around.union(words(f"{unit.head} {unit.text}"))) >= COVERED)
+        and (read := _read(unit, passage, place)) is not None
     ]
 
 
