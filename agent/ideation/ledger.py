@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
-from agent.ideation.acts import Act, Added, PlaceJoined, Reworded, Spoken, Withdrawn
+from agent.ideation.acts import Act, Added, Merged, PlaceJoined, Reworded, Spoken, Withdrawn
 from agent.ideation.board import Board, Session
 from agent.ideation.event import Event, from_json, name_of, to_json
 from agent.ideation.fold import fold
@@ -204,25 +205,33 @@ class Ledger:
                 again = sessions.update().where(sessions.c.id == row.session).values(erased=sessions.c.erased + 1)
                 connection.execute(again)
 
-    def empty(self, tenant: str, keys: Sequence[str]) -> None:
-        """Delete the words of withdrawn ideas that came of chat events with these keys."""
+    def empty(self, tenant: str, keys: Sequence[str]) -> tuple[str, ...]:
+        """Delete the words of ideas that came of chat events with these keys, where they are withdrawn or merged.
+
+        An idea that was made of them says what another of its parts says. The sessions whose boards read otherwise now.
+        """
         given = events.c.key.in_([digest(key) for key in keys]) & (events.c.kind == Added.__name__)
         of_tenant = sa.select(sessions.c.id).where(sessions.c.tenant == tenant)
+        changed = []
         with writing(self.engine) as connection:
             lock_memory(connection)
             found = sa.select(events.c.session).where(given, events.c.session.in_(of_tenant)).distinct()
             for session in connection.execute(found).scalars().all():
                 here = events.c.session == session
-                on_ideas = events.c.kind.in_((Added.__name__, Reworded.__name__, Withdrawn.__name__))
-                rows = connection.execute(sa.select(events).where(here, on_ideas)).all()
                 theirs = {row.body["idea"] for row in connection.execute(sa.select(events).where(here, given))}
-                theirs &= {row.body["idea"] for row in rows if row.kind == Withdrawn.__name__}
-                for row in rows:
-                    if row.body["idea"] in theirs and "text" in row.body:
-                        emptied = events.update().where(here, events.c.number == row.number)
-                        connection.execute(emptied.values(body={**row.body, "text": REMOVED}))
+                is_open = sessions.c.id.in_(_open_of(tenant))  # of one that is closed, what was merged is its outcome
+                merges = connection.execute(sa.select(sessions.c.id).where(sessions.c.id == session, is_open)).first()
+                kinds = (Added, Reworded, Withdrawn, *((Merged,) if merges is not None else ()))
+                on_ideas = events.c.kind.in_([kind.__name__ for kind in kinds])
+                rows = connection.execute(sa.select(events).where(here, on_ideas).order_by(events.c.number)).all()
+                bodies = _emptied(rows, theirs)
+                for number, body in bodies.items():
+                    connection.execute(events.update().where(here, events.c.number == number).values(body=body))
                 again = sessions.update().where(sessions.c.id == session).values(erased=sessions.c.erased + 1)
                 connection.execute(again)
+                if any(row.kind == Merged.__name__ and row.number in bodies for row in rows):
+                    changed.append(session)
+        return tuple(changed)
 
     def of_person(self, person: str) -> tuple[str, ...]:
         """The sessions in which a person did something."""
@@ -252,6 +261,31 @@ class Ledger:
             self._read.move_to_end(row.id)
             while len(self._read) > _CACHED:
                 self._read.popitem(last=False)
+
+
+def _emptied(rows: Sequence[Row], theirs: AbstractSet[str]) -> dict[int, dict[str, Any]]:
+    """What acts on ideas say, by number, once the words of `theirs` are gone that stand no more. rows: in order."""
+    withdrawn = {row.body["idea"] for row in rows if row.kind == Withdrawn.__name__}
+    parts = {each for row in rows if row.kind == Merged.__name__ for each in row.body["parents"]}
+    gone = theirs & (withdrawn | parts)
+    words = {row.body["text"] for row in rows if row.body["idea"] in gone and "text" in row.body}
+    made_of = set(gone)
+    reads: dict[str, str] = {}
+    bodies: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        idea, text = row.body["idea"], row.body.get("text")
+        if text is None:
+            continue
+        now = REMOVED if idea in gone else text
+        if row.kind == Merged.__name__ and not made_of.isdisjoint(row.body["parents"]):
+            made_of.add(idea)
+            others = [reads.get(each, REMOVED) for each in row.body["parents"]]
+            if text in words or not text:
+                now = next((each for each in others if each != REMOVED), REMOVED)
+        reads[idea] = now
+        if now != text:
+            bodies[row.number] = {**row.body, "text": now}
+    return bodies
 
 
 def digest(key: str) -> str:

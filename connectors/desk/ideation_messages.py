@@ -253,9 +253,9 @@ class Messages:
                 continue
 
     async def deleted(self, event: Deleted, stage: Stage) -> None:
-        """Whoever takes a message back takes its ideas back, as long as they stand as they were written, words and all.
+        """Whoever takes a message back takes its ideas back, words and all; one that was merged says what others said.
 
-        Those of a session that is closed are its outcome, and stay.
+        Those that are voted on, or of a session that is closed, are what all decided by, and stay.
         """
         key, place = said_key(event.place, event.message), event.place
         await asyncio.to_thread(self.stand.sessions.ledger.retell, place.tenant, key, "")
@@ -268,7 +268,10 @@ class Messages:
                     continue
             changed = await asyncio.to_thread(self.stand.sessions.board, board.session.id)
             await self.stand.changed(changed, stage.delivery)
-        await asyncio.to_thread(self.stand.sessions.ledger.empty, place.tenant, _keys(place, event.message))
+        ledger, keys = self.stand.sessions.ledger, _keys(place, event.message)
+        for session in await asyncio.to_thread(ledger.empty, place.tenant, keys):
+            changed = await asyncio.to_thread(self.stand.sessions.board, session)
+            await self.stand.changed(changed, stage.delivery)
 
     def _made_of(self, place: Place, message: str) -> list[tuple[Board, dict[int, Idea]]]:
         """What a message became, by the number of its line, in each open session."""

@@ -206,7 +206,12 @@ def test_versions_are_promoted_compared_and_rolled_back(atelier: Atelier, tmp_pa
     table = atelier("compare", "team-1")[1]
     assert table.splitlines()[0].split() == ["team-1", "team-2"]
     assert "1.9000" in table
+    assert "different models" not in table
     assert json.loads(atelier("compare", "--json")[1]) == {"team-2": {"held_out_loss": 1.8, "grounded": 0.8}}
+    store = open_store(load_settings())
+    store.registry.add("other", sealed(tmp_path / "other", base="c" * 64), scores={"held_out_loss": 9.0})
+    store.close()
+    assert "different models, so their losses cannot be compared" in atelier("compare", "team-1", "other-1")[1]
     status, out, _ = atelier("rollback")
     assert status == 0
     assert "team-2 is taken back: team-1 serves" in out

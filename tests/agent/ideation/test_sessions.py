@@ -156,6 +156,28 @@ def test_ideas_are_merged_split_and_withdrawn_with_their_history(room: Room) -> 
         room.sessions.tag(session, room.person("bob"), mint, "warm", key=room.key())
 
 
+def test_a_merged_idea_says_what_others_said_once_its_first_message_is_deleted(room: Room) -> None:
+    session, ledger = room.open(), room.sessions.ledger
+    tea = room.sessions.add(session, room.person("bob"), "Tea at Bob's", key="first").idea
+    juice = room.sessions.add(session, room.person("bob"), "Juice", key="alone").idea
+    assert tea is not None
+    assert juice is not None
+    mint, lemon = room.add(session, "cy", "Mint tea"), room.add(session, "cy", "Lemon tea")
+    once = room.sessions.merge(session, room.person("ann"), [tea.id, mint], key=room.key()).idea
+    assert once is not None
+    twice = room.sessions.merge(session, room.person("ann"), [once.id, lemon], key=room.key()).idea
+    named = room.sessions.merge(session, room.person("ann"), [twice.id, juice.id], key=room.key(), text="Drinks").idea
+    assert (twice.text, named.text) == ("Tea at Bob's", "Drinks")
+    assert ledger.empty("acme", ["first"]) == (session,)
+    board = room.sessions.board(session)
+    assert (board.idea(once.id).text, board.idea(twice.id).text) == ("Mint tea", "Mint tea")
+    assert board.idea(named.id).text == "Drinks"
+    assert not any("Bob's" in str(each.act) for each in room.sessions.events(session))
+    assert ledger.empty("acme", ["alone"]) == ()
+    assert not any("Juice" in str(each.act) for each in room.sessions.events(session))
+    assert ledger.empty("other", ["first"]) == ()
+
+
 def test_only_who_facilitates_moves_and_a_schedule_does_too(room: Room) -> None:
     session = room.open(minutes=((Phase.COLLECT, 10.0),), phases=(Phase.COLLECT, Phase.VOTE, Phase.CLOSED))
     with refused("not_facilitator"):
