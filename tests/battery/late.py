@@ -19,7 +19,7 @@ TELEGRAM = {"sendMessage": 17.0, "editMessageText": 17.0}
 TELEGRAM_PREVIEWS = {"editMessageText": 8.0}
 SLACK = dict.fromkeys(("chat.postMessage", "chat.startStream", "chat.stopStream", "chat.update"), 12.0)
 SLACK_PREVIEWS = {"chat.appendStream": 5.0, "chat.update": 5.0}
-QUIET = 240.0  # seconds: more than four tries in a row that each end late, with the pauses between them
+QUIET = 150.0  # seconds: two tries and the longest pauses before them
 
 
 def run(quick: bool) -> Report:
@@ -76,12 +76,12 @@ def _watch(
 
 
 def _until_answered(scene: TelegramScene | SlackScene) -> None:
-    """Until all is answered, or nothing more is: how long a late call holds others up is not what is asked here."""
-    missing, since = len(scene.judge().lost), time.monotonic()
-    while missing and time.monotonic() < since + QUIET:
+    """Until all is answered, or nothing moves any more: an answer whose every try meets a late call has to wait."""
+    before, since = (len(scene.judge().lost), _left(scene)), time.monotonic()
+    while before[0] and time.monotonic() < since + QUIET:
         time.sleep(0.5)
-        if (now := len(scene.judge().lost)) != missing:
-            missing, since = now, time.monotonic()
+        if (now := (len(scene.judge().lost), _left(scene))) != before:
+            before, since = now, time.monotonic()
 
 
 def _left(scene: TelegramScene | SlackScene) -> int:
