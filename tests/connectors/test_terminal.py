@@ -135,7 +135,7 @@ def test_a_person_asks_and_is_answered(sit: Callable[..., Person]) -> None:
     person.type(b"/feedback it should name the Makefile" + ENTER)
     person.sees("kept with that answer")
     person.type(b"/export copy.json" + ENTER)
-    person.sees("holds everything about you: 1 messages")
+    person.sees("copy.json holds everything about you")
     person.type(b"/forget" + ENTER)
     person.sees("/forget yes")
     assert person.leaves() == 0
