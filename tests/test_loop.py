@@ -68,6 +68,8 @@ def terminal(tmp_path: Path) -> Terminal:
 def test_from_a_file_by_way_of_ctrl_c_to_an_answer(terminal: Terminal) -> None:
     """Ctrl-C keeps a checkpoint and says how to go on; gone on, the version speaks, and its turns name it."""
     words = ("finetune", "run", "--data", "chats.jsonl", "--recipe", "recipe.toml", "--promote")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job hands that down to ours
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with terminal.begin(*words) as running:
         ends = time.monotonic() + PATIENCE
         jobs = terminal.folder / "home" / "jobs"
