@@ -54,7 +54,7 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     if best is None:
         return phrase("answer", "nothing", language=language)
     if name := asked_of(question):
-        return _who(name, worded, reading, passages, language)
+        return _who(name, worded, reading, language)
     sections = [likely if has_words(passages[i].text) else 0.0 for i, likely in enumerate(reading.sections)]
     section = max(range(len(passages)), key=lambda i: (sections[i], -i))
     whole = sections[section]
@@ -71,7 +71,7 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
     return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
 
 
-def _who(name: str, units: Sequence[Scored], reading: Reading, passages: Sequence[Passage], language: str) -> str:
+def _who(name: str, units: Sequence[Scored], reading: Reading, language: str) -> str:
     """Who somebody is, where a sentence says it; else that they are only named, and where; else that they are not."""
     naming = sorted((each for each in units if names(each.unit.text, name)), key=lambda each: -each.probability)
     telling = [each for each in naming if says_who(each.unit.text, name)]
