@@ -54,9 +54,13 @@ _URL = re.compile(rf"((?:{_SCHEME})+)({_AUTHORITY})", re.IGNORECASE)
 _CODE_URL = re.compile(rf"((?:(?:https?|ftps?|hxxps?|wss?){_COLON}{_SLASH}*)+)({_AUTHORITY})", re.IGNORECASE)
 _PLAIN_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 _HOST = re.compile(
-    rf"(?<![\w@/\\-])(?<![\w\])]{_DOT})((?:[^\W_](?:[\w-]*[^\W_])?{_DOT})+)(xn--[\w-]+|[^\W\d_]{{2,}})(?![\w@-])"
+    rf"(?<![\w@/\\])(?<![\w@/\\]-)(?<![\w\])]{_DOT})((?:[^\W_](?:[\w-]*[^\W_])?{_DOT})+)(xn--[\w-]+|[^\W\d_]{{2,}})(?![\w@-])"
     rf"(:\d+(?=/)|[/?](?=[\w?=&%#]))?"
 )
+# What hangs together by @, and the one form of it that is left as it is: an address as Telegram's library reads one
+# (td/telegram/MessageEntity.cpp, is_email_address). Behind any other @ a client may find a host to link.
+_AROUND_AT = re.compile(r"(?<![\w.+@-])[\w.+-]*+(?:@[\w.+-]*+)++")
+_MAIL = re.compile(r"[.+-]*\w[\w.+-]*@(?:\w(?:[\w-]{0,28}\w)?\.){1,6}[A-Za-z]{2,8}[.+-]*")
 _INLINE_CODE = re.compile(r"(?<!`)(`{1,2})(?!`)[^`]+\1(?!`)")
 _LOOPBACK = re.compile(
     r"(?:[^\s@]*@)?(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)(?::\d+)?[).,;:!?\]*_]*", re.IGNORECASE
@@ -156,9 +160,19 @@ def _outside_code(unit: str, allowed: AllowedHosts) -> str:
     """Bare hosts made plain, but not inside `code`, where `app.info` is an attribute and no client links."""
     parts, end = [], 0
     for code in _INLINE_CODE.finditer(unit):
-        parts += [_HOST.sub(lambda found: _plain_host(found, allowed), unit[end : code.start()]), code[0]]
+        parts += [_without_hosts(unit[end : code.start()], allowed), code[0]]
         end = code.end()
-    return "".join([*parts, _HOST.sub(lambda found: _plain_host(found, allowed), unit[end:])])
+    return "".join([*parts, _without_hosts(unit[end:], allowed)])
+
+
+def _without_hosts(prose: str, allowed: AllowedHosts) -> str:
+    def plain(text: str) -> str:
+        return _HOST.sub(lambda found: _plain_host(found, allowed), text)
+
+    def around_at(found: re.Match[str]) -> str:
+        return found[0] if _MAIL.fullmatch(found[0]) else "@".join(map(plain, found[0].split("@")))
+
+    return plain(_AROUND_AT.sub(around_at, prose) if "@" in prose else prose)
 
 
 def _plain_host(found: re.Match[str], allowed: AllowedHosts) -> str:

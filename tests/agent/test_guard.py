@@ -86,6 +86,11 @@ def test_nothing_off_the_list_can_be_clicked_fetched_or_pinged(text):
         ("https://wiki.\u0430cme.com/", "wiki[.]\u0430cme[.]com/"),  # a Cyrillic letter
         ("https://wiki.acme.com/?next=https://evil.com", "https://wiki.acme.com/?next=evil[.]com"),
         ("tg://resolve?domain=x", "resolve?domain=x"),
+        ("@docs.evil.com and .@evil.com", "@docs[.]evil[.]com and .@evil[.]com"),
+        ("a@b.neta@evil.net, a@@evil.com", "a@b.neta@evil[.]net, a@@evil[.]com"),
+        ("www.evil.com@x or a@-evil.com", "www[.]evil[.]com@x or a@-evil[.]com"),
+        (f"a@{'x' * 40}.com", f"a@{'x' * 40}[.]com"),  # longer than a part of a mail address may be
+        ("- a\n-evil.com", "- a\n-evil[.]com"),
         ("//evil.com/x.png", "evil[.]com/x.png"),
         ("\\\\\\evil.com/x.png", "evil[.]com/x.png"),
         ("a" * 50 + "://evil.com", "a" * 9 + "evil[.]com"),
@@ -118,7 +123,7 @@ def test_what_becomes_of_it(text, shown):
         "# Title\n\n- **bold** and *soft*\n- 1 < 2 and x -> y, `<div>` and a <placeholder>\n\n| a | b |\n| - | - |\n",
         "```python\nprint('<b>') ; x = a[0](1)\nself.info.com()\n\tindent   kept\n```\n",
         "```\ncurl http://localhost:8000/v1\n```",
-        "Write to support@acme.com or call Node.js version 3.11.2 at 10:30, e.g. and/or 5/7.",
+        "Write to support@acme.com, ann.o+x@mail.acme.co.uk. Or call Node.js version 3.11.2 at 10:30, e.g. and/or 5/7.",
         "Emoji 👩‍💻 👍🏽 ❤️ 1️⃣, Persian می‌خواهم, Hindi क्‍ष, Hebrew שלום, 中文。日本語です。",
         "See README.md, setup.py, main.rs and archive.tar.gz; the ratio is 3:1.",
         "C:\\Users\\me and /usr/local/bin and ~/handbook",
