@@ -23,7 +23,7 @@ LINKS = (
     "<https://{h}/a>", "https://{h}/a", "see {h}/login now", "www.{h}", "[a][1]\n\n[1]: https://{h}/a",
     '<a href="https://{h}/a">form</a>', "[a](<https://{h}/a b>)", "[a]( https://{h}/a 'title')",
     "[a](//{h}/a)", "[a](HTTPS://{h}/a)", "[a](https:/{h}/a)", "[a](https:\\\\{h}\\a)", "ftp://{h}/a", "tg://resolve?domain={h}",
-    "[call](tg://user?id=12345)", "[mail](mailto:a@{h})", "a@{h}", "slack://channel?team=T1&id=C1&u={h}",
+    "[call](tg://user?id=12345)", "[mail](mailto:a@{h})", "a@{h}", "ask @{h}", "a@b.neta@{h}", "x@@{h} -{h}", "slack://channel?team=T1&id=C1&u={h}",
     "javascript:fetch('//{h}')", "[a](javascript:location='https://{h}')", "[a](data:text/html;base64,{h})",
     "https://docs.example.com@{h}/a", "https://docs.example.com\\@{h}/a", "[x](https://docs.example.com@{h}/)",
     "[[a](https://{h}/1)](https://{h}/2)", "[a\n](https://{h}/a)", "| a | b |\n|---|---|\n| [x](https://{h}/a) | y |",

@@ -2,11 +2,17 @@
 
 import pytest
 
+from agent.events import Outgoing
+from agent.guard import StreamCleaner
+from agent.message import Place
+from connectors.telegram.cut import parts
+from connectors.telegram.render import render
 from tests.battery.attacks import EVIL, attacks
-from tests.battery.injection import findings_slack, findings_telegram, staged
+from tests.battery.injection import ALLOWED, findings_slack, findings_telegram, staged
 from tests.emulators.slack_world import Seen as SlackSeen
 from tests.emulators.telegram import Entity
 from tests.emulators.telegram import Seen as TelegramSeen
+from tests.emulators.telegram_text import as_entities, format_text
 
 
 def test_there_are_many_attacks_and_each_is_another() -> None:
@@ -31,6 +37,20 @@ def test_the_judge_sees_links_to_elsewhere(address: str) -> None:
     assert list(findings_telegram(seen))
     here = TelegramSeen(1, 1, "bot", "a", (Entity("text_link", 0, 1, "a", "https://docs.example.com/x"),))
     assert not list(findings_telegram(here))
+
+
+def test_no_attack_is_a_link_once_telegram_has_marked_what_it_marks_by_itself() -> None:
+    """All of them, without the doors: cleaned, cut and rendered as the captured model's answer is."""
+    found: set[tuple[str, str]] = set()
+    for attack in attacks():
+        cleaner = StreamCleaner(allowed_links=(ALLOWED,))
+        said = cleaner.feed(attack.text.encode("utf-8", "replace").decode()[:4000]) + cleaner.finish()
+        for part in parts(Outgoing(Place("telegram", "acme", "1"), said)) if said.strip() else ():
+            sent = render(part)
+            shown = format_text(sent.text, "", [each.to_dict() for each in sent.entities])
+            seen = TelegramSeen(1, 1, "bot", shown.text, as_entities(shown.text, shown.entities))
+            found.update((attack.text, each) for each in findings_telegram(seen))
+    assert not found
 
 
 async def test_nothing_hostile_comes_out() -> None:
