@@ -27,7 +27,7 @@ CHANGES = re.compile(
 )
 ENDS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|i\s+think|let['’]?s|let\s+us|we|i|that['’]?s|i['’]?m|we['’]?re|are|am|now|all|please|so|ich|wir|bin|sind|jetzt|bitte|also)"
-    r"\b\s*,?\s*)*"
+    r"\b[\s,]*)*"
     r"(?:stop|done|finish(?:ed)?|enough|end|that['’]?s\s+(?:all|it|enough)|wrap\s+up|fertig|schluss|genug|aufhören|ende|stopp|das\s+war['’]?s|das\s+reicht)\b"
     r"(?:\s+(?:here|now|it|this|that|there|for|today|the|session|brainstorming|with|please|thanks|thank\s+you|up|me|us|jetzt|hier|für|heute|damit|danke|bitte))*"
     r"\W*$",
