@@ -48,7 +48,7 @@ _AMENDS = re.compile(
     r"""^\W*(?:(?:no+|nope|nah|sorry|hm+|well|but|actually|oh|ok(?:ay)?|wait|nein|doch|ach|also|aber|das|that['’]?s\s+(?:wrong|not\s+it)|not\s+that(?:\s+one)?)\b
     [\s,.!:;–-]*)*
     (?:i\s+(?:rather\s+)?(?:meant?|was\s+(?:asking|talking)\s+about|(?:want(?:ed)?|need(?:ed)?)\s+to\s+know\s+about|asked\s+(?:for|about))
-    |ich\s+(?:meinte|meine|wollte|frag(?:t)?e\s+nach))\s+
+    |ich\s+(?:meinte|meine|wollte|frag(?:t)?e\s+nach))\s+(?!(?:to|well|it|no|nur|bloß|es|ja|mich|dich|dir|euch)\b)
     (?:(?:the|die|den|das)\s+(?:ones?\s+|der\s+)?(?=for\b|in\b|on\b|of\b|from\b|with\b|für\b|im\b|von\b|mit\b))?(?P<meant>[^?!]{1,120}?)[\s?.!]*$""",
     re.IGNORECASE | re.VERBOSE,
 )

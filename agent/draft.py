@@ -11,7 +11,7 @@ from agent.prompt import Citations
 from retrieval.passage import Passage
 
 UNLINKED = "Addresses are shown so that they cannot be clicked, until the setting `allowed_links` names their hosts."
-_BROKEN = re.compile(r"[\w-]+(?:\[\.\][\w-]+)+")
+_BROKEN = re.compile(r"(?<![\w-])[\w-]+(?:\[\.\][\w-]+)+")
 
 
 class Draft:

@@ -87,6 +87,8 @@ _IS_IT = re.compile(
 )
 _CHAT = 4  # words: what is longer may thank and ask
 _SLOT, _BARE, _POINTING = 4, 8, 3  # words of a follow-up: what it puts in, all of it, what it brings along
+_LONGEST_FOLLOW_UP = 200  # characters: what is longer stands alone
+_PHRASES = 24  # of a question, of which one gives way: what has more is a text, and each costs an encoder's time
 _CHINESE_CONTINUES = re.compile(r"^(?:那么?|还有)?(?P<rest>.{1,12}?)呢\s*[?？]?$")
 
 
@@ -126,7 +128,8 @@ def _complete(message: str, topic: str, alike: Alike | None) -> str:
     if (instead := amends(message)) is not None:  # "no, I meant the one for managers"
         is_slot = len(content_words(instead)) <= _SLOT and not _has_clause(instead)
         return _replace_slot(topic, instead, alike, is_another=False, least=NEAR) if is_slot else instead
-    found = _CONTINUES.match(message.strip()) or _FRAGMENT.match(message.strip())
+    flat = " ".join(message.split())  # in a run of spaces these forms would look for their end once for each
+    found = (_CONTINUES.match(flat) or _FRAGMENT.match(flat)) if len(flat) <= _LONGEST_FOLLOW_UP else None
     if found is not None and len(own) <= _SLOT and not _has_clause(found["rest"]):
         is_another = _ANOTHER.search(message) is not None
         return _replace_slot(topic, found["rest"], alike, is_another=is_another) or message
@@ -225,7 +228,7 @@ def _nearest(topic: str, phrase: str, alike: Alike, least: float) -> tuple[int, 
             phrases[-1] = phrases[-1][0], word.end()
         else:
             phrases.append(word.span())
-    if not phrases or not content_words(phrase):
+    if not 0 < len(phrases) <= _PHRASES or not content_words(phrase):
         return None
     near = alike(phrase, [topic[start:end] for start, end in phrases])
     order = sorted(range(len(phrases)), key=lambda place: -near[place])

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.conversation import amends
 from agent.german import CONFIDENCE
 from agent.message import Intent, Move, Sentiment, Understanding
 from agent.policy import CERTAIN_ERRAND, HELD, HELD_HOW_TO, concerns_us, decide, ours_back, reconsider
@@ -103,6 +104,9 @@ def test_what_was_meant_is_searched_where_something_was_answered() -> None:
     feedback = understood(Intent.FEEDBACK, 0.9)
     assert decide(feedback, text="no, I meant the one for managers", replied=True).move is Move.ANSWER
     assert decide(feedback, text="no, I meant the one for managers").move is Move.CAPTURE
+    assert amends("nein, ich meinte die für Manager") == "für Manager"
+    for thanks in ("ich wollte nur danke sagen", "I meant to say thanks", "ich meine es ernst"):
+        assert amends(thanks) is None
 
 
 @pytest.mark.parametrize(

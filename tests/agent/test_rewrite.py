@@ -1,6 +1,7 @@
 """A follow-up is searched with the words it leaves out; a question that stands alone is searched as it is."""
 
 from collections.abc import Sequence
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -89,6 +90,21 @@ def test_a_follow_up_with_a_verb_of_its_own_leaves_the_old_one() -> None:
 )
 def test_a_complete_question_stays_as_it_is(message: str) -> None:
     assert standalone(message, after("What is the VAT rate in France?")) == message
+
+
+@pytest.mark.parametrize("message", ["and a{}x", "for a{}x?", "no, I meant a{}x?!x"])
+def test_a_run_of_spaces_holds_nobody_up(message: str) -> None:
+    began = process_time()
+    standalone(message.format(" " * 30_000), after("How long is the notice period?"))
+    assert process_time() - began < 1
+
+
+def test_of_a_long_text_no_phrase_is_asked_for() -> None:
+    def never(_phrase: str, _others: Sequence[str]) -> list[float]:
+        raise AssertionError("each phrase costs an encoder's time")
+
+    text = "Is this right? " + " and ".join(f"Anna{n} packs boxes" for n in range(100))
+    assert standalone("and what about trains?", after(text), never)
 
 
 def test_a_chain_of_follow_ups_keeps_the_first_topic() -> None:
