@@ -12,7 +12,7 @@ _ASKS = re.compile(
     r"(?:\s+(?:exactly|anyway|again|please|eigentlich|denn|genau))*[\s?!.？]*$",
     re.IGNORECASE,
 )
-# "who is responsible for the keys?", "who is the head of Sales?" ask for a name and give none
+# "who is responsible for the keys?", "who is the head of Sales?", "wer ist Geschäftsführer?" ask for a name, give none
 _NO_NAME = frozenset(
     """
     a an the our my your this that these those responsible in for of to at on with going doing using allowed able
@@ -27,10 +27,11 @@ _ROLES = (
     r"(?:chief|head|lead|leader|manager|director|chair(?:man|woman|person)?|ceo|cto|cfo|coo|officer|president|secretary|assistant|engineer|coordinator"
     r"|contact|owner|founder|partner|doctor|nurse|professor|teacher|treasurer|designer|developer|colleague|boss|supervisor|administrator"
     r"|representative|spokes\w+|member|deputy|receptionist|accountant|lawyer|consultant|specialist|intern|trainee"
-    r"|\w*leiter(?:in)?|leitung|\w*chef(?:in)?|vorstand\w*|vorsitz\w*|ansprechpartner(?:in)?|geschäftsführ\w*|beauftragte\w*|inhaber(?:in)?"
+    r"|\w*leiter(?:in)?|leitung|\w*chef(?:in)?|vorstand\w*|\w*vorsitz\w*|ansprechpartner(?:in)?|geschäftsführ\w*|\w*beauftragte\w*|inhaber(?:in)?"
     r"|\w*meister(?:in)?|\w*verantwortliche\w*|assistent(?:in)?|sekretär(?:in)?|arzt|ärztin|gründer(?:in)?|stellvertret\w*"
     r"|directora?|jef[ea]|responsable|encargad[oa]|directeur|directrice|chef(?:fe)?)"
 )
+_ROLE = re.compile(rf"{_ROLES}|betriebsr[aä]t\w*|\w*helfer(?:in)?|\w*sprecher(?:in)?", re.IGNORECASE)
 _BEFORE = re.compile(
     rf"(?:\b(?:led|headed|run|managed|chaired|founded|owned|directed|represented|supervised|coordinated|overseen|covered)\s+by"
     rf"|\b(?:geleitet|geführt|betreut|vertreten|gegründet)\s+von|\b{_ROLES}\b[^.;!?]{{0,40}}(?:\b(?:is|are|was|were|ist|sind|war|es|est)|[:,(–-])"
@@ -60,7 +61,9 @@ def asked_of(question: str) -> str:
     if found is None:
         return ""
     words = [word.casefold() for word in _WORD.findall(found["name"])]
-    return found["name"].strip() if 0 < len(words) <= _LONGEST_NAME and not _NO_NAME.intersection(words) else ""
+    if not 0 < len(words) <= _LONGEST_NAME or _NO_NAME.intersection(words) or any(map(_ROLE.fullmatch, words)):
+        return ""
+    return found["name"].strip()
 
 
 def names(text: str, name: str) -> bool:

@@ -15,6 +15,12 @@ from agent.generation.who import asked_of, names, says_who
         ("who is responsible for the keys?", ""),
         ("who is the head of Sales?", ""),
         ("who are you?", ""),
+        ("Who is CEO?", ""),
+        ("who's data protection officer?", ""),
+        ("Wer ist Geschäftsführer?", ""),
+        ("Wer ist Datenschutzbeauftragter?", ""),
+        ("Wer ist im Betriebsrat?", ""),
+        ("Wer ist Ersthelfer?", ""),
         ("who is allowed to park here?", ""),
         ("what is Tom Baker's number?", ""),
     ],
@@ -34,6 +40,7 @@ def test_a_name_is_asked_of(question: str, name: str) -> None:
         ("Name: Tom Baker; Role: Head of support", "Tom Baker"),
         ("Leiterin der Buchhaltung ist Eva Kurz.", "Frau Kurz"),
         ("Contact: Ben Yu", "Ben Yu"),
+        ("Datenschutzbeauftragte ist Eva Kurz.", "Eva Kurz"),
     ],
 )
 def test_a_sentence_says_who_somebody_is(sentence: str, name: str) -> None:
