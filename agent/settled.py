@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 
 from agent.conversation import recalls
 from agent.generation.phrases import phrase
@@ -15,6 +16,7 @@ from agent.support.dates import stated
 from agent.support.versions import apart, says_old, succeeds
 from retrieval.passage import Passage, Vectors
 from retrieval.shelf import Shelf
+from retrieval.store import StoredDocument
 
 APPROVED = "The team has approved an answer to this question, so I give it word for word."
 DIFFERING = "Two documents differ on this, so I show both."
@@ -54,9 +56,10 @@ def differing(
     """
     places = [place for place, passage in enumerate(passages) if not is_ours(passage)]
     compared = [passages[place] for place in places]
+    look = cache(written)  # the same two may differ in many sentences
     for found, is_sure in _found(question, compared):
         both = compared[found.one.passage], compared[found.other.passage]
-        known = written([each.source for each in both])
+        known = look((both[0].source, both[1].source))
         files = [known.files.get(each.source) for each in both]
         days = [stated(each.source, each.heading, (each.text, known.openings.get(each.source, ""))) for each in both]
         old = [says_old(each) for each in both]
@@ -81,15 +84,19 @@ def _found(question: str, passages: Sequence[Passage]) -> Iterator[tuple[Conflic
 
 def written_of(shelf: Shelf, tenant: str, sources: Collection[str]) -> Written:
     """Of these documents of a tenant. Raises StoreError."""
-    return Written(dates_of(shelf, tenant), shelf.openings(tenant, sources))
+    found = {source: shelf.document(tenant, source) for source in sources}
+    files = {source: _day_of(each) for source, each in found.items() if each is not None}
+    return Written(files, shelf.openings(tenant, sources))
 
 
 def dates_of(shelf: Shelf, tenant: str) -> dict[str, datetime]:
     """When each document's file was last changed, or where that is not known, when it was read."""
-    return {
-        each.source: datetime.fromtimestamp(each.file.mtime / 1e9 if each.file and each.file.mtime else each.added, UTC)
-        for each in shelf.documents(tenant)
-    }
+    return {each.source: _day_of(each) for each in shelf.documents(tenant)}
+
+
+def _day_of(document: StoredDocument) -> datetime:
+    file = document.file
+    return datetime.fromtimestamp(file.mtime / 1e9 if file and file.mtime else document.added, UTC)
 
 
 def cited(answer: str) -> str:

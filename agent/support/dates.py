@@ -25,7 +25,7 @@ _SAYS = (
     r"|stand|geändert|aktualisiert|überarbeitet|gültig|gilt|in kraft|datum|fassung|veröffentlicht|zuletzt \w+"
 )
 _STATED = tuple(
-    re.compile(rf"(?i)(?:^|[\n(*_|]|[.;]\s)\W{{0,6}}(?:{_SAYS})\b(?:\W|\b(?:on|from|since|of|as|at|the|by|in|ab|seit|am|vom|zum|bis)\b){{0,12}}{shape}")
+    re.compile(rf"(?i)(?:^|[\n(*_|]|[.;]\s)\W{{0,6}}(?:{_SAYS})\b(?:\W|\b(?:on|from|since|of|as|at|the|by|in|ab|seit|am|vom|zum)\b){{0,12}}{shape}")
     for shape in (
         r"(?P<year>(?:19|20)\d\d)[-./](?P<month>\d{1,2})(?:[-./](?P<day>\d{1,2}))?(?!\d)",
         rf"(?P<day>\d{{1,2}})\.\s?(?P<month>\d{{1,2}})\.\s?{_YEAR}",

@@ -183,6 +183,7 @@ def test_the_day_that_a_document_gives_itself_at_its_beginning_counts(engine: En
         ("Rules (effective March 5, 2025)", "2025-03-05"),
         ("*Last reviewed on 3 May 2023*", "2023-05-03"),
         ("Version 2024-06", "2024-06-01"),
+        ("Gültig bis 31.12.2026", "None"),
         ("The company was founded in 1999. In 2021 we updated the kitchen.", "None"),
         ("Updated 31.02.2024", "None"),
     ],
