@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from agent.generation.rendering import ChatMessage
 from agent.memory_tables import accounts, persons, places, turns
@@ -69,13 +69,14 @@ def is_of_file(person: str, documents: Iterable[str]) -> bool:
 def withheld(engine: Engine, tenant: str, person: str = "") -> Withheld:
     """Of everybody of a tenant who has not agreed, or of one person whatever they said. Raises StoreError."""
     who = persons.c.id == person if person else ~persons.c.consent
-    named = sa.select(accounts.c.account).join(persons, persons.c.id == accounts.c.person).where(who)
+    named = sa.select(accounts.c.account, accounts.c.person).join(persons, persons.c.id == accounts.c.person).where(who)
     said = sa.select(turns.c.text, turns.c.reply).join(persons, persons.c.id == turns.c.author).where(who)
     if tenant:
         said = said.join(places, places.c.key == turns.c.place).where(places.c.tenant == check_tenant(tenant))
     with reading(engine) as connection:
-        known = (each for each in connection.execute(named).scalars() if not tenant or _tenant(each) in ("", tenant))
-        authors = {part for each in known for part in (each, each.rsplit(":", 1)[-1])}
+        found = [(row.account, row.person) for row in connection.execute(named)]
+        theirs = _people(connection, tenant, found)
+        authors = {part for each, whose in found if whose in theirs for part in (each, each.rsplit(":", 1)[-1])}
         words: set[bytes] = set()
         for row in connection.execute(said).yield_per(1000):
             words.update(_digests(row.text, row.reply))
@@ -93,6 +94,20 @@ def parted(read: Read, them: Withheld) -> Read:
             kept.append(example)
     rejected = (*read.rejected, *(Rejected(each.place, (each,)) for each in gone))
     return Read(tuple(kept), (*read.problems, *gone), rejected, read.source)
+
+
+def _people(connection: Connection, tenant: str, found: Sequence[tuple[str, str]]) -> set[str]:
+    """Of people with their accounts those whom a tenant's file may name: all but who is of other tenants alone.
+
+    A guest of a shared channel keeps the name of a workspace of their own, which is no tenant here.
+    """
+    if not tenant:
+        return {whose for _, whose in found}
+    others = sa.select(places.c.tenant).where(places.c.tenant != tenant).distinct()
+    wrote = sa.select(turns.c.author).join(places, places.c.key == turns.c.place).where(places.c.tenant == tenant)
+    elsewhere = set(connection.execute(others).scalars())
+    here = {whose for account, whose in found if _tenant(account) not in elsewhere}
+    return here | set(connection.execute(wrote.distinct()).scalars())
 
 
 def _tenant(account: str) -> str:

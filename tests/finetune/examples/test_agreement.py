@@ -9,7 +9,7 @@ from sqlalchemy import Engine
 from transformers import PreTrainedTokenizerFast
 
 from agent.memory import Memory
-from agent.message import Person
+from agent.message import Person, Place
 from connectors.privacy import withhold
 from finetune import job as jobs
 from finetune.examples.agreement import parted, withheld
@@ -91,6 +91,24 @@ def test_who_agreed_and_who_is_of_another_tenant_keeps_nobody_from_a_file(
     somebody(memory, "dora")
     memory.people.set_consent(memory.person("terminal:acme:dora").id, consent=False)
     assert parted(read, withheld(engine, "other")).examples == read.examples
+
+
+def test_a_guest_of_a_shared_channel_and_the_other_account_of_a_colleague_are_kept_from_a_file(
+    engine: Engine, memory: Memory, tmp_path: Path
+) -> None:
+    beside = Place("slack", "beside", "C1")
+    memory.append(make_turn(memory.person("slack:beside:U7"), "Hello", "Hello!", beside))
+    memory.person("slack:T0GUEST:U1")
+    memory.append(make_turn(memory.person("slack:beside:U2"), "Hi there", "Hello!", HERE))
+    rows = []
+    for name in ("U1", "U2", "U7"):
+        rows.append(chat(f"Which lamp does {name} want?", "The green one."))
+        rows[-1]["messages"][0]["name"] = name
+    read = read_chats(write(tmp_path / "export.jsonl", [*rows, *ordinary(9)]))
+    gone = parted(read, withheld(engine, "acme")).rejected
+    assert [each.place for each in gone[-2:]] == ["export.jsonl:1", "export.jsonl:2"]
+    memory.people.link(memory.people.link_code(memory.person("terminal:acme:eve").id), "slack:beside:U7")
+    assert parted(read, withheld(engine, "acme")).rejected[-1].place == "export.jsonl:3"
 
 
 @only_sqlite
