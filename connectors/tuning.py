@@ -202,11 +202,14 @@ class Tuning:
 
 def _refuse_too_large(base: str, recipe: Recipe, device: str) -> None:
     """Raises FinetuneError where not even the weights would fit: the system would end the process without a word."""
-    from agent.generation.loading import weight_bytes
+    from agent.generation.loading import weights
     from agent.generation.separate import free_bytes
+    from finetune.training.base import precision_of
 
-    trained = 4 if recipe.method is Method.FULL else 1  # in float32 beside their gradients and two moments
-    needed = trained * weight_bytes(base) * min(recipe.bits, 16) // 16
+    bits: int = recipe.bits if recipe.bits < 16 or precision_of(recipe) == "bf16" else 32
+    if recipe.method is Method.FULL:
+        bits = 4 * 32  # beside their gradients and two moments
+    needed = weights(base) * bits // 8
     free = free_bytes(device or ("cuda" if _has_gpu(device) else "cpu"))
     if needed > free:
         raise FinetuneError(

@@ -4,6 +4,7 @@ Nothing in it may run code: safetensors only, and no code of the model's own.
 """
 
 import json
+import math
 import os
 import re
 from dataclasses import dataclass
@@ -77,9 +78,15 @@ def check(name_or_folder: str | Path) -> str:
     return f"{name_or_folder} ({config['model_type']}, {size / 1e9:.1f} GB of weights)"
 
 
-def weight_bytes(name_or_folder: str | Path) -> int:
-    """How large a model's weights are as they are stored; nothing is downloaded. Raises ModelFolderError."""
-    return sum(path.stat().st_size for path in _folder_of(name_or_folder, download=False).glob("*.safetensors"))
+def weights(name_or_folder: str | Path) -> int:
+    """How many numbers a checked model's weights are, however wide they are stored. Raises ModelFolderError."""
+    from safetensors import safe_open
+
+    count = 0
+    for path in _folder_of(name_or_folder, download=False).glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            count += sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118 - no dict
+    return count
 
 
 def model_folder(name_or_folder: str | Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agent.generation.loading import weights
 from connectors.cli import main
 from connectors.compose import open_store
 from connectors.settings import load_settings
@@ -112,7 +113,10 @@ def test_every_refusal_says_what_to_do(atelier: Atelier, base: Path, words: list
 def test_a_model_that_cannot_fit_is_refused_before_the_system_ends_the_process(
     atelier: Atelier, base: Path, monkeypatch: pytest.MonkeyPatch, jobs: Jobs
 ) -> None:
-    monkeypatch.setattr("agent.generation.separate.free_bytes", lambda _: 1000)
+    free = 4 * weights(base)  # in float32, however it is stored
+    monkeypatch.setattr("agent.generation.separate.free_bytes", lambda _: free)
+    assert "No turn is rated yet" in atelier("run", "--rated", "--base", base, "--recipe", "small-cpu", "--dry-run")[2]
+    monkeypatch.setattr("agent.generation.separate.free_bytes", lambda _: free - 1)
     status, _, err = atelier("run", "--rated", "--base", base, "--recipe", "small-cpu")
     assert status == 1
     assert "does not fit" in err
