@@ -297,7 +297,7 @@ class Colleague:
         tenant, curated = message.place.tenant, self._curated
         passages = self._knowledge.still([each for each in last.passages if each.id >= 0], message.audiences)
         if curated is not None:
-            passages += [each for each in last.passages if each.id < 0 and curated.stands(each.id, message.audiences)]
+            passages += [each for each in last.passages if each.id < 0 and curated.stands(each, message.audiences)]
         if passages and kind not in TOLD and self._generator.name not in QUOTING:
             return Looked(kind, tuple(passages), "")
         return told(kind, last, passages, language, lambda: dates_of(self._knowledge.shelf, tenant))

@@ -212,10 +212,12 @@ class Curated:
         with reading(self._engine) as connection:
             return _one(connection, curated.c.id == number)
 
-    def stands(self, passage: int, audiences: Collection[str]) -> bool:
-        """Whether an entry, by the id of its `passage`, is still approved and may be read. Raises StoreError."""
-        entry = self.get(-passage)
-        return entry is not None and entry.state is State.APPROVED and entry.audience in audiences
+    def stands(self, passage: Passage, audiences: Collection[str]) -> bool:
+        """Whether the entry of a `Match.passage` is approved in the same words and may be read. Raises StoreError."""
+        entry = self.get(-passage.id)
+        if entry is None or entry.state is not State.APPROVED or entry.audience not in audiences:
+            return False
+        return passage.text == Match(entry, 0.0, 0.0, filled(entry.answer, datetime.now(UTC))).passage.text
 
     def by_origin(self, origin: str) -> Entry | None:
         """The entry that comes of an event."""

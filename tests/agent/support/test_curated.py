@@ -226,3 +226,19 @@ async def test_it_wins_over_everything_word_for_word_and_says_who_approved_it(
     assert APPROVED in why(memory.turns(turn.message.place)[-1])
     _, ideas = await turn_of(talk, message(engine, "Where can I pick up my parcel?"), Move.IDEATE)
     assert ideas.decision.move is Move.IDEATE
+
+
+@only_sqlite
+async def test_asked_who_says_so_its_words_are_quoted_again_but_not_once_they_were_changed(
+    engine: Engine, knowledge: KnowledgeBase, curated: Curated, encoder
+) -> None:
+    entry = curated.put("m1", "acme", PARCEL, "At the front desk.", "", "everyone")
+    understander, generator = Understander(encoder), ExtractiveGenerator(encoder)
+    talk = Colleague(knowledge, understander, generator, Memory(engine), encoder.count_tokens, MANNER, curated=curated)
+    await turn_of(talk, message(engine, PARCEL))
+    assert "At the front desk." in (await turn_of(talk, message(engine, "who says so?")))[0]
+    curated.approve(entry.id, "", "At the back door.")
+    shown, turn = await turn_of(talk, message(engine, "who says so?"))
+    assert "cannot be read any more" in shown
+    assert "front desk" not in shown
+    assert not turn.reply.sources
