@@ -91,6 +91,7 @@ def test_nothing_off_the_list_can_be_clicked_fetched_or_pinged(text):
         ("www.evil.com@x or a@-evil.com", "www[.]evil[.]com@x or a@-evil[.]com"),
         (f"a@{'x' * 40}.com", f"a@{'x' * 40}[.]com"),  # longer than a part of a mail address may be
         ("- a\n-evil.com", "- a\n-evil[.]com"),
+        ("--evil.com /--evil.com a.-evil.com /a--evil.com", "--evil[.]com /--evil[.]com a.-evil[.]com /a--evil[.]com"),
         ("//evil.com/x.png", "evil[.]com/x.png"),
         ("\\\\\\evil.com/x.png", "evil[.]com/x.png"),
         ("a" * 50 + "://evil.com", "a" * 9 + "evil[.]com"),
@@ -147,6 +148,7 @@ def test_words_are_released_as_they_come():
 def test_a_long_hostile_line_is_cleaned_in_little_time():
     parts = [*"[]()<>`~|\\/!:.@#-_*'\" \t", "a", "1", "` ", "`` ", "> ", "~ ", "[ ", "< ", "<a ", "a.", "a.-", "a+"]
     parts += ["](", "[](", "[[a]", "href=", "href ", "https://", "http", "//", "a:", "a@", "eyJaaaaaaaa-", "<!", "a()"]
+    parts += ["--a", "_-a", "a--bb."]
     starts = ["", "[//", "[x](", "[x](a", "[x]('", "<a ", "```\n"]
     for start, part in itertools.product(starts, parts):
         # 0.002 s for 800 characters; a quadratic rule takes 0.04 s, and a second for five times as many
