@@ -43,7 +43,7 @@ _DOES = (
     r"|looks\s+after|takes\s+care\s+of|is\s+(?:responsible|in\s+charge|on\s+call)|leitet|führt|verantwortet|betreut|vertritt|arbeitet|gründete|dirige|trabaja|dirig[ée]e?)"
 )
 _AFTER = re.compile(
-    rf"^\s*(?:[,(–:-]\s*(?:(?:who|der|die)\s+)?(?:(?:is|was|ist|war)\s+)?(?:(?:the|our|an?|unser\w*|der|die|ein\w*)\s+)?(?:\w+\s+){{0,4}}{_ROLES}\b"
+    rf"^(?-i:\s+[A-ZÄÖÜ](?:\.|[\w'’-]+)){{0,2}}\s*(?:[,(–:-]\s*(?:(?:who|der|die)\s+)?(?:(?:is|was|ist|war)\s+)?(?:(?:the|our|an?|unser\w*|der|die|ein\w*)\s+)?(?:\w+\s+){{0,4}}{_ROLES}\b"
     rf"|(?:(?:also|now|currently)\s+)?{_DOES}\b"
     rf"|(?:is|was|became|has\s+been|ist|war|wurde|es|fue|est)\s+(?:(?:also|now|currently|derzeit|jetzt)\s+)?"
     rf"(?:(?:the|our|an?|one\s+of|responsible|in\s+charge|zuständig|verantwortlich|unser\w*|der|die|ein\w*|el|la|una?|le)\b|(?:\w+\s+){{0,3}}{_ROLES}\b))",

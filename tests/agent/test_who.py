@@ -40,6 +40,8 @@ def test_a_name_is_asked_of(question: str, name: str) -> None:
         ("Name: Tom Baker; Role: Head of support", "Tom Baker"),
         ("Leiterin der Buchhaltung ist Eva Kurz.", "Frau Kurz"),
         ("Contact: Ben Yu", "Ben Yu"),
+        ("Tom Miller leads Sales.", "Tom"),
+        ("Eva M. Kurz ist Leiterin der Buchhaltung.", "Eva"),
         ("Datenschutzbeauftragte ist Eva Kurz.", "Eva Kurz"),
     ],
 )
