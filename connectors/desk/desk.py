@@ -374,8 +374,8 @@ class _Said:
                 break
             self.text = event.text if event.replaces else self.text + event.text
             now = time.monotonic()
-            is_calm = now >= max(shown, began) + RARELY or not stage.delivery.is_behind
-            if event.replaces or (now >= shown + SHOWN_EVERY and is_calm):
+            is_due = now >= shown + SHOWN_EVERY
+            if event.replaces or (is_due and (now >= max(shown, began) + RARELY or not stage.delivery.is_behind)):
                 shown = now
                 await stage.show(post, self.text)
         return None
