@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
-from agent.ideation.acts import Act, Added, Merged, PlaceJoined, Reworded, Spoken, Withdrawn
+from agent.ideation.acts import Act, Added, Divided, Merged, PlaceJoined, Reworded, Spoken, Withdrawn
 from agent.ideation.board import Board, Session
 from agent.ideation.event import Event, from_json, name_of, to_json
 from agent.ideation.fold import fold
@@ -221,7 +221,7 @@ class Ledger:
                 theirs = {row.body["idea"] for row in connection.execute(sa.select(events).where(here, given))}
                 is_open = sessions.c.id.in_(_open_of(tenant))  # of one that is closed, what was merged is its outcome
                 merges = connection.execute(sa.select(sessions.c.id).where(sessions.c.id == session, is_open)).first()
-                kinds = (Added, Reworded, Withdrawn, *((Merged,) if merges is not None else ()))
+                kinds = (Added, Divided, Reworded, Withdrawn, *((Merged,) if merges is not None else ()))
                 on_ideas = events.c.kind.in_([kind.__name__ for kind in kinds])
                 rows = connection.execute(sa.select(events).where(here, on_ideas).order_by(events.c.number)).all()
                 bodies = _emptied(rows, theirs)
@@ -264,16 +264,31 @@ class Ledger:
 
 
 def _emptied(rows: Sequence[Row], theirs: AbstractSet[str]) -> dict[int, dict[str, Any]]:
-    """What acts on ideas say, by number, once the words of `theirs` are gone that stand no more. rows: in order."""
+    """What acts on ideas say, by number, once the words of `theirs` are gone that stand no more. rows: in order.
+
+    What an idea was split into is theirs too, and of a split one nothing stands once none of that does.
+    """
+    splits = [row.body for row in rows if row.kind == Divided.__name__]
+    theirs = set(theirs)
+    for split in splits:
+        theirs.update(split["ideas"] if split["idea"] in theirs else ())
     withdrawn = {row.body["idea"] for row in rows if row.kind == Withdrawn.__name__}
     parts = {each for row in rows if row.kind == Merged.__name__ for each in row.body["parents"]}
     gone = theirs & (withdrawn | parts)
-    words = {row.body["text"] for row in rows if row.body["idea"] in gone and "text" in row.body}
+    gone.update(
+        split["idea"] for split in reversed(splits) if split["idea"] in theirs and gone.issuperset(split["ideas"])
+    )
+    words = {text for row in rows for idea, text in _texts(row.body) if idea in gone}
     made_of = set(gone)
     reads: dict[str, str] = {}
     bodies: dict[int, dict[str, Any]] = {}
     for row in rows:
         idea, text = row.body["idea"], row.body.get("text")
+        if row.kind == Divided.__name__:
+            reads |= {part: REMOVED if part in gone else said for part, said in _texts(row.body)}
+            texts = [reads[part] for part in row.body["ideas"]]
+            if texts != list(row.body["texts"]):
+                bodies[row.number] = {**row.body, "texts": texts}
         if text is None:
             continue
         now = REMOVED if idea in gone else text
@@ -286,6 +301,13 @@ def _emptied(rows: Sequence[Row], theirs: AbstractSet[str]) -> dict[int, dict[st
         if now != text:
             bodies[row.number] = {**row.body, "text": now}
     return bodies
+
+
+def _texts(body: dict[str, Any]) -> list[tuple[str, str]]:
+    """Which ideas an act words, and how."""
+    if "texts" in body:
+        return list(zip(body["ideas"], body["texts"], strict=True))
+    return [(body["idea"], body["text"])] if "text" in body else []
 
 
 def digest(key: str) -> str:

@@ -6,7 +6,7 @@ asked, and the facilitator watches it. Whoever changes or deletes a message chan
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.events import Deleted, Edited, Outgoing, Post, Reaction
@@ -253,19 +253,23 @@ class Messages:
                 continue
 
     async def deleted(self, event: Deleted, stage: Stage) -> None:
-        """Whoever takes a message back takes its ideas back, words and all; one that was merged says what others said.
+        """Whoever takes a message back takes its ideas back, words and all, and what they were split into.
 
-        Those that are voted on, or of a session that is closed, are what all decided by, and stay.
+        One that was merged says what others said. Those that are voted on, or of a session that is closed, are what
+        all decided by, and stay.
         """
         key, place = said_key(event.place, event.message), event.place
         await asyncio.to_thread(self.stand.sessions.ledger.retell, place.tenant, key, "")
-        for board, ideas in await asyncio.to_thread(self._made_of, place, event.message):
-            for number, idea in ideas.items():
+        for board, ideas in await asyncio.to_thread(self._known_of, place, event.message):
+            standing = [(number, each) for number, idea in ideas.items() for each in _standing(board, idea)]
+            for number, each in standing:
+                name = f"{stage.key}/{number}" if each is ideas[number] else f"{stage.key}/{number}/{each.id}"
                 try:
-                    withdraw, name = self.stand.sessions.withdraw, f"{stage.key}/{number}"
-                    await asyncio.to_thread(withdraw, board.session.id, None, idea.id, key=name)
+                    await asyncio.to_thread(self.stand.sessions.withdraw, board.session.id, None, each.id, key=name)
                 except SessionRefused:
                     continue
+            if not standing:
+                continue
             changed = await asyncio.to_thread(self.stand.sessions.board, board.session.id)
             await self.stand.changed(changed, stage.delivery)
         ledger, keys = self.stand.sessions.ledger, _keys(place, event.message)
@@ -274,6 +278,12 @@ class Messages:
             await self.stand.changed(changed, stage.delivery)
 
     def _made_of(self, place: Place, message: str) -> list[tuple[Board, dict[int, Idea]]]:
+        """What of it stands as it was given."""
+        known = self._known_of(place, message)
+        standing = [(board, {n: idea for n, idea in made.items() if idea.is_open}) for board, made in known]
+        return [(board, made) for board, made in standing if made]
+
+    def _known_of(self, place: Place, message: str) -> list[tuple[Board, dict[int, Idea]]]:
         """What a message became, by the number of its line, in each open session."""
         keys = _keys(place, message)
         found: dict[str, dict[int, str]] = {}
@@ -281,11 +291,19 @@ class Messages:
             found.setdefault(session, {})[number] = idea
         boards = [(self.stand.sessions.board(session), made) for session, made in found.items()]
         known = [(board, {n: board.idea(idea) for n, idea in sorted(made.items())}) for board, made in boards]
-        standing = [(board, {n: i for n, i in made.items() if i is not None and i.is_open}) for board, made in known]
-        return [(board, made) for board, made in standing if made]
+        return [(board, {n: idea for n, idea in made.items() if idea is not None}) for board, made in known]
 
     def _say(self, post: Post, name: str, /, **values: object) -> str:
         return say(post.language, name, p=prefix(post.place.platform), **values)
+
+
+def _standing(board: Board, idea: Idea | None) -> Iterator[Idea]:
+    """An idea, or what it was split into, as far as that stands."""
+    if idea is not None and idea.state == "split":
+        for part in idea.into:
+            yield from _standing(board, board.idea(part))
+    elif idea is not None and idea.is_open:
+        yield idea
 
 
 def idea_key(place: Place, message: str, number: int) -> str:

@@ -85,6 +85,24 @@ async def test_a_message_that_is_changed_changes_its_idea_and_one_taken_back_tak
     assert meeting.words() == ["[removed]", "[removed]"]
 
 
+async def test_a_message_taken_back_takes_along_what_its_idea_was_split_into(
+    open_doors: Doors, slack: SlackChat
+) -> None:
+    meeting = Meeting(open_doors, slack, 2)
+    await meeting.opens()
+    await meeting.presses("Keep it as it is")
+    said = slack.says(meeting.people[1], "A map and a tour", meeting.room)
+    await open_doors.settle()
+    await meeting.says("A buddy")
+    await meeting.orders("ideate split 1 A map | A tour", who=0)
+    assert sorted(meeting.texts()) == ["A buddy", "A map", "A tour"]
+    meeting.people[1].deletes(said)
+    await open_doors.settle()
+    assert meeting.texts() == ["A buddy"]
+    acts = ideation.Sessions(open_doors.house.store.engine).events(meeting.session.session.id)
+    assert not any(word in str(each.act) for each in acts for word in ("map", "tour"))
+
+
 async def test_a_list_follows_its_message_also_where_ideas_are_hidden(open_doors: Doors, slack: SlackChat) -> None:
     meeting = Meeting(open_doors, slack, 2)
     await meeting.opens("new blind how might we welcome new colleagues?")
