@@ -54,9 +54,10 @@ _URL = re.compile(rf"((?:{_SCHEME})+)({_AUTHORITY})", re.IGNORECASE)
 _CODE_URL = re.compile(rf"((?:(?:https?|ftps?|hxxps?|wss?){_COLON}{_SLASH}*)+)({_AUTHORITY})", re.IGNORECASE)
 _PLAIN_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 # A host begins where a word does, or behind its first two dashes: tried behind each, a long line takes quadratic time.
+# No name has more than 127 parts (RFC 1035, 2.3.4): of a longer one nothing could be opened.
 _BEGINS = rf"(?<![\w-])(?:(?<![@/\\])(?:[_-]++(?<=-))?+(?<![\w\])]{_DOT})|(?>[\w-]*?--)[_-]*+)"
 _HOST = re.compile(
-    rf"{_BEGINS}((?:[^\W_](?:[\w-]*[^\W_])?{_DOT})+)(xn--[\w-]+|[^\W\d_]{{2,}})(?![\w@-])"
+    rf"{_BEGINS}((?:[^\W_](?:[\w-]*[^\W_])?{_DOT}){{1,200}})(xn--[\w-]+|[^\W\d_]{{2,}})(?![\w@-])"
     rf"(:\d+(?=/)|[/?](?=[\w?=&%#]))?"
 )
 # What hangs together by @, and the one form of it that is left as it is: an address as Telegram's library reads one
