@@ -70,7 +70,8 @@ class ExtractiveGenerator:
                 return phrase("capture", kind, prompt.history, prompt.language)
             case Move.ESCALATE:
                 kind = "complaint" if prompt.intent is Intent.COMPLAINT else "text"
-                kind = "trouble" if tells_trouble(prompt.message) else kind
+                if tells_trouble(prompt.message) and prompt.intent is not Intent.HUMAN:  # then documents were searched
+                    kind = "trouble"
                 return phrase("escalate", kind, prompt.history, prompt.language)
             case Move.CLARIFY:
                 return _question_back(prompt)

@@ -324,6 +324,8 @@ async def test_words_stream_and_join_to_the_reply(generator):
         ("the last answer was wrong", Intent.COMPLAINT, Move.CAPTURE, "sorry"),
         ("I like the sources", Intent.FEEDBACK, Move.CAPTURE, "kept"),
         ("get me a human", Intent.HUMAN, Move.ESCALATE, "cannot call anyone from here yet"),
+        ("my laptop is broken, get me a human", Intent.HUMAN, Move.ESCALATE, "cannot call anyone from here yet"),
+        ("my laptop is broken", Intent.COMPLAINT, Move.ESCALATE, "found nothing in the documents that helps"),
         ("pricing", Intent.ASK, Move.CLARIFY, "pricing"),
         ("???", Intent.ASK, Move.CLARIFY, "did not understand"),
     ],
