@@ -110,6 +110,12 @@ def content_words(text: str) -> list[str]:
     return [word for word in found if word.casefold() not in FUNCTION_WORDS] if language_of(text) == "de" else found
 
 
+_TO_US = re.compile(
+    r"\byour?\b|\b(?:wer|was|wie)\s+(?:bist|kannst|heißt|machst|tust)\s+du(?:\s+(?:denn|eigentlich|so|genau|alles))*\W*$",
+    re.IGNORECASE,
+)
+
+
 def _asks_something(line: str) -> bool:
     """Whether a line of a person's can be what later ones go on from: not thanks, and nothing about an answer."""
     if not content_words(line) or recalls(line) or looks_back(line) is not None:
@@ -133,7 +139,7 @@ def _complete(message: str, topic: str, alike: Alike | None) -> str:
     if found is not None and len(own) <= _SLOT and not _has_clause(found["rest"]):
         is_another = _ANOTHER.search(message) is not None
         return _replace_slot(topic, found["rest"], alike, is_another=is_another) or message
-    asks_us = re.search(r"\byour?\b", message, re.IGNORECASE) and not _points_back(message)  # "who are you?"
+    asks_us = _TO_US.search(message) and not _points_back(message)  # "who are you?", "wer bist du?"
     if not own and len(_WORD.findall(message)) <= _BARE and not asks_us:  # "why?", "how long?", "can you explain that?"
         return _pointing(message, topic)
     if len(own) <= _POINTING and _points_back(message):

@@ -83,6 +83,8 @@ def test_a_follow_up_with_a_verb_of_its_own_leaves_the_old_one() -> None:
         "brainstorm names for a coffee shop",
         "who are you",
         "what can you do?",
+        "wer bist du?",
+        "Was kannst du?",
         "what is the policy on remote work?",
         "how do they calculate overtime pay for part-time staff?",
         "怎么安装这个软件?",
