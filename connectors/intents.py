@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import tempfile
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,9 +20,17 @@ if TYPE_CHECKING:
     from finetune.few_shot import Learned
     from finetune.few_shot_labels import Labelled
     from finetune.heads_data import Row
+    from finetune.heads_rows import TeamRows
 
 Arguments = argparse.Namespace
 MOST_SHOWN = 5  # overlaps
+
+
+def _left_out(rows: "TeamRows") -> str:
+    """The rows whose labels are Atelier's own, as the subject of a sentence: by label, with their number."""
+    counts = Counter(row.label for row in (*rows.intent, *rows.sentiment))
+    named = ", ".join(f"“{label}” ({count})" for label, count in counts.items())
+    return f"The rows labelled {named} were"
 
 
 def intent(settings: Settings, arguments: Arguments) -> int:
@@ -38,7 +47,10 @@ def intent(settings: Settings, arguments: Arguments) -> int:
     if not rows.topic:
         raise DataRefused("Every label is one of Atelier's own, which `atelier finetune heads --rows` learns.")
     if rows.intent or rows.sentiment:
-        print("Rows with labels of Atelier's own were left out: `atelier finetune heads --rows` learns those.")
+        print(
+            f"{_left_out(rows)} left out, for Atelier has a label of that name itself: `atelier finetune heads --rows` "
+            "learns it. For an intent of your own give it another name."
+        )
     store = open_store(settings)
     try:
         unlabelled = messages_in(Path(arguments.unlabelled).expanduser()) if arguments.unlabelled else []

@@ -114,3 +114,16 @@ def test_messages_are_read_from_tables_and_lines(tmp_path: Path) -> None:
     (tmp_path / "b.jsonl").write_text("{}\n", "utf-8")
     with pytest.raises(DataRefused, match="without a `text`"):
         messages_in(tmp_path / "b.jsonl")
+
+
+def test_labels_that_are_atelier_s_own_are_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise DataRefused("enough seen")
+
+    monkeypatch.setattr(few_shot, "learn", refuse)
+    taken = {**INTENTS, "complaint": ["the chair is broken", "very bad quality"]}
+    (home / "taken.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in taken.items()), "utf-8")
+    assert main(["finetune", "intent", "taken.toml"]) == 1
+    assert "“complaint” (2) were left out" in capsys.readouterr().out
