@@ -281,6 +281,10 @@ def _promote(tuning: Tuning, arguments: Arguments) -> int:
 def _rollback(tuning: Tuning, arguments: Arguments) -> int:
     kind: Kind = "heads" if arguments.heads else "adapter"
     before = tuning.registry.aliases(kind)
+    heads = tuning.registry.aliases("heads").live
+    if kind == "adapter" and before.live is before.candidate is None and heads is not None:
+        said = f"No adapter is live, so there is none to go back from. Of the heads {heads.name} is live:"
+        raise FinetuneError(f"{said} `atelier finetune rollback --heads` goes back from it.")
     now = tuning.registry.rollback(kind)
     _say_or_print(arguments, _serving(tuning, kind), rolled_back_said(before, now))
     return 0

@@ -198,6 +198,8 @@ def sentences_around(question: str, reading: Reading, best: Scored) -> str:
         units = reading.of(passage)
         here = [scored.unit for scored in units]
         wanted = {scored.place for scored in chosen if scored.passage == passage}
+        if passage == best.passage and not reading.is_read:
+            wanted |= _exceptions(question, best, here)
         steps = _ASKS_FOR_STEPS.search(question) is not None
         places = _completed(wanted | (_up_to_list(wanted, here) if steps else set()), here, steps=steps)
         part = _runs([units[place].unit for place in places], places, passage + 1)
@@ -206,6 +208,17 @@ def sentences_around(question: str, reading: Reading, best: Scored) -> str:
         parts.append(part)
         length += len(part)
     return "\n\n".join(parts)
+
+
+def _exceptions(question: str, best: Scored, units: Sequence[Unit]) -> set[int]:
+    """The sentences beside the best one that have a long word of the question which it lacks.
+
+    "All may …. Students may not." Which of them answers is the trained reader's to tell; without it both are quoted.
+    """
+    lacks = {word[:8] for word in words(question) if len(word) > 5} - {word[:8] for word in words(best.unit.text)}
+    beside = {best.place - 1, best.place + 1}.intersection(range(len(units)))
+    alike = {place for place in beside if units[place].block == best.unit.block and best.unit.kind is Kind.SENTENCE}
+    return {place for place in alike if lacks & {word[:8] for word in words(units[place].text)}}
 
 
 def _up_to_list(places: set[int], units: Sequence[Unit]) -> set[int]:

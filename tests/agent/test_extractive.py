@@ -294,6 +294,18 @@ def test_german_and_chinese_are_answered_by_words(ask):
     assert "超过两千元的费用需要经理批准。 [1]" in ask("谁批准超过两千元的费用？", chinese, voted=False)
 
 
+def test_where_only_the_next_sentence_names_who_is_asked_about_it_is_quoted_too(ask):
+    rules = (
+        "Mitarbeitende dürfen bis zu drei Tage pro Woche im Homeoffice arbeiten. "
+        "Werkstudierende höchstens einen Tag. Den Antrag nimmt Jonas Brandt an."
+    )
+    told = ask(
+        "Wie viele Tage dürfen Werkstudierende im Homeoffice arbeiten?", [("h.md", "Handbuch > Homeoffice", rules)]
+    )
+    assert "höchstens einen Tag" in told
+    assert "Jonas" not in told
+
+
 def test_a_follow_up_is_understood_from_the_conversation(ask):
     lines = (Line("user", "When does the Berlin office open?"), Line("assistant", "At 7:00."))
     assert "Lyon | 8:00" in ask("and the Lyon office?", lines=lines)

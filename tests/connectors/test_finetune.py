@@ -15,6 +15,7 @@ from connectors.settings import load_settings
 from finetune.job import Figures, Order, Progress, State, note, save, show_progress
 from finetune.jobs import Jobs
 from finetune.recipe import Recipe
+from retrieval.files import write_folder_atomically
 from tests.agent.models import build_model
 from tests.finetune.adapters import sealed
 from tests.finetune.tiny import chats
@@ -220,6 +221,16 @@ def test_versions_are_promoted_compared_and_rolled_back(atelier: Atelier, tmp_pa
     assert status == 0
     assert "team-2 is taken back: team-1 serves" in out
     assert json.loads(atelier("rollback", "--json")[1])["live"] is None
+
+
+def test_who_means_the_heads_is_told_how_they_are_rolled_back(atelier: Atelier, tmp_path: Path) -> None:
+    write_folder_atomically(tmp_path / "heads", lambda fresh: (fresh / "intent.json").touch(), {"encoder": "any@1"})
+    store = open_store(load_settings())
+    store.registry.promote(store.registry.add("heads", tmp_path / "heads", kind="heads").name)
+    store.close()
+    status, _, error = atelier("rollback")
+    assert status != 0
+    assert "heads-1 is live: `atelier finetune rollback --heads`" in error
 
 
 def test_a_version_can_be_tried_on_a_share_first(atelier: Atelier, tmp_path: Path) -> None:
