@@ -9,6 +9,7 @@ from agent.summary import quoted
 from agent.surface import looks_like_question
 
 ALL = 8  # messages listed at most
+WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")  # as people write one: "doctor's", "part-time", "2nd"
 _LONGEST_APOLOGY = 120  # characters
 Recall = Literal[
     "first", "asked", "all", "said"

@@ -15,6 +15,11 @@ from numpy.typing import NDArray
 from retrieval.passage import Passage
 
 
+def primary_language(tag: str) -> str:
+    """The language of a tag, without its region: `de` of `de-AT` or `de_AT` (the primary subtag of RFC 5646, 2.2.1)."""
+    return tag.replace("_", "-").partition("-")[0].lower()
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a conversation happens. Parts are the platform's own ids; `thread` is empty where there is none."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from agent.conversation import amends, recalls, rejects
+from agent.conversation import WORD, amends, recalls, rejects
 from agent.generation.phrases import kind_of_small_talk
 from agent.german import FUNCTION_WORDS, language_of
 from agent.looking_back import looks_back
@@ -24,7 +24,6 @@ NEAR_ADDED = (
     0.5  # where the new one may only add to what was asked: "and for part-time staff?", "and in the first year?"
 )
 
-_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _FUNCTION_WORDS = frozenset(
     """
     a about after again all also am an and any are as at be because been before being but by can could details
@@ -106,7 +105,7 @@ def standalone(message: str, history: History, alike: Alike | None = None) -> st
 
 def content_words(text: str) -> list[str]:
     """The words that carry a topic, as written, in order."""
-    found = [word for word in _WORD.findall(text) if word.casefold() not in _FUNCTION_WORDS]
+    found = [word for word in WORD.findall(text) if word.casefold() not in _FUNCTION_WORDS]
     return [word for word in found if word.casefold() not in FUNCTION_WORDS] if language_of(text) == "de" else found
 
 
@@ -140,7 +139,7 @@ def _complete(message: str, topic: str, alike: Alike | None) -> str:
         is_another = _ANOTHER.search(message) is not None
         return _replace_slot(topic, found["rest"], alike, is_another=is_another) or message
     asks_us = _TO_US.search(message) and not _points_back(message)  # "who are you?", "wer bist du?"
-    if not own and len(_WORD.findall(message)) <= _BARE and not asks_us:  # "why?", "how long?", "can you explain that?"
+    if not own and len(WORD.findall(message)) <= _BARE and not asks_us:  # "why?", "how long?", "can you explain that?"
         return _pointing(message, topic)
     if len(own) <= _POINTING and _points_back(message):
         # it brings its own verb, so that of the topic would only mislead: "add documents" and "how do I install it?"
@@ -160,7 +159,7 @@ _GERMAN_CLAUSE = frozenset(
 
 def _has_clause(rest: str) -> bool:
     """Whether what follows "and" is a question of its own: "and how do I install it?" is not a slot."""
-    words = [word.casefold() for word in _WORD.findall(rest)]
+    words = [word.casefold() for word in WORD.findall(rest)]
     return bool(words) and words[0] in {
         "how",
         "why",
@@ -227,7 +226,7 @@ def _nearest(topic: str, phrase: str, alike: Alike, least: float) -> tuple[int, 
     """Where the phrase of `topic` stands that another one takes the place of: the nearest, if it plainly is that."""
     phrases: list[tuple[int, int]] = []
     content = set(content_words(topic))
-    for word in _WORD.finditer(topic):
+    for word in WORD.finditer(topic):
         if word[0] not in content:
             continue
         if phrases and topic[phrases[-1][1] : word.start()].isspace():
@@ -248,7 +247,7 @@ def _kind(topic: str) -> tuple[int, int] | None:
     """Where the thing stands that a question counts, chooses or names: "vacation" in "how many days of vacation"."""
     for opening in reversed(list(_KIND.finditer(topic))):
         start = end = opening.end()
-        for word in _WORD.finditer(topic, start):
+        for word in WORD.finditer(topic, start):
             if word[0].casefold() in _FUNCTION_WORDS or topic[end : word.start()].strip():
                 break
             end = word.end()
@@ -259,7 +258,7 @@ def _kind(topic: str) -> tuple[int, int] | None:
 
 def _last_name(topic: str) -> str | None:
     """The last capitalised name in a question, not counting its first word."""
-    spans = list(_WORD.finditer(topic))[1:]
+    spans = list(WORD.finditer(topic))[1:]
     names = [found for found in spans if found[0][:1].isupper() and found[0] != "I"]
     if not names:
         return None

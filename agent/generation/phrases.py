@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from agent.conversation import LOW
-from agent.message import History
+from agent.message import History, primary_language
 
 _SMALL_TALK = {
     "thanks": r"\b(?:thanks?|thank you|thx|cheers|merci|danke?|gracias)\b|谢谢|ありがとう",
@@ -57,7 +57,7 @@ def phrase(room: str, name: str, history: History = History(), language: str = "
 
     language: `de`, `de-AT`; English where it is not translated.
     """
-    bare = language.replace("_", "-").partition("-")[0].lower()
+    bare = primary_language(language)
     own = _phrases(bare).get(room, {}) if bare in TRANSLATED else {}
     found = own.get(name) or _phrases()[room][name]
     return found.strip() if isinstance(found, str) else found[len(history.lines) // 2 % len(found)]
@@ -65,7 +65,7 @@ def phrase(room: str, name: str, history: History = History(), language: str = "
 
 def phrases(room: str, name: str, language: str = "") -> list[str]:
     """All variants of a phrase, in English where it is not translated."""
-    bare = language.replace("_", "-").partition("-")[0].lower()
+    bare = primary_language(language)
     own = _phrases(bare).get(room, {}) if bare in TRANSLATED else {}
     found = own.get(name) or _phrases()[room][name]
     return [found] if isinstance(found, str) else found

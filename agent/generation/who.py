@@ -5,6 +5,8 @@
 
 import re
 
+from agent.conversation import WORD
+
 _ASKS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|and|but|hi|hey|hello|atelier|please|und|also)\b[\s,]*)*"
     r"(?:do\s+you\s+know\s+|(?:can|could)\s+you\s+tell\s+me\s+|tell\s+me\s+|weißt\s+du[\s,]+)?"
@@ -20,7 +22,6 @@ _NO_NAME = frozenset(
     mein unser du ich es sie er wir im am el la los las un una le les leading running working coming
     """.split()
 )
-_WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
 _LONGEST_NAME = 4  # words
 _TITLES = frozenset("mr mrs ms miss dr prof herr frau señor señora sr sra monsieur madame".split())
 _ROLES = (
@@ -60,7 +61,7 @@ def asked_of(question: str) -> str:
     found = _ASKS.match(question)
     if found is None:
         return ""
-    words = [word.casefold() for word in _WORD.findall(found["name"])]
+    words = [word.casefold() for word in WORD.findall(found["name"])]
     if not 0 < len(words) <= _LONGEST_NAME or _NO_NAME.intersection(words) or any(map(_ROLE.fullmatch, words)):
         return ""
     return found["name"].strip()
@@ -68,7 +69,7 @@ def asked_of(question: str) -> str:
 
 def names(text: str, name: str) -> bool:
     """Whether a text names somebody, by all of the name."""
-    said = {word.casefold() for word in _WORD.findall(text)}
+    said = {word.casefold() for word in WORD.findall(text)}
     return set(_bare(name)) <= said
 
 
@@ -84,5 +85,5 @@ def says_who(text: str, name: str) -> bool:
 
 def _bare(name: str) -> list[str]:
     """The words of a name without titles, unless it has no others."""
-    words = [word.casefold() for word in _WORD.findall(name)]
+    words = [word.casefold() for word in WORD.findall(name)]
     return [word for word in words if word not in _TITLES] or words

@@ -4,6 +4,8 @@ import tomllib
 from functools import cache
 from importlib.resources import files
 
+from agent.message import primary_language
+
 FALLBACK = "en"
 
 
@@ -14,7 +16,7 @@ def _labels() -> dict[str, dict[str, str]]:
 
 def spoken_in(language: str) -> str:
     """The language that a page for readers of `language` (`de-AT`) is in: `de`."""
-    bare = language.replace("_", "-").partition("-")[0].lower()
+    bare = primary_language(language)
     return bare if bare in _labels() else FALLBACK
 
 

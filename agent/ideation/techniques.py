@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.ideation.technique import Deal, Stage, Technique, parse, put_in
-from agent.message import Line
+from agent.message import Line, primary_language
 from retrieval.errors import SettingsError
 
 __all__ = [
@@ -51,7 +51,7 @@ def _words(language: str) -> dict[str, dict[str, Any]]:
 
 def spoken(technique: Technique, language: str) -> Technique:
     """A technique in the words of a language (`de`, `de-AT`), where it is one of ours and there are any."""
-    bare = language.replace("_", "-").partition("-")[0].lower()
+    bare = primary_language(language)
     own = _words(bare).get(technique.id) if bare in TRANSLATED else None
     if own is None or technique not in techniques():
         return technique

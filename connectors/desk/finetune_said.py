@@ -5,6 +5,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from agent.message import primary_language
+
 _NAMED = re.compile(r"\\\{(\w)\\\}")
 _WORD, _WORDS = r"[^\s`*]+?", r"[^\n]+?"
 _Pattern = tuple[re.Pattern[str], str]
@@ -12,7 +14,7 @@ _Pattern = tuple[re.Pattern[str], str]
 
 def said_in(language: str, text: str) -> str:
     """`text` with every sentence of `finetune.toml` in `language` (`de`, `de-AT`); others stay as they are."""
-    for pattern, own in _patterns(language.replace("_", "-").partition("-")[0].lower()):
+    for pattern, own in _patterns(primary_language(language)):
         text = pattern.sub(own, text)
     return text
 

@@ -4,6 +4,8 @@ import tomllib
 from functools import cache
 from pathlib import Path
 
+from agent.message import primary_language
+
 FALLBACK = "en"
 FILES = ("texts.toml", "ideation.toml", "understanding.toml", "gaps.toml", "labelling.toml")
 
@@ -30,13 +32,13 @@ def languages() -> tuple[str, ...]:
 def say(language: str, name: str, /, **values: object) -> str:
     """The sentence `name` in `language` (`de`, `pt-BR`), or in English where it is not translated."""
     texts = _texts()
-    own = texts.get(_bare(language), {})
+    own = texts.get(primary_language(language), {})
     return own.get(name, texts[FALLBACK][name]).format(**values)
 
 
 def translated(language: str, text: str) -> str:
     """What the lower rooms say in English (notices, reasons), with each sentence that is known in `language`."""
-    for sentence, own in _sentences().get(_bare(language), {}).items():
+    for sentence, own in _sentences().get(primary_language(language), {}).items():
         text = text.replace(sentence, own)
     return text
 
@@ -44,7 +46,3 @@ def translated(language: str, text: str) -> str:
 def prefix(platform: str) -> str:
     """How a command is begun on a platform."""
     return "/atelier " if platform == "slack" else "/"
-
-
-def _bare(language: str) -> str:
-    return language.replace("_", "-").partition("-")[0].lower()
