@@ -304,4 +304,5 @@ def _ideas_in(text: str) -> list[str]:
 
 
 def _counted(count: int, language: str) -> str:
-    return phrase("ideate", "one" if count == 1 else "several", language=language).format(count=count)
+    name = ("zero", "one")[count] if count < 2 else "several"
+    return phrase("ideate", name, language=language).format(count=count)
