@@ -47,6 +47,8 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # Packages are compiled as they are imported: compiling all of them takes longer than the first start (--no-compile).
+# So what they are compiled to must be kept: a start without it takes twice the time, each time.
+unexport PYTHONDONTWRITEBYTECODE
 PIP_INSTALL = $(PIP) install -q --no-compile $(EXTRA_INDEX) -c constraints.txt
 define ANNOUNCE
 	@echo "Setting up (once). Where pip finds no CPU wheel of torch on Linux it takes the CUDA build, several gigabytes;"
