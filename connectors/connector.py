@@ -55,8 +55,8 @@ class Received:
 
     tenant: whose workspace. key: the same for every copy the platform sends of one event, unique within platform and
     tenant. conversation: events of one are handled in the order in which they were accepted; others in parallel.
-    payload: JSON text, all that `Connector.read` needs. wait: seconds before which it is not handled. by: who wrote it,
-    by account, where that is known before it is read.
+    payload: JSON text, all that `Connector.read` needs. wait: seconds before which it is not handled. by: whose
+    doing it is, by account, where that is known before it is read.
     """
 
     tenant: str
@@ -75,7 +75,7 @@ class Connector(Protocol):
 
     name: `slack`, `telegram`; the first part of every Place's key and account here. grace: seconds after which a send
     with an unknown outcome has either arrived or never will. edits_only: a new message cannot be looked up by its key,
-    so `send` must always be given a handle that was committed before.
+    so `send` must always be given a handle that was committed before, but for what is brief.
     """
 
     name: str

@@ -1,7 +1,8 @@
 """Who sends far more than anybody is answered, and whoever writes on while the queue is full: refused at the door.
 
 Each was told once in words that there is too much, which covers what they write in that minute. It is acknowledged and
-kept nowhere, as refusing must cost next to nothing: in memory, so a restart forgives.
+kept nowhere, as refusing must cost next to nothing: in memory, so a restart forgives. Presses, reactions and edits
+count too, and beyond that are let go without a word.
 """
 
 import time
@@ -16,7 +17,7 @@ MOST = 10_000  # persons who are remembered at once
 
 
 class Flood:
-    """most: messages of one person that may come at once, and in a minute: a bucket that is emptied at that pace."""
+    """most: messages, presses and the like of one person at once, and in a minute: a bucket emptied at that pace."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -60,5 +61,7 @@ class Flood:
                     if who in told:
                         continue
                     telling[event.conversation] = who
+            elif event.by and self.sees(event.by):
+                continue
             kept.append(event)
         return kept, telling

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from agent.events import Arrived, Command, Event, Left, Opened, Post, Press, Reaction
+from agent.events import Arrived, Command, Edited, Event, Left, Opened, Post, Press, Reaction
 from connectors.connector import Received
 from connectors.slack import events
 from connectors.slack.workspaces import Workspace
@@ -52,7 +52,7 @@ def received(body: dict[str, Any], workspace: Workspace, *, is_shared: bool = Fa
         return Received(workspace.tenant, key, f"slack/{workspace.tenant}/{key}", payload)
     if event is None:
         return None
-    by = event.account if isinstance(event, Post) else ""
+    by = event.account if isinstance(event, Post | Press | Reaction | Edited | Opened) else ""
     return Received(workspace.tenant, _key(event), _conversation(event, workspace.tenant), payload, by=by)
 
 

@@ -29,6 +29,7 @@ ALLOWED = ("message", "edited_message", "callback_query", "message_reaction", "m
 MOST_BYTES = 1 << 20  # of a webhook request
 MOST_DEPTH = 32  # of its JSON; an update with a reply to a forwarded picture has about 8
 MOST_SECONDS = 10.0  # in which its body must arrive
+_DOING = {"message": "from", "edited_message": "from", "callback_query": "from", "message_reaction": "user"}
 _POLL = 25  # seconds that Telegram holds a poll open when there is nothing
 _LONGEST_PAUSE = 30.0  # seconds
 _TOKEN = re.compile(rb'"[^"]*"?|[][{}]')
@@ -60,7 +61,7 @@ def received(update: object, tenant: str, bot: Identity) -> Received:
     else:
         press = _press(raw)
         conversation = f"press:{press}" if press else key
-    return Received(tenant, key, conversation, payload, by=_author(raw.get("message"), tenant))
+    return Received(tenant, key, conversation, payload, by=_author(raw, tenant))
 
 
 def _stops(message: Mapping[str, object]) -> bool:
@@ -76,10 +77,14 @@ def _place(message: object, tenant: str) -> Place | None:
     return None if chat is None else Place(PLATFORM, tenant, str(chat), str(thread or ""))
 
 
-def _author(message: object, tenant: str) -> str:
-    author = message.get("from") if isinstance(message, Mapping) else None
-    number = _whole(author.get("id")) if isinstance(author, Mapping) else None
-    return "" if number is None else f"{PLATFORM}:{tenant}:{number}"
+def _author(update: Mapping[str, Any], tenant: str) -> str:
+    for kind, name in _DOING.items():
+        happened = update.get(kind)
+        author = happened.get(name) if isinstance(happened, Mapping) else None
+        number = _whole(author.get("id")) if isinstance(author, Mapping) else None
+        if number is not None:
+            return f"{PLATFORM}:{tenant}:{number}"
+    return ""
 
 
 def _whole(value: object) -> int | None:

@@ -105,13 +105,14 @@ class Writing:
         self, place: Place, rendered: Rendered, buttons: InlineKeyboardMarkup | None, *, is_silent: bool = False
     ) -> Message:
         """A new message. What Telegram cannot format is sent without formatting."""
+        topic = thread(place)
 
         async def sent(chat: str, entities: tuple[Any, ...]) -> Message:
             return await self._bot.send_message(
                 chat,
                 rendered.text,
                 entities=entities,
-                message_thread_id=thread(place),
+                message_thread_id=topic,
                 link_preview_options=_NO_PREVIEW,
                 reply_markup=buttons,
                 disable_notification=is_silent,
@@ -129,6 +130,13 @@ class Writing:
             return await taken(place.channel)
         except ChatMigrated as error:  # the group became a supergroup since somebody wrote
             return await taken(str(error.new_chat_id))
+        except BadRequest as error:
+            if topic is None or not says(error, "message thread not found"):
+                raise
+            if (await self._bot.get_chat(place.channel)).is_forum:  # that one topic was deleted
+                raise
+            topic = None  # the group gave up its topics since somebody wrote: all is one conversation there now
+            return await taken(place.channel)
 
     async def _paced(self, chat: str, request: Callable[[], Awaitable[T]]) -> T:
         """Wait for a turn in `chat`, and for a short pause that Telegram asks for."""

@@ -29,6 +29,16 @@ class Group:
             self._serve({"forum_topic_created": {"name": name, "icon_color": 0x6FB9F0}}, thread)
             return thread
 
+    def deletes_topic(self, thread: int) -> None:
+        with self._world.changed:
+            del self._chat.topics[thread]
+
+    def gives_up_topics(self) -> None:
+        """What was written stays, in one conversation. https://core.telegram.org/api/forum#enabling-forum-functionality"""
+        with self._world.changed:
+            self._chat.forum = False
+            self._chat.topics.clear()
+
     def adds(self, person: "Person") -> None:
         with self._world.changed:
             self._world.member_becomes(self._chat, person.user, present=True, by=self._owner)

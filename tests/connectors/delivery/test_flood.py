@@ -11,6 +11,8 @@ from sqlalchemy import Engine
 from agent.events import Event, Outgoing
 from connectors.delivery.flood import Flood
 from connectors.delivery.stage import Pace, Stage
+from connectors.telegram.events import Identity
+from connectors.telegram.receive import received as from_telegram
 from tests.connectors.delivery.platform import Platform, Power, Process, received
 from tests.connectors.delivery.test_contract import until
 
@@ -22,6 +24,33 @@ def test_a_bucket_is_emptied_at_its_pace() -> None:
     assert flood.sees("ann", 1.0), "what is refused counts too"
     assert not flood.sees("ann", 5.0)
     assert not flood.sees("ann", 100.0)
+
+
+def test_presses_edits_and_reactions_of_a_flood_are_let_go_and_nobody_elses() -> None:
+    """They would fill the queue, and then everybody's messages were refused."""
+    bot = Identity(1, "atelier_bot", sees_all=False)
+    chat, ann = {"id": -5, "type": "supergroup"}, {"id": 7, "is_bot": False, "first_name": "Ann"}
+    kinds: list[dict[str, object]] = [
+        {
+            "callback_query": {
+                "id": "p1",
+                "from": ann,
+                "data": "x",
+                "message": {"message_id": 1, "date": 0, "chat": chat},
+            }
+        },
+        {"edited_message": {"message_id": 1, "from": ann, "chat": chat, "date": 0, "text": "again"}},
+        {"message_reaction": {"chat": chat, "message_id": 1, "user": ann, "date": 0, "old_reaction": []}},
+    ]
+    events = [from_telegram({"update_id": n, **kinds[n % 3]}, "acme", bot) for n in range(300)]
+    assert {each.by for each in events} == {"telegram:acme:7"}
+    flood = Flood(60)
+    kept, telling = flood.kept(events)
+    assert len(kept) == 60
+    assert not telling
+    left = {"my_chat_member": {"chat": chat, "from": ann, "date": 0}}
+    others = [received("room", 1), from_telegram({"update_id": 999, **left}, "acme", bot)]
+    assert flood.kept(others)[0] == others
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)

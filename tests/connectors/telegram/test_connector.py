@@ -228,6 +228,18 @@ async def test_answers_stay_in_their_topic(emulator, connector, ann, monkeypatch
     assert shown.text == "It is ready."
 
 
+async def test_a_group_that_gave_up_its_topics_is_answered_and_a_deleted_topic_is_not(emulator, connector, ann) -> None:
+    group = emulator.group("Tea", [ann], topics=True)
+    place = place_of(group, group.topic("Green"))
+    group.deletes_topic(int(place.thread))
+    with pytest.raises(Refused, match="topic is gone"):
+        await connector.open(place, "", "k", STOP)
+    group.gives_up_topics()
+    handle = await connector.open(place, "", "k", STOP)
+    await connector.send(answer(place), "k", handle)
+    assert [seen.text for seen in emulator.seen(group) if seen.author == "bot"] == ["It is ready."]
+
+
 async def test_who_is_answered_soon_is_not_told_that_somebody_types(emulator, connector, ann, monkeypatch) -> None:
     monkeypatch.setattr(connector_module, "_TYPING", 3600.0)
     handle = await connector.open(place_of(ann), "", "k", STOP)
