@@ -4,6 +4,8 @@ So `atelier --help` answers at once; each command's work is a function of the sa
 """
 
 import argparse
+import errno
+import io
 import os
 import sys
 import traceback
@@ -205,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)  # what is kept of conversations is for its owner alone
     from retrieval.errors import AtelierError
 
+    _bend_streams()
     try:
         from connectors import commands
 
@@ -221,10 +224,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        said = "The disk is full, so not all was written. Free some space and try again." if full else unexpected(error)
+        print(f"atelier: {said}", file=sys.stderr)
+        return 1
     except Exception as error:  # noqa: BLE001 - the last door: no traceback reaches a user
         print(f"atelier: {unexpected(error)}", file=sys.stderr)
         return 1
     return status
+
+
+def _bend_streams() -> None:
+    """Let what a terminal cannot show, or what comes in another encoding, cost a character and not the conversation."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None where it was closed, another where a test listens
+            stream.reconfigure(errors="replace")
 
 
 def unexpected(error: Exception) -> str:

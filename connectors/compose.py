@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import getpass
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -137,6 +138,11 @@ def open_store(settings: Settings) -> Store:
         raise StoreError(
             f"The home folder {settings.home} cannot be made ({error.strerror}). Name another in the setting `home`."
         ) from error
+    if not os.access(settings.home, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"Nothing can be written to the home folder {settings.home}. See who owns it and whether its disk is "
+            "read-only, or name another in the setting `home`."
+        )
     engine = open_database(settings.store_url)
     migrate(engine)
     return Store(settings, engine, Memory(engine))

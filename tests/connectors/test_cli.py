@@ -1,5 +1,8 @@
 """The command line as a person or a script meets it."""
 
+import contextlib
+import errno
+import io
 import json
 import os
 import shutil
@@ -169,22 +172,42 @@ def test_the_doctor_finds_a_fresh_home_well_and_a_wrong_encoder_not(
     assert not json.loads(capsys.readouterr().out)["encoder"]["well"]
 
 
-def test_piped_lines_are_answered_in_turn(home: Path) -> None:
-    lines = "How do I install Atelier?\n/why\n/nonsense\nthanks!\n"
+def test_piped_lines_are_answered_in_turn_whatever_they_are_encoded_in(home: Path) -> None:
+    lines = "How do I install Atelier?\n/why\n/n\u00f6nsense\nthanks!\n".encode("latin-1")
     done = subprocess.run(
         [sys.executable, "-m", "connectors.cli", "chat"],
         input=lines,
         capture_output=True,
-        text=True,
         check=False,
         cwd=home.parent,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONIOENCODING": "ascii"},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    places = [done.stdout.find(part) for part in ("make chat", "guide/install.md", "reads as", "no command /nonsense")]
+    assert done.stderr == b""
+    parts = (b"make chat", b"guide/install.md", b"reads as", b"no command /n?nsense")
+    places = [done.stdout.find(part) for part in parts]
     assert -1 not in places
     assert places == sorted(places)
+
+
+def test_a_full_disk_behind_the_output_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(io.StringIO):
+        def write(self, _text: str) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with contextlib.redirect_stdout(Full()):
+        assert main(["knowledge", "list"]) == 1
+    assert capsys.readouterr().err == (
+        "atelier: The disk is full, so not all was written. Free some space and try again.\n"
+    )
+
+
+def test_a_home_that_may_only_be_read_is_named(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != home)  # root may write everywhere
+    assert main(["knowledge", "list"]) == 1
+    assert f"home folder {home}" in capsys.readouterr().err
 
 
 def test_the_unforeseen_leaves_no_traceback_and_no_personal_text(home: Path) -> None:
