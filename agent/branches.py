@@ -2,8 +2,8 @@
 
 A branch begins as a copy of the encoder's last k layers and is trained on (`finetune/branch.py`); the lower layers and
 the plain embedding never change, so the index stays as it is and a task costs k layers and not a pass of its own. On
-disk it is the difference from the encoder's layers, each matrix by its leading directions (the idea of LoRA: Hu et al.
-2021, taken after training): a megabyte where the layers are fourteen.
+disk it is the difference from the encoder's layers in 16 bits, three and a half megabytes a layer, or less where bytes
+count: each matrix by its leading directions (the idea of LoRA: Hu et al. 2021, taken after training).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,6 @@ from retrieval.encoder import LayeredEncoder, States
 from retrieval.errors import EncoderError
 from retrieval.passage import Vectors
 
-RANK = 32  # directions kept of each matrix's difference
 _LEFT, _RIGHT = ":left", ":right"  # a difference's two factors, (out, rank) and (rank, in)
 
 
@@ -64,18 +63,21 @@ class Branch:
                 own.add_(difference.to(own))  # the tensor is the layer's own
         return branch
 
-    def tensors(self, encoder: LayeredEncoder, rank: int = RANK) -> dict[str, NDArray[np.float16]]:
-        """What makes it differ from the encoder's own layers, each matrix in `rank` directions."""
+    def tensors(self, encoder: LayeredEncoder, rank: int | None = None) -> dict[str, NDArray[np.float16]]:
+        """What makes it differ from the encoder's own layers; rank: directions kept of each matrix (None: all).
+
+        Each lies row by row: files write memory as it lies, and the encoder's own matrices may lie by columns.
+        """
         before = Branch.copied(encoder, len(self.layers)).layers.state_dict()
         found: dict[str, NDArray[np.float16]] = {}
         for name, now in self.layers.state_dict().items():
             difference = (now - before[name]).float().cpu()
-            if difference.ndim < 2 or rank >= min(difference.shape):
-                found[name] = difference.numpy().astype(np.float16)
+            if difference.ndim < 2 or rank is None or rank >= min(difference.shape):
+                found[name] = np.ascontiguousarray(difference.numpy(), dtype=np.float16)
                 continue
             left, sizes, right = torch.linalg.svd(difference, full_matrices=False)
             shared = sizes[:rank].sqrt()  # half of the size to each: neither factor leaves what 16 bits hold
-            halves = left[:, :rank] * shared, shared[:, None] * right[:rank]  # lie in memory column by column
+            halves = left[:, :rank] * shared, shared[:, None] * right[:rank]
             for side, half in zip((_LEFT, _RIGHT), halves, strict=True):
                 found[name + side] = np.ascontiguousarray(half.numpy(), dtype=np.float16)
         return found

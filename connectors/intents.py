@@ -122,7 +122,9 @@ def told(learned: "Learned", *, has_messages: bool) -> list[str]:
     """What was learned, how well, where intents overlap, and which messages to label next: a line each."""
     plain, judged = learned.plain, learned.judged
     with_branch = "with upper layers of their own" if learned.branch is not None else "by the frozen encoder alone"
-    how = f"{judged.accuracy:.0%} right by folds (frozen: {plain.accuracy:.0%}), calibration error {judged.ece:.3f}"
+    right = f"{judged.accuracy:.0%} of examples that were held back are read right"
+    frozen = f" (by the frozen encoder {plain.accuracy:.0%})" if learned.branch is not None else ""
+    how = f"{right}{frozen}, calibration error {judged.ece:.3f}"
     lines = [f"{len(learned.labels)} intents learned {with_branch} in {learned.seconds:.0f} s: {how}."]
     for each in learned.overlaps[:MOST_SHOWN]:
         lines.append(f"{each.one} and {each.other} overlap: {each.share:.0%} of their examples are confused.")

@@ -24,7 +24,6 @@ PRIVACY = (
     "guessed from them. Guard the folder as the messages themselves. The registry flags this version when one of the "
     "authors takes consent back or is forgotten; copies outside it are out of its reach."
 )
-DIRECTIONS = 96  # of each matrix: with 32 half a point of 77 intents by ten rows is lost
 
 
 def write_intents(folder: Path, learned: Learned, encoder: LayeredEncoder, beside: Path, kind: str = KIND) -> None:
@@ -54,9 +53,13 @@ def write_intents(folder: Path, learned: Learned, encoder: LayeredEncoder, besid
 
 
 def branch_file(trained: Trained, encoder: LayeredEncoder) -> bytes:
-    """A branch and what reads it, as safetensors: three megabytes for two layers."""
+    """A branch and what reads it, as safetensors: seven megabytes for two layers.
+
+    Nothing is cut: held-out rows of 77 intents by ten lose .6 points where each matrix keeps 32 directions, and
+    likelihood still with 96, for four megabytes saved.
+    """
     head = {"head.weights": trained.weights.astype(np.float16), "head.bias": trained.bias.astype(np.float16)}
-    return as_file({**trained.branch.tensors(encoder, DIRECTIONS), **head})
+    return as_file({**trained.branch.tensors(encoder), **head})
 
 
 def _tensors(learned: Learned) -> dict[str, NDArray[np.generic]]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from agent.memory_tables import persons, places, turns
+from finetune.heads_rows import table_of, text_of
 from retrieval.database import reading
 from retrieval.errors import DataRefused
 
@@ -19,18 +20,16 @@ LONGEST = 1_000  # characters; the encoder reads about as many
 
 def messages_in(file: Path) -> list[str]:
     """The messages of a file: a column `text` of CSV, a key `text` of JSONL, else one a line. Raises DataRefused."""
-    try:
-        content = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataRefused(f"{file} cannot be read as text. Name a file with one message a line.") from error
-    lines = content.splitlines()
+    content = text_of(file, "a file with one message a line")
     try:
         if file.suffix == ".jsonl":
-            found = [json.loads(line)["text"] for line in lines if line.strip()]
+            found = [json.loads(line)["text"] for line in content.splitlines() if line.strip()]
         elif file.suffix == ".csv":
-            found = [row["text"] for row in csv.DictReader(lines)]
+            reader = table_of(content)
+            names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+            found = [row[names["text"]] for row in reader]
         else:
-            found = lines
+            found = content.splitlines()
     except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
         raise DataRefused(f"{file} holds a line without a `text`. Name a file with one message a line.") from error
     return _fit([text for text in found if isinstance(text, str)])

@@ -17,7 +17,9 @@ from pathlib import Path
 
 from agent.message import Intent, Sentiment
 from finetune.heads_data import OWN, Row
-from retrieval.errors import DataRefused
+from retrieval.errors import DataRefused, UnreadableFile
+from retrieval.loading.source import Source
+from retrieval.loading.text import decode
 
 LEAST = 5  # rows of a label of the team's own, in each of at least two
 MOST_LABELS, LONGEST_LABEL, LONGEST = 100, 60, 4_000
@@ -69,12 +71,27 @@ def team_rows(file: Path) -> TeamRows:
     )
 
 
+def text_of(file: Path, wanted: str) -> str:
+    """A file's text in whatever encoding a spreadsheet wrote it. Raises DataRefused, saying what is `wanted`."""
+    try:
+        content = file.read_bytes()
+        return decode(Source(file.name, file.suffix.lower(), content)) if content.strip() else ""
+    except OSError as error:
+        raise DataRefused(f"{file} cannot be read ({error.strerror}). Name {wanted}.") from error
+    except UnreadableFile as error:
+        raise DataRefused(f"{error} Name {wanted}.") from error
+
+
+def table_of(content: str) -> "csv.DictReader[str]":
+    """The rows of a CSV. Raises csv.Error, here or while they are read."""
+    lines = content.splitlines(keepends=True) or [""]
+    parting = max(",;\t", key=lines[0].count)  # as spreadsheets of other countries write it
+    return csv.DictReader(lines, delimiter=parting, strict=True)
+
+
 def _written(file: Path) -> Iterator[tuple[str, Row | str]]:
     """Each row of a file or its problem, a code and a message, with the place where it stands."""
-    try:
-        content = file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataRefused(f"{file} cannot be read as text. Name a JSONL, CSV or TOML file of labelled rows.") from error
+    content = text_of(file, "a JSONL, CSV or TOML file of labelled rows")
     if file.suffix == ".toml":
         yield from _of_toml(content)
     elif file.suffix == ".csv":
@@ -111,9 +128,7 @@ def _of_toml(content: str) -> Iterator[tuple[str, Row | str]]:
 
 def _of_csv(content: str) -> Iterator[tuple[str, Row | str]]:
     try:
-        lines = content.splitlines(keepends=True) or [""]
-        parting = max(",;\t", key=lines[0].count)  # as spreadsheets of other countries write it
-        reader = csv.DictReader(lines, delimiter=parting, strict=True)
+        reader = table_of(content)
         names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
         text, label = names.get("text"), names.get("label", names.get("intent"))
         if text is None or label is None:

@@ -75,11 +75,11 @@ def changed(encoder: TransformerEncoder, rank: int) -> Branch:
 def test_a_branch_is_written_as_its_difference_and_read_again(encoder: TransformerEncoder) -> None:
     branch = changed(encoder, rank=8)
     tensors = branch.tensors(encoder, rank=8)
-    assert sum(each.nbytes for each in tensors.values()) < 400_000  # fourteen megabytes in full
-    in_a_file = safetensors.numpy.load(safetensors.numpy.save(tensors))
-    again = Branch.load(in_a_file, encoder)
+    assert sum(each.nbytes for each in tensors.values()) < 400_000  # seven megabytes where nothing is cut
     states = encoder.states(TEXTS, {4})
-    assert (np.sum(branch(states) * again(states), axis=1) > 0.999).all()
+    for written in (tensors, branch.tensors(encoder)):
+        again = Branch.load(safetensors.numpy.load(safetensors.numpy.save(written)), encoder)
+        assert (np.sum(branch(states) * again(states), axis=1) > 0.999).all()
     assert (np.sum(branch(states) * states.embeddings, axis=1) < 0.99).all()
     np.testing.assert_allclose(encoder(TEXTS), states.embeddings, atol=0.02)  # what search reads has not moved
 

@@ -111,6 +111,8 @@ def test_messages_are_read_from_tables_and_lines(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"text": "hello there"}\n\n', "utf-8")
     (tmp_path / "a.txt").write_text("hello there\n\nhello there\n", "utf-8")
     assert messages_in(tmp_path / "a.csv") == messages_in(tmp_path / "a.jsonl") == messages_in(tmp_path / "a.txt")
+    (tmp_path / "c.csv").write_text("Von;Text\nx;Grüße, alle\n", "cp1252")
+    assert messages_in(tmp_path / "c.csv") == ["Grüße, alle"]
     (tmp_path / "b.jsonl").write_text("{}\n", "utf-8")
     with pytest.raises(DataRefused, match="without a `text`"):
         messages_in(tmp_path / "b.jsonl")

@@ -112,7 +112,7 @@ def test_a_branch_is_written_read_and_asked_in_the_same_pass(
 def test_what_is_said_names_the_figures_and_what_to_label_next(learned: Learned) -> None:
     said = "\n".join(told(learned, has_messages=True))
     assert "3 intents learned" in said
-    assert "right by folds" in said
+    assert "held back are read right" in said
     assert len(learned.proposed) == 3
     assert set(learned.proposed) <= set(MESSAGES)
     assert learned.judged.accuracy >= learned.plain.accuracy  # what folds read worse is not kept

@@ -92,6 +92,16 @@ def test_toml_and_csv_hold_the_same_rows(tmp_path: Path) -> None:
     assert len(team_rows(sheet).topic) == 10
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_table_is_read_as_german_spreadsheets_write_it(tmp_path: Path, encoding: str) -> None:
+    texts = {"Rückgabe": "Wie gebe ich das zurück", "Lieferung": "Wann kommt das Päckchen"}
+    rows = [f"{text} {i}?;{label}" for label, text in texts.items() for i in range(5)]
+    (tmp_path / "a.csv").write_text("\n".join(["Text;Label", *rows]), encoding)
+    found = team_rows(tmp_path / "a.csv").topic
+    assert {row.label for row in found} == set(texts)
+    assert found[0].text == "Wie gebe ich das zurück 0?"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
