@@ -7,8 +7,12 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from agent.syntax.parser import Parser
+import numpy as np
+import torch
+
+from agent.syntax.parser import Parser, _batch
 from agent.syntax.words import Sentence, words_of
+from finetune.heads import calibration_error
 from finetune.syntax_data import Tree, read_trees
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import UnreadableFile
@@ -45,6 +49,7 @@ def run(quick: bool) -> Report:
         _scored("UD EWT dev, Atelier", splits["dev"][:size], _read(parser, splits["dev"][:size])),
         _scored("UD Chinese GSDSimp dev, the same English heads", chinese[:size], _read(parser, chinese[:size])),
     ]
+    rows.append(calibration(parser, test))
     rows += chinese_rows(encoder, chinese[:size], chinese_test[:size])
     rows += search_rows(parser, 60 if quick else 1_000)
     found, right, wanted = _cut(test)
@@ -57,6 +62,7 @@ def run(quick: bool) -> Report:
             "las: relations without their subtypes, as CoNLL 2018 counts; strict: with them. Punctuation counts.",
             f"Words cut from raw text: F1 {2 * right / (found + wanted):.2%} on test (by where they begin and end).",
             f"A message of 20 tokens: {read:.1f} ms to read, beside {bare:.1f} ms of the bare encoder.",
+            "Calibration: of each word's likeliest tag, and of its likeliest head before a tree is made of them.",
             CHOSEN_ON_DEV,
             "Chinese: heads on its states know less than a list of dev's words, because it does not know most",
             "characters. Another encoder (setting `encoder`) is needed; callers of the English heads ask `is_english`.",
@@ -73,6 +79,32 @@ def _read(parser: Parser, trees: Sequence[Tree]) -> list[Sentence | None]:
         for i, each in zip(chosen, read, strict=True):
             found[i] = each
     return found
+
+
+def calibration(parser: Parser, trees: Sequence[Tree]) -> dict[str, Cell]:
+    """How far the chances of tags and of heads are from how often they are right, over ten bins."""
+    network, below = parser._network, parser._below
+    order = sorted(range(len(trees)), key=lambda i: len(trees[i].words))
+    found: dict[str, list[tuple[np.ndarray, np.ndarray]]] = defaultdict(list)
+    for begin in range(0, len(order), TOGETHER):
+        chosen = [trees[i] for i in order[begin : begin + TOGETHER]]
+        states = parser.states([tree.text[tree.words[0].start : tree.words[-1].end] for tree in chosen], ())
+        batch = _batch(states, below, [tree.words for tree in chosen])
+        with torch.inference_mode():
+            words = network.read(batch)
+            tags = network.tags(words).softmax(-1).numpy()
+            heads = network.arcs(words, batch.words).softmax(-1).numpy()
+        for row, tree in enumerate(chosen):
+            size = len(tree.words)
+            said = tags[row, :size], heads[row, :size]
+            right = np.array([parser._tags.index(tag) for tag in tree.tags]), np.array(tree.heads)
+            for name, chances, gold in zip(("upos_ece", "head_ece"), said, right, strict=True):
+                found[name].append((chances.max(axis=1), chances.argmax(axis=1) == gold))
+    errors: dict[str, Cell] = {}
+    for name, parts in found.items():
+        sure, hit = (np.concatenate(each) for each in zip(*parts, strict=True))
+        errors[name] = round(calibration_error(sure[:, None], hit), 4)
+    return {"of": "UD EWT test, Atelier: calibration", "sentences": len(trees), **errors}
 
 
 def _usual(train: Sequence[Tree], trees: Sequence[Tree]) -> list[Sentence | None]:

@@ -41,6 +41,8 @@ from tests.benchmarks.intent_sets import SETS, Split
 RUNS = Path(os.environ.get("ATELIER_RUNS", Path(__file__).parents[2] / ".bench_intents.jsonl"))
 FEW = 10  # labels for which n-grams are fitted too
 PROBE_L2 = (3e-6, 1e-5, 3e-5)  # of the frozen baseline, chosen on held-out rows
+CUT = 32  # directions of each matrix, in which a branch is written for comparison
+UNCUT = ", uncut"  # ends the names of models since a team's own head is written whole; those before it were cut
 RECIPES: dict[str, BranchRecipe] = {
     "banking77": BranchRecipe(epochs=5),
     "clinc150": BranchRecipe(epochs=2),
@@ -70,7 +72,9 @@ class Material:
 def material(name: str, seed: int, depths: Sequence[int], encoder: TransformerEncoder, most: int = 0) -> Material:
     split = SETS[name](seed)
     if most:
-        split = replace(split, train=split.train[:most], held=split.held[:most], test=split.test[:most])
+        known = {label for _, label in split.train[:most]} | {None}
+        held, test = ([pair for pair in part if pair[1] in known][:most] for part in (split.held, split.test))
+        split = replace(split, train=split.train[:most], held=held, test=test)
     texts = [text for part in (split.train, split.held, split.test) for text, _ in part]
     starts = {encoder.depth - depth for depth in depths}
     caches = read(encoder, texts, starts or {encoder.depth}, lambda _: None)
@@ -120,15 +124,15 @@ def frozen(made: Material) -> dict[str, Logits]:
 def trained_at(
     made: Material, depth: int, recipe: BranchRecipe, encoder: TransformerEncoder
 ) -> tuple[Trained, Trained]:
-    """The branch as trained, and as it is after being written down in few directions and read again."""
+    """The branch after being written down and read again: whole, and in few directions."""
     train, _, _ = made.parts()
     branch = Branch.copied(encoder, depth)
     targets = targets_of([label for _, label in made.split.train], made.labels)
     cached = made.caches[branch.start].chosen(train)
     share = even(targets) if made.split.even else None
-    whole = train_branch(branch, cached, targets, replace(recipe, layers=depth), share, _shown)
-    written = Branch.load(whole.branch.tensors(encoder), encoder)
-    return whole, replace(whole, branch=written)
+    trained = train_branch(branch, cached, targets, replace(recipe, layers=depth), share, _shown)
+    whole, cut = (Branch.load(trained.branch.tensors(encoder, rank), encoder) for rank in (None, CUT))
+    return replace(trained, branch=whole), replace(trained, branch=cut)
 
 
 def _shown(step: int, steps: int, loss: float) -> None:
@@ -157,19 +161,20 @@ def run_set(
             ]
             continue
         recipe = RECIPES[name] if not epochs else replace(RECIPES[name], epochs=epochs)
-        whole, written = trained_at(made, depth, replace(recipe, seed=seed), encoder)
+        whole, cut = trained_at(made, depth, replace(recipe, seed=seed), encoder)
         cached = made.caches[whole.branch.start]
         asked = range(0 if _has_outside(split) else held.start, len(cached))  # trained rows only where distance counts
         vectors = np.zeros_like(cached.embeddings)
-        vectors[asked] = embed(written.branch, cached.chosen(asked))
-        branched = written.logits(vectors)
-        uncut = whole.logits(embed(whole.branch, cached.chosen(test)))
+        vectors[asked] = embed(whole.branch, cached.chosen(asked))
+        branched = whole.logits(vectors)
+        in_few = cut.logits(embed(cut.branch, cached.chosen(test)))
         a, b = mix(today[kept], branched[kept], right)
         spaces = [vectors, cached.embeddings]
         calm = _calmed(branched, kept, right) * branched
-        sole = _result(made, name, seed, depth, "branch alone", calm, spaces, begun)
-        mixed = _result(made, name, seed, depth, "branch + head", a * today + b * branched, spaces, begun)
-        mixed |= {"shares": [a, b], "uncut": scores(split, uncut, split.test)[split.measure], "recipe": str(recipe)}
+        sole = _result(made, name, seed, depth, f"branch alone{UNCUT}", calm, spaces, begun)
+        sole |= {"cut": scores(split, in_few, split.test)[split.measure]}
+        mixed = _result(made, name, seed, depth, f"branch + head{UNCUT}", a * today + b * branched, spaces, begun)
+        mixed |= {"shares": [a, b], "recipe": str(recipe)}
         yield [sole, mixed]
 
 
@@ -188,7 +193,8 @@ def _result(
     split, (train, held, test) = made.split, made.parts()
     found = scores(split, logits[test], split.test)
     result: dict[str, Any] = {"set": name, "seed": seed, "depth": depth, "model": model, **found}
-    result["held"] = scores(split, logits[held], split.held)[split.measure] if split.held else 0.0
+    on_held = scores(split, logits[held], split.held) if split.held else {}
+    result |= {"held": on_held.get(split.measure, 0.0), "held_ece": on_held.get("ece", 0.0)}
     if not _has_outside(split):
         return result | {"seconds": round(time.perf_counter() - begun, 1)}
     inside = {
@@ -222,10 +228,12 @@ def main() -> None:
     parser.add_argument("name", choices=[name for name in SETS if name in RECIPES])
     parser.add_argument("--depths", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--uncut", action="store_true", help="again where kept runs were cut")
     chosen = parser.parse_args()
     encoder = TransformerEncoder()
     for seed in chosen.seeds:
-        done = {run["depth"] for run in finished() if (run["set"], run["seed"]) == (chosen.name, seed)}
+        kept = [run for run in finished() if (run["set"], run["seed"]) == (chosen.name, seed)]
+        done = {run["depth"] for run in kept if not (chosen.uncut and run["depth"] and UNCUT not in run["model"])}
         if left := [depth for depth in chosen.depths if depth not in done]:
             for results in run_set(chosen.name, seed, left, encoder):
                 keep(results)

@@ -1,53 +1,82 @@
-"""Accuracy against time, a line a set, as a picture that can be read on a telephone."""
+"""Accuracy against time, a panel a set with its goal, as a picture that can be read on a telephone."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
 from finetune.training.picture import ticks
 
-SIZE = (1200, 900)
-LEFT, TOP, RIGHT, BOTTOM = 140, 150, 1140, 780
-PAPER, INK, GRID = "#ffffff", "#222222", "#e2e2e2"
-COLOURS = ("#1f6fb5", "#d1490c", "#2a7d6b", "#7a4fa3", "#b58900")
-TEXT = 30  # pixels
+WIDTH, HEIGHT, ACROSS = 600, 440, 2  # of a panel, and how many stand side by side
+LEFT, TOP, RIGHT, BOTTOM = 100, 70, 560, 350  # of a panel's plot
+HEAD, FOOT = 70, 50
+PAPER, INK, GRID, LINE, GOAL = "#ffffff", "#222222", "#e2e2e2", "#1f6fb5", "#2a7d6b"
+TEXT, DASH = 26, 12  # pixels
 
 Point = tuple[float, float]  # multiples of one encoder pass, the set's measure
 
 
-def draw_curve(lines: Mapping[str, Sequence[Point]], file: Path) -> None:
-    """Draw each set's points, by time, with a mark for each and the set's name at the end of its line."""
-    picture = Image.new("RGB", SIZE, PAPER)
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One set. goal: of its measure, the issue's."""
+
+    title: str
+    points: Sequence[Point]
+    goal: float
+
+
+def draw_curve(panels: Sequence[Panel], file: Path) -> None:
+    """Draw each set's points by time, the best one named, and its goal as a broken line."""
+    down = -(-len(panels) // ACROSS)
+    picture = Image.new("RGB", (WIDTH * ACROSS, HEAD + HEIGHT * down + FOOT), PAPER)
     pen = ImageDraw.Draw(picture)
-    small, large = ImageFont.load_default(TEXT), ImageFont.load_default(TEXT + 8)
-    points = [point for line in lines.values() for point in line]
-    marks = ticks(min(y for _, y in points), max(y for _, y in points))
+    large = ImageFont.load_default(TEXT + 8)
+    pen.text((LEFT - 60, 24), "What is read right, by the time a message takes (broken: the goal)", INK, large)
+    last = max((x for panel in panels for x, _ in panel.points), default=2.0)
+    for i, panel in enumerate(panels):
+        _draw(pen, panel, (WIDTH * (i % ACROSS), HEAD + HEIGHT * (i // ACROSS)), max(2.0, last))
+    middle, foot = WIDTH * ACROSS / 2, HEAD + HEIGHT * down
+    pen.text((middle, foot), "time of a message, in encoder passes", INK, ImageFont.load_default(TEXT), anchor="mt")
+    picture.save(file, "PNG", optimize=True)
+
+
+def _draw(pen: ImageDraw.ImageDraw, panel: Panel, corner: Point, last: float) -> None:
+    small = ImageFont.load_default(TEXT)
+    x0, y0 = corner
+    values = [panel.goal, *(y for _, y in panel.points)]
+    marks = ticks(min(values), max(values))
     low, high = marks[0], marks[-1]
-    first, last = 1.0, max(2.0, *(x for x, _ in points))
 
     def at(point: Point) -> Point:
-        across, up = (point[0] - first) / (last - first), (point[1] - low) / (high - low)
-        return LEFT + across * (RIGHT - LEFT), BOTTOM - up * (BOTTOM - TOP)
+        across, up = (point[0] - 1.0) / (last - 1.0), (point[1] - low) / (high - low)
+        return x0 + LEFT + across * (RIGHT - LEFT), y0 + BOTTOM - up * (BOTTOM - TOP)
 
+    pen.text((x0 + LEFT, y0 + 24), panel.title, INK, small)
+    digits = 2 if all(abs(mark - round(mark, 2)) < 1e-9 for mark in marks) else 3
     for mark in marks:
-        y = at((first, mark))[1]
-        pen.line([(LEFT, y), (RIGHT, y)], GRID, 2)
-        pen.text((LEFT - 16, y), f"{mark:.2f}", INK, small, anchor="rm")
-    for share in (0.0, 0.5, 1.0):
-        x = LEFT + share * (RIGHT - LEFT)
-        anchor = {0.0: "lt", 0.5: "mt", 1.0: "rt"}[share]
-        pen.text((x, BOTTOM + 18), f"{first + share * (last - first):.1f}", INK, small, anchor=anchor)
-    pen.text(((LEFT + RIGHT) / 2, BOTTOM + 60), "time of a message, in encoder passes", INK, small, anchor="mt")
-    pen.text((LEFT, 28), "Accuracy (macro-recall of tweeteval) by upper layers trained", INK, large)
-    across = float(LEFT)
-    for (name, line), colour in zip(lines.items(), COLOURS * len(lines), strict=False):
-        places = [at(point) for point in sorted(line)]
-        if len(places) > 1:
-            pen.line(places, colour, 6, joint="curve")
-        for x, y in places:
-            pen.ellipse([x - 9, y - 9, x + 9, y + 9], colour)
-        pen.rectangle([across, 102, across + 30, 114], colour)
-        pen.text((across + 40, 108), name, colour, small, anchor="lm")
-        across += 40 + pen.textlength(name, small) + 40
-    picture.save(file, "PNG", optimize=True)
+        y = at((1.0, mark))[1]
+        pen.line([(x0 + LEFT, y), (x0 + RIGHT, y)], GRID, 2)
+        pen.text((x0 + LEFT - 12, y), f"{mark:.{digits}f}", INK, small, anchor="rm")
+    for share, anchor in ((0.0, "lt"), (0.5, "mt"), (1.0, "rt")):
+        x = x0 + LEFT + share * (RIGHT - LEFT)
+        pen.text((x, y0 + BOTTOM + 16), f"{1 + share * (last - 1):.1f}", INK, small, anchor=anchor)
+    goal = at((1.0, panel.goal))[1]
+    for x in range(int(x0) + LEFT, int(x0) + RIGHT, 2 * DASH):
+        pen.line([(x, goal), (x + DASH, goal)], GOAL, 4)
+    places = [at(point) for point in sorted(panel.points)]
+    if len(places) > 1:
+        pen.line(places, LINE, 5, joint="curve")
+    for x, y in places:
+        pen.ellipse([x - 8, y - 8, x + 8, y + 8], LINE)
+    if panel.points:
+        best = max(panel.points, key=lambda point: point[1])
+        x, y = at(best)
+        aside = "ms" if x0 + LEFT + 60 < x < x0 + RIGHT - 60 else "ls" if x < x0 + WIDTH / 2 else "rs"
+        pen.text((x, y - 14), f"{best[1]:.3f}", LINE, small, anchor=aside)
+
+
+def panels_of(curves: Mapping[str, Sequence[Point]], goals: Mapping[str, float]) -> list[Panel]:
+    """A panel for each set, in the order of `goals`, titled with what is measured."""
+    titles = {"tweeteval": "tweeteval, macro-recall", "banking77-10": "banking77, ten examples"}
+    return [Panel(titles.get(name, name), curves[name], goal) for name, goal in goals.items() if name in curves]
