@@ -25,6 +25,7 @@ from connectors.desk.texts import say
 from connectors.privacy_left import accounts_left, left_in_files, left_in_store
 from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
+from connectors.terminal_unanswered import forget as forget_unanswered
 from finetune.examples.agreement import withheld
 from finetune.examples.forgetting import Gone, Unlearned, rename, unlearn
 from retrieval.database import reading, writing
@@ -172,6 +173,7 @@ def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: in
     Raises StoreError; what was deleted by then stays deleted, and forgetting again finishes the work.
     """
     finish_joinings(memory, shelf, home, person.id)
+    forget_unanswered(home, person.accounts)
     if waiting is None:
         waiting = drop_waiting(memory.engine, person)
     held = memory.held(person.id)

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from uuid import uuid4
@@ -23,6 +24,7 @@ from agent.why import why
 from connectors.compose import House
 from connectors.desk.explaining import explained
 from connectors.privacy import forget, withhold, write_copy
+from connectors.terminal_unanswered import Unanswered
 from retrieval.errors import AtelierError
 
 if TYPE_CHECKING:
@@ -37,28 +39,35 @@ HELP = """\
 Ask a question, or write what you think about; Enter sends it.
   /ideate TOPIC   think a topic through with a technique
   /ideate new TOPIC   the same as a session with a board, votes and a record; /ideate help says how
+  /idea TEXT      put an idea on a session's board
   @ANN an idea    in a session: what Ann, who sits beside you, says, votes (@Ann /2) or orders
+  /ask QUESTION   a question, also in the middle of a session
   /sources        the passages behind the last answer, in full
   /why            how your last message was understood and what was decided
   /why TEXT       how any text is understood, and which of its words decided that
   /clear          start afresh: forget this conversation
   /feedback TEXT  what was wrong with the last answer; it is kept with it
   /consent yes    let what you write here be learned from (`/consent no` takes it back)
+  /human          how to reach a person
   /export FILE    write everything stored about you to a JSON file
   /forget yes     delete everything about you
   /help           this list
   /quit           leave (also Ctrl-D)
 Ctrl-C stops an answer. Gaps, cases, the digest and training are commands of the shell: `atelier --help` lists them."""
 
+UNANSWERED = "The chat ended before this was answered. Send it again if you still want to know:"
+NOT_SHOWN = "The chat ended before this answer was shown:"
 NOBODY = """\
 Nobody can be called from the terminal: support teams are reached where Atelier serves Slack and Telegram (`atelier
 serve`, section `support` of the settings). Please turn to your team directly."""
 
 
+LEAVE = frozenset("/quit /exit quit exit :q".split())
+KNOWN = "help ask ideate idea sources why clear feedback consent export forget human quit".split()
 ELSEWHERE = frozenset("gaps digest cases curated sources finetune audit doctor backup knowledge ingest".split())
 SHELL = "That is a command of the shell, and not of this chat: leave with /quit and write `atelier {name}` there."
 CHAT_ALONE = "{command} is for Slack and Telegram. /help shows what there is here."
-IN_CHATS = frozenset("link rule stop label watch mood faq case start".split())
+IN_CHATS = frozenset("link rule stop label watch mood faq case claim return resolve start".split())
 
 
 class Wrap:
@@ -99,6 +108,7 @@ class Terminal:
         self._last: Turn | None = None
         self._answering: asyncio.Future[None] | None = None
         self._sessions: TerminalSessions | None = None
+        self._unanswered: Unanswered | None = None  # of lines that are typed
 
     @property
     def _out(self) -> TextIO:
@@ -119,6 +129,8 @@ class Terminal:
         finally:
             if self._sessions is not None:
                 self._sessions.close()
+            if self._unanswered is not None:
+                self._unanswered.close()
             await (await self._loading).close()
 
     async def _typed(self) -> AsyncIterator[str]:
@@ -147,7 +159,13 @@ class Terminal:
     async def _greet(self, session: "PromptSession[str]") -> None:
         """Introduce Atelier when it is there; when it cannot be, do not let a person type in vain."""
         try:
-            self._say(self._dim((await self._loading).introduction()))
+            house = await self._loading
+            self._say(self._dim(house.introduction()))
+            place, memory = house.store.place, house.store.memory
+            self._unanswered = Unanswered(house.store.settings.home, f"{place.platform}:{place.tenant}:{place.channel}")
+            for message, line in self._unanswered.left():
+                turn = await asyncio.to_thread(memory.turn_for, message)
+                self._say(f"{NOT_SHOWN}\n> {line}\n{turn.reply.text}" if turn else f"{UNANSWERED}\n> {line}")
         except AtelierError:
             if session.app.is_running:
                 session.app.exit(exception=EOFError())
@@ -166,7 +184,7 @@ class Terminal:
         command = command.lower() if command.startswith("/") else command
         if not line:
             return True
-        if command in {"/quit", "/exit"}:
+        if line.lower() in LEAVE:
             return False
         if command.startswith("@") and (guest := GUEST.fullmatch(line)) and await (await self._session()).is_open():
             await self._for(guest["name"], guest["said"])
@@ -175,6 +193,8 @@ class Terminal:
             return True
         if command == "/ideate" and rest.strip():
             await self._answer(line, Move.IDEATE)
+        elif command == "/ask" and rest.strip():
+            await self._answer(rest.strip(), None)
         elif command[1:].isdecimal() and command[0] == "/":
             if not await (await self._session()).press(int(command[1:])):
                 self._say(f"There is no button {command}.")
@@ -265,6 +285,8 @@ class Terminal:
             self._say(self._dim(" (stopped)"))
         finally:
             self._answering = None
+            if self._unanswered is not None:
+                self._unanswered.done()
 
     def _interrupted(self) -> None:
         if self._answering is not None:
@@ -274,6 +296,8 @@ class Terminal:
         house = await asyncio.shield(self._loading)
         person = house.store.person()
         message = Message(uuid4().hex, house.store.place, person, text, datetime.now(UTC), person.audiences)
+        if self._unanswered is not None:
+            await asyncio.to_thread(self._unanswered.keep, message.id, text)
         async with contextlib.aclosing(house.colleague.reply(message, wanted)) as events:
             async for event in events:
                 if isinstance(event, Piece):
@@ -327,8 +351,8 @@ def _unknown(command: str) -> str:
     name = command[1:]
     if name in ELSEWHERE:
         return SHELL.format(name=name)
-    return (
-        CHAT_ALONE.format(command=command)
-        if name in IN_CHATS
-        else f"There is no command {command}. /help shows them all."
-    )
+    if name in IN_CHATS:
+        return CHAT_ALONE.format(command=command)
+    near = get_close_matches(name, KNOWN, 1)
+    meant = f" Did you mean /{near[0]}?" if near else ""
+    return f"There is no command {command}.{meant} /help shows them all."

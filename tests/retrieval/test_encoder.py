@@ -124,8 +124,12 @@ def test_many_texts_go_in_lanes_that_wait_for_nobody(
         torch.set_num_threads(before)
 
 
-def test_it_is_what_transformers_makes_of_the_same_folder(encoder: TransformerEncoder) -> None:
+def test_it_is_what_transformers_makes_of_the_same_folder(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The default runs on our own network (`retrieval.bert`), any other folder on transformers'."""
+    bert: Any = encoder._loaded.states
+    monkeypatch.setattr(bert, "quick", tuple(bert.layers))  # what rounding the weights of short passes does: below
     theirs = TransformerEncoder(str(get_model_path()))
     texts = [*TEXTS, "word " * 300, "Grüße 🙂 \u0130stanbul ﬁn [SEP] [MASK] a\u0301\x00\tb", "x" * 200]
     np.testing.assert_allclose(encoder(texts), theirs(texts), atol=1e-5)
@@ -230,3 +234,14 @@ def test_a_message_leaves_the_number_of_threads_as_it_was(encoder: TransformerEn
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_short_text_means_the_same_by_weights_in_sixteen_bits(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bert: Any = encoder._loaded.states
+    texts = ["How many days of leave do I have?", "x", *(text[:80] for text in TEXTS[:4])]
+    quick = np.vstack([encoder([text]) for text in texts])
+    monkeypatch.setattr(bert, "quick", tuple(bert.layers))
+    assert (np.vstack([encoder([text]) for text in texts]) * quick).sum(1).min() > 0.999999
+    assert all(type(each.qkv) is torch.nn.Linear for each in encoder.blocks), "those that tasks copy are whole"

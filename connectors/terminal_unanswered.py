@@ -1,0 +1,69 @@
+"""The terminal's side of the reply contract: a line that was typed is answered, or said to have had no answer.
+
+There is no platform that keeps a message for us, so the line lies on the disk from before it is answered until it has
+been. A terminal that was killed leaves it there, and the next one says so. What is piped in has a sender who sees that
+the process died, and sends it again. A lock tells the living from the dead, as in `connectors.delivery.serving`.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+FOLDER = "unanswered"  # in the home folder
+
+
+class Unanswered:
+    """One terminal's. Where the disk does not take it, the chat goes on without."""
+
+    def __init__(self, home: Path, account: str) -> None:
+        self._folder, self._account = home / FOLDER, account
+        self._file: IO[str] | None = None
+
+    def keep(self, message: str, line: str) -> None:
+        """A line is about to be answered as the message of this id. Blocks until that is on the disk."""
+        with suppress(OSError):
+            if self._file is None:
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._file = (self._folder / f"{uuid4().hex}.json").open("x")
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file.write(json.dumps([self._account, message, line]))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def done(self) -> None:
+        """It was answered, stopped, or said to have failed."""
+        with suppress(OSError):
+            if self._file is not None:
+                self._file.seek(0)
+                self._file.truncate()
+
+    def left(self) -> Iterator[tuple[str, str]]:
+        """The message's id and the line of each terminal of this person's that was killed; each once."""
+        for path in sorted(self._folder.glob("*.json")):
+            with suppress(OSError, ValueError), path.open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where it is alive
+                account, message, line = json.loads(file.read() or '["", "", ""]')
+                if account in ("", self._account):
+                    path.unlink()
+                if account == self._account:
+                    yield str(message), str(line)
+
+    def close(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                Path(self._file.name).unlink(missing_ok=True)
+            self._file.close()
+            self._file = None
+
+
+def forget(home: Path, accounts: Collection[str]) -> None:
+    """Nobody is told any more of what these accounts left unanswered."""
+    for path in (home / FOLDER).glob("*.json"):
+        with suppress(OSError, ValueError):
+            if json.loads(path.read_text())[0] in accounts:
+                path.unlink()

@@ -1,0 +1,80 @@
+"""The reply contract at the terminal: lines are answered in order, and one that a killed terminal left is told of."""
+
+import asyncio
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+from connectors.settings import Settings
+from connectors.terminal import NOT_SHOWN, UNANSWERED, Terminal
+from connectors.terminal_unanswered import FOLDER, Unanswered, forget
+from tests.battery.house import open_house
+
+ANN, BOB = "terminal:acme:ann", "terminal:acme:bob"
+KEEPS = """
+import sys, time, pathlib
+from connectors.terminal_unanswered import Unanswered
+mine = Unanswered(pathlib.Path(sys.argv[1]), sys.argv[2])
+for number, line in enumerate(sys.argv[3:]):
+    mine.done()
+    mine.keep(f"m{number}", line)
+print("kept", flush=True)
+time.sleep(600)
+"""
+
+
+def keeps(home: Path, account: str, *lines: str) -> "subprocess.Popen[str]":
+    """A terminal that answers the last of these lines."""
+    command = [sys.executable, "-c", KEEPS, str(home), account, *lines]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "kept\n"
+    return process
+
+
+def kill(process: "subprocess.Popen[str]") -> None:
+    with process:
+        process.kill()
+
+
+def test_what_a_killed_terminal_left_is_told_once_and_to_its_person_alone(tmp_path: Path) -> None:
+    first = keeps(tmp_path, ANN, "Answered long ago, at length", "How many days?")
+    assert list(Unanswered(tmp_path, ANN).left()) == [], "it lives, and will answer"
+    kill(first)
+    assert list(Unanswered(tmp_path, BOB).left()) == []
+    assert list(Unanswered(tmp_path, ANN).left()) == [("m1", "How many days?")]
+    assert list(Unanswered(tmp_path, ANN).left()) == []
+    kill(keeps(tmp_path, BOB, "A secret"))
+    forget(tmp_path, [ANN])
+    assert "A secret" in next((tmp_path / FOLDER).iterdir()).read_text()
+    forget(tmp_path, [BOB])
+    assert not list((tmp_path / FOLDER).iterdir())
+
+
+async def test_the_next_terminal_says_what_had_no_answer_and_shows_what_had_one(tmp_path: Path) -> None:
+    house = open_house(Settings(home=tmp_path, tenant="acme"))
+    place, memory = house.store.place, house.store.memory
+    account = f"terminal:acme:{place.channel}"
+    before = Terminal(asyncio.sleep(0, house), io.StringIO())
+    before._unanswered = Unanswered(tmp_path, account)
+    await before._answer("Where is tea-1?", None)
+    (turn,) = memory.turns(place, 5)
+    lost = Unanswered(tmp_path, account)
+    lost.keep("nobody", "Where is rice-2?")
+    before._unanswered.keep(turn.message.id, "Where is tea-1?")
+    for each in (lost, before._unanswered):
+        assert each._file is not None
+        each._file.close()  # as the kernel does for one that was killed
+
+    out = io.StringIO()
+    after = Terminal(asyncio.sleep(0, house), out)
+    await after._greet(None)  # type: ignore[arg-type]  # it asks for the prompt where the house does not open
+    said = out.getvalue()
+    assert f"{UNANSWERED}\n> Where is rice-2?\n" in said
+    assert f"{NOT_SHOWN}\n> Where is tea-1?\n{turn.reply.text}\n" in said
+    assert said.count("?") == 2
+    assert after._unanswered is not None
+    after._unanswered.close()
+    assert not list((tmp_path / FOLDER).iterdir())
+    await house.close()
