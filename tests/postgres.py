@@ -79,9 +79,7 @@ class PostgresStores:
             yield self._server.url(name)
         finally:
             empty = self._emptied(name, schema)
-            if empty is None:
-                self._server.drop_database(name)
-            else:
+            if empty is not None:
                 self._spare.append((empty, schema))
 
     def _made(self) -> tuple[str, str]:
@@ -91,29 +89,33 @@ class PostgresStores:
             return name, _value(connection, SCHEMA)
 
     def _emptied(self, name: str, schema: str) -> str | None:
-        """Its new name; None where it has other tables than before or somebody holds on to it."""
-        with self._server.connect(name) as connection:
-            if _value(connection, SCHEMA) != schema:
-                return None
-            tables = [sql.Identifier(row[0]) for row in connection.execute(TABLES)]
-            holds = sql.SQL("SELECT {}").format(
-                sql.SQL(", ").join(sql.SQL("EXISTS (SELECT FROM {})").format(table) for table in tables)
-            )
+        """Its new name; None where it is dropped: it has other tables than before, or somebody holds on to it."""
+        empty = self._server.new_name()
+        rename = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(empty))
         with self._server.connect() as connection:
             connection.execute(OTHERS, [name])
-            empty = self._server.new_name()
-            rename = sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(name), sql.Identifier(empty))
             try:
                 connection.execute(rename)
             except psycopg.errors.ObjectInUse:
+                self._server.drop_database(name)
                 return None
         with self._server.connect(empty) as connection:
-            row = connection.execute(holds).fetchone() or ()
-            full = [table for table, some in zip(tables, row, strict=True) if some]
-            if full:
-                connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(full)))
-            connection.execute(COUNT_ANEW)
-        return empty
+            same = _value(connection, SCHEMA) == schema
+            if same:
+                _empty(connection)
+        if not same:
+            self._server.drop_database(empty)
+        return empty if same else None
+
+
+def _empty(connection: "psycopg.Connection[Any]") -> None:
+    tables = [sql.Identifier(row[0]) for row in connection.execute(TABLES)]
+    each = sql.SQL(", ").join(sql.SQL("EXISTS (SELECT FROM {})").format(table) for table in tables)
+    row = connection.execute(sql.SQL("SELECT {}").format(each)).fetchone() or ()
+    full = [table for table, has_rows in zip(tables, row, strict=True) if has_rows]
+    if full:
+        connection.execute(sql.SQL("TRUNCATE {} CASCADE").format(sql.SQL(", ").join(full)))
+    connection.execute(COUNT_ANEW)
 
 
 def _value(connection: "psycopg.Connection[Any]", query: Any) -> str:
