@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from agent.events import Button, Event
+from agent.message import Place
 from connectors.connector import Connector
-from connectors.delivery import queue
+from connectors.delivery import queue, waiting
 from connectors.delivery.queue import Claim
 from connectors.delivery.wire import DUE, read_due
 from connectors.delivery.writer import Step, Writer
@@ -86,6 +88,14 @@ class Stage:
                 step(connection)
 
         await self._write(opened)
+
+    async def has_come(self, place: Place, message: str) -> bool:
+        """Whether the platform's message of this id was taken in before this event."""
+        return await self._write(partial(waiting.has_come, place=place, message=message, before=self.event))
+
+    async def supersede(self, place: Place, message: str) -> None:
+        """A message that was deleted is not answered, even where the platform brings it only after that."""
+        await self._write(partial(waiting.supersede, place=place, message=message))
 
     async def show(self, event: Event, text: str, button: Button | None = None) -> None:
         """Preview the answer so far. Not once another worker may have put its final text there.

@@ -1,5 +1,6 @@
 """What still waits in the queue: looked at before its turn, and dropped where nobody may or should be answered."""
 
+import sys
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -7,6 +8,8 @@ from sqlalchemy import Connection
 
 from agent.events import Outgoing
 from agent.message import Place
+from connectors.connector import Received
+from connectors.delivery.queue import MESSAGE, accept, name_of
 from connectors.delivery.tables import OPEN, inbox, outbox
 from connectors.delivery.wire import read_outgoing
 
@@ -21,6 +24,26 @@ _AFTER = sa.select(inbox.c.payload).where(OPEN, _LATER).order_by(inbox.c.id)
 def after(connection: Connection, event: int) -> list[str]:
     """The payloads that wait behind an event in its conversation, in order."""
     return list(connection.execute(_AFTER, {"row": event}).scalars())
+
+
+def has_come(connection: Connection, place: Place, message: str, before: int = sys.maxsize) -> bool:
+    """Whether the platform's message of this id was taken in before the event `before`, also where it is long done."""
+    came = sa.select(inbox.c.id).where(*_message(place, message), inbox.c.id < before)
+    return connection.execute(came).first() is not None
+
+
+def supersede(connection: Connection, place: Place, message: str) -> None:
+    """Nothing is to be done for a message, whether it waits or comes yet: what became of it overtook it."""
+    if not has_come(connection, place, message):
+        event = Received(place.tenant, f"{MESSAGE}{place.channel}:{message}", "", "")
+        accept(connection, place.platform, [event], sys.maxsize)
+    waits = sa.select(inbox.c.id).where(*_message(place, message), inbox.c.state == "new")
+    _dropped(connection, list(connection.execute(waits).scalars()))
+
+
+def _message(place: Place, message: str) -> tuple[sa.ColumnElement[bool], ...]:
+    key = name_of(place, message).rpartition("/")[2]
+    return inbox.c.platform == place.platform, inbox.c.tenant == place.tenant, inbox.c.key == key
 
 
 def drop(connection: Connection, place: Place, before: int) -> int:

@@ -1,13 +1,15 @@
 """What becomes of messages that are changed or taken back, and of channels that Atelier loses or that move.
 
 A message that is changed before its answer is begun is answered as it reads then; afterwards Atelier offers to answer
-anew. One that is deleted is not answered, or its turn is forgotten. Telegram tells bots of no deletion.
+anew. One that is deleted is not answered, or its turn is forgotten. Telegram tells bots of no deletion. What became of
+a message may come before it: a platform repeats what it could not deliver, and goes on meanwhile.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from agent.buttons import Buttons
@@ -18,6 +20,7 @@ from agent.moving import move
 from agent.support.curated import Curated
 from connectors.delivery.queue import name_of
 from connectors.delivery.stage import Stage
+from connectors.delivery.waiting import supersede
 from connectors.desk.access import Access, own_audience
 from connectors.desk.texts import prefix, say
 from connectors.privacy import take_back
@@ -54,7 +57,7 @@ class Changes:
             return ()  # a later change, or that it was deleted, says more
         turn = await asyncio.to_thread(self.memory.turn_for, name_of(event.place, event.message))
         if turn is None:
-            return _called_late(event) or ()
+            return await self._late(event, stage) or ()
         author = await asyncio.to_thread(self.memory.person, event.account)
         if event.text == turn.message.text or author.id != turn.message.author.id or not event.text.strip():
             return ()
@@ -66,7 +69,27 @@ class Changes:
         offer = replace(offer, buttons=(Button(made, say(event.language, "again")),))
         return [replace(offer, audience="one") if event.place.platform == "slack" else offer]
 
-    async def deleted(self, event: Deleted) -> None:
+    async def _late(self, event: Edited, stage: Stage) -> Post | None:
+        """The message itself, where only its change calls Atelier, or came before it: platforms repeat what failed."""
+        if event.sent < datetime.now(UTC) - RECENT:
+            return None
+        if (event.direct or not event.called) and await stage.has_come(event.place, event.message):
+            return None
+        stage.along.append(partial(supersede, place=event.place, message=event.message))
+        return Post(
+            event.message,
+            event.place,
+            event.account,
+            event.text,
+            event.sent,
+            direct=event.direct,
+            called=event.called,
+            language=event.language,
+            is_shared=event.is_shared,
+        )
+
+    async def deleted(self, event: Deleted, stage: Stage) -> None:
+        await stage.supersede(event.place, event.message)
         turn = await asyncio.to_thread(self.memory.turn_for, name_of(event.place, event.message))
         if turn is not None:
             await asyncio.to_thread(take_back, turn, self.memory, self.home)
@@ -97,19 +120,3 @@ class Changes:
             return ()
         told = say(language, "watched_new", p=prefix(event.place.platform))
         return [Outgoing(event.place, told, to=event.account, audience="one")]
-
-
-def _called_late(event: Edited) -> Post | None:
-    """People forget to mention Atelier and add it afterwards."""
-    if event.direct or not event.called or event.sent < datetime.now(UTC) - RECENT:
-        return None
-    return Post(
-        event.message,
-        event.place,
-        event.account,
-        event.text,
-        event.sent,
-        called=True,
-        language=event.language,
-        is_shared=event.is_shared,
-    )

@@ -120,7 +120,7 @@ class Desk:
             case Deleted():
                 await self.ideation.post.deleted(event, stage)
                 await self.handover.deleted(event)
-                await self.changes.deleted(event)
+                await self.changes.deleted(event, stage)
                 await self.opinion.deleted(event)
             case Left():
                 await self.handover.left(event.place, stage)

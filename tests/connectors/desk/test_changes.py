@@ -1,7 +1,12 @@
 """Messages that are changed or deleted, before their answer is begun and afterwards."""
 
+import time
+from typing import Any
+
 import pytest
 
+from connectors.slack.receive import received
+from connectors.slack.workspaces import Workspace
 from tests.connectors.desk.chats import Chat, SlackChat
 from tests.connectors.desk.doors import Doors, Scripted
 
@@ -131,3 +136,46 @@ async def test_an_edited_order_or_a_silent_message_asks_for_nothing(doors: Doors
     chat.edits(ann, said, text)
     await doors.settle()
     assert chat.shown(room) == []
+
+
+def overtaken(doors: Doors, slack: SlackChat, who: Any, text: str, now: str) -> list[Any]:
+    """A message that could not be delivered at first, and what became of it, which is told of before it."""
+    ts, bot = f"{time.time():.6f}", slack.emulator.bot_user
+    said = {"type": "message", "user": who.id, "ts": ts, "text": text}
+    where = {"type": "message", "channel": who.dm, "channel_type": "im"}
+    changed: dict[str, Any] = {"subtype": "message_deleted", "deleted_ts": ts, "previous_message": said}
+    if now:
+        changed = {"subtype": "message_changed", "message": {**said, "text": now}, "previous_message": said}
+    workspace = Workspace(slack.emulator.team_id, "acme", bot, slack.emulator.bot_token)
+    outer = {"type": "event_callback", "team_id": slack.emulator.team_id}
+    bodies = [
+        {**outer, "event_id": "EvLater", "event": {**where, **changed, "ts": f"{float(ts) + 1:.6f}"}},
+        {**outer, "event_id": "EvFirst", "event": {**where, **said}},
+    ]
+    return [received(body, workspace) for body in bodies]
+
+
+@pytest.mark.parametrize("now", ["What about pears?", ""])
+@pytest.mark.parametrize("waits", [True, False])
+async def test_what_became_of_a_message_may_come_before_it(
+    doors: Doors, slack: SlackChat, now: str, waits: bool
+) -> None:
+    """Slack repeats after minutes what it could not deliver, and delivers meanwhile what came later."""
+    generator = Scripted("Gladly.", waits=waits)
+    await doors.open(generator)
+    ann = slack.person("Ann")
+    assert ann.dm
+    later, first = overtaken(doors, slack, ann, "What about apples?", now)
+    accept = doors.delivery.acceptor("slack")
+    await accept([later])
+    if now:
+        await doors.until(lambda: generator.prompts)
+    if not waits:
+        await doors.settle()
+    await accept([first])
+    generator.go.set()
+    await doors.settle()
+    await accept([first])
+    await doors.settle()
+    assert [prompt.message for prompt in generator.prompts] == [now] * bool(now)
+    assert doors.held(slack.account(ann)).turns[0].message.text == now if now else True
