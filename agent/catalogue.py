@@ -1,11 +1,10 @@
 """The documents there are, when somebody asks for them: "what documents do you have?". Pure."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 from agent.generation.phrases import phrase
 from agent.policy import GUIDE
-from retrieval.store import StoredDocument
 
 LISTED = 20  # documents named at most
 _THEM = r"(?:documents?|docs|files|sources|knowledge(?:\s+base)?)"
@@ -38,9 +37,9 @@ def asks_for_documents(text: str) -> bool:
     return _ASKS.match(text) is not None and _OTHERS.search(text) is None
 
 
-def listed(documents: Sequence[StoredDocument], audiences: Collection[str], language: str) -> str:
-    """The names of those that a holder of `audiences` may read; Atelier's own guide is mentioned last, by one word."""
-    readable = [each.source for each in documents if each.audience in audiences and not _IDEA.match(each.source)]
+def listed(sources: Sequence[str], language: str) -> str:
+    """The names of documents, of those that the asker may read; Atelier's own guide is mentioned last, by one word."""
+    readable = [source for source in sources if not _IDEA.match(source)]
     theirs = [source for source in readable if not source.startswith(GUIDE)]
     parts = [phrase("documents", "several" if len(theirs) > 1 else "one" if theirs else "none", language=language)]
     if theirs:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from agent.catalogue import asks_for_documents, listed
 from agent.draft import Draft
 from agent.generation.answer import refuses
-from agent.generation.facilitate import asks_us, card, contributes, handles, just_over, latest, lists, running, steers
+from agent.generation.asked_on import AskedOn, asked_on, asks_on
+from agent.generation.facilitate import card, contributes, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.generation.looked_back import LATELY, TOLD, Looked, answered_last, told
 from agent.generation.versions import Versions
@@ -38,13 +39,16 @@ from agent.message import (
     Turn,
     Understanding,
 )
-from agent.policy import concerns_us, decide, is_ours, ours_back, reconsider
+from agent.ourselves import Asked, asked_of_us, told_of_us
+from agent.outline import MOST, asked_outline, named_so, outlined
+from agent.policy import GUIDE, concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import compose
 from agent.rewrite import content_words, standalone
 from agent.rows import told_apart
-from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, dates_of, differing, hosts, written_of
+from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, differing, hosts, written_of
 from agent.support.curated import Curated
-from agent.tongues import elsewhere, spoken_in
+from agent.tongues import LOOKED_AT, elsewhere, spoken_in
+from agent.under_way import UnderWay
 from agent.understanding import Understander
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
@@ -60,6 +64,10 @@ ASKED_FOR = "You asked for it."
 KNOWN = "This asks about a technique that I know, so I tell."
 CATALOGUE = "This asks which documents there are, so I list them."
 LOOKED_BACK = "This asks about my last answer, so I look at where it came from."
+OURSELVES = "This asks something of me that no document has to say, so I just tell."
+ASIDE = "This is an order to the thinking together, and none is under way, so I just reply."
+OUTLINE = "This asks for the gist of a document, so I show how its sections begin."
+ON = "This asks on about my last answer, and the page it came from says it."
 NOTHING_BEFORE = "This asks about an answer, and there was none yet, so I ask what is meant."
 STOPPED = "Stopped before the end."
 DESK = "desk"  # worded what no generator did
@@ -233,8 +241,11 @@ class Colleague:
         # the words of a follow-up say what is wanted, the rewritten ones what to look for: one encoder pass for both
         understanding, embedding = self._understander.understand_for_search(text, query)
         session = self._memory.lines(message.place, SESSION)
-        thinking = running(session) is not None
-        if wanted is None and not thinking and (kind := looks_back(text)) is not None:
+        way = UnderWay.of(session, None)
+        if way.thinking:
+            way = replace(way, last=next((turn.decision.move for turn in self._memory.turns(message.place, 1)), None))
+        thinking = way.thinking
+        if wanted is None and (not thinking or way.is_away) and (kind := looks_back(text)) is not None:
             if not history.lines:
                 return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), ())
             back = self._looked_back(message, kind, language)
@@ -243,17 +254,14 @@ class Colleague:
                 return Background(history, understanding, decision, back.passages, back.said)
             if self._generator.name in QUOTING and understanding.intent is not Intent.SMALL_TALK and not steers(text):
                 return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), ())
-        if wanted is None and steers(text):  # "next", "done": of the technique that is on, or of nothing
-            wanted = Move.IDEATE if thinking or (lists(text) and latest(session) is not None) else Move.CHAT
-        if wanted is None and thinking and handles(text):  # "undo", "what was the question?"
-            wanted = Move.IDEATE
-        if wanted is None and asks_us(text) and (thinking or just_over(session) is not None):
-            wanted = Move.IDEATE
+        if wanted is None and (aside := way.aside(text, history, language)):
+            return Background(history, understanding, Decision(Move.CHAT, ASIDE), (), aside)
+        wanted = way.wanted(text) if wanted is None else wanted
         replied = any(line.role == "assistant" for line in history.lines)
         decision = (
             Decision(wanted, ASKED_FOR)
             if wanted
-            else decide(understanding, text=text, thinking=thinking and contributes(text), replied=replied)
+            else decide(understanding, text=text, thinking=way.adds(text, understanding), replied=replied)
         )
         if decision.move is Move.IDEATE:  # ideas are kept word for word, however long ago the session began
             history = replace(history, lines=session)
@@ -263,13 +271,18 @@ class Colleague:
             if match is not None:
                 settled = Decision(Move.ANSWER, APPROVED)
                 return Background(history, understanding, settled, (match.passage,), cited(match.answer), by=CURATED)
+        if wanted is None and (told_us := self._of_us(message, text, language)):
+            return Background(history, understanding, Decision(Move.CHAT, OURSELVES), (), told_us)
         if wanted is None and (technique := about(text)) is not None:
             shown = card(technique, language)
             return Background(history, understanding, Decision(Move.CHAT, KNOWN), (), shown)
         if wanted is None and not thinking and asks_for_documents(text):
-            documents = self._knowledge.shelf.documents(message.place.tenant)
-            shown = listed(documents, message.audiences, language)
+            sources = self._knowledge.shelf.sources(message.place.tenant, message.audiences)
+            shown = listed(sources, language)
             return Background(history, understanding, Decision(Move.CHAT, CATALOGUE), (), shown)
+        if wanted is None and not thinking and (at_a_glance := self._outline(message, text, language)) is not None:
+            passages, shown = at_a_glance
+            return Background(history, understanding, Decision(Move.ANSWER, OUTLINE), passages, shown)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
         about_us = concerns_us(understanding.intent, text)
@@ -284,6 +297,10 @@ class Colleague:
             found = [passage for passage in found if not is_ours(passage)]
         decision, said = reconsider(decision, understanding, _best(found), text), ""
         if decision.move is Move.ANSWER:
+            on = self._asked_on(message, text, history, found)
+            if on is not None:
+                passages = tuple({each.id: each for each in (*on.passages, *found)}.values())
+                return Background(history, understanding, Decision(Move.ANSWER, ON), passages, on.said, query)
             tenant = message.place.tenant
             said = differing(query, found, language, partial(written_of, self._knowledge.shelf, tenant))
         decision = Decision(decision.move, DIFFERING) if said else decision
@@ -295,19 +312,49 @@ class Colleague:
         if last is None:
             return None
         tenant, curated = message.place.tenant, self._curated
-        passages = self._knowledge.still([each for each in last.passages if each.id >= 0], message.audiences)
+        passages = self._still(last, message)
         if curated is not None:
             passages += [each for each in last.passages if each.id < 0 and curated.stands(each, message.audiences)]
         if passages and kind not in TOLD and self._generator.name not in QUOTING:
             return Looked(kind, tuple(passages), "")
-        return told(kind, last, passages, language, lambda: dates_of(self._knowledge.shelf, tenant))
+        sources = {each.source for each in passages}
+        return told(kind, last, passages, language, lambda: written_of(self._knowledge.shelf, tenant, sources).files)
+
+    def _outline(self, message: Message, text: str, language: str) -> tuple[tuple[Passage, ...], str] | None:
+        """The passages of a document that is to be summed up, and what is shown of it; None where none is meant."""
+        name = asked_outline(text)
+        if not name or self._generator.name not in QUOTING:
+            return None
+        tenant = message.place.tenant
+        source = named_so(name, self._knowledge.shelf.sources(tenant, message.audiences, but=GUIDE))
+        found = self._knowledge.opening(tenant, source, message.audiences, MOST) if source else []
+        shown = outlined(found, language)
+        return (tuple(found), shown) if shown else None
+
+    def _of_us(self, message: Message, text: str, language: str) -> str:
+        """What is said to the time, a sum, or who reads this; mostly empty."""
+        asked = asked_of_us(text)
+        if asked is None or (asked is Asked.OUTSIDE and self._generator.name not in QUOTING):
+            return ""
+        return told_of_us(asked, text, language, message.sent.astimezone())
+
+    def _asked_on(self, message: Message, text: str, history: History, found: Sequence[Passage]) -> AskedOn | None:
+        """What the passages behind the last answer say on a follow-up; None where they do not have its words."""
+        if self._generator.name not in QUOTING or not asks_on(text, _said(history)):
+            return None
+        last = answered_last(self._memory.turns(message.place, LATELY))
+        return None if last is None else asked_on(text, last, self._still(last, message), found)
+
+    def _still(self, last: Turn, message: Message) -> list[Passage]:
+        """The documents' passages behind an answer that may still be read."""
+        return self._knowledge.still([each for each in last.passages if each.id >= 0], message.audiences)
 
     def _elsewhere(self, message: Message, text: str, history: History, near: Collection[str]) -> str:
         """Why a question may have found nothing: the documents are in another language; mostly empty."""
         shelf, tenant = self._knowledge.shelf, message.place.tenant
         language, fluency = spoken_in(message, text, history), self._understander.fluency
-        documents = shelf.documents(tenant)
-        return elsewhere(text, documents, message.audiences, near, partial(shelf.openings, tenant), fluency, language)
+        readable = shelf.sources(tenant, message.audiences, LOOKED_AT, GUIDE)
+        return elsewhere(text, readable, near, partial(shelf.openings, tenant), fluency, language)
 
     def _search(self, message: Message, query: str, embedding: NDArray[np.float32], *, about_us: bool) -> list[Passage]:
         """The passages that the prompt gets; Atelier's own guide stands back unless the message is `about_us`."""
@@ -330,6 +377,11 @@ def within(lines: Sequence[Line], budget: int, count_tokens: Callable[[str], int
             break
         kept.insert(0, line)
     return tuple(kept)
+
+
+def _said(history: History) -> str:
+    """What we said last."""
+    return next((line.text for line in reversed(history.lines) if line.role == "assistant"), "")
 
 
 async def _spoken(text: str, by: str) -> AsyncGenerator[Piece, None]:

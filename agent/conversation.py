@@ -86,8 +86,35 @@ _SAID = re.compile(
 _ALL = re.compile(
     rf"{_AT_FIRST}{_ASKS_OF_US}(?:what\s+(?:did|have|were|are)\s+we\s+(?:been\s+)?(?:just\s+)?(?:talk|discuss|speak|spoken)(?:ed|ing)?(?:\s+about)?"
     rf"|what\s+(?:was|is)\s+(?:this|our)\s+(?:conversation|chat|talk)\s+about"
-    rf"|(?:summari[sz]e|recap|sum\s+up)\s+(?:this|our|the)\s+(?:conversation|chat|talk)){_AT_LAST}",
+    rf"|(?:summari[sz]e|recap|sum\s+up)\s+(?:this|our|the)\s+(?:conversation|chat|talk)"
+    rf"|(?:show|give|tell)\s+(?:me\s+)?(?:this|our|the|my)\s+(?:conversation|chat|talk|history)){_AT_LAST}",
     re.IGNORECASE,
+)
+_GERMAN_FIRST = r"^\W*(?:(?:ok(?:ay)?|und|also|sag\s+mal|bitte|nochmal|hm+)\b[\s,:.!]*)*"
+_GERMAN_LAST = (
+    r"(?:\s+(?:noch\s*mal|noch|gerade|eben|vorhin|vorher|zuletzt|zuerst|als\s+erstes|bisher|denn|bitte|gesagt|gefragt"
+    r"|geschrieben|wissen\s+wollen))*\W*$"
+)
+_GERMAN_RECALLS: tuple[tuple[Recall, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(f"{_GERMAN_FIRST}(?:{shape}){_GERMAN_LAST}", re.IGNORECASE))
+    for kind, shape in (
+        (
+            "first",
+            r"was\s+(?:habe|hab|hatte)\s+ich\s+(?:dich\s+)?(?:(?:ganz\s+)?zuerst|als\s+erstes|am\s+anfang)|was\s+war\s+meine\s+erste\s+frage|meine\s+erste\s+frage",
+        ),
+        (
+            "asked",
+            r"was\s+(?:habe|hab|hatte)\s+ich\s+(?:dich\s+)?(?:gerade|eben|vorhin|vorher|zuletzt|noch\s*mal)?|was\s+war\s+(?:noch\s*mal\s+)?meine\s+(?:letzte\s+)?frage",
+        ),
+        (
+            "said",
+            r"was\s+(?:hast|hattest)\s+du\s+(?:mir\s+)?(?:gerade|eben|vorhin|zuletzt)?|wiederhol(?:e|en)?(?:\s+(?:das|deine\s+(?:letzte\s+)?antwort))?|was\s+war\s+deine\s+(?:letzte\s+)?antwort",
+        ),
+        (
+            "all",
+            r"(?:worüber|über\s+was)\s+haben\s+wir\s+(?:gerade\s+|bisher\s+)?(?:geredet|gesprochen)|fass(?:e)?\s+(?:unser|das|dieses)\s+gespräch\s+zusammen|zeig(?:e)?\s+(?:mir\s+)?(?:unser|das)\s+gespräch",
+        ),
+    )
 )
 
 _PROPOSES = re.compile(
@@ -105,6 +132,12 @@ LOW = (
     r"|\bi(?:['’]m| am| feel| am feeling|['’]m feeling) (?:(?:so|very|really|a bit|quite|too) )*"
     r"(?:sad|tired|exhausted|stressed|lonely|overwhelmed|burn(?:ed|t) out|depressed|miserable)\b"
     r"(?! of\b| (?:by|from|with) (?:you|your|this|that|these)\b)"
+    r"|\bi (?:really |just )?(?:hate|can['’]t stand) (?:my (?:job|work|boss|manager|life)|mondays|it here)\b"
+    r"|\bmy (?:boss|manager|colleague|coworker|team ?lead) is (?:(?:such "
+    r"|just |really |a |an )*)(?:idiot|jerk|nightmare|bully|stupid|mean|unfair)\b"
+    r"|\bmein(?:e)? (?:chef(?:in)?|kolleg(?:e|in)) ist (?:(?:so "
+    r"|echt |ein |eine )*)(?:idiot(?:in)?|blöd|gemein|unfair|doof)\b"
+    r"|\bich hasse (?:meinen job|meine arbeit|montage)\b"
     r"|\b(?:schrecklich|schlimm|schlecht|hart|anstrengend|furchtbar)e[nrs]? "
     r"(?:tag|woche|morgen|abend|nacht|monat|wochenende)\b(?! (?:für|mit|bei) (?!(?:mich|mir|uns|alle)\b))"
     r"|\bich (?:bin|fühle mich) (?:(?:so|sehr|echt|ziemlich|total) )*"
@@ -149,6 +182,8 @@ def is_stuck(text: str) -> bool:
 
 def recalls(text: str) -> Recall | None:
     """What of the conversation a message asks for: "what did I ask before?", "what did you just say?"; mostly None."""
+    if (german := next((kind for kind, form in _GERMAN_RECALLS if form.match(text)), None)) is not None:
+        return german
     if _SAID.match(text):
         return "said"
     if _ALL.match(text):

@@ -39,12 +39,14 @@ from agent.conversation import amends, apologises, is_stuck, proposes, recalls, 
 from agent.generation.phrases import kind_of_small_talk
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
-from agent.surface import has_words, looks_like_question, says_nothing
+from agent.surface import has_words, looks_like_question, says_nothing, striking_words
 from agent.understanding import SURE
 from retrieval.passage import Passage
 
 CERTAIN_ERRAND = 0.70  # a wrong refusal loses an answerable question, so refusing takes more than SURE
 CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?"
+CERTAIN_WISH = 0.95  # "what's for lunch?" can look like a wish for ideas
+CERTAIN_TALK, FEW = 0.7, 2  # "drill" can look like small talk
 INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
 CALL = 0.7  # and less often like a call for a person or for help
 HELD = 0.5  # the probability from which a passage is believed to answer
@@ -101,6 +103,14 @@ _OF_US = re.compile(
     r"|\b(?:meine|unsere)\s+(?:daten|nachrichten|fragen|dokumente|gespräche)\s+(?:\w+\s+){0,3}(?:gesendet|geschickt|gespeichert|hochgeladen|sicher|gelesen|weitergegeben)\b",
     re.IGNORECASE,
 )
+_FACT = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|hi|hey|hello|atelier)\b[\s,!.:]*)*(?:what['’]?s|what\s+(?:is|are|was)|when|where|who|how\s+(?:much|many|long|far|old))\b",
+    re.IGNORECASE,
+)
+_FOR_IDEAS = re.compile(
+    r"\b(?:ideas?|ways?|names?|slogans?|titles?|taglines?|could|should|might|would|else|suggest\w*|options?|alternatives?|good|best|better|new|fun|creative|brainstorm\w*)\b",
+    re.IGNORECASE,
+)
 _TALK = (Intent.HELP, Intent.SMALL_TALK)
 _INTERRUPTS = {
     Intent.HUMAN: CALL,
@@ -144,6 +154,8 @@ def decide(
     asks = looks_like_question(text)
     if named(text) is not None and not asks:
         return Decision(Move.IDEATE, "A technique is named, so we use it.")
+    if apologises(text):
+        return Decision(Move.CHAT, "Somebody says sorry, so I just reply.")
     if recalls(text) is not None:
         return Decision(Move.CHAT, "This asks what was said before, so I look into our conversation.")
     if thinking and (proposes(text) or confidence < _INTERRUPTS.get(intent, 2.0)):
@@ -152,8 +164,6 @@ def decide(
         return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")
     if replied and amends(text) is not None:
         return Decision(Move.ANSWER, "This says what was meant, so I search for that.")
-    if apologises(text):
-        return Decision(Move.CHAT, "Somebody says sorry, so I just reply.")
     if intent in (Intent.COMPLAINT, Intent.FEEDBACK, Intent.SMALL_TALK) and "?" not in text and tells_mood(text):
         return Decision(Move.CHAT, "This is about how somebody's day is, so I just reply.")
     if intent in (Intent.COMPLAINT, Intent.FEEDBACK) and is_stuck(text):
@@ -164,8 +174,15 @@ def decide(
         return Decision(Move.ANSWER, TROUBLE)
     if intent in (Intent.HELP, Intent.SMALL_TALK) and asks and _OF_US.search(text):
         return Decision(Move.ANSWER, "This asks how I work, and my guide says it.")
+    if intent is Intent.IDEATE and confidence < CERTAIN_WISH and _FACT.match(text) and not _FOR_IDEAS.search(text):
+        return Decision(Move.ANSWER, "This asks for a fact, so I search the documents.")
+    is_word = intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK and len(text.split()) <= FEW
+    if is_word and kind_of_small_talk(text) == "otherwise":
+        return Decision(Move.ANSWER, "This may be small talk or a word to look up, so I search.")
     if confidence < SURE:
         return Decision(Move.ANSWER, f"I am not sure what this wants ({confidence:.0%}), so I search, to be safe.")
+    if intent is Intent.COMPLAINT and len(text.split()) <= FEW and not striking_words(text):
+        return Decision(Move.ANSWER, "This may be a complaint, but blames nothing, so I search.")
     if intent is Intent.COMPLAINT:
         return _answer_complaint(understanding, asks=asks)
     if intent is Intent.OUT_OF_SCOPE:

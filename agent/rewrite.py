@@ -24,6 +24,7 @@ NEAR_ADDED = (
     0.5  # where the new one may only add to what was asked: "and for part-time staff?", "and in the first year?"
 )
 
+_CLITIC = re.compile(r"^(\w+)['’](?:s|re|m|d|ll|ve)$")  # "what's", "I'm"
 _FUNCTION_WORDS = frozenset(
     """
     a about after again all also am an and any are as at be because been before being but by can could details
@@ -105,8 +106,19 @@ def standalone(message: str, history: History, alike: Alike | None = None) -> st
 
 def content_words(text: str) -> list[str]:
     """The words that carry a topic, as written, in order."""
-    found = [word for word in WORD.findall(text) if word.casefold() not in _FUNCTION_WORDS]
+    found = [
+        word for word in WORD.findall(text) if not _FUNCTION_WORDS & {low := word.casefold(), *_CLITIC.findall(low)}
+    ]
     return [word for word in found if word.casefold() not in FUNCTION_WORDS] if language_of(text) == "de" else found
+
+
+def fragment(message: str) -> str | None:
+    """What a follow-up without a verb puts in: "part-time staff" of "and what about part-time staff?"; mostly None."""
+    flat = " ".join(message.split())  # in a run of spaces these forms would look for their end once for each
+    found = (_CONTINUES.match(flat) or _FRAGMENT.match(flat)) if len(flat) <= _LONGEST_FOLLOW_UP else None
+    if found is None or len(content_words(message)) > _SLOT or _has_clause(found["rest"]):
+        return None
+    return found["rest"]
 
 
 _TO_US = re.compile(
@@ -133,11 +145,9 @@ def _complete(message: str, topic: str, alike: Alike | None) -> str:
     if (instead := amends(message)) is not None:  # "no, I meant the one for managers"
         is_slot = len(content_words(instead)) <= _SLOT and not _has_clause(instead)
         return _replace_slot(topic, instead, alike, is_another=False, least=NEAR) if is_slot else instead
-    flat = " ".join(message.split())  # in a run of spaces these forms would look for their end once for each
-    found = (_CONTINUES.match(flat) or _FRAGMENT.match(flat)) if len(flat) <= _LONGEST_FOLLOW_UP else None
-    if found is not None and len(own) <= _SLOT and not _has_clause(found["rest"]):
+    if (rest := fragment(message)) is not None:
         is_another = _ANOTHER.search(message) is not None
-        return _replace_slot(topic, found["rest"], alike, is_another=is_another) or message
+        return _replace_slot(topic, rest, alike, is_another=is_another) or message
     asks_us = _TO_US.search(message) and not _points_back(message)  # "who are you?", "wer bist du?"
     if not own and len(WORD.findall(message)) <= _BARE and not asks_us:  # "why?", "how long?", "can you explain that?"
         return _pointing(message, topic)

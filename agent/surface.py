@@ -73,6 +73,15 @@ def has_words(text: str) -> bool:
     return any(map(str.isalnum, text))
 
 
+def mood_of_signs(text: str) -> int:
+    """1 where signs without words are happy ones, -1 where they are unhappy; 0 for words and for any others."""
+    if has_words(text):
+        return 0
+    if _UNHAPPY.intersection(text) or _FROWN.search(text):
+        return -1
+    return int(bool(_HAPPY.intersection(text) or _SMILE.search(text)))
+
+
 def striking_words(text: str) -> list[str]:
     """The words of `text` that praise or blame, each once, in order."""
     return [word for word in dict.fromkeys(_WORD.findall(text[:_READ].lower())) if _value(word)]

@@ -10,8 +10,6 @@ from collections.abc import Callable, Collection, Sequence
 from agent.generation.phrases import phrase
 from agent.german import language_of
 from agent.message import History, Message
-from agent.policy import GUIDE
-from retrieval.store import StoredDocument
 
 LATELY = 8  # lines back whose language a message without one is taken to be in
 LOOKED_AT = 200  # documents: of more, those whose names come first
@@ -64,6 +62,8 @@ def tongue_of(text: str) -> str:
     for name, script in _SCRIPTS:
         if len(script.findall(shown)) * 3 >= sum(map(str.isalpha, shown)) > 0:
             return name
+    if "¿" in shown or "¡" in shown:
+        return "es"
     if own := language_of(shown):
         return own
     words = _TOKEN.findall(shown.lower())
@@ -86,8 +86,7 @@ def spoken_in(message: Message, text: str, history: History) -> str:
 
 def elsewhere(
     question: str,
-    documents: Sequence[StoredDocument],
-    audiences: Collection[str],
+    readable: Sequence[str],
     near: Collection[str],
     openings: Callable[[Collection[str]], dict[str, str]],
     fluency: Callable[[str], float],
@@ -95,11 +94,11 @@ def elsewhere(
 ) -> str:
     """That documents are in another language than a question that they did not answer; mostly empty.
 
-    near: those named as the nearest. openings: how documents begin, by source. fluency: how well the encoder knows the
-    language of a text: one that knows both finds across them. language: of the words.
+    readable: those that the asker may read, by source, or the first of them. near: those named as the nearest.
+    openings: how documents begin, by source. fluency: how well the encoder knows the language of a text: one that knows
+    both finds across them. language: of the words.
     """
     asked = tongue_of(question)
-    readable = [each.source for each in documents if each.audience in audiences and not each.source.startswith(GUIDE)]
     if not asked or not readable:
         return ""
     texts = openings([*near, *readable][:LOOKED_AT])

@@ -209,6 +209,16 @@ class KnowledgeBase:
         now = {hit.passage.id: hit.passage for hit in hits}
         return [replace(now[each.id], score=each.score) for each in passages if each.id in now]
 
+    def opening(self, tenant: str, source: str, audiences: frozenset[str], most: int) -> list[Passage]:
+        """The first passages of a document, in order, as far as a holder of `audiences` may read them.
+
+        Raises SettingsError for an impossible audience, StoreError.
+        """
+        held = check_audiences(audiences)
+        ids = self.shelf.passages(tenant, source, most)
+        hits, _ = store.readable(self._engine, ids, held) if held else ([], 0)
+        return [hit.passage for hit in hits if hit.passage.source == source]
+
     def _rank(
         self, state: State, query: str, held: frozenset[str], width: int, embedding: Vectors | None
     ) -> tuple[Fused, bool]:

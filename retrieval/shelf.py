@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy import Engine
 
@@ -108,10 +109,29 @@ class Shelf:
         with reading(self._engine) as connection:
             return store.list_documents(connection, check_tenant(tenant))
 
+    def count(self, tenant: str) -> int:
+        """How many documents a tenant has. Raises StoreError."""
+        counted = sa.select(sa.func.count()).where(documents.c.tenant == check_tenant(tenant))
+        with reading(self._engine) as connection:
+            return int(connection.execute(counted).scalar_one())
+
     def document(self, tenant: str, source: str) -> StoredDocument | None:
         """One of them, without reading the others. Raises StoreError."""
         with reading(self._engine) as connection:
             return next(iter(store.list_documents(connection, check_tenant(tenant), source)), None)
+
+    def sources(self, tenant: str, audiences: Collection[str], most: int | None = None, but: str = "") -> list[str]:
+        """The names, in order, of a tenant's documents that a holder of `audiences` may read: the first `most` of them.
+
+        but: how those begin that are left out. Raises StoreError.
+        """
+        with reading(self._engine) as connection:
+            return store.list_sources(connection, check_tenant(tenant), audiences, most, but)
+
+    def passages(self, tenant: str, source: str, most: int) -> list[int]:
+        """The ids of a document's first passages, in order. Raises StoreError."""
+        with reading(self._engine) as connection:
+            return store.first_passages(connection, check_tenant(tenant), source, most)
 
     def openings(self, tenant: str, sources: Collection[str]) -> dict[str, str]:
         """How these documents begin: their first passages, by source. Raises StoreError."""

@@ -7,6 +7,7 @@ store lacks is stale, never wrong about which text the id meant.
 """
 
 import hashlib
+import itertools
 import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -274,6 +275,18 @@ def list_documents(connection: Connection, tenant: str, source: str | None = Non
     )
 
 
+def list_sources(
+    connection: Connection, tenant: str, audiences: Collection[str], most: int | None, but: str
+) -> list[str]:
+    """As `Shelf.sources`: from the index alone, however many documents there are, and no passage is counted."""
+    query = sa.select(documents.c.source, documents.c.audience).where(documents.c.tenant == tenant)
+    if but:
+        query = query.where(~documents.c.source.startswith(but, autoescape=True))
+    ordered = query.order_by(documents.c.source).execution_options(yield_per=_MANY)
+    with connection.execute(ordered) as rows:
+        return list(itertools.islice((source for source, audience in rows if audience in audiences), most))
+
+
 def openings(connection: Connection, tenant: str, sources: Collection[str]) -> dict[str, str]:
     """The first passage of each of a tenant's documents of these names, by source."""
     query = (
@@ -282,6 +295,18 @@ def openings(connection: Connection, tenant: str, sources: Collection[str]) -> d
         .where(documents.c.tenant == tenant, documents.c.source.in_(sources), passages.c.ordinal == 0)
     )
     return {row.source: row.text for row in connection.execute(query)}
+
+
+def first_passages(connection: Connection, tenant: str, source: str, most: int) -> list[int]:
+    """The ids of the first passages of a tenant's document, in order."""
+    query = (
+        sa.select(passages.c.id)
+        .join(documents, passages.c.content == documents.c.content)
+        .where(documents.c.tenant == tenant, documents.c.source == source)
+        .order_by(passages.c.ordinal)
+        .limit(most)
+    )
+    return list(connection.execute(query).scalars())
 
 
 def _readable(count: int) -> sa.Select[Any]:

@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterable, Sequence
 
 from agent.generation.evidence import Reading, Scored
+from agent.generation.forms import has_all
 from agent.generation.phrases import LANGUAGES, phrase
 from agent.generation.sentences import Kind, Unit
-from agent.generation.who import asked_of, names, says_who
+from agent.generation.who import asked_of, asked_whom, names, names_somebody, says_who
+from agent.german import language_of
+from agent.rewrite import content_words
 from retrieval.passage import Passage
 from retrieval.tokens import is_unspaced, words
 
@@ -35,12 +38,22 @@ NEAREST = 3  # documents named when none answers
 # Footnote marks of the source would be read as ours; commands and code are never touched.
 _FOOTNOTE = re.compile(r"(?<![^\S\n])[^\S\n]*\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
 _WORDS = re.compile(r"\w")
+_DATED = re.compile(
+    r"\W*(?:last\s+)?(?:updated?|changed|modified|reviewed|revised|version|stand|zuletzt\s+\w+|aktualisiert|geändert|gültig\s+ab|valid\s+from)\b.{0,30}$",
+    re.IGNORECASE,
+)
+_ASKS_AGE = re.compile(
+    r"\b(?:when|date|updated?|version|valid|old|current|changed|reviewed|wann|stand|datum|aktuell|gültig|alt|geändert)\b",
+    re.IGNORECASE,
+)
 _LEANS_BACK = re.compile(
     r"(?:It|They|This|That|These|Those|He|She|His|Her|Its|Their|Then|There|Such|However|Therefore|Otherwise|Es|Sie|Er|Dies\w*|"
     r"Dann|其|它|他|她|这|此|该)(?=[\s'’]|[\u4e00-\u9fff])"
 )
 
 
+# A few letters and then digits; "5pm" and "1990s" are figures, which may stand there in other words.
+_SHORT_NAME = re.compile(r"(?<![\w-])[^\W\d_]{1,3}-?\d[\w-]*")
 _ASKS_FOR_STEPS = re.compile(
     r"(?i)\b(?:how (?:do|does|can|could|should|to|would)|what (?:do|does|must|should|are)|which|steps?|list)\b"
     r"|\b(?:wie|welche|was)\b|怎么|如何"
@@ -49,26 +62,58 @@ _ASKS_FOR_STEPS = re.compile(
 
 def answer(question: str, reading: Reading, passages: Sequence[Passage], language: str = "") -> str:
     """The reply to a question, with citations [n] of `passages` counted from 1. language: of our own words."""
+    said, is_answer = _said(question, reading, passages, language)
+    other = "" if is_answer else _other_language(question, passages)
+    return f"{said}\n\n{phrase('answer', f'other_{other}', language=language)}" if other else said
+
+
+def _other_language(question: str, passages: Sequence[Passage]) -> str:
+    """The language of some passages where the question is in another: the usual encoders hardly lead to them."""
+    own = language_of(question)
+    others = {language_of(passage.text) for passage in passages} & set(LANGUAGES) - {own}
+    return min(others, default="") if own else ""
+
+
+def _said(question: str, reading: Reading, passages: Sequence[Passage], language: str) -> tuple[str, bool]:
+    """The words, and whether they are given as the answer."""
     worded = [scored for scored in reading.units if has_words(scored.unit.text)]
+    if not _ASKS_AGE.search(question):  # "Last updated: 3 March" says nothing but that
+        worded = [scored for scored in worded if not _DATED.match(scored.unit.text)] or worded
     best = max(worded, key=lambda scored: scored.probability, default=None)
     if best is None:
-        return phrase("answer", "nothing", language=language)
+        return phrase("answer", "nothing", language=language), False
+    if (what := asked_whom(question)) and (told := _whom(what, question, worded)):
+        return told, True
     if name := asked_of(question):
-        return _who(name, worded, reading, language)
+        said = _who(name, worded, reading, language)
+        return said, not refuses(said)
     sections = [likely if has_words(passages[i].text) else 0.0 for i, likely in enumerate(reading.sections)]
     section = max(range(len(passages)), key=lambda i: (sections[i], -i))
     whole = sections[section]
     certainty = max(best.probability, whole)
-    if certainty >= HOLDS:
-        if is_whole(whole, best.probability):
-            return "\n\n".join(_pieces(reading, passages, section))
-        return sentences_around(question, reading, best)
+    is_section = is_whole(whole, best.probability)
+    if certainty >= HOLDS and not _lacks_name(question, passages[section if is_section else best.passage]):
+        if is_section:
+            return "\n\n".join(_pieces(reading, passages, section)), True
+        return sentences_around(question, reading, best), True
     found = _nearest(passages)
     if certainty >= UNSURE:
         found = section if whole > best.probability else best.passage
     if found is None:
-        return _not_held(passages, language)
-    return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}"
+        return _not_held(passages, language), False
+    return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}", False
+
+
+def _lacks_name(question: str, passage: Passage) -> bool:
+    """Whether the question is about a thing by its short name (L3, X-200) and the passage speaks of no such thing."""
+    named = {_plain(name) for name in _SHORT_NAME.findall(question)}
+    return bool(named) and not any(
+        name in _plain(f"{passage.source} {passage.heading} {passage.text}") for name in named
+    )
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s-]+", "", text).casefold()
 
 
 def _who(name: str, units: Sequence[Scored], reading: Reading, language: str) -> str:
@@ -80,10 +125,21 @@ def _who(name: str, units: Sequence[Scored], reading: Reading, language: str) ->
     quotes = []
     for each in (telling or naming)[:NAMED]:
         here = [scored.unit for scored in reading.of(each.passage)]
-        places = _completed({each.place}, here, steps=False)
-        quotes.append(_runs([here[place] for place in places], places, each.passage + 1))
+        is_entry = each.unit.kind is Kind.ITEM  # the others of a list are about others
+        places = [each.place] if is_entry else completed({each.place}, here, steps=False)
+        quotes.append(runs([here[place] for place in places], places, each.passage + 1))
     quoted = "\n\n".join(dict.fromkeys(quotes))
     return quoted if telling else f"{phrase('answer', 'named', language=language)}\n\n{quoted}"
+
+
+def _whom(what: str, question: str, units: Sequence[Scored]) -> str:
+    """Who is there for something: the sentence or entry that has its words and names somebody; else empty."""
+    asked, is_german = content_words(what), language_of(question) == "de"
+    found = [
+        each for each in units if names_somebody(each.unit.text) and has_all(each.unit.text, asked, is_german=is_german)
+    ]
+    best = max(found, key=lambda each: each.probability, default=None)
+    return "" if best is None or not asked else quote([best.unit], best.passage + 1)
 
 
 def is_whole(section: float, sentence: float) -> bool:
@@ -198,11 +254,11 @@ def sentences_around(question: str, reading: Reading, best: Scored) -> str:
         units = reading.of(passage)
         here = [scored.unit for scored in units]
         wanted = {scored.place for scored in chosen if scored.passage == passage}
-        if passage == best.passage and not reading.is_read:
-            wanted |= _exceptions(question, best, here)
+        if passage == best.passage:
+            wanted |= _beside(question, best, here) if reading.is_read else _exceptions(question, best, here)
         steps = _ASKS_FOR_STEPS.search(question) is not None
-        places = _completed(wanted | (_up_to_list(wanted, here) if steps else set()), here, steps=steps)
-        part = _runs([units[place].unit for place in places], places, passage + 1)
+        places = completed(wanted | (_up_to_list(wanted, here) if steps else set()), here, steps=steps)
+        part = runs([units[place].unit for place in places], places, passage + 1)
         if parts and length + len(part) > LONGEST:
             break
         parts.append(part)
@@ -221,6 +277,19 @@ def _exceptions(question: str, best: Scored, units: Sequence[Unit]) -> set[int]:
     return {place for place in alike if lacks & {word[:8] for word in words(units[place].text)}}
 
 
+def _beside(question: str, best: Scored, units: Sequence[Unit]) -> set[int]:
+    """The sentences beside the best one that have what the question begins with, where that one lacks it.
+
+    "Dogs are welcome on Fridays. Cats are not allowed." Are dogs allowed? Read word by word, each has one of the two.
+    """
+    subject = set(words(" ".join(content_words(question)[:1])))
+    if best.unit.kind is not Kind.SENTENCE or subject & set(words(f"{best.unit.head} {best.unit.text}")):
+        return set()
+    beside = {best.place - 1, best.place + 1}.intersection(range(len(units)))
+    alike = {place for place in beside if units[place].block == best.unit.block}
+    return {place for place in alike if subject & set(words(units[place].text))}
+
+
 def _up_to_list(places: set[int], units: Sequence[Unit]) -> set[int]:
     """What stands between a chosen sentence and the list or command that its paragraph leads up to."""
     found = set()
@@ -231,7 +300,7 @@ def _up_to_list(places: set[int], units: Sequence[Unit]) -> set[int]:
     return found
 
 
-def _completed(places: set[int], units: Sequence[Unit], *, steps: bool) -> list[int]:
+def completed(places: set[int], units: Sequence[Unit], *, steps: bool) -> list[int]:
     """`places` and what belongs to them: a list's other entries, a command's introduction, what a pronoun leans on."""
     wanted = set(places)
     for place in places:
@@ -259,7 +328,7 @@ def _completed(places: set[int], units: Sequence[Unit], *, steps: bool) -> list[
     return sorted(wanted)
 
 
-def _runs(units: Sequence[Unit], places: Sequence[int], number: int) -> str:
+def runs(units: Sequence[Unit], places: Sequence[int], number: int) -> str:
     """Units of one passage; where something between them was left out, each stretch carries its own citation."""
     stretches: list[list[Unit]] = []
     for i, unit in enumerate(units):

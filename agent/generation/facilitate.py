@@ -4,14 +4,12 @@ Where a session stands is read off the conversation: a reply names its technique
 """
 
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from agent.generation.answer import unmarked
 from agent.generation.phrases import LANGUAGES, phrase, phrases
-from agent.generation.sentences import Kind, cut
+from agent.generation.points import spark_of, starting_points
 from agent.generation.steering import (
     AFRESH,
     CHANGES,
@@ -24,14 +22,16 @@ from agent.generation.steering import (
     handles,
     is_order,
     lists,
+    merged,
+    picked,
+    restarts,
     steers,
     undone,
 )
 from agent.generation.topics import topic_of
-from agent.ideation.stimuli import things
+from agent.ideation.stimuli import deepening
 from agent.ideation.techniques import Technique, choose, named, spoken, techniques
 from agent.message import Line, Prompt
-from retrieval.passage import Passage
 
 __all__ = [
     "Session",
@@ -47,8 +47,7 @@ __all__ = [
     "topic_of",
 ]
 
-POINTS = 3  # starting points at a time
-SPARK = 0.25  # a passage less likely to have to do with the topic is noise, not a spark
+LATELY = 8  # lines back in which something was said that need not be said again
 _MARK = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s*")
 
 
@@ -56,7 +55,8 @@ _MARK = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s*")
 class Session:
     """What the conversation says of the session that runs. asked: questions put so far. ideas: people's, in order.
 
-    technique, language: as it is held, `de`, or empty for English.
+    technique, language: as it is held, `de`, or empty for English. given: messages with ideas since the last question.
+    apart: the ideas as they were before two were merged, if nothing came since.
     """
 
     technique: Technique
@@ -64,22 +64,27 @@ class Session:
     asked: int
     ideas: tuple[str, ...]
     language: str = ""
+    given: int = 0
+    apart: tuple[str, ...] = ()
 
 
 def facilitate(prompt: Prompt) -> str:
     """The next turn of thinking together: a technique's question, and what people and documents gave so far."""
     bare = ORDER.sub("", prompt.message)
-    if steers(bare):  # "/ideate next" is no topic
+    if steers(bare) or handles(bare) is not None:  # "/ideate next" is no topic
         prompt = replace(prompt, message=bare)
     lines = prompt.history.lines
     session, technique, topic = running(lines), named(prompt.message), topic_of(prompt.message)
     if lists(prompt.message):
         return _list(session or latest(lines), prompt.language, goes_on=session is not None)
-    if session is None and technique is None and asks_us(prompt.message):
-        session = just_over(lines)  # "give me some of yours", right after the last question
+    if session is None and technique is None and (asks_us(prompt.message) or handles(prompt.message) is not None):
+        session = just_over(lines)  # "give me some of yours" or "number 2", right after the end
+    if session is None and technique is None and handles(prompt.message) is not None:
+        return _list(latest(lines), prompt.language, goes_on=False)
     if session is None:
         return _open(prompt, technique, topic or _last_topic(lines))
-    if topic and AFRESH.search(prompt.message):
+    order = handles(prompt.message)
+    if topic and AFRESH.search(prompt.message) and order is None:
         return _open(prompt, technique, topic)
     if technique is not None:
         return _open(prompt, technique, topic or session.topic)
@@ -88,9 +93,9 @@ def facilitate(prompt: Prompt) -> str:
     if ENDS.match(prompt.message):
         return _close(session)
     if asks_us(prompt.message):
-        points = _points(prompt, session.topic, session.language)
+        points = starting_points(prompt, session.topic, session.language)
         return f"{points}\n\n{phrase('ideate', 'argue', prompt.history, session.language)}"
-    if (order := handles(prompt.message)) is not None:
+    if order is not None:
         return _obey(prompt, session, order)
     return _go_on(prompt, session)
 
@@ -122,7 +127,7 @@ def just_over(lines: Sequence[Line]) -> Session | None:
         return None
     for line in reversed(lines):
         if line.role != "assistant":
-            if not asks_us(line.text):
+            if not asks_us(line.text) and handles(line.text) is None and not ENDS.match(line.text):
                 return None
         elif _ends(line.text, session.language):
             return session
@@ -132,6 +137,7 @@ def just_over(lines: Sequence[Line]) -> Session | None:
 def _followed(lines: Sequence[Line]) -> tuple[Session | None, bool]:
     """The last session, and whether it is still on."""
     technique, asked, topic, ideas, language, is_on = None, 0, "", list[str](), "", False
+    given, apart = 0, tuple[str, ...]()
     for i, line in enumerate(lines):
         if line.role == "assistant":
             begun = _begun(line.text)
@@ -141,18 +147,55 @@ def _followed(lines: Sequence[Line]) -> tuple[Session | None, bool]:
                 if (kept and kept != topic) or not is_on:
                     ideas.clear()
                 technique, language = begun[0], begun[2]
-                asked, topic, is_on = 1, kept or topic_of(said) or topic, True
+                asked, topic, is_on, given, apart = 1, kept or topic_of(said) or topic, True, 0, ()
             elif not is_on or technique is None:
                 continue
             elif _ends(line.text, language):
                 is_on = False
             elif any(technique.ask(n, topic) in line.text for n in range(asked, len(technique.rounds))):
-                asked += 1
-        elif is_on and (place := undone(line.text, ideas)) is not None:
-            ideas.pop(place)
-        elif is_on and not is_order(line.text) and contributes(line.text):
+                asked, given = asked + 1, 0
+        elif not is_on:
+            continue
+        elif (place := undone(line.text, ideas)) is not None:
+            if apart and _takes_last(line.text):
+                ideas[:] = apart
+            else:
+                ideas.pop(place)
+            apart = ()
+        elif (pair := merged(line.text, ideas)) is not None:
+            apart = tuple(ideas)
+            ideas[pair[0]] = together(ideas, pair)
+            ideas.pop(pair[1])
+        elif restarts(line.text):
+            ideas.clear()
+            asked, given, apart = 1, 0, ()
+        elif not is_order(line.text) and contributes(line.text) and _was_taken(lines[i + 1 :]):
             ideas += _ideas_in(line.text)
-    return (Session(technique, topic, asked, tuple(ideas), language), is_on) if technique is not None else (None, False)
+            given, apart = given + 1, ()
+    session = Session(technique, topic, asked, tuple(ideas), language, given, apart) if technique is not None else None
+    return session, is_on
+
+
+def _takes_last(text: str) -> bool:
+    """Whether an order to take something back names no idea by its number."""
+    return undone(text, ["", ""]) == 1 and undone(text, [""]) == 0
+
+
+def together(ideas: Sequence[str], pair: tuple[int, int]) -> str:
+    """Two ideas as one, in their own words."""
+    return f"{ideas[pair[0]]} + {ideas[pair[1]]}"
+
+
+def _was_taken(after: Sequence[Line]) -> bool:
+    """Whether the reply to a message counted it as an idea; what was answered otherwise is none."""
+    reply = next((line.text for line in after if line.role == "assistant"), None)
+    return reply is None or any(shape.match(reply) for shape in _receipts())
+
+
+@cache
+def _receipts() -> tuple[re.Pattern[str], ...]:
+    said = (each for language in LANGUAGES for each in phrases("ideate", "received", language))
+    return tuple(re.compile(re.escape(each).replace(r"\{count\}", ".{1,20}?")) for each in said)
 
 
 def _ends(text: str, language: str) -> bool:
@@ -194,34 +237,40 @@ def _open(prompt: Prompt, technique: Technique | None, topic: str) -> str:
     chosen = spoken(technique or choose(topic, prompt.history.lines), language)
     shape = phrase("ideate", "open_named" if technique else "open", language=language)
     opening = shape.format(topic=topic, title=chosen.title, when=chosen.when)
-    ours = [_points(prompt, topic, language)] if WANTS_OURS.search(prompt.message) else []
+    ours = [starting_points(prompt, topic, language)] if WANTS_OURS.search(prompt.message) else []
     return "\n\n".join([opening, chosen.ask(0, topic), *ours, phrase("ideate", "invite", prompt.history, language)])
 
 
-def _points(prompt: Prompt, topic: str, language: str) -> str:
-    """Three questions to argue with, made from the topic and from things that have nothing to do with it."""
-    turn = len(prompt.history.lines) // 2
-    shapes, given = phrases("ideate", "points", language), things(language)
-    chosen = [shapes[(POINTS * turn + i) % len(shapes)] for i in range(POINTS)]
-    thing = given[zlib.crc32(f"{topic}/{turn}".encode()) % len(given)]
-    listed = "\n".join(f"- {shape.format(topic=topic, thing=thing)}" for shape in chosen)
-    first, more = phrases("ideate", "offered", language)
-    said = more if any(first in line.text for line in prompt.history.lines) else first
-    return f"{said}\n\n{listed}"
-
-
 def _go_on(prompt: Prompt, session: Session) -> str:
+    """What comes after an idea, or after "next": the next question, once people have had time for this one."""
     language, history = session.language, prompt.history
     ideas = [] if is_order(prompt.message) else _ideas_in(prompt.message)
     now = replace(session, ideas=(*session.ideas, *ideas))
     received = phrase("ideate", "received", history, language)
     parts = [received.format(count=_counted(len(now.ideas), language))] if ideas else []
+    if len(ideas) == 1 and not session.given:  # the first idea on a question is seldom the only one
+        return "\n\n".join([*parts, phrase("ideate", "go_on", history, language)])
     if now.asked >= len(now.technique.rounds):
-        done = phrase("ideate", "done", language=language).format(title=now.technique.title)
-        return "\n\n".join([*parts, done, _close(now)])
+        return "\n\n".join([*parts, _out_of_questions(now, beyond=_told_so(history.lines, session))])
     parts.append(now.technique.ask(now.asked, now.topic))
-    spark = _spark(prompt.passages, now) if now.technique.stimulus else ""
+    spark = spark_of(prompt.passages, now.asked, now.language) if now.technique.stimulus else ""
     return "\n\n".join([*parts, spark or phrase("ideate", "go_on", history, language)])
+
+
+def _told_so(lines: Sequence[Line], session: Session) -> bool:
+    """Whether it was said lately that the technique has no further question."""
+    done = phrase("ideate", "done", language=session.language).format(title=session.technique.title)
+    return any(done in line.text for line in lines[-LATELY:])
+
+
+def _out_of_questions(session: Session, *, beyond: bool) -> str:
+    """That a technique has asked all it asks, and what there is; the session goes on. beyond: it was said before."""
+    language, others = session.language, _others(session)
+    if beyond:
+        return phrase("ideate", "beyond", language=language).format(others=others)
+    done = phrase("ideate", "done", language=language).format(title=session.technique.title)
+    listed = [phrase("ideate", "so_far", language=language), _numbered(session.ideas)] if session.ideas else []
+    return "\n\n".join([done, *listed, phrase("ideate", "choose", language=language).format(others=others)])
 
 
 def _obey(prompt: Prompt, session: Session, order: Order) -> str:
@@ -229,31 +278,68 @@ def _obey(prompt: Prompt, session: Session, order: Order) -> str:
     language, history = session.language, prompt.history
     question = session.technique.ask(max(session.asked, 1) - 1, session.topic)
     go_on = phrase("ideate", "go_on", history, language)
-    if order == "undo":
-        place = undone(prompt.message, session.ideas)
-        if place is None:
-            said = phrase("ideate", "not_undone" if session.ideas else "none_yet", language=language)
-        else:
-            count = _counted(len(session.ideas) - 1, language)
-            said = phrase("ideate", "undone", language=language).format(idea=session.ideas[place], count=count)
-        return f"{said}\n\n{go_on}"
-    if order == "wait":
-        return phrase("ideate", "wait", language=language)
-    said = phrase("ideate", order, language=language)
+    ideas = session.ideas
+    match order:
+        case "undo" | "merge":
+            return f"{_changed(prompt.message, session, order)}\n\n{go_on}"
+        case "pick":
+            place = picked(prompt.message, ideas)
+            if place is None:
+                return phrase("ideate", "not_undone" if ideas else "none_yet", language=language)
+            asked = deepening(ideas[place], place + len(history.lines) // 2, language)
+            return phrase("ideate", "picked", language=language).format(idea=ideas[place], question=asked)
+        case "vote" | "save" | "bend" if not ideas:
+            return phrase("ideate", "none_yet", language=language)
+        case "vote" | "save":
+            return phrase("ideate", order, language=language).format(ideas=_numbered(ideas), topic=session.topic)
+        case "bend":
+            return phrase("ideate", "bend", history, language).format(idea=ideas[len(history.lines) // 2 % len(ideas)])
+        case "leave":
+            return phrase("ideate", "leave", language=language).format(count=_counted(len(ideas), language))
+        case "restart":
+            first = session.technique.ask(0, session.topic)
+            return f"{phrase('ideate', 'restart', language=language).format(topic=session.topic)}\n\n{first}"
+        case "wait":
+            return phrase("ideate", "wait", language=language)
+        case _:
+            said = phrase("ideate", order, language=language)
     if order == "why":
         said = f"{said.format(title=session.technique.title, when=session.technique.when)} {question}"
-    return f"{said}\n\n{question}" if order == "again" else f"{said}\n\n{go_on}"
+    return f"{said}\n\n{question}" if order in ("again", "nod") else f"{said}\n\n{go_on}"
+
+
+def _changed(message: str, session: Session, order: Order) -> str:
+    """What became of the ideas by "undo" or "merge 1 and 3"."""
+    language, ideas = session.language, session.ideas
+    none = phrase("ideate", "not_undone" if ideas else "none_yet", language=language)
+    if order == "merge":
+        pair = merged(message, ideas)
+        if pair is None:
+            return none
+        count = _counted(len(ideas) - 1, language)
+        return phrase("ideate", "merged", language=language).format(idea=together(ideas, pair), count=count)
+    place = undone(message, ideas)
+    if place is None:
+        return none
+    if session.apart and _takes_last(message):
+        return phrase("ideate", "apart", language=language).format(count=_counted(len(session.apart), language))
+    count = _counted(len(ideas) - 1, language)
+    return phrase("ideate", "undone", language=language).format(idea=ideas[place], count=count)
+
+
+def _others(session: Session) -> str:
+    """Two other techniques, by name."""
+    others = [spoken(each, session.language).title for each in techniques() if each.id != session.technique.id]
+    start = len(session.topic) % len(others)
+    either = phrase("ideate", "either", language=session.language)
+    return either.format(one=others[start], other=others[(start + 3) % len(others)])
 
 
 def _close(session: Session) -> str:
-    language = session.language
-    others = [spoken(each, language).title for each in techniques() if each.id != session.technique.id]
-    start = len(session.topic) % len(others)
-    either = phrase("ideate", "either", language=language)
-    named_others = either.format(one=others[start], other=others[(start + 3) % len(others)])
+    language, others = session.language, _others(session)
     if not session.ideas:
-        return phrase("ideate", "nothing_yet", language=language).format(others=named_others)
-    choose_one = phrase("ideate", "choose", language=language).format(others=named_others)
+        return phrase("ideate", "nothing_yet", language=language).format(others=others)
+    choose_one = phrase("ideate", "choose", language=language).format(others=others)
     return "\n\n".join([phrase("ideate", "collected", language=language), _numbered(session.ideas), choose_one])
 
 
@@ -270,22 +356,6 @@ def _list(session: Session | None, language: str, *, goes_on: bool) -> str:
 
 def _numbered(ideas: Sequence[str]) -> str:
     return "\n".join(f"{i}. {idea}" for i, idea in enumerate(ideas, 1))
-
-
-def _spark(passages: Sequence[Passage], session: Session) -> str:
-    """A sentence of the documents that nobody has been shown in this session: another one each round."""
-    found = [
-        (unit.text, number)
-        for number, passage in enumerate(passages, 1)
-        if passage.score >= SPARK
-        for unit in cut(passage.text)
-        if unit.kind is Kind.SENTENCE and 40 <= len(unit.text) <= 220 and not unit.announces
-    ]
-    if not found:
-        return ""
-    text, number = found[(session.asked - 1) % len(found)]
-    quote = unmarked(text).replace('"', "'")
-    return phrase("ideate", "spark", language=session.language).format(quote=quote, citation=f"[{number}]")
 
 
 def _last_topic(lines: Sequence[Line]) -> str:

@@ -4,7 +4,7 @@ Where a model words the answers, it is asked for the reason, for more and for ot
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from agent.generation.phrases import LANGUAGES, phrase
 from agent.generation.sentences import cut
 from agent.looking_back import Back
 from agent.message import Move, Turn
+from agent.rewrite import content_words
 from retrieval.passage import Passage
 from retrieval.tokens import words
 
@@ -26,6 +27,14 @@ _GIVES_REASON = re.compile(
     r"|weil|da(?=\s+\w+\s+\w+)|denn|damit|wegen|aufgrund|deshalb|daher|um\s+\w+\s+zu|porque|debido|puisque|parce|afin)\b|因为|由于|所以",
     re.IGNORECASE,
 )
+# "It is so because …" gives the reason of what stands before it; "Later days lapse, because …" its own
+_LEANS_ON = re.compile(
+    r"(?:this|that|it|they|these|those|because|since|the\s+reason|otherwise|therefore|das|dies\w*|es|sie|denn|weil|der\s+grund|grund"
+    r"|sonst|eso|esto|la\s+raz[óo]n|cela|c['’]est|la\s+raison)\b|因为|这是|原因",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(r"\*\*(.+?)\*\*")
+_STEM = 6  # letters by which words of a question and of a sentence are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ def answered_last(turns: Sequence[Turn]) -> Turn | None:
 
 
 def told(
-    kind: Back, turn: Turn, passages: Sequence[Passage], language: str, dates: Callable[[], dict[str, datetime]]
+    kind: Back, turn: Turn, passages: Sequence[Passage], language: str, dates: Callable[[], Mapping[str, datetime]]
 ) -> Looked:
     """What can be said of `turn`, whose reply cites some of `passages`: those that may still be read.
 
@@ -69,7 +78,7 @@ def told(
         listed = "\n\n".join([say("more_near"), "\n".join(named)]) if named else ""
         marks = "".join(f"[{number}]" for number in range(1, len(kept) + 1))
         return Looked(kind, (*kept, *others), f"{say('more_all')} {marks}\n\n{listed}".strip())
-    if kind is Back.WHY and (reason := _reason(turn.reply.text, kept)):
+    if kind is Back.WHY and (reason := _reason(turn, kept)):
         return Looked(kind, kept, f"{say('why')}\n\n{reason}")
     if kind is Back.SURE:
         unsure = turn.reply.text.startswith(tuple(phrase("answer", "unsure", language=each) for each in LANGUAGES))
@@ -109,13 +118,27 @@ def _all_said(reply: str, cited: Sequence[Passage], found: Sequence[Passage]) ->
     return near[:NEAR]
 
 
-def _reason(reply: str, cited: Sequence[Passage]) -> str:
-    """The sentence that gives a reason for what was said: one of those said, or the one right after."""
+def _reason(turn: Turn, cited: Sequence[Passage]) -> str:
+    """The sentence that gives a reason: the one that answered, or the one right after where it leans on that."""
     for number, passage in enumerate(cited, 1):
         sentences = _sentences(passage)
-        said = [_said(reply, sentence) for sentence in sentences]
+        answered = _answered(turn, sentences)
         for i, sentence in enumerate(sentences):
-            is_about = said[i] or (i > 0 and said[i - 1])
-            if is_about and _GIVES_REASON.search(sentence):
+            leans = i - 1 in answered and _LEANS_ON.match(sentence)
+            if (i in answered or leans) and _GIVES_REASON.search(sentence):
                 return f"{unmarked(sentence)} [{number}]"
     return ""
+
+
+def _answered(turn: Turn, sentences: Sequence[str]) -> set[int]:
+    """The places of the sentences that answered: what was read or marked so, else what has most of the question."""
+    reply = turn.reply.text
+    said = [i for i, sentence in enumerate(sentences) if _said(reply, sentence)]
+    read = {" ".join(words(claim.text)) for claim in turn.reply.claims if claim.is_read and claim.text}
+    if chosen := {i for i in said if " ".join(words(sentences[i])) in read}:
+        return chosen
+    if marked := [mark for mark in _MARKED.findall(reply) if words(mark)]:
+        return {i for i in said if any(mark in sentences[i] for mark in marked)} or set(said)
+    asked = {word[:_STEM] for word in words(" ".join(content_words(turn.message.text)))}
+    shared = {i: len(asked & {word[:_STEM] for word in words(sentences[i])}) for i in said}
+    return {max(said, key=lambda i: (shared[i], -i))} if said else set()

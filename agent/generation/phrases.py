@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from agent.conversation import LOW
 from agent.message import History, primary_language
+from agent.surface import mood_of_signs
 
 _SMALL_TALK = {
     "thanks": r"\b(?:thanks?|thank you|thx|cheers|merci|danke?|gracias)\b|谢谢|ありがとう",
@@ -37,6 +38,11 @@ _SMALL_TALK = {
     "praise": r"\b(?:great|awesome|nice|perfect|excellent|cool|brilliant"
     r"|good (?:job|work|bot)|well done|love (?:it|this)|super|toll|prima|klasse|perfekt)\b",
     "sorry": r"\b(?:sorry|apolog(?:ies|i[sz]e)|my bad|tut mir leid|entschuldigung|verzeihung|lo siento)\b",
+    "nevermind": (
+        r"^\W*(?:(?:oh|ok|no|well|ach|na)\b\W*)?(?:never ?mind|nvm|forget (?:about )?(?:it|that)|vergiss (?:es|das)"
+        r"|egal|schon gut)\b"
+    ),
+    "refusal": r"^\W*(?:no|nope|nah|nein|nö|ne)\W*$",
     "agreement": r"^\W*(?:ok(?:ay)?|yes|yep|sure|fine|alright|got it|i see|right"
     r"|ja|gerne?|genau|alles klar|verstehe|passt)\b",
 }
@@ -77,5 +83,7 @@ def small_talk(message: str, history: History, language: str = "") -> str:
 
 
 def kind_of_small_talk(message: str) -> str:
-    """`greeting`, `thanks`, …: by its words; `otherwise` where they show none."""
+    """`greeting`, `thanks`, …: by its words, or `cheers`, `frowns` by an emoji alone; `otherwise` where none shows."""
+    if (mood := mood_of_signs(message)) != 0:
+        return "cheers" if mood > 0 else "frowns"
     return next((name for name, shape in _SMALL_TALK.items() if re.search(shape, message, re.IGNORECASE)), "otherwise")

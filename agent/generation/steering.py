@@ -42,10 +42,13 @@ AFRESH = re.compile(
 )
 # Who asks for ideas, or has none, has not given one.
 _ASKS_US = re.compile(
-    r"""^\W*(?:(?:ok(?:ay)?|so|well|hm+|sorry|please|and|but|now|ich\s+habe|i(?:['’]ve|\s+have)(?:\s+got)?)\b[\s,.!:]*)*
+    r"""^\W*(?:(?:ok(?:ay)?|so|well|hm+|sorry|please|and|but|now|just|bitte|also|na|ach|ich\s+habe|i(?:['’]ve|\s+have)(?:\s+got)?)\b[\s,.!:]*)*
     (?:(?:absolutely\s+)?no\s+(?:clue|ideas?)(?:\s+(?:at\s+all|yet|left|sorry))?|keine\s+(?:ahnung|idee(?:n)?)(?:\s+mehr)?
-    |(?:i\s+)?(?:really\s+)?(?:do\s+not|don['’]?t)\s+know|nothing\s+comes\s+to\s+(?:my\s+)?mind|(?:i(?:['’]m|\s+am)|we(?:['’]re|\s+are))\s+(?:stuck|out\s+of\s+ideas)
+    |(?:i\s+)?(?:really\s+)?(?:do\s+not|don['’]?t)\s+know|nothing(?:\s+(?:else|more|yet|at\s+all|comes\s+to\s+(?:my\s+)?mind))?|nichts(?:\s+(?:mehr|weiter))?|(?:i(?:['’]m|\s+am)|we(?:['’]re|\s+are))\s+(?:stuck|out\s+of\s+ideas)
     |you\s+(?:tell\s+me|first|start|go\s+first|do\s+it)|your\s+turn|sag\s+du|du\s+zuerst
+    |(?:(?:can|could)\s+)?you\s+(?:suggest|propose|say)\s+(?:something|one|some|a\s+few)|schlag(?:e)?\s+(?:du\s+)?(?:mal\s+)?(?:et)?was\s+vor
+    |(?:i\s+)?(?:can['’]?t|cannot)\s+(?:really\s+)?(?:think\s+of|come\s+up\s+with)\s+(?:anything|any(?:\s+ideas?)?|more)(?:\s+else|\s+more)?
+    |mir\s+fällt\s+(?:(?:gerade|grad|leider|einfach|dazu|jetzt|echt)\s+)*(?:nichts|nix)(?:\s+(?:mehr|dazu))?\s+ein|ich\s+weiß\s+(?:es\s+)?(?:auch\s+)?nicht
     |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:(?:give|show|tell|suggest|make)\s+(?:me|us)?\s*|gib\s+mir\s+)
       (?:(?:a|an|some|any|a\s+few|more|your|an?other|one|two|three|four|five|ten|ein\s+paar|\d{1,2})\s+)*(?:good\s+|new\s+|wild\s+)?
       (?:ideas?|examples?|suggestions?|hints?|sparks?|ideen|beispiele?)
@@ -110,13 +113,18 @@ _UNDOES = re.compile(
     (?:undo|revert|rückgängig(?:\s+machen)?|mach(?:e)?\s+(?:das|es)\s+rückgängig|nimm\s+(?:das|es|die\s+letzte(?:\s+idee)?)\s+zurück
     |(?:delete|remove|drop|scratch|erase|cross\s+out|take\s+back|forget|lösche?|streiche?|entferne?|vergiss)\s+
       (?:that|this|it|das|(?:the|my|our|die|meine|unsere)\s+(?:last|latest|previous|letzte)(?:\s+(?:one|idea|idee))?
-      |(?:(?:the|my|our|die|meine|that|this)\s+)?(?:idea|idee|number|nummer|no\.?|nr\.?|\#)?\s*(?:number\s+|nummer\s+|\#)?(?P<number>\d{1,3}))
+      |(?:(?:the|my|our|die|meine|that|this)\s+)?(?:idea|idee|number|nummer|no\.?|nr\.?|\#)?\s*(?:number\s+|nummer\s+|\#)?(?P<number>\d{1,3})
+      |(?:the|die)\s+(?P<place>first|second|third|fourth|fifth|erste|zweite|dritte|vierte|fünfte)(?:\s+(?:one|idea|idee))?)
     )(?:[\s,]+(?:that|this|it|one|please|bitte|wieder|(?:the|my)\s+last(?:\s+(?:one|idea))?))*[\s!?.]*$""",
     re.IGNORECASE | re.VERBOSE,
 )
 _HESITATES = re.compile(
     r"^\W*(?:(?:h+m+|m+h+m+|u+h+m*|e+r+m*|ä+h+m*|well|wait|hold\s+on|hang\s+on|one\s+(?:moment|second|sec)|a\s+moment|just\s+a\s+(?:moment|second|sec|minute)"
     r"|moment(?:\s+mal)?|warte(?:\s+mal)?|let\s+me\s+think|i['’]?m\s+thinking|lass\s+mich\s+(?:mal\s+)?(?:über|nach)(?:legen|denken)|please|bitte|ok(?:ay)?|so|i\s+see)\b[\s,.!…]*)+$",
+    re.IGNORECASE,
+)
+_NODS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|k|alright|all\s+right|fine|sure|i\s+see|got\s+it|cool|good|yes|yep|ja|gut|alles\s+klar|klar|verstehe|verstanden|passt)\b[\s,.!]*)+$",
     re.IGNORECASE,
 )
 _ASKS_QUESTION = re.compile(
@@ -126,42 +134,171 @@ _ASKS_QUESTION = re.compile(
     r"(?:\s+(?:again|now|please|nochmal|noch\s+mal|bitte|noch))*\W*$",
     re.IGNORECASE,
 )
+_FILLER = (
+    r"^\W*(?:(?:ok(?:ay)?|so|please|and|but|now|hey|hm+|well|then|great|can|could|would|shall|should|you|we|i|i['’]d"
+    r"|i['’]ll|let['’]?s|to|like|want|just|also|und|aber|bitte"
+    r"|jetzt|dann|ich|wir|kannst|können|du|mal|lass|uns)\b[\s,.!:]*)*"
+)
+_AT_END = (
+    r"(?:[\s,]+(?:please|now|then|again|together|instead|for\s+(?:me"
+    r"|us)|best|most|first|bitte|jetzt|zusammen|mal|zuerst|am\s+besten))*[\s!?.]*$"
+)
+# Neither an end nor an idea to take back: who says it may mean either, so we say how to do both.
+_LETS_GO = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|oh|ah|no|well|sorry|just|please|ach|na|nein|also|komm)\b[\s,.!]*)*(?:forget\s+(?:about\s+)?(?:it|that|this)|never\s*mind|nvm|leave\s+it"
+    r"|drop\s+it|skip\s+it|doesn['’]?t\s+matter|not\s+important|vergiss\s+(?:es|das)|vergiss['’]?s|egal|ist\s+egal|schon\s+gut|lass\s+(?:es|gut\s+sein|mal)"
+    r"|macht\s+nichts)[\s!.,]*(?:thanks|thank\s+you|danke)?[\s!.]*$",
+    re.IGNORECASE,
+)
+_MERGES = re.compile(
+    rf"{_FILLER}(?:(?:merge|combine|join|unite|put|fold|verbinde|kombiniere?|vereine|fass(?:e|t)?|leg(?:e)?)\s+)(?:(?:the|die|ideas?|ideen?|numbers?|nummern?|nos?\.?|nr\.?)\s+)*"
+    rf"#?(?P<one>\d{{1,3}})\s*(?:and|with|und|mit|\+|&|,)\s*(?:(?:idea|idee|number|nummer)\s+)?#?(?P<other>\d{{1,3}}){_AT_END}",
+    re.IGNORECASE,
+)
+_ORDINALS = ("first", "second", "third", "fourth", "fifth"), ("erste", "zweite", "dritte", "vierte", "fünfte")
+_NUMBERED = (
+    r"(?:(?:the\s+|die\s+)?(?:idea|idee|number|nummer|no\.?|nr\.?)\s*#?|#)?(?P<number>\d{1,3})(?=\W|$)"
+    r"|(?:the|die)\s+(?P<place>first|second|third|fourth|fifth|last|erste|zweite|dritte|vierte|fünfte|letzte)(?:\s+(?:one|idea|idee))?"
+)
+_PICKS = re.compile(
+    rf"{_FILLER}(?:(?:take|pick|choose|go\s+(?:with|for|on\s+with)|prefer|like|love|try|vote\s+for|do|use|continue\s+with|nehme?n?|wählen?|mag|probieren?|will)\s+)?"
+    rf"(?:{_NUMBERED}){_AT_END}",
+    re.IGNORECASE,
+)
+_BETTER = (
+    r"(?:(?:(?:a\s+(?:bit|little)|much|even|noch|viel|etwas"
+    r"|ein\s+bisschen)\s+)*(?:(?:more|less|mehr|weniger)\s+[^\W\d_]+"
+    r"|[^\W\d_]{3,}er(?:e[sn]?)?|fun|funny|catchy|witzig|lustig))"
+)
+_BENDS = re.compile(
+    rf"{_FILLER}(?:make|mach(?:e|t|en)?)\s*(?:it|this|that|them|these|those|the\s+(?:ideas?|names?|last\s+one)|es|das|sie|['’]?s|die\s+ideen?)\s+{_BETTER}{_AT_END}"
+    rf"|{_FILLER}(?:(?:something|etwas|was)\s+)?(?:(?:more|less|a\s+bit|much|even|noch|viel)\s+)*(?:funnier|fun|funny|wilder|crazier|bolder|cheaper|simpler|weirder|catchier"
+    rf"|realistic|practical|creative|original|serious|lustiger(?:es)?|verrückter(?:es)?|wilderes|günstiger(?:es)?|kreativer(?:es)?|witziger(?:es)?){_AT_END}",
+    re.IGNORECASE,
+)
+_VOTES = re.compile(
+    rf"{_FILLER}(?:vote|a\s+vote|voting|rank(?:\s+(?:them|the\s+ideas|these))?|abstimmen|stimm(?:en|t)\s+(?:wir\s+)?ab|how\s+(?:do|should|can)\s+we\s+(?:decide|choose|vote)|decide"
+    rf"|(?:which|what)\s+(?:one|idea|of\s+(?:these|them|those))?\s*(?:is|would\s+be|do\s+you\s+(?:like|prefer|think\s+is))\s*(?:the\s+)?(?:best|favou?rite|better)?"
+    rf"|what\s+do\s+you\s+think(?:\s+of\s+(?:them|these|our\s+ideas))?|welche\s+(?:idee\s+|davon\s+)?(?:ist|findest\s+du)\s+(?:die\s+|am\s+)?best(?:e|en)"
+    rf"|wie\s+entscheiden\s+wir(?:\s+uns)?){_AT_END}",
+    re.IGNORECASE,
+)
+_SAVES = re.compile(
+    rf"{_FILLER}(?:save|export|keep|download|copy|store|print|speicher(?:e|n)?|exportier(?:e|en)?|sicher(?:e|n)?)"
+    rf"(?:\s+(?:it|this|that|them|all|(?:the|our|my|these|die|unsere|meine)\s+(?:ideas?|list|results?|ideen|liste)|alles|das|es|sie))?"
+    rf"(?:\s+(?:(?:as|to|in|als)\s+)?(?:an?\s+|eine?\s+)?(?:md|csv|json|html|png|pdf|file|datei))?{_AT_END}",
+    re.IGNORECASE,
+)
+_RESTARTS = re.compile(
+    rf"{_FILLER}(?:start|begin|try|fang(?:en)?|beginn(?:en)?)?\s*(?:over"
+    rf"|afresh|anew|(?:all\s+over\s+|over\s+)?again(?<=start again)"
+    rf"|from\s+scratch|restart|reset|(?:noch\s*mal\s+)?(?:ganz\s+)?von\s+vorn(?:e)?"
+    rf"|neu\s+anfangen|neustart)(?:\s+(?:an|beginnen|anfangen))?{_AT_END}",
+    re.IGNORECASE,
+)
+_BACK_TO = re.compile(
+    rf"{_FILLER}(?:(?:go|get|come|return)\s+)?(?:back\s+)?(?:to|zurück\s+zu[mr]?|continue|resume|weiter\s+mit(?:\s+dem|\s+der)?)\s*(?:the|our|my|dem|den|unserem|unserer)?\s*"
+    rf"(?:brainstorm(?:ing)?|ideas|topic|session|ideen|thema|sitzung){_AT_END}|^\W*(?:(?:ok(?:ay)?|so|also)\b\W*)*(?:where\s+were\s+we|wo\s+waren\s+wir)\W*$",
+    re.IGNORECASE,
+)
 # said of an idea: what somebody thinks of one is none
 _DISLIKES = re.compile(
     r"^\W*(?:(?:no|hm+|but|well|ok(?:ay)?|i\s+think|nein|ach)\b[\s,.!]*)*(?:i\s+(?:really\s+)?(?:do\s+not|don['’]?t|hate|dislike)\s+(?:really\s+)?(?:like\s+)?"
     r"(?:that|this|it|any\s+of\s+(?:these|those|them)|these|those|them)(?:\s+(?:ones?|ideas?|questions?|techniques?|at\s+all))*"
-    r"|(?:das|die|diese)\s+(?:idee\s+|frage\s+)?(?:gefällt|mag)\s+(?:mir|ich)\s+(?:gar\s+|überhaupt\s+)?nicht)\W*$",
+    r"|(?:i\s+(?:do\s+not|don['’]?t)\s+like|i\s+(?:hate|dislike))\s+(?:(?:the\s+)?(?:idea|number)\s*#?\d{1,3}|(?:the|my)\s+(?:first|second|third|fourth|last|other)(?:\s+(?:one|idea))?)"
+    r"|none\s+of\s+(?:these|those|them|it)\s+(?:really\s+)?(?:helps?|works?|is\s+\w+|are\s+(?:\w+\s+)?\w+)"
+    r"|(?:das|die|diese)\s+(?:(?:erste|zweite|dritte|letzte)\s+)?(?:idee\s+|frage\s+)?(?:gefällt|mag)\s+(?:mir|ich)\s+(?:gar\s+|überhaupt\s+)?nicht)\W*$",
     re.IGNORECASE,
 )
 _LONGEST_ORDER = 100  # characters: what is longer says something
-Order = Literal["undo", "reword", "again", "wait", "dislike", "why"]
+Order = Literal[
+    "undo",
+    "reword",
+    "again",
+    "wait",
+    "dislike",
+    "why",
+    "leave",
+    "merge",
+    "pick",
+    "bend",
+    "vote",
+    "save",
+    "restart",
+    "nod",
+]
+_ORDERS: tuple[tuple[Order, tuple[re.Pattern[str], ...]], ...] = (
+    ("leave", (_LETS_GO,)),
+    ("undo", (_UNDOES,)),
+    ("again", (_ASKS_QUESTION, _BACK_TO)),
+    ("nod", (_NODS,)),
+    ("wait", (_HESITATES,)),
+    ("dislike", (_DISLIKES,)),
+    ("merge", (_MERGES,)),
+    ("pick", (_PICKS,)),
+    ("restart", (_RESTARTS,)),
+    ("save", (_SAVES,)),
+    ("vote", (_VOTES,)),
+)
 
 
 def handles(text: str) -> Order | None:
     """What a message in a session wants done where it is no idea: "undo", "translate that", "why?"."""
     if len(text) > _LONGEST_ORDER:
         return None
-    if _UNDOES.match(text):
-        return "undo"
-    if _ASKS_QUESTION.match(text):
-        return "again"
-    if _HESITATES.match(text):
-        return "wait"
-    if _DISLIKES.match(text):
-        return "dislike"
+    for order, forms in _ORDERS:
+        if any(form.match(text) for form in forms):
+            return order
     back = looks_back(text)
     if back is Back.REWORD:
         return "reword"
-    return "why" if back in (Back.WHY, Back.SURE, Back.SOURCE) else None
+    if back in (Back.WHY, Back.SURE, Back.SOURCE):
+        return "why"
+    return "bend" if _BENDS.match(text) else None
+
+
+def lets_go(text: str) -> bool:
+    """Whether somebody lets a matter rest: "never mind"."""
+    return _LETS_GO.match(text) is not None
+
+
+def restarts(text: str) -> bool:
+    """Whether somebody wants to begin anew: "start over"."""
+    return _RESTARTS.match(text) is not None
+
+
+def moves_on(text: str) -> bool:
+    """Whether the next question is asked for."""
+    return _MOVES_ON.match(text) is not None
+
+
+def merged(text: str, ideas: Sequence[str]) -> tuple[int, int] | None:
+    """The places of the two ideas that "merge 1 and 3" puts together; None where there is no such order or idea."""
+    found = _MERGES.match(text)
+    if found is None:
+        return None
+    one, other = sorted((int(found["one"]) - 1, int(found["other"]) - 1))
+    return (one, other) if 0 <= one < other < len(ideas) else None
+
+
+def picked(text: str, ideas: Sequence[str]) -> int | None:
+    """The place of the idea that somebody would take: "number 2", "the last one"; None where there is none such."""
+    found = _PICKS.match(text)
+    return None if found is None else _place(found, ideas)
+
+
+def _place(found: re.Match[str], ideas: Sequence[str]) -> int | None:
+    """Which idea a number or an ordinal names; without either the last."""
+    named_so = (found["place"] or "").lower()
+    ordinal = next((row.index(named_so) for row in _ORDINALS if named_so in row), len(ideas) - 1)
+    place = int(found["number"]) - 1 if found["number"] else ordinal
+    return place if 0 <= place < len(ideas) else None
 
 
 def undone(text: str, ideas: Sequence[str]) -> int | None:
     """The place of the idea that "undo" or "remove idea 2" takes back; None where there is no such order or idea."""
     found = _UNDOES.match(text)
-    if found is None or not ideas:
-        return None
-    place = int(found["number"]) - 1 if found["number"] else len(ideas) - 1
-    return place if 0 <= place < len(ideas) else None
+    return None if found is None or _LETS_GO.match(text) else _place(found, ideas)
 
 
 def contributes(message: str) -> bool:

@@ -12,6 +12,7 @@ _LEAD_IN = re.compile(
       (?:let'?s\s+|let\s+us\s+|(?:i|we)(?:'d|\s+would)?\s+(?:want|like|need)\s+(?:to\s+)?|(?:i|we)\s+need\s+)?
       (?:(?:write|compose|draft|invent|create|make)(?:\s+(?:me|us)(?=\s))?|brainstorm(?:ing)?|ideate|think(?:\s+(?:of|up|about|through))?|come\s+up\s+with|generate|collect|find|give\s+(?:me|us)|suggest
         |use|try|do|apply|start|run|play|explore|go\s+through|work\s+with|have)\b(?!-\w)
+    |(?:i|we)(?:['’]ve|\s+have)\s+(?:got\s+)?(?=(?:an?|some|a\s+few|this|many)\s+(?:\w+\s+)?ideas?\b)
     |(?:any|some|more|new|creative|fresh|good)\s+(?=ideas|names|suggestions|ways)
     |(?:i|we)(?:'d|\s+would)?\s+(?:need|want|like|could\s+use|look(?:ing)?\s+for)\s+(?=.*\b(?:ideas?|ways|suggestions)\b)
     |(?:i|we)\s+(?:need|want)\s+(?!to\b)(?=\w)
@@ -89,7 +90,7 @@ def topic_of(message: str) -> str:
     if technique is not None:
         names = "|".join(re.escape(name) for name in sorted(technique.names, key=len, reverse=True))
         text = re.sub(
-            rf"(?:\b(?:using|with|by|via|use|try|do)\s+)?(?:the\s+)?(?<!\w)(?:{names})(?!\w)(?:\s+(?:technique|method))?",
+            rf"(?:\b(?:using|with|by|via|use|try|do|mit|per)\s+)?(?:the\s+)?(?<!\w)(?:{names})(?!\w)(?:\s+(?:technique|method))?",
             " ",
             text,
             flags=re.IGNORECASE,

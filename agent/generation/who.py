@@ -23,6 +23,7 @@ _NO_NAME = frozenset(
     """.split()
 )
 _LONGEST_NAME = 4  # words
+_LONGEST_QUESTION = 120  # characters
 _TITLES = frozenset("mr mrs ms miss dr prof herr frau señor señora sr sra monsieur madame".split())
 _ROLES = (
     r"(?:chief|head|lead|leader|manager|director|chair(?:man|woman|person)?|ceo|cto|cfo|coo|officer|president|secretary|assistant|engineer|coordinator"
@@ -46,6 +47,9 @@ _DOES = (
 _AFTER = re.compile(
     rf"^(?-i:\s+[A-ZÄÖÜ](?:\.|[\w'’-]+)){{0,2}}\s*(?:[,(–:-]\s*(?:(?:who|der|die)\s+)?(?:(?:is|was|ist|war)\s+)?(?:(?:the|our|an?|unser\w*|der|die|ein\w*)\s+)?(?:\w+\s+){{0,4}}{_ROLES}\b"
     rf"|(?:(?:also|now|currently)\s+)?{_DOES}\b"
+    r"|\)?\s*(?:zuständig|verantwortlich|responsible)\b|\)\s*[:–-]"
+    r"|(?:from|of|in|aus|von|vom)\s+(?:(?:the|our|der|dem|unser\w*)\s+)?(?-i:(?:[A-ZÄÖÜ][\w-]+\s+)?(?:Operations|Team|Department|HR|IT|Sales|Support|Finance|Marketing|Engineering"
+    r"|Legal|Facilities|Reception|[A-ZÄÖÜ]?\w*[aA]bteilung|Buchhaltung|Vertrieb|Einkauf))\b"
     rf"|(?:is|was|became|has\s+been|ist|war|wurde|es|fue|est)\s+(?:(?:also|now|currently|derzeit|jetzt)\s+)?"
     rf"(?:(?:the|our|an?|one\s+of|responsible|in\s+charge|zuständig|verantwortlich|unser\w*|der|die|ein\w*|el|la|una?|le)\b|(?:\w+\s+){{0,3}}{_ROLES}\b))",
     re.IGNORECASE,
@@ -58,13 +62,40 @@ _FIELD = re.compile(
 
 def asked_of(question: str) -> str:
     """The name in "who is Ann Smith?"; empty where none is asked of."""
-    found = _ASKS.match(question)
+    found = _ASKS.match(question) if len(question) <= _LONGEST_QUESTION else None
     if found is None:
         return ""
     words = [word.casefold() for word in WORD.findall(found["name"])]
     if not 0 < len(words) <= _LONGEST_NAME or _NO_NAME.intersection(words) or any(map(_ROLE.fullmatch, words)):
         return ""
     return found["name"].strip()
+
+
+_WHOM = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|also|hi|hey|hello|please|und|aber)\b[\s,]*)*"
+    r"(?:who(?:['’]s|\s+is|\s+are)\s+(?:responsible|in\s+charge|(?:the\s+|my\s+)?(?:right\s+)?(?:contact|person)(?:\s+person)?)\s+(?:for|of)"
+    r"|whom?\s+(?:do|should|can|must|could)\s+(?:i|we|one)\s+(?:ask|contact|talk\s+to|speak\s+to|speak\s+with|turn\s+to|call|e-?mail|write\s+to|see)\s+(?:about|for|regarding)"
+    r"|who\s+(?:looks\s+after|takes\s+care\s+of|handles|deals\s+with)"
+    r"|wer\s+kümmert\s+sich\s+um|wer\s+ist\s+(?:hier\s+)?(?:zuständig|verantwortlich)\s+für|an\s+wen\s+(?:wende|kann)\s+ich\s+(?:mich\s+)?(?:wegen|bei|mit)"
+    r"|wen\s+(?:frage|kontaktiere)\s+ich\s+(?:wegen|zu[mr]?|nach|bei)|wer\s+ist\s+(?:hier\s+)?für)\s+"
+    r"(?P<what>[^?!.;]{2,60}?)(?:\s+(?:zuständig|verantwortlich|wenden|fragen|please|bitte))*[\s?!.]*$",
+    re.IGNORECASE,
+)
+_SOMEBODY = re.compile(
+    r"[\w.+-]+@[\w-]+|\b(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau)\.?\s+[A-ZÄÖÜ]\w+|\b[A-ZÄÖÜ][a-zäöüß]+\s+[A-ZÄÖÜ][a-zäöüß]+(?:-[A-ZÄÖÜ][a-zäöüß]+)?\b"
+    r"|\b(?i:team\s*leads?|managers?|teamleitung|vorgesetzte\w*|office)\b"
+)
+
+
+def asked_whom(question: str) -> str:
+    """For what somebody is asked after: "keys" of "who is responsible for keys?"; mostly empty."""
+    found = _WHOM.match(question) if len(question) <= _LONGEST_QUESTION else None
+    return found["what"].strip() if found is not None else ""
+
+
+def names_somebody(text: str) -> bool:
+    """Whether a text gives a person, a role or an address to turn to."""
+    return _SOMEBODY.search(text) is not None
 
 
 def names(text: str, name: str) -> bool:

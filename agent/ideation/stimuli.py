@@ -5,6 +5,7 @@ so an event that comes again is answered with the same stimulus.
 """
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from retrieval.passage import Passage, Vectors
 
 Search = Callable[[Board, str], Sequence[Passage]]  # what everybody in the session's places may read, best first
 _SHORTEST, _LONGEST = 40, 220  # characters of a sentence that can be a stimulus
+_LONGEST_IDEA = 120  # characters of an idea that a question repeats
+_ROW = re.compile(r"[^\n:;]{1,60}: [^\n;]+; [^\n:;]{1,60}: ")
 _DEEPER = {
     "en": (
         "What is the smallest version of *{idea}* that you could try this week?",
@@ -111,12 +114,22 @@ class Stimuli:
         return left[int.from_bytes(number[:8]) % len(left)]
 
 
+def is_row(text: str) -> bool:
+    """Whether a text is a row of a table, which sparks nothing: "Product: Lamp; Price: 12"."""
+    return _ROW.match(text) is not None
+
+
+def deepening(idea: str, turn: int, language: str) -> str:
+    """A question that works an idea out: another one each turn."""
+    questions = _DEEPER[spoken_in(language)]
+    text = idea if len(idea) <= _LONGEST_IDEA else f"{idea[:_LONGEST_IDEA].rsplit(' ', 1)[0]} …"
+    return questions[turn % len(questions)].replace("{idea}", text)
+
+
 def deeper(board: Board, idea: Idea) -> str:
     """A question that works one idea out: another one for each remark and child it has by now."""
     grown = len(board.remarks_on(idea.id)) + sum(idea.id in each.parents for each in board.ideas)
-    text = idea.text if len(idea.text) <= 120 else f"{idea.text[:120].rsplit(' ', 1)[0]} …"
-    questions = _DEEPER[spoken_in(board.session.rules.language)]
-    return questions[(grown + int(idea.id)) % len(questions)].replace("{idea}", text)
+    return deepening(idea.text, grown + int(idea.id), board.session.rules.language)
 
 
 def sentences_of(passages: Sequence[Passage]) -> list[Stimulus]:
@@ -125,7 +138,10 @@ def sentences_of(passages: Sequence[Passage]) -> list[Stimulus]:
         Stimulus(" ".join(unit.text.split()), passage.source)
         for passage in passages
         for unit in cut(passage.text)
-        if unit.kind is Kind.SENTENCE and _SHORTEST <= len(unit.text) <= _LONGEST and not unit.announces
+        if unit.kind is Kind.SENTENCE
+        and not is_row(unit.text)
+        and _SHORTEST <= len(unit.text) <= _LONGEST
+        and not unit.announces
     ]
 
 

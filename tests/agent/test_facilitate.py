@@ -1,5 +1,7 @@
 """Thinking together without a model: one question a turn, people's ideas first, sparks from documents after."""
 
+from dataclasses import replace
+
 import pytest
 
 from agent.generation.facilitate import facilitate, just_over, running
@@ -118,10 +120,22 @@ def test_people_come_first_and_documents_spark_later():
 def test_a_technique_goes_through_its_questions_and_ends_with_what_people_said():
     talk = Conversation()
     replies = [talk.say("use reverse brainstorming for fewer meetings")]
-    replies += [talk.say(idea) for idea in ("make them longer; invite everybody", "next", "no chairs")]
-    assert len(set(replies)) == 4
-    assert "1. make them longer\n2. invite everybody\n3. no chairs" in replies[-1]
+    replies += [talk.say(idea) for idea in ("make them longer; invite everybody", "next", "no chairs", "no agenda")]
+    assert len(set(replies)) == 5
+    assert "1. make them longer\n2. invite everybody\n3. no chairs\n4. no agenda" in replies[-1]
+    assert "5 ideas" in talk.say("sing it"), "who has one more after the last question is heard"
+    assert "no further question" in talk.say("next")
+    assert "5. sing it" in talk.say("done")
     assert running(talk.lines) is None
+
+
+def test_a_question_stays_until_people_had_time_for_it():
+    talk = Conversation()
+    question = talk.say("use scamper on our café").split("\n\n")[1]
+    assert "**" not in talk.say("swap the tables"), "the first idea is seldom the only one"
+    assert question in talk.say("ok")
+    assert "**Combine.**" in talk.say("swap the menu")
+    assert "**Adapt.**" in talk.say("a library shelf\na cat"), "who writes several has thought about it"
 
 
 def test_another_technique_keeps_the_topic_and_is_a_new_one():
@@ -268,7 +282,7 @@ def test_it_thinks_in_german_from_the_first_question_to_the_list() -> None:
     assert "unsere neue Lampe" in talk.lines[-1].text
     assert "**Ersetzen.**" in talk.lines[-1].text
     assert "eine Idee" in talk.say("ein Schirm aus Pilzen")
-    assert "**Übernehmen.**" in talk.say("weiter")
+    assert "**Verbinden.** Womit zusammen wäre beides besser: unsere neue Lampe?" in talk.say("weiter")
     assert "Drei Ausgangspunkte" in talk.say("keine Ahnung, sag du")
     assert "1. ein Schirm aus Pilzen" in talk.say("was haben wir bisher?")
     assert "1. ein Schirm aus Pilzen" in talk.say("fertig")
@@ -292,11 +306,11 @@ def test_yours_are_given_after_the_last_question_too():
     talk = Conversation()
     talk.say("brainstorm names for a café")
     talk.say("The Daily Grind")
-    while "Which one would you try first?" not in talk.say("next"):
-        pass
+    assert "Which one would you try first?" in talk.say("done")
     assert just_over(talk.lines)
     assert "- " in talk.say("give me some of yours")
     assert "- " in talk.say("more ideas")
+    assert 'Let us look at "The Daily Grind". ' in talk.say("I'd take number 1")
     talk.lines += [Line("user", "How do I print?"), Line("assistant", "Press Print. [1]")]
     assert not just_over(talk.lines), "who asks for an example now wants none for the café"
 
@@ -311,6 +325,24 @@ def test_yours_are_given_after_the_last_question_too():
         ("I don't like that one", "stays on the list"),
         ("remove idea 7", "no idea of that number"),
         ("how many ideas do we have?", "1. a slide"),
+        ("never mind", "Nothing is lost: the list holds one idea"),
+        ("forget it", "Nothing is lost"),
+        ("make it funnier please", '"a slide"'),
+        ("something wilder", '"a slide"'),
+        ("merge 1 and 7", "no idea of that number"),
+        ("which one is best?", "1. a slide"),
+        ("let's vote", "1. a slide"),
+        ("can you save this?", "Here is the list"),
+        ("number 1", 'Let us look at "a slide".'),
+        ("ok", "The question is still:"),
+        ("back to the brainstorm", "The question was:"),
+        ("I don't like the first one", "stays on the list"),
+        ("none of these help", "stays on the list"),
+        ("just give me some ideas please", "starting points"),
+        ("you suggest something", "starting points"),
+        ("mir fällt nichts ein", "starting points"),
+        ("machs lustiger", '"a slide"'),
+        ("vergiss es", "Nothing is lost"),
     ],
 )
 def test_an_order_in_a_brainstorm_is_obeyed_and_is_no_idea(order, says):
@@ -332,3 +364,72 @@ def test_an_idea_is_taken_back():
     assert running(talk.lines).ideas == ("a swing", "remove the queue at the till")
     talk.say("undo")
     assert 'Taken back: "a swing". Left: no idea yet.' in talk.say("undo")
+
+
+def test_ideas_are_put_together_and_taken_apart_again():
+    talk = Conversation()
+    talk.say("let's brainstorm names for our cat café")
+    talk.say("Purr\nPaws\nTail End")
+    assert 'Put together: "Purr + Tail End". That makes 2 ideas' in talk.say("merge 1 and 3")
+    assert running(talk.lines).ideas == ("Purr + Tail End", "Paws")
+    assert "3 ideas" in talk.say("undo")
+    assert running(talk.lines).ideas == ("Purr", "Paws", "Tail End")
+    talk.say("combine ideas 2 and 3")
+    talk.say("Whiskers")
+    assert 'Taken back: "Whiskers"' in talk.say("undo"), "what came last is taken back first"
+    assert 'Taken back: "Paws + Tail End"' in talk.say("delete the second one")
+
+
+def test_starting_over_clears_the_list_and_keeps_the_topic():
+    talk = Conversation()
+    first = talk.say("use scamper on our café").split("\n\n")[1]
+    talk.say("a\nb")
+    assert first in talk.say("let's start over")
+    assert running(talk.lines).ideas == ()
+    assert "one idea" in talk.say("a swing")
+
+
+def test_what_was_answered_otherwise_is_no_idea():
+    talk = Conversation()
+    talk.say("use scamper on our café")
+    talk.say("a\nb")
+    talk.lines += [Line("user", "it still doesn't work"), Line("assistant", "I am sorry.")]
+    assert running(talk.lines).ideas == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "idea",
+    ["make it blue", "save water", "start with a song", "take 2 minutes of silence", "vote for the ugliest mug"],
+)
+def test_an_idea_that_begins_like_an_order_is_one(idea: str) -> None:
+    talk = Conversation()
+    talk.say("use scamper on our café")
+    talk.say(idea)
+    assert running(talk.lines).ideas == (idea,)
+
+
+@pytest.mark.parametrize(
+    ("topic", "part"),
+    [
+        ("names for the new canteen", "called"),
+        ("a farewell party for Ann", "people still show"),
+        ("welcoming new colleagues", "first week"),
+        ("fewer meetings", "two weeks"),
+        ("our packaging", "the minute before"),
+    ],
+)
+def test_starting_points_suit_the_kind_of_topic_and_one_comes_from_afar(topic: str, part: str) -> None:
+    talk = Conversation()
+    talk.say(f"let's brainstorm {topic}")
+    reply = talk.say("no idea")
+    assert part in reply
+    assert reply.count("\n- What") == 3
+    more = talk.say("more ideas please")
+    assert not set(reply.split("\n")[2:5]) & set(more.split("\n")[2:5])
+
+
+def test_a_row_of_a_table_sparks_nothing():
+    talk = Conversation()
+    row = replace(SPARKS[0], text="Product: Oak Workbench; Price: 349.00 EUR; Unit: piece; Warranty: 5 years")
+    talk.say("use scamper on our café", (row,))
+    assert "Oak Workbench" not in talk.say("a\nb", (row,))

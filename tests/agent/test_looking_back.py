@@ -1,18 +1,37 @@
 """Asked about its last answer, Atelier tells where it came from: it searches for nothing, and invents no reason."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sqlalchemy import Engine
 
 from agent.colleague import Colleague
+from agent.generation.asked_on import asked_on
 from agent.generation.extractive import ExtractiveGenerator
+from agent.generation.looked_back import told
 from agent.looking_back import Back, looks_back
-from agent.message import Move
+from agent.message import (
+    Decision,
+    History,
+    Intent,
+    Message,
+    Move,
+    Person,
+    Place,
+    Reply,
+    Sentiment,
+    Source,
+    Turn,
+    Understanding,
+)
 from retrieval.document import Document, Section
 from retrieval.encoder import TransformerEncoder
 from retrieval.knowledge import KnowledgeBase
+from retrieval.passage import Passage
 from tests.agent.test_colleague import Scripted, colleague, message, only_sqlite, turn_of
 
 ABROAD = "Working from abroad is allowed for 20 days a year, because of tax rules. HR approves it in writing."
@@ -178,3 +197,76 @@ async def test_asked_about_what_no_document_answered_it_asks_back_and_quotes_not
     _, turn = await turn_of(talk, message(engine, "where is that written?"))
     assert turn.decision.move is Move.CLARIFY
     assert not turn.reply.sources
+
+
+LEAVE = (
+    "Full-time employees have 28 days of paid leave a year. Part-time employees have leave in proportion to their days."
+    " Unused days lapse in March, because leave is meant for rest."
+)
+LUNCH = "The canteen is open from 11:30 to 14:00. In Graz is none; you get a voucher there."
+TEIL = "Vollzeitbeschäftigte haben 30 Urlaubstage im Jahr. Teilzeitbeschäftigte haben anteilig Urlaub."
+BENCH, DRILL = (
+    f"Product: {name}; Price: {price} EUR; Delivery time: 3 weeks; Warranty: 5 years"
+    for name, price in (("Oak Workbench", 349), ("Cordless Drill", 129))
+)
+
+
+def passages(*texts: str, heading: str = "") -> list[Passage]:
+    return [Passage(i, text, "page.md", heading, None, i, "acme/everyone", 0.9) for i, text in enumerate(texts, 1)]
+
+
+@pytest.mark.parametrize(
+    ("page", "message", "said"),
+    [
+        ([LEAVE], "and part-timers?", "Part-time employees"),
+        ([LEAVE], "what about March?", "Unused days lapse"),
+        ([LEAVE], "and interns?", ""),
+        ([LEAVE], "and what is the warranty?", ""),
+        ([LUNCH], "even if I work in Graz?", "In Graz is none"),
+        ([TEIL], "und Teilzeit?", "Teilzeitbeschäftigte"),
+        ([TEIL], "und Vollzeit?", "Vollzeitbeschäftigte"),
+        ([BENCH, DRILL], "and the drill?", "Cordless Drill"),
+        ([BENCH, DRILL], "what's the warranty?", "Oak Workbench"),
+        ([BENCH, DRILL], "how do I return it?", ""),
+        ([LUNCH], "until when?", "The canteen is open"),
+        (["You may work from home twice a week. Ask first."], "how often?", "You may work from home twice a week"),
+        (["Ask your team lead. It takes three days."], "how long?", "It takes three days"),
+        (["Ask your team lead."], "how long?", ""),
+    ],
+)
+def test_what_the_page_just_quoted_says_on_a_follow_up_is_quoted(page: list[str], message: str, said: str) -> None:
+    given = passages(*page)
+    found = asked_on(message, answered("A question?", given[:1]), given, given)
+    assert (found is not None) is bool(said)
+    assert found is None or said in found.said.split(". ")[0]
+
+
+def test_a_page_headed_by_the_words_comes_before_a_mention_of_them() -> None:
+    given = passages("Sick days are not taken from annual leave.")
+    own = [replace(given[0], id=9, heading="Leave > Annual leave", text=LEAVE)]
+    assert asked_on("what about annual leave?", answered("And sick days?", given), given, own) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "quoted", "has_reason"),
+    [
+        ("How many days of leave do I have?", LEAVE, False),
+        ("When do unused days lapse?", LEAVE, True),
+        ("How many days may I work from abroad?", ABROAD, True),
+        ("Is it open on Sunday?", "The shop is closed on Sundays. This is so because of the law.", True),
+    ],
+)
+def test_the_reason_told_is_that_of_the_sentence_which_answered(asked: str, quoted: str, has_reason: bool) -> None:
+    given = passages(quoted)
+    why = told(Back.WHY, answered(asked, given), given, "", dict)
+    assert why.said.startswith("The reason") is has_reason
+
+
+def answered(asked: str, cited: list[Passage]) -> Turn:
+    """A question, and what was quoted in answer, whole."""
+    person = Person("ann")
+    written = Message("m", Place("terminal", "acme", "x"), person, asked, datetime.now(UTC), frozenset())
+    understood = Understanding(np.zeros(1, np.float32), Intent.ASK, 1.0, Sentiment.NEUTRAL, 1.0, ())
+    sources = tuple(Source(i, each.source, each.id) for i, each in enumerate(cited, 1))
+    reply = Reply(f"{cited[0].text} [1]", sources)
+    return Turn("t", "", History(), written, understood, Decision(Move.ANSWER, ""), tuple(cited), reply)

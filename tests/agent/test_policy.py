@@ -343,3 +343,23 @@ def test_trouble_with_something_is_looked_up_and_a_complaint_where_nothing_helps
     assert reconsider(decision, angry, HELD, text).move is Move.ANSWER
     assert reconsider(decision, angry, HELD - 0.01, text).move is Move.ESCALATE
     assert decide(angry, text="your answers are useless").move is Move.ESCALATE
+
+
+@pytest.mark.parametrize(
+    ("intent", "confidence", "text", "move"),
+    [
+        (Intent.IDEATE, 0.77, "what's for lunch today?", Move.ANSWER),
+        (Intent.IDEATE, 0.77, "what are good names for a cat?", Move.IDEATE),
+        (Intent.IDEATE, 0.99, "what's for lunch", Move.IDEATE),
+        (Intent.SMALL_TALK, 0.52, "drill", Move.ANSWER),
+        (Intent.SMALL_TALK, 0.52, "hello", Move.CHAT),
+        (Intent.COMPLAINT, 0.93, "and nothing", Move.ANSWER),
+        (Intent.COMPLAINT, 0.93, "that's terrible", Move.CAPTURE),
+        (Intent.COMPLAINT, 0.75, "sorry, that was rude", Move.CHAT),
+        (Intent.COMPLAINT, 0.9, "my boss is an idiot", Move.CHAT),
+    ],
+)
+def test_what_only_looks_like_something_else_is_searched(
+    intent: Intent, confidence: float, text: str, move: Move
+) -> None:
+    assert decide(understood(intent, confidence), text=text, thinking=False).move is move

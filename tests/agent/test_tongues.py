@@ -4,7 +4,6 @@ import pytest
 
 from agent.tongues import elsewhere, tongue_of
 from retrieval.language import spoken
-from retrieval.store import StoredDocument
 
 ENGLISH = "Employees have 28 days of leave a year. They ask for it in the portal."
 GERMAN = "Beschäftigte haben 30 Tage Urlaub im Jahr. Der Antrag wird beim Schichtleiter eingereicht."
@@ -33,9 +32,7 @@ def test_the_language_of_a_text_is_known(text: str, tongue: str) -> None:
 def told(
     question: str, texts: dict[str, str], fluency: float = 0.0, near: tuple[str, ...] = (), language: str = ""
 ) -> str:
-    documents = [StoredDocument(name, "", "t/all", "", "", "", None, 0, 1) for name in texts]
-    audiences = {"t/all"}
-    return elsewhere(question, documents, audiences, near, lambda _: texts, lambda _: fluency, language)
+    return elsewhere(question, list(texts), near, lambda _: texts, lambda _: fluency, language)
 
 
 def test_it_says_in_which_language_to_ask() -> None:
@@ -55,9 +52,8 @@ def test_the_shipped_encoder_knows_english_alone(encoder) -> None:
     def fluency(text: str) -> float:
         return spoken(text, encoder.pieces(text))
 
-    documents = [StoredDocument("a", "", "t/all", "", "", "", None, 0, 1)]
     for question in ("qué es el permiso parental?", "Wie lange?", "combien de jours de congé ont les employés ?"):
-        assert elsewhere(question, documents, {"t/all"}, (), lambda _: {"a": ENGLISH}, fluency, "")
+        assert elsewhere(question, ["a"], (), lambda _: {"a": ENGLISH}, fluency, "")
 
 
 def test_nothing_is_said_where_the_language_is_no_reason() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.generation.who import asked_of, names, says_who
+from agent.generation.who import asked_of, asked_whom, names, names_somebody, says_who
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,9 @@ def test_a_name_is_asked_of(question: str, name: str) -> None:
         ("Tom Miller leads Sales.", "Tom"),
         ("Eva M. Kurz ist Leiterin der Buchhaltung.", "Eva"),
         ("Datenschutzbeauftragte ist Eva Kurz.", "Eva Kurz"),
+        ("- IT (Tom Baker): laptops and passwords", "Tom Baker"),
+        ("At nine Priya Nair from People Operations meets you.", "Priya"),
+        ("Für Passwörter ist Herr Yilmaz zuständig.", "Herr Yilmaz"),
     ],
 )
 def test_a_sentence_says_who_somebody_is(sentence: str, name: str) -> None:
@@ -65,3 +68,33 @@ def test_a_sentence_that_only_names_somebody_does_not(sentence: str, name: str) 
 
 def test_somebody_else_of_the_first_name_is_not_meant() -> None:
     assert not names("Tom Miller leads Sales.", "Tom Baker")
+
+
+@pytest.mark.parametrize(
+    ("question", "what"),
+    [
+        ("who is responsible for heating?", "heating"),
+        ("and who do I ask about my laptop?", "my laptop"),
+        ("Who looks after the keys", "the keys"),
+        ("Wer ist für Passwörter zuständig?", "Passwörter"),
+        ("an wen wende ich mich wegen Gehalt?", "Gehalt"),
+        ("who approves my leave?", ""),
+        ("who is Ann Smith?", ""),
+    ],
+)
+def test_for_what_somebody_is_asked_after_is_known(question: str, what: str) -> None:
+    assert asked_whom(question) == what
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("- Facilities (Anna Gruber): keys, desks, heating", True),
+        ("Für Gehalt ist Frau Hoffmann da.", True),
+        ("Write to it@birch.example.", True),
+        ("Your team lead approves it.", True),
+        ("The heating is on from October.", False),
+    ],
+)
+def test_an_entry_names_somebody_to_turn_to(text: str, *, is_one: bool) -> None:
+    assert names_somebody(text) is is_one

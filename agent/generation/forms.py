@@ -1,0 +1,27 @@
+"""Words met in any of their forms: "part-timers" and "part-time", "Teilzeit" and "Teilzeitbeschäftigte". Pure."""
+
+from collections.abc import Collection
+
+from agent.conversation import WORD
+
+_LEAST = 5  # letters of a German word that may begin a longer one
+_ENDINGS = ("'s", "’s", "s", "es", "rs", "ers", "n", "en", "e", "er")
+
+
+def has_all(text: str, asked: Collection[str], *, is_german: bool) -> bool:
+    """Whether a text has all of the words, in any of their forms."""
+    there = [_forms(word) for word in WORD.findall(text)]
+    return all(any(_meets(_forms(word), other, is_german=is_german) for other in there) for word in asked)
+
+
+def _meets(asked: frozenset[str], there: frozenset[str], *, is_german: bool) -> bool:
+    if asked & there:
+        return True
+    longest = max(there, key=len)
+    return is_german and any(len(form) >= _LEAST and longest.startswith(form) for form in asked)
+
+
+def _forms(word: str) -> frozenset[str]:
+    """A word with and without its ending, whatever that may be."""
+    plain = word.casefold()
+    return frozenset([plain, *(plain.removesuffix(end) for end in _ENDINGS if len(plain) - len(end) >= 3)])

@@ -1,0 +1,61 @@
+"""What stands in a document, by the beginnings of its sections: "summarise the leave policy". Pure.
+
+Without a language model nothing can be put in fewer words of our own, but a page can be shown at a glance.
+"""
+
+import re
+from collections.abc import Sequence
+
+from agent.generation.answer import unmarked
+from agent.generation.forms import has_all
+from agent.generation.phrases import phrase
+from agent.generation.sentences import Kind, cut
+from agent.german import language_of
+from agent.rewrite import content_words
+from retrieval.passage import Passage
+
+SECTIONS = 10  # shown at most
+MOST = 40  # passages of a document that are looked at
+_LONGEST = 100  # characters of a message that asks for it
+_ASKS = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|please|hi|hey|hello|bitte|und|also)\b[\s,]*)*(?:(?:can|could|would)\s+you\s+(?:please\s+)?|(?:kannst|könntest)\s+du\s+(?:mir\s+)?(?:bitte\s+)?)?"
+    r"(?:(?:summari[sz]e|sum\s+up|outline|recap)\s+|(?:(?:give|show)\s+(?:me|us)\s+)?(?:an?\s+|the\s+)?(?:(?:short|quick|brief)\s+)?(?:summary|overview|outline|gist)\s+(?:of|on)\s+"
+    r"|what\s+(?:is|does)\s+(?=.*\b(?:about|say|contain|cover)\W*$)|what(?:['’]s|\s+is|\s+stands)\s+in\s+|fass(?:e)?\s+(?=.*\bzusammen\W*$)|(?:gib\s+(?:mir|uns)\s+)?(?:eine?n?\s+)?(?:zusammenfassung|überblick)\s+(?:von|über|zu[mr]?|de[rs])\s+"
+    r"|worum\s+geht\s+es\s+in\s+|was\s+steht\s+in\s+)(?P<name>[^?!.]{3,60}?)(?:\s+(?:about|say|contain|cover|zusammen|zusammenfassen|for\s+me|please|bitte))*[\s?!.]*$",
+    re.IGNORECASE,
+)
+_KINDS = frozenset("document documents doc file page handbook text guide pdf dokument datei seite text".split())
+
+
+def asked_outline(text: str) -> str:
+    """What a message wants to have summed up: "the leave policy"; mostly empty."""
+    found = _ASKS.match(text) if len(text) <= _LONGEST else None
+    return found["name"].strip() if found is not None else ""
+
+
+def named_so(name: str, sources: Sequence[str]) -> str:
+    """The document that a name means: the one whose own name has all of its words; empty where none or several do."""
+    wanted = [word for word in content_words(name) if word.casefold() not in _KINDS]
+    is_german = language_of(name) == "de"
+    found = [each for each in sources if wanted and has_all(_stem(each), wanted, is_german=is_german)]
+    return found[0] if len(found) == 1 else ""
+
+
+def _stem(source: str) -> str:
+    """A document's name as words: "handbook/leave-policy.md" is "leave policy"."""
+    return re.sub(r"[-_+.]+", " ", source.rpartition("/")[2].rpartition(".")[0] or source)
+
+
+def outlined(passages: Sequence[Passage], language: str) -> str:
+    """Its sections, each with how it begins, cited as [n] of `passages` counted from 1; empty where there are none."""
+    shown: dict[str, str] = {}
+    for number, passage in enumerate(passages, 1):
+        first = next(
+            (unit for unit in cut(passage.text) if unit.kind is not Kind.CODE and re.search(r"\w", unit.text)), None
+        )
+        heading = unmarked(passage.heading.rpartition(" > ")[2])
+        if first is None or heading in shown or len(shown) == SECTIONS:
+            continue
+        opening = unmarked(first.text).lstrip("-*• ").replace("\n", " ")
+        shown[heading] = f"- **{heading}**: {opening} [{number}]" if heading else f"- {opening} [{number}]"
+    return "\n\n".join([phrase("documents", "outline", language=language), "\n".join(shown.values())]) if shown else ""

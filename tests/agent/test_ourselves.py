@@ -1,0 +1,110 @@
+"""The time, a sum, who reads this and how it is deleted are told at once; what only sounds like it is searched."""
+
+from datetime import UTC, datetime
+from time import process_time
+
+import pytest
+
+from agent.conversation import recalls
+from agent.generation.phrases import kind_of_small_talk
+from agent.ourselves import Asked, asked_of_us, told_of_us
+
+NOON = datetime(2026, 11, 27, 12, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("what time is it?", Asked.TIME),
+        ("What's the date today", Asked.TIME),
+        ("wie spät ist es?", Asked.TIME),
+        ("welcher Tag ist heute?", Asked.TIME),
+        ("what's 17*23?", Asked.SUM),
+        ("2 + 2", Asked.SUM),
+        ("do you store what I write?", Asked.PRIVACY),
+        ("is this private?", Asked.PRIVACY),
+        ("who can read this?", Asked.PRIVACY),
+        ("can my boss read this?", Asked.PRIVACY),
+        ("speicherst du was ich schreibe?", Asked.PRIVACY),
+        ("wer kann das hier lesen?", Asked.PRIVACY),
+        ("Was passiert mit meinen Daten?", Asked.PRIVACY),
+        ("delete my data", Asked.DELETION),
+        ("lösche bitte alles über mich", Asked.DELETION),
+        ("bist du ein Mensch?", Asked.PROGRAM),
+        ("what's the weather like?", Asked.OUTSIDE),
+        ("remind me tomorrow to call Ann", Asked.OUTSIDE),
+        ('translate "good morning" to German', Asked.OUTSIDE),
+        ("what time is the meeting?", None),
+        ("what is the date of the party?", None),
+        ("is the office safe?", None),
+        ("who can read the contract?", None),
+        ("delete the file", None),
+        ("2026-11-27", None),
+        ("10:30", None),
+        ("20/5 rule", None),
+        ("can you save this?", None),
+        ("kann mein Chef Urlaub ablehnen?", None),
+        ("do you ship this?", None),
+    ],
+)
+def test_what_is_asked_of_us_is_known(text: str, kind: Asked | None) -> None:
+    assert asked_of_us(text) is kind
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "part"),
+    [
+        ("what time is it?", "", "12:05 (UTC) on Friday, 2026-11-27"),
+        ("wie spät ist es?", "de", "12:05 (UTC), Freitag"),
+        ("what's 17*23?", "", "391"),
+        ("12,5 * (4 - 2)", "de", "25"),
+        ("what is 1,000 + 1", "", "1001"),
+        ("what's 1/0", "", ""),
+        ("wer kann das lesen?", "de", "/forget yes"),
+    ],
+)
+def test_it_is_told_in_the_language_of_the_question(text: str, language: str, part: str) -> None:
+    kind = asked_of_us(text)
+    assert kind is not None
+    said = told_of_us(kind, text, language, NOON)
+    assert part in said
+    assert bool(said) is bool(part)
+
+
+def test_no_message_keeps_the_forms_busy() -> None:
+    start = process_time()
+    for text in (
+        "what's " + "1+" * 55,
+        "(" * 60 + "1+1",
+        "ok " * 39,
+        'translate "' + "x " * 50,
+        "is my " + "data " * 20,
+    ):
+        if (kind := asked_of_us(text)) is not None:
+            told_of_us(kind, text, "", NOON)
+    assert process_time() - start < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("was habe ich zuerst gefragt?", "first"),
+        ("was habe ich gerade gefragt?", "asked"),
+        ("Was war meine letzte Frage?", "asked"),
+        ("was hast du gerade gesagt?", "said"),
+        ("worüber haben wir gesprochen?", "all"),
+        ("can you show me our chat?", "all"),
+        ("was habe ich für Urlaub?", None),
+        ("was hast du für Dokumente?", None),
+    ],
+)
+def test_what_was_said_is_asked_for_in_german_too(text: str, what: str | None) -> None:
+    assert recalls(text) == what
+
+
+@pytest.mark.parametrize(
+    ("signs", "kind"),
+    [("👍", "cheers"), ("🎉🎉", "cheers"), (":)", "cheers"), ("😡", "frowns"), (":(", "frowns"), ("🦊", "otherwise")],
+)
+def test_signs_without_words_are_answered_as_they_are_meant(signs: str, kind: str) -> None:
+    assert kind_of_small_talk(signs) == kind
