@@ -26,6 +26,7 @@ SURE = 1 - 1 / WRONG_COSTS  # under it a guess costs more than asking (Chow 1970
 
 OWN_KINDS = ("topic", "emotion")  # of heads that a team trains on labels of its own
 
+_ABOUT = "is about "  # begins what a message is said to be about, where a team's own head is sure of it
 _BY_WORDS = "by the words it is asked in"
 _COURTESY = re.compile(
     r"(?i)\W*(?:(?:hi|hello|hey)\b(?: there| atelier)?\W*)?(?:and )?"
@@ -194,6 +195,8 @@ class Understander:
             elif _COURTESY.fullmatch(text):  # the head takes it for a call for help
                 intent, confidence = Intent.SMALL_TALK, german.CONFIDENCE
                 reason = f"reads as {_READS_AS[intent]} ({confidence:.0%}): {_BY_WORDS}"
+            if intent is Intent.OUT_OF_SCOPE and more and more[0].startswith(_ABOUT):  # their team knows of it
+                intent, reason = Intent.ASK, f"{reason}, but it is about something that your team knows"
             understood.append(
                 Understanding(
                     embedding=embedding,
@@ -224,7 +227,7 @@ def _topics(head: Head | None, inputs: Inputs, states: States | None) -> list[tu
         elif chance < SURE:
             found.append(())
         else:
-            found.append((f"is about {label} ({chance:.0%})",))
+            found.append((f"{_ABOUT}{label} ({chance:.0%})",))
     return found
 
 

@@ -129,8 +129,10 @@ def fitting(kind: str) -> frozenset[str]:
     """The taught replies that may answer a message whose words show its kind; all of them where they show none."""
     if kind == "who":  # who asks who we are is told
         return frozenset(reply for name in ("name", "bot", "made") for reply in taught(name) if "Atelier" in reply)
-    if kind == "low":  # nothing was taught for it, and a cheerful word would hurt
+    if kind in ("low", "frowns", "cheers", "nevermind"):  # nothing was taught for it, and a cheerful word may hurt
         return frozenset()
+    if kind == "refusal":
+        return taught("no")
     if kind == "opinion":
         return taught("hobbies") | taught("life")
     return taught("yes") if kind == "agreement" else taught("" if kind == "otherwise" else kind)

@@ -7,7 +7,10 @@ import pytest
 
 from agent.conversation import recalls
 from agent.generation.phrases import kind_of_small_talk
+from agent.generation.starter import fitting
 from agent.ourselves import Asked, asked_of_us, told_of_us
+from agent.outline import asked_outline, named_so, outlined
+from retrieval.passage import Passage
 
 NOON = datetime(2026, 11, 27, 12, 5, tzinfo=UTC)
 
@@ -108,3 +111,29 @@ def test_what_was_said_is_asked_for_in_german_too(text: str, what: str | None) -
 )
 def test_signs_without_words_are_answered_as_they_are_meant(signs: str, kind: str) -> None:
     assert kind_of_small_talk(signs) == kind
+    assert bool(fitting(kind)) is (kind == "otherwise"), "no taught reply suits a sign"
+
+
+@pytest.mark.parametrize(
+    ("asked", "source"),
+    [
+        ("summarise the leave policy", "hr/leave-policy.md"),
+        ("can you give me a short overview of the price list please?", "price_list.csv"),
+        ("what does the leave policy say?", "hr/leave-policy.md"),
+        ("fass die Urlaubsregelung zusammen", "urlaubsregelung.pdf"),
+        ("summarise the policy on dogs", ""),
+        ("summarise our ideas", ""),
+        ("what's in it for me?", ""),
+    ],
+)
+def test_the_document_that_is_to_be_summed_up_is_known_by_its_name(asked: str, source: str) -> None:
+    known = ["faq.md", "hr/leave-policy.md", "price_list.csv", "urlaubsregelung.pdf"]
+    assert named_so(asked_outline(asked), known) == source
+
+
+def test_a_document_is_shown_by_how_its_sections_begin() -> None:
+    texts = {"Leave > Annual leave": "You have 28 days. Ask early.", "Leave > Sick leave": "Call before nine. Rest."}
+    given = [Passage(i, text, "a.md", head, None, i, "t/all", 0.0) for i, (head, text) in enumerate(texts.items())]
+    shown = outlined(given, "")
+    assert "- **Annual leave**: You have 28 days. [1]\n- **Sick leave**: Call before nine. [2]" in shown
+    assert outlined([], "") == ""
