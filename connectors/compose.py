@@ -106,7 +106,7 @@ class House:
 
     def introduction(self) -> str:
         """The start-up line: who answers, from how much."""
-        count = len(self.knowledge.shelf.documents(self.store.settings.tenant))
+        count = self.knowledge.shelf.count(self.store.settings.tenant)
         documents = f"{count} document{'' if count == 1 else 's'}"
         who = SPOKEN_NAMES.get(self.generator.name, self.generator.name)
         return f"Atelier answers with {who} from {documents}. /help shows what it can do."

@@ -81,13 +81,10 @@ def _home(home: Path) -> str:
 
 def _store(settings: Settings) -> str:
     from connectors.compose import open_store
-    from retrieval.database import reading
-    from retrieval.store import list_documents
 
     store = open_store(settings)
     try:
-        with reading(store.engine) as connection:
-            count = len(list_documents(connection, settings.tenant))
+        count = store.shelf.count(settings.tenant)
     finally:
         store.close()
     engine = store.engine.dialect.name

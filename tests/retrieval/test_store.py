@@ -184,3 +184,14 @@ def test_roots_of_one_name_are_told_apart_by_their_parents():
     )
     assert label_for("/srv/notes", [], ["notes/typed in chat"]) == "srv/notes"
     assert label_for("/", [], []) == "files"
+
+
+def test_who_asks_for_names_gets_those_that_may_be_read_in_order(engine, tmp_path):
+    put(engine, entry("b.md", "one"), entry("a.md", "two"), entry("guide/x.md", "three"), entry("c_1.md", "four"))
+    put(engine, entry("a0.md", "five", audience="acme/hr"), entry("a.md", "six", tenant="rival", audience="rival/hr"))
+    shelf = Shelf(engine, tmp_path / "index")
+    assert shelf.count("acme") == 5
+    held = {"acme/everyone", "rival/hr"}
+    assert shelf.sources("acme", held) == ["a.md", "b.md", "c_1.md", "guide/x.md"]
+    assert shelf.sources("acme", held | {"acme/hr"}, 2, "guide/") == ["a.md", "a0.md"]
+    assert shelf.sources("acme", held, 9, "guide/") == ["a.md", "b.md", "c_1.md"]
