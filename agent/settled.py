@@ -13,7 +13,7 @@ from agent.policy import is_ours
 from agent.support.conflicts import Conflict, conflict, worded
 from agent.support.curated import Curated, Match
 from agent.support.dates import stated
-from agent.support.versions import apart, says_old, succeeds
+from agent.support.versions import apart, is_even, says_old, succeeds
 from retrieval.passage import Passage, Vectors
 from retrieval.shelf import Shelf
 from retrieval.store import StoredDocument
@@ -52,25 +52,33 @@ def differing(
 ) -> str:
     """The words for two documents that contradict each other on what is asked, the newer first; mostly none.
 
+    Where they only may, for they say it in other words and neither is known to be the older version, it is called that.
     written: of these sources; asked for only where two differ.
     """
     places = [place for place, passage in enumerate(passages) if not is_ours(passage)]
     compared = [passages[place] for place in places]
     look = cache(written)  # the same two may differ in many sentences
+    perhaps = ""
     for found, is_sure in _found(question, compared):
         both = compared[found.one.passage], compared[found.other.passage]
         known = look((both[0].source, both[1].source))
         files = [known.files.get(each.source) for each in both]
         days = [stated(each.source, each.heading, (each.text, known.openings.get(each.source, ""))) for each in both]
         old = [says_old(each) for each in both]
-        if is_sure or succeeds((days[0], days[1]), (files[0], files[1]), (old[0], old[1])):
-            dates = [day or file for day, file in zip(days, files, strict=True)]
+        is_version = succeeds((days[0], days[1]), (files[0], files[1]), (old[0], old[1]))
+        if not (is_sure or is_version) and (perhaps or not is_even(question, found, compared)):
+            continue
+        dates = [day or file for day, file in zip(days, files, strict=True)]
 
-            def say(name: str) -> str:
-                return phrase("answer", name, language=language)
+        def say(name: str, *, is_told: bool = is_sure or is_version) -> str:
+            return phrase("answer", name if is_told else "differ_perhaps", language=language)
 
-            return worded(found, compared, dates, say, [place + 1 for place in places])
-    return ""
+        numbers = [place + 1 for place in places]
+        said = worded(found, compared, dates, say, numbers)
+        if is_sure or is_version:
+            return said
+        perhaps = said
+    return perhaps
 
 
 def _found(question: str, passages: Sequence[Passage]) -> Iterator[tuple[Conflict, bool]]:

@@ -52,6 +52,7 @@ _LEANS_BACK = re.compile(
 )
 
 
+_TOLD_APART = frozenset({"de", "en"})  # by `language_of`
 # A few letters and then digits; "5pm" and "1990s" are figures, which may stand there in other words.
 _SHORT_NAME = re.compile(r"(?<![\w-])[^\W\d_]{1,3}-?\d[\w-]*")
 _ASKS_FOR_STEPS = re.compile(
@@ -70,7 +71,7 @@ def answer(question: str, reading: Reading, passages: Sequence[Passage], languag
 def _other_language(question: str, passages: Sequence[Passage]) -> str:
     """The language of some passages where the question is in another: the usual encoders hardly lead to them."""
     own = language_of(question)
-    others = {language_of(passage.text) for passage in passages} & set(LANGUAGES) - {own}
+    others = {language_of(passage.text) for passage in passages} & _TOLD_APART - {own}
     return min(others, default="") if own else ""
 
 

@@ -43,6 +43,12 @@ _GRAMMAR = frozenset(
         "often many much long when"
     )
 )
+_COSTS = frozenset(
+    words(
+        "cost costs price prices pay pays paid charge charges charged fee fees kostet kosten preis preise "
+        "zahlt zahlen bezahlt gebühr gebühren"
+    )
+)
 _VERB = re.compile(
     r"(?i)\b(?:is|are|was|were|be|must|may|can|cannot|could|should|shall|will|would|need|needs|has|have|had|do|does|get"
     r"|gets|receives?|takes?|pays?|costs?|changes?|expires?|lasts?|opens?|closes?|starts?|begins?|ends?|runs?|allows?"
@@ -90,6 +96,21 @@ def apart(question: str, passages: Sequence[Passage]) -> Iterator[Conflict]:
         if max(ours.share, theirs.share) >= WELL and _differ(ours, theirs, asked, counts=counts)
     ]
     yield from (conflict for _, conflict in sorted(found, key=lambda pair: -pair[0]))
+
+
+def is_even(question: str, found: Conflict, passages: Sequence[Passage]) -> bool:
+    """Whether both statements of `apart` meet the same words of the question, with all that stands around them.
+
+    Where one has a word of it more, that one is what was asked for: the interns' leave, and not the managers'. What
+    something costs and what is paid for it is one.
+    """
+    asked = frozenset(words(" ".join(content_words(question)))) - _GRAMMAR
+    met = []
+    for statement in (found.one, found.other):
+        passage = passages[statement.passage]
+        said = frozenset(words(f"{passage.source} {passage.heading} {statement.text}"))
+        met.append({word for word in asked if _has(word, said) or (word in _COSTS and _COSTS & said)})
+    return met[0] == met[1]
 
 
 def says_old(passage: Passage) -> bool:

@@ -306,6 +306,29 @@ def test_where_only_the_next_sentence_names_who_is_asked_about_it_is_quoted_too(
     assert "Jonas" not in told
 
 
+def test_the_sentence_about_what_is_asked_is_quoted_beside_the_one_with_its_verb(ask):
+    rows = [("house.md", "Building", "Dogs are welcome on Fridays. Cats are not allowed.")]
+    for question in ("Are dogs allowed?", "are dogs allowed"):
+        assert "Dogs are welcome on Fridays." in ask(question, rows, similarity=0.6)
+    assert "Dogs" not in ask("Are cats allowed?", rows, similarity=0.6)
+
+
+def test_what_is_said_of_one_model_is_no_sure_answer_for_another(ask):
+    rows = [("lamps.pdf", "Warranty", "The Aurora L2 has a warranty of two years.")]
+    unsure = phrase("answer", "unsure")
+    assert not ask("What is the warranty of the Aurora L2?", rows, similarity=0.6).startswith(unsure)
+    assert not ask("What is the warranty of the Aurora L-2?", rows, similarity=0.6).startswith(unsure)
+    assert ask("What is the warranty of the Aurora L3?", rows, similarity=0.6).startswith(unsure)
+
+
+def test_who_asks_over_documents_in_another_language_is_told_to_try_it(ask):
+    rows = [("urlaub.md", "Urlaub", "Der Urlaub wird bei der Leitung beantragt und von ihr genehmigt.")]
+    assert "in German" in ask("Who is the chairman of the board?", rows)
+    assert "in German" not in ask("Who is the chairman of the board?")
+    assert "Deutsch" not in ask("Wer ist der Vorstand?", rows)
+    assert "English" in ask("Wer ist der Vorstand der Firma?", ENGLISH)
+
+
 def test_a_follow_up_is_understood_from_the_conversation(ask):
     lines = (Line("user", "When does the Berlin office open?"), Line("assistant", "At 7:00."))
     assert "Lyon | 8:00" in ask("and the Lyon office?", lines=lines)

@@ -131,7 +131,31 @@ def test_an_older_document_is_not_quoted_without_the_newer_one_that_says_otherwi
         assert lines[1] in old
     undated = {"old-policy-2021.md": old, "policy.md": new}
     assert said_of(question, undated, {"policy.md": TODAY})[0] == new  # the newer one by its file
-    assert said_of(question, {"policy-a.md": old, "policy-b.md": new}) == []  # no version of the other, as far as known
+
+
+PERHAPS = "Two documents do not agree on this, or speak of two things:"
+LUNCH = ("Guests pay 9 euros for lunch.", "Lunch for guests costs 12 euros.")
+
+
+@pytest.mark.parametrize(
+    ("question", "texts", "is_said"),
+    [
+        ("What does lunch cost for guests?", LUNCH, True),
+        ("May I bring a dog?", ("You may bring a dog on Fridays.", "You may not bring a dog to the office."), True),
+        ("How often do passwords change?", ("Passwords change every 90 days.", "Change them after 180 days."), False),
+        ("When do interns get leave?", ("Interns get leave after 3 months.", "Leave is given after 6 months."), False),
+        ("What does lunch cost?", ("Lunch costs 9 euros.", "Lunch costs 9 euros for guests."), False),
+        ("Who cooks the lunch for guests?", LUNCH, False),
+    ],
+)
+def test_undated_documents_that_say_otherwise_in_other_words_are_both_shown_and_perhaps_differ(
+    question: str, texts: tuple[str, str], is_said: bool
+) -> None:
+    named = zip(texts, ("Canteen", "Building"), strict=True)
+    one, other = (replace(OLD, text=text, heading=head, source=f"{head}.md") for text, head in named)
+    said = differing(question, [one, other], "en", unknown)
+    assert said.startswith(PERHAPS) == is_said
+    assert all(text in said for text in texts) == is_said
 
 
 @pytest.mark.parametrize(
