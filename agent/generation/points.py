@@ -22,13 +22,14 @@ _KINDS = {
     kind: re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
     for kind, words in {
         "points_name": r"names?|slogans?|taglines?|mottos?|titles?|claims?|\w*namen?|motto|titel",
+        "points_gift": r"gifts?|presents?|giveaways?|rewards?|geschenke?n?|präsente?|belohnung\w*",
         "points_event": (
             r"event|party|offsite|retreat|celebrat\w+|festival|workshop|trip|outing|christmas|farewell|anniversary"
             r"|birthday|\w*fest|\w*feier"
             r"|ausflug|\w*event|weihnacht\w*|jubiläum|geburtstag\w*|abschied\w*"
         ),
         "points_people": (
-            r"welcom\w*|onboard\w*|colleagues?|newcomers?|hires?|team\w*|morale|motivat\w*|recruit\w*|employees"
+            r"welcom\w*|onboard\w*|colleagues?|newcomers?|hires?|team\w*|morale|motivat\w*|recruit\w*|employees|interns?|apprentices?|trainees?|volunteers?|staff|retention|azubis?|praktikant\w*"
             r"|kolleg\w*|mitarbeit\w*|einarbeit\w*|begrüß\w*"
         ),
         "points_less": (
@@ -50,7 +51,10 @@ def starting_points(prompt: Prompt, topic: str, language: str) -> str:
     own = phrases("ideate", kind, language) if (kind := _kind_of(topic)) else []
     offered = sum(1 for line in prompt.history.lines if line.role == "assistant" and _offers(line.text))
     chosen = own[offered * (POINTS - 1) : (offered + 1) * (POINTS - 1)]
-    chosen += [shapes[(POINTS * turn + i) % len(shapes)] for i in range(POINTS - len(chosen))]
+    if chosen:
+        afar = phrases("ideate", "afar_name" if kind == "points_name" else "afar", language)
+        chosen.append(afar[offered % len(afar)])
+    chosen += [shapes[(POINTS * offered + i) % len(shapes)] for i in range(POINTS - len(chosen))]
     thing = given[zlib.crc32(f"{topic}/{turn}".encode()) % len(given)]
     listed = "\n".join(f"- {shape.format(topic=topic, thing=thing)}" for shape in chosen)
     first, more = phrases("ideate", "offered", language)
