@@ -14,10 +14,10 @@ EXTRA_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX),)
 chat: $(VENV)/.ready
 	$(BIN)/atelier chat
 
-# Four workers, also on two cores, each with one thread for arithmetic: tests wait for servers and processes about as
+# Five workers, also on two cores, each with one thread for arithmetic: tests wait for servers and processes about as
 # long as they compute. A file's tests stay together, and the slowest files begin (tests/conftest.py).
 test: $(VENV)/.ready-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

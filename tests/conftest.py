@@ -38,13 +38,20 @@ for room in (
 
 # Files whose tests take longest begin, so that no worker has a long one left when the others are done.
 LONGEST = """
-    tests/finetune/test_worker.py tests/test_loop.py tests/battery/test_battery.py tests/connectors/desk/test_people.py
-    tests/connectors/delivery/test_contract.py tests/finetune/test_training.py tests/battery/test_load.py
-    tests/connectors/test_terminal.py tests/agent/test_adapters.py tests/connectors/desk/test_ideation_rooms.py
-    tests/connectors/desk/test_finetune_loop.py tests/finetune/test_checkpoints.py tests/battery/test_fuzz.py
-    tests/connectors/test_cli.py tests/connectors/desk/test_orders.py tests/connectors/desk/test_languages.py
-    tests/finetune/test_heads.py tests/agent/test_local.py tests/battery/test_injection.py tests/foreign/test_emulate.py
-    tests/foreign/test_telemelya.py tests/finetune/test_methods.py tests/finetune/test_registry_house.py
+    tests/test_loop.py tests/battery/test_battery.py tests/finetune/test_worker.py tests/finetune/test_training.py
+    tests/connectors/delivery/test_contract.py tests/battery/test_load.py tests/agent/test_adapters.py
+    tests/finetune/test_checkpoints.py tests/connectors/test_terminal.py tests/agent/test_local.py
+    tests/connectors/test_backup.py tests/connectors/desk/test_people.py tests/battery/test_fuzz.py
+    tests/connectors/desk/test_finetune_loop.py tests/connectors/desk/test_growth.py
+    tests/finetune/test_registry_house.py tests/retrieval/test_loading_reader.py
+    tests/connectors/telegram/test_cut.py tests/retrieval/test_knowledge.py tests/finetune/test_gate.py
+    tests/finetune/test_heads.py tests/battery/test_injection.py tests/connectors/test_cli.py
+    tests/agent/test_remote.py tests/connectors/desk/test_support.py tests/connectors/desk/test_ideation_rooms.py
+    tests/connectors/desk/test_reading.py tests/retrieval/test_access.py tests/connectors/desk/test_ideation.py
+    tests/connectors/desk/test_orders.py tests/connectors/desk/test_support_desk.py
+    tests/connectors/desk/test_languages.py tests/finetune/test_training_estimate.py tests/foreign/test_emulate.py
+    tests/foreign/test_telemelya.py tests/retrieval/test_ingest.py tests/connectors/test_terminal_session.py
+    tests/battery/test_swap.py
 """.split()
 _prepare = database._prepare_sqlite
 
@@ -139,14 +146,19 @@ def _furnish(url: str) -> None:
     engine.dispose()
 
 
+@pytest.fixture
+def sqlite_store(empty_store: Path, tmp_path: Path) -> Iterator[Engine]:
+    """An empty store with all its tables, on SQLite."""
+    opened = open_database(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'store.db')}")
+    yield opened
+    opened.dispose()
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An empty store with all its tables: each test runs on SQLite and on PostgreSQL."""
     if request.param == "sqlite":
-        copied = shutil.copy(request.getfixturevalue("empty_store"), tmp_path / "store.db")
-        opened = open_database(f"sqlite:///{copied}")
-        yield opened
-        opened.dispose()
+        yield request.getfixturevalue("sqlite_store")
     else:
         with request.getfixturevalue("postgres_stores").lent() as url:
             opened = open_database(url)

@@ -1,12 +1,8 @@
 """Rooms to hold sessions in: on both stores, and on SQLite alone where the store is not what is asked about."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Engine
 
-from retrieval.database import metadata, open_database
 from tests.agent.ideation.rooms import Room
 
 
@@ -16,8 +12,5 @@ def room(engine: Engine) -> Room:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Room]:
-    opened = open_database(f"sqlite:///{tmp_path / 'desk.db'}")
-    metadata.create_all(opened)
-    yield Room(opened)
-    opened.dispose()
+def desk(sqlite_store: Engine) -> Room:
+    return Room(sqlite_store)

@@ -1,9 +1,8 @@
 """Slack under the delivery contract: whatever goes wrong, one visible final answer."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -13,17 +12,8 @@ from connectors.delivery.stage import Pace, Stage
 from connectors.delivery.worker import Delivery
 from connectors.slack import sending
 from connectors.slack.connector import SlackConnector
-from retrieval.database import metadata, open_database
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.slack_person import Person
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Engine]:
-    engine = open_database(f"sqlite:///{tmp_path / 'store.db'}")
-    metadata.create_all(engine)
-    yield engine
-    engine.dispose()
 
 
 async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
@@ -70,10 +60,10 @@ async def working(engine: Engine, slack: SlackEmulator) -> AsyncIterator[Deliver
     ],
 )
 async def test_one_answer_whatever_slack_says(
-    slack: SlackEmulator, store: Engine, ann: Person, general: str, method: str, faults: dict[str, object]
+    slack: SlackEmulator, sqlite_store: Engine, ann: Person, general: str, method: str, faults: dict[str, object]
 ) -> None:
     slack.fail_next(method, **faults)
-    async with working(store, slack) as delivery:
+    async with working(sqlite_store, slack) as delivery:
         ts = ann.writes(f"<@{slack.bot_user}> Ann", general)
         await slack.until(lambda: [seen.text for seen in slack.seen(general, ts)][1:] == ["Tea is for Ann."])
         await slack.until(lambda: not slack.seen(general, ts)[-1].streaming)
@@ -83,11 +73,11 @@ async def test_one_answer_whatever_slack_says(
 
 
 async def test_answers_to_many_at_once_in_order(
-    slack: SlackEmulator, store: Engine, monkeypatch: pytest.MonkeyPatch
+    slack: SlackEmulator, sqlite_store: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sending, "STREAM_PAUSE", 0.0)
     people = [slack.person(f"U{number}", f"P{number}") for number in range(8)]
-    async with working(store, slack):
+    async with working(sqlite_store, slack):
         for word in ("one", "two", "three"):
             for person in people:
                 person.writes(word)
