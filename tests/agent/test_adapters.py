@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import warnings
+from functools import cache
 
 import pytest
 import torch
@@ -59,6 +60,7 @@ def token_losses(base, messages, model=None):
     return [float(loss) for loss, learned in zip(losses, mask[1:], strict=True) if learned]
 
 
+@cache
 def alone(base, folder, asked):
     """What peft's own model of the adapter says."""
     if (folder / "config.json").exists():

@@ -43,6 +43,7 @@ async def reply(generator, asked: Prompt, limits: Limits = GREEDY, adapter: str 
     return "".join([piece.text async for piece in generator.stream(asked, adapter, limits)])
 
 
+@cache  # what a model says is asked for again and again
 def own_words(folder: Path, asked: Prompt, limits: Limits = GREEDY, model=None) -> str:
     """What transformers' `generate` says, one request at a time."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
