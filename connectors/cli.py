@@ -138,7 +138,8 @@ def _finetune(tune: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--threads", type=int, metavar="N", help="processor cores (all but one, which the bot keeps; 0: all)"
     )
-    part("list", "list the jobs and what became of them")
+    listing = part("list", "list the jobs and what became of them")
+    listing.add_argument("--heads", action="store_true", help="the versions of the heads that understand messages")
     show = part("show", "show one job: how far it is, what happened, how it ended")
     show.add_argument("--follow", action="store_true", help="watch it to its end")
     cancel = part("cancel", "end a job; what was trained so far is kept in a checkpoint")

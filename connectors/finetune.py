@@ -29,6 +29,7 @@ from connectors.tuning import (
     promoted_said,
     rolled_back_said,
     sources,
+    versions_listed,
 )
 from finetune import job as jobs
 from finetune.job import Job, State
@@ -202,6 +203,8 @@ def _print_end(tuning: Tuning, job: Job) -> None:
 
 
 def _list(tuning: Tuning, arguments: Arguments) -> int:
+    if arguments.heads:
+        return _list_heads(tuning, as_json=arguments.json)
     found = tuning.jobs.known()
     if arguments.json:
         _print_json([_described(job) for job in found])
@@ -210,6 +213,17 @@ def _list(tuning: Tuning, arguments: Arguments) -> int:
         print("There are no jobs yet. `atelier finetune run --rated` learns from what people rated.")
         return 0
     print("\n".join(listed(found, tuning.registry.aliases())))
+    return 0
+
+
+def _list_heads(tuning: Tuning, *, as_json: bool) -> int:
+    found, serving = tuning.registry.versions("heads"), tuning.registry.aliases("heads")
+    if as_json:
+        live = serving.live.name if serving.live is not None else None
+        _print_json([{"version": each.name, "live": each.name == live, "scores": dict(each.scores)} for each in found])
+    else:
+        none = "The heads that come with Atelier serve. `atelier finetune heads` and `intent` train others."
+        print("\n".join(versions_listed(found, serving)) or none)
     return 0
 
 

@@ -147,9 +147,11 @@ class Tuning:
         found = self.jobs.known()
         if name:
             job = next((each for each in found if each.id == name), None)
-            if job is not None and not job.version:
+            if job is None or any(each.name == name for each in self.registry.versions()):
+                return self.registry.get(name)
+            if not job.version:
                 raise FinetuneError(f"Job {job.id} made no version. {progress_said(job)}")
-            return self.registry.get(job.version if job is not None else name)
+            return self.registry.get(job.version)
         known = self.registry.versions("adapter")
         if known:
             return known[-1]
@@ -240,7 +242,8 @@ def figures_said(figures: Figures) -> str:
     """What a job will take, in a sentence or two."""
     left_out = f", {figures.removed:,} left out" if figures.removed else ""
     takes = (
-        f" In {figures.steps:,} steps: about {duration(figures.seconds)} and {size(figures.memory_bytes)} of memory."
+        f" In {counted(figures.steps, 'step')}: about {duration(figures.seconds)} "
+        f"and {size(figures.memory_bytes)} of memory."
         if figures.steps
         else ""
     )
@@ -313,6 +316,16 @@ def listed(found: Sequence[Job], serving: Aliases) -> list[str]:
     return lines
 
 
+def versions_listed(found: Sequence[Version], serving: Aliases) -> list[str]:
+    """A line for each version, oldest first: its name, where it serves, how it was measured, why it is flagged."""
+    lines = []
+    for version in found:
+        scores = "  ".join(f"{name} {score:.3f}" for name, score in sorted(version.scores.items()))
+        flagged = f"  flagged: {version.flagged}" if version.flagged else ""
+        lines.append(f"{version.name}{alias_of(version.name, serving)}  {scores}{flagged}")
+    return lines
+
+
 def alias_of(version: str, serving: Aliases) -> str:
     """` (live)` and the like; empty for one that serves nowhere."""
     for alias in ("live", "candidate", "previous"):
@@ -371,9 +384,14 @@ def evaluation(job: Job) -> Mapping[str, Any]:
     return found
 
 
+def counted(count: int, what: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        return counted(max(1, round(seconds)), "second")
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} minutes"
     return f"{seconds / 3600:.1f} hours"

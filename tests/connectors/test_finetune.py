@@ -226,8 +226,11 @@ def test_versions_are_promoted_compared_and_rolled_back(atelier: Atelier, tmp_pa
 def test_who_means_the_heads_is_told_how_they_are_rolled_back(atelier: Atelier, tmp_path: Path) -> None:
     write_folder_atomically(tmp_path / "heads", lambda fresh: (fresh / "intent.json").touch(), {"encoder": "any@1"})
     store = open_store(load_settings())
-    store.registry.promote(store.registry.add("heads", tmp_path / "heads", kind="heads").name)
+    assert "that come with Atelier serve" in atelier("list", "--heads")[1]
+    store.registry.promote(store.registry.add("heads", tmp_path / "heads", scores={"intent": 0.9}, kind="heads").name)
     store.close()
+    assert atelier("list", "--heads")[1] == "heads-1 (live)  intent 0.900\n"
+    assert json.loads(atelier("list", "--heads", "--json")[1])[0]["live"]
     status, _, error = atelier("rollback")
     assert status != 0
     assert "heads-1 is live: `atelier finetune rollback --heads`" in error

@@ -37,6 +37,9 @@ def test_what_a_job_takes_keeps_its_figures() -> None:
         "90 Zeilen zum Lernen, 10 zum Messen zurückgelegt, 3 weggelassen. 9,000 Tokens, davon 3,000 gelernt. "
         "In 40 Schritten: etwa 2 Minuten und 0.7 GB Speicher."
     )
+    least = figures_said(Figures(90, 10, 3, 9_000, 3_000, 1, 0.2, 700_000_000))
+    assert "In 1 step: about 1 second and" in least
+    assert "In 1 Schritt: etwa 1 Sekunde und" in said_in("de", least)
 
 
 @pytest.mark.parametrize("mean", [0.0, 0.3])
