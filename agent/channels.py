@@ -44,10 +44,6 @@ class ChannelRules:
             with writing(self._engine) as connection:
                 insert_new(connection, followed_threads, {"place": place.key, "since": datetime.now(UTC)})
 
-    def unfollow(self, place: Place) -> None:
-        with writing(self._engine) as connection:
-            connection.execute(followed_threads.delete().where(followed_threads.c.place == place.key))
-
     def leave(self, place: Place) -> None:
         """Follow no thread of its channel any more, or of its tenant where it names no channel. The rule stays."""
         key = place.whole_channel.key

@@ -23,12 +23,12 @@ _PROBES = (
 _BESIDE = ("*.json", "*.jinja", "*.txt", "*.model")  # files of a base model that a merged one keeps
 
 
-def export_merged(registry: AdapterRegistry, name: str, base: str | Path, out: Path, *, dtype: str = "") -> Path:
+def export_merged(registry: AdapterRegistry, name: str, base: str | Path, out: Path) -> Path:
     """Write version `name` merged into the model `base` as a model folder `out`, which any program can load.
 
-    dtype: of the written weights, `float32` or `bfloat16`; empty: as the base's. In bfloat16 the merged weights are
-    rounded once more, so that replies may differ in a word. Raises RegistryError for a method that does not merge, an
-    `out` that is not empty, or a result that is not the adapter's; ModelFolderError for another base model.
+    Its weights are of the base's type: in bfloat16 they are rounded once more, so that replies may differ in a word.
+    Raises RegistryError for a method that does not merge, an `out` that is not empty, or a result that is not the
+    adapter's; ModelFolderError for another base model.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise RegistryError(f"{out} is not empty. Name a new folder.")
@@ -44,9 +44,7 @@ def export_merged(registry: AdapterRegistry, name: str, base: str | Path, out: P
     _merge(loaded, files, name)
 
     def fill(fresh: Path) -> None:
-        import torch
-
-        loaded.model.to(getattr(torch, dtype) if dtype else stored).save_pretrained(fresh)
+        loaded.model.to(stored).save_pretrained(fresh)
         for pattern in _BESIDE:
             for path in loaded.folder.glob(pattern):
                 if not (fresh / path.name).exists() and not path.name.endswith(".index.json") and path.name != MANIFEST:

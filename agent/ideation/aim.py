@@ -53,6 +53,6 @@ def repeats(vector: Vector, ideas: Vectors, near: float = NEAR) -> Repeats | Non
     return Repeats(nearest, float(likeness[nearest])) if likeness[nearest] >= near else None
 
 
-def first_new(vectors: Vectors, ideas: Vectors, near: float = NEAR) -> int | None:
+def first_new(vectors: Vectors, ideas: Vectors) -> int | None:
     """The place of the first of several texts that repeats no idea; None when all of them do."""
-    return next((i for i, vector in enumerate(vectors) if repeats(vector, ideas, near) is None), None)
+    return next((i for i, vector in enumerate(vectors) if repeats(vector, ideas) is None), None)

@@ -40,16 +40,12 @@ class Course:
 
         return self._ground.do(session, person, key, decide)
 
-    def move(
-        self, session: str, person: Person | None, phase: Phase | None = None, *, key: str, minutes: float | None = None
-    ) -> Done:
-        """Go on to a phase, the next one unless named. minutes: of its timer, the rules' unless named."""
+    def move(self, session: str, person: Person | None, phase: Phase | None = None, *, key: str) -> Done:
+        """Go on to a phase, the next one unless named; its timer is the rules'."""
 
         def decide(board: Board, by: Acting) -> list[New]:
             checks.facilitates(board, by)
-            if minutes is not None:
-                checks.check_minutes(minutes)
-            return [self._ground.moved(board, phase or board.session.next_phase, minutes)]
+            return [self._ground.moved(board, phase or board.session.next_phase)]
 
         return self._ground.do(session, person, key, decide)
 
@@ -78,7 +74,7 @@ class Course:
             checks.facilitates(board, by)
             made = []
             if board.session.phase is not Phase.COLLECT:
-                made.append(self._ground.moved(board, Phase.COLLECT, None))
+                made.append(self._ground.moved(board, Phase.COLLECT))
             return [*made, New(acts.TechniqueBegun(chosen.id, self._ground.stage_ends(chosen.stages[0])))]
 
         return self.sparked(self._ground.do(session, person, key, decide))
@@ -108,7 +104,7 @@ class Course:
                 return []
             if board.session.stage_ends == due and board.session.technique:
                 return [self._ground.staged(board)]
-            return [self._ground.moved(board, board.session.next_phase, None)]
+            return [self._ground.moved(board, board.session.next_phase)]
 
         key = f"tick/{before.session.phase}/{before.session.run}/{before.session.stage}/{due.isoformat()}"
         return self.sparked(self._ground.do(session, None, key, decide))

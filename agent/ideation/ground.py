@@ -40,9 +40,9 @@ class Ground:
     def technique(self, name: str) -> Technique | None:
         return next((each for each in self.techniques if each.id == name), None)
 
-    def moved(self, board: Board, phase: Phase, minutes: float | None) -> New:
+    def moved(self, board: Board, phase: Phase) -> New:
         """The act that begins a phase, with its timer."""
-        lasts = board.session.rules.minutes_of(phase) if minutes is None else minutes
+        lasts = board.session.rules.minutes_of(phase)
         return New(acts.Moved(phase, None if lasts is None else self.now() + timedelta(minutes=lasts)))
 
     def stage_ends(self, stage: Stage) -> datetime | None:

@@ -50,10 +50,9 @@ class Audit:
             row |= {"account": f"{platform}:{user}", "role": role, "verb": verb[:40], "object": object_[:LONGEST]}
             insert_new(connection, audit, row | {"outcome": outcome, "place": place})
 
-    def acts(self, *, since: datetime | None = None, limit: int | None = None) -> list[Act]:
+    def acts(self, *, limit: int | None = None) -> list[Act]:
         """The acts, oldest first; of more than `limit` the latest."""
         query = sa.select(audit).order_by(audit.c.id.desc()).limit(limit)
-        query = query if since is None else query.where(audit.c.at >= since)
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         return [

@@ -75,8 +75,8 @@ def test_a_thread_is_followed_until_it_is_not(rules: ChannelRules) -> None:
     assert rules.is_followed(THREAD)
     assert not rules.is_followed(Place("slack", "T1", "C1", "171.2"))
     assert not rules.is_followed(CHANNEL)
-    rules.unfollow(THREAD)
-    rules.unfollow(THREAD)
+    rules.leave(THREAD)
+    rules.leave(THREAD)
     assert not rules.is_followed(THREAD)
 
 
