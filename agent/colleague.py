@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
 import numpy as np
@@ -40,7 +41,7 @@ from agent.message import (
     Understanding,
 )
 from agent.ourselves import Asked, asked_of_us, told_of_us
-from agent.outline import MOST, asked_outline, named_so, outlined
+from agent.outline import at_a_glance
 from agent.policy import GUIDE, concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import compose
 from agent.rewrite import content_words, standalone
@@ -58,6 +59,7 @@ SEARCHING = frozenset({Move.ANSWER, Move.IDEATE})
 SESSION = 200  # lines back in which a session of thinking together is looked for
 AT_ONCE = 4  # messages prepared side by side: they share encoder passes; more only take the interpreter in turns
 SURE_FIND = 0.8  # the probability from which a rewritten question is taken to be what was meant
+LEFT = timedelta(hours=2)  # after which a brainstorm that nobody ended is taken to be left
 MEANT = 0.6  # how sure it must be that words which do not name Atelier ask for something
 _TO_ANOTHER = re.compile(r"\s*(<@|@\w)")  # begins by naming somebody else
 ASKED_FOR = "You asked for it."
@@ -226,7 +228,8 @@ class Colleague:
     def _is_meant(self, text: str, place: Place) -> bool:
         if _TO_ANOTHER.match(text) or not text.strip():
             return False
-        if running(self._memory.lines(place, SESSION)) is not None:
+        session = running(self._memory.lines(place, SESSION))
+        if session is not None and (not session.is_exhausted or steers(text)):
             return contributes(text) or steers(text)
         understanding = self._understander.understand(text)
         return understanding.intent in (Intent.ASK, Intent.IDEATE) and understanding.confidence >= MEANT
@@ -243,7 +246,7 @@ class Colleague:
         session = self._memory.lines(message.place, SESSION)
         way = UnderWay.of(session, None)
         if way.thinking:
-            way = replace(way, last=next((turn.decision.move for turn in self._memory.turns(message.place, 1)), None))
+            way = replace(way, last=self._last_move(message))
         thinking = way.thinking
         if wanted is None and (not thinking or way.is_away) and (kind := looks_back(text)) is not None:
             if not history.lines:
@@ -280,9 +283,10 @@ class Colleague:
             sources = self._knowledge.shelf.sources(message.place.tenant, message.audiences)
             shown = listed(sources, language)
             return Background(history, understanding, Decision(Move.CHAT, CATALOGUE), (), shown)
-        if wanted is None and not thinking and (at_a_glance := self._outline(message, text, language)) is not None:
-            passages, shown = at_a_glance
-            return Background(history, understanding, Decision(Move.ANSWER, OUTLINE), passages, shown)
+        if wanted is None and not thinking and self._generator.name in QUOTING:
+            passages, shown = at_a_glance(text, self._knowledge, message, language)
+            if shown:
+                return Background(history, understanding, Decision(Move.ANSWER, OUTLINE), passages, shown)
         if decision.move not in SEARCHING:
             return Background(history, understanding, decision, ())
         about_us = concerns_us(understanding.intent, text)
@@ -306,6 +310,11 @@ class Colleague:
         decision = Decision(decision.move, DIFFERING) if said else decision
         return Background(history, understanding, decision, tuple(found), said, query)
 
+    def _last_move(self, message: Message) -> Move | None:
+        """What was decided last in a place; None where that is long ago."""
+        before = self._memory.turns(message.place, 1)
+        return before[-1].decision.move if before and message.sent - before[-1].message.sent < LEFT else None
+
     def _looked_back(self, message: Message, kind: Back, language: str) -> Looked | None:
         """What is said of the answer that a message asks about, or what a model is shown; None where there is none."""
         last = answered_last(self._memory.turns(message.place, LATELY))
@@ -319,17 +328,6 @@ class Colleague:
             return Looked(kind, tuple(passages), "")
         sources = {each.source for each in passages}
         return told(kind, last, passages, language, lambda: written_of(self._knowledge.shelf, tenant, sources).files)
-
-    def _outline(self, message: Message, text: str, language: str) -> tuple[tuple[Passage, ...], str] | None:
-        """The passages of a document that is to be summed up, and what is shown of it; None where none is meant."""
-        name = asked_outline(text)
-        if not name or self._generator.name not in QUOTING:
-            return None
-        tenant = message.place.tenant
-        source = named_so(name, self._knowledge.shelf.sources(tenant, message.audiences, but=GUIDE))
-        found = self._knowledge.opening(tenant, source, message.audiences, MOST) if source else []
-        shown = outlined(found, language)
-        return (tuple(found), shown) if shown else None
 
     def _of_us(self, message: Message, text: str, language: str) -> str:
         """What is said to the time, a sum, or who reads this; mostly empty."""

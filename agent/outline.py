@@ -1,4 +1,4 @@
-"""What stands in a document, by the beginnings of its sections: "summarise the leave policy". Pure.
+"""What stands in a document, by the beginnings of its sections: "summarise the leave policy".
 
 Without a language model nothing can be put in fewer words of our own, but a page can be shown at a glance.
 """
@@ -11,7 +11,10 @@ from agent.generation.forms import has_all
 from agent.generation.phrases import phrase
 from agent.generation.sentences import Kind, cut
 from agent.german import language_of
+from agent.message import Message
+from agent.policy import GUIDE
 from agent.rewrite import content_words
+from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Passage
 
 SECTIONS = 10  # shown at most
@@ -25,6 +28,22 @@ _ASKS = re.compile(
     re.IGNORECASE,
 )
 _KINDS = frozenset("document documents doc file page handbook text guide pdf dokument datei seite text".split())
+
+
+def at_a_glance(
+    text: str, knowledge: KnowledgeBase, message: Message, language: str
+) -> tuple[tuple[Passage, ...], str]:
+    """The passages of the document that a message wants summed up, and what is shown of it; mostly empty both.
+
+    Blocks where one is named. Raises StoreError.
+    """
+    name = asked_outline(text)
+    if not name:
+        return (), ""
+    tenant, audiences = message.place.tenant, message.audiences
+    source = named_so(name, knowledge.shelf.sources(tenant, audiences, but=GUIDE))
+    found = tuple(knowledge.opening(tenant, source, audiences, MOST)) if source else ()
+    return found, outlined(found, language)
 
 
 def asked_outline(text: str) -> str:

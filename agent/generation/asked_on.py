@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.generation.answer import completed, runs, unmarked
 from agent.generation.forms import has_all
-from agent.generation.sentences import cut
+from agent.generation.sentences import Kind, cut
 from agent.german import language_of
 from agent.message import Turn
 from agent.rewrite import content_words, fragment
@@ -75,29 +75,33 @@ def asked_on(message: str, last: Turn, passages: Sequence[Passage], found: Seque
     found: by the search for the follow-up made whole. A page that is headed by its words comes before a mention.
     """
     cited = {source.passage for source in last.reply.sources}
+    shown = [each for each in passages if each.id in cited]
     is_german = language_of(message) == "de"
-    if (rows := _columns(message, [each for each in passages if each.id in cited], is_german=is_german)) is not None:
+    if (rows := _columns(message, shown, is_german=is_german)) is not None:
         return rows
     if (known := _measure(message)) is not None:
-        return _measured(known, last, [each for each in passages if each.id in cited])
+        return _measured(known, last, shown)
     rest = fragment(message) or _condition(message)
     words = content_words(rest) if rest else []
-    if not words:
+    if not words or not shown:
         return None
-    pages = {each.source for each in passages if each.id in cited}
-    headed = (each for each in found if each.id not in cited)
+    is_table = all(_ROW.match(each.text) for each in shown)  # whose other rows are asked for by what stands in them
+    headed = (each for each in found if each.id not in cited and not is_table)
     if any(has_all(each.heading.rpartition(" > ")[2], words, is_german=is_german) for each in headed):
         return None
+    pages = {each.source for each in shown}
+    others = {each.id: each for each in (*passages, *found) if each.source in pages and each.id not in cited}
     quoted: list[Passage] = []
     said: list[str] = []
-    for passage in sorted(passages, key=lambda each: each.id not in cited):
-        if passage.source not in pages or (quoted and passage.id not in cited and quoted[0].id in cited):
-            continue
+    for passage in (*shown, *others.values()):
+        if quoted and passage.id not in cited and quoted[0].id in cited:
+            break
         units = cut(passage.text)
         places = [i for i, unit in enumerate(units) if has_all(unit.text, words, is_german=is_german)][:PLACES]
         if places:
             quoted.append(passage)
-            whole = completed(set(places), units, steps=False)
+            is_list = any(units[place].kind is Kind.ITEM for place in places)  # its other entries are about others
+            whole = places if is_list else completed(set(places), units, steps=False)
             said.append(runs([units[place] for place in whole], whole, len(quoted)))
     return AskedOn(tuple(quoted[:PASSAGES]), "\n\n".join(said[:PASSAGES])) if quoted else None
 

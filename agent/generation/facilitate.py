@@ -24,7 +24,6 @@ from agent.generation.steering import (
     lists,
     merged,
     picked,
-    restarts,
     steers,
     undone,
 )
@@ -66,6 +65,11 @@ class Session:
     language: str = ""
     given: int = 0
     apart: tuple[str, ...] = ()
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the technique has put all its questions."""
+        return self.asked >= len(self.technique.rounds)
 
 
 def facilitate(prompt: Prompt) -> str:
@@ -156,22 +160,22 @@ def _followed(lines: Sequence[Line]) -> tuple[Session | None, bool]:
                 asked, given = asked + 1, 0
         elif not is_on:
             continue
-        elif (place := undone(line.text, ideas)) is not None:
+        elif (taken := _was_taken(lines, i)) or (taken is None and contributes(line.text) and not is_order(line.text)):
+            ideas += _ideas_in(line.text)
+            given, apart = given + 1, ()
+        elif (order := handles(line.text)) == "restart":
+            ideas.clear()
+            asked, given, apart = 1, 0, ()
+        elif order == "merge" and (pair := merged(line.text, ideas)) is not None:
+            apart = tuple(ideas)
+            ideas[pair[0]] = together(ideas, pair)
+            ideas.pop(pair[1])
+        elif order == "undo" and (place := undone(line.text, ideas)) is not None:
             if apart and _takes_last(line.text):
                 ideas[:] = apart
             else:
                 ideas.pop(place)
             apart = ()
-        elif (pair := merged(line.text, ideas)) is not None:
-            apart = tuple(ideas)
-            ideas[pair[0]] = together(ideas, pair)
-            ideas.pop(pair[1])
-        elif restarts(line.text):
-            ideas.clear()
-            asked, given, apart = 1, 0, ()
-        elif not is_order(line.text) and contributes(line.text) and _was_taken(lines[i + 1 :]):
-            ideas += _ideas_in(line.text)
-            given, apart = given + 1, ()
     session = Session(technique, topic, asked, tuple(ideas), language, given, apart) if technique is not None else None
     return session, is_on
 
@@ -186,10 +190,11 @@ def together(ideas: Sequence[str], pair: tuple[int, int]) -> str:
     return f"{ideas[pair[0]]} + {ideas[pair[1]]}"
 
 
-def _was_taken(after: Sequence[Line]) -> bool:
-    """Whether the reply to a message counted it as an idea; what was answered otherwise is none."""
-    reply = next((line.text for line in after if line.role == "assistant"), None)
-    return reply is None or any(shape.match(reply) for shape in _receipts())
+def _was_taken(lines: Sequence[Line], place: int) -> bool | None:
+    """Whether the reply to a message counted it as an idea; None where there is none (yet)."""
+    after = range(place + 1, len(lines))
+    reply = next((lines[i].text for i in after if lines[i].role == "assistant"), "")
+    return any(shape.match(reply) for shape in _receipts()) if reply.strip() else None
 
 
 @cache
@@ -250,7 +255,7 @@ def _go_on(prompt: Prompt, session: Session) -> str:
     parts = [received.format(count=_counted(len(now.ideas), language))] if ideas else []
     if len(ideas) == 1 and not session.given:  # the first idea on a question is seldom the only one
         return "\n\n".join([*parts, phrase("ideate", "go_on", history, language)])
-    if now.asked >= len(now.technique.rounds):
+    if now.is_exhausted:
         return "\n\n".join([*parts, _out_of_questions(now, beyond=_told_so(history.lines, session))])
     parts.append(now.technique.ask(now.asked, now.topic))
     spark = spark_of(prompt.passages, now.asked, now.language) if now.technique.stimulus else ""

@@ -232,6 +232,7 @@ def passages(*texts: str, heading: str = "") -> list[Passage]:
         (["You may work from home twice a week. Ask first."], "how often?", "You may work from home twice a week"),
         (["Ask your team lead. It takes three days."], "how long?", "It takes three days"),
         (["Ask your team lead."], "how long?", ""),
+        (["- IT (Tom): laptops\n- Facilities (Ann): keys"], "and for keys?", "- Facilities (Ann): keys"),
     ],
 )
 def test_what_the_page_just_quoted_says_on_a_follow_up_is_quoted(page: list[str], message: str, said: str) -> None:
@@ -239,6 +240,14 @@ def test_what_the_page_just_quoted_says_on_a_follow_up_is_quoted(page: list[str]
     found = asked_on(message, answered("A question?", given[:1]), given, given)
     assert (found is not None) is bool(said)
     assert found is None or said in found.said.split(". ")[0]
+
+
+def test_the_rows_of_a_table_come_before_a_page_headed_by_their_words() -> None:
+    given = passages(BENCH, DRILL)
+    page = replace(given[0], id=9, source="faq.md", heading="FAQ > My drill does not start", text="Charge it.")
+    found = asked_on("and the drill?", answered("The price?", given[:1]), given[:1], [page, given[1]])
+    assert found is not None
+    assert "Cordless Drill" in found.said
 
 
 def test_a_page_headed_by_the_words_comes_before_a_mention_of_them() -> None:
