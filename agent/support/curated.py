@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine
 
 from agent.erasure import lock_memory
 from agent.memory_tables import insert_new, persons
-from agent.support.matching import THRESHOLD, Matcher, Phrasing, read
+from agent.support.matching import Matcher, Phrasing, read
 from agent.support.tables import OF_THREAD, curated
 from retrieval.audience import audience_of, check_audience, check_audiences, check_tenant
 from retrieval.database import reading, writing
@@ -259,7 +259,7 @@ class Curated:
         phrasings, numbers = [book.phrasings[place] for place in places], [book.entries[place].id for place in places]
         sure = self._matcher.probabilities(read(question), row, phrasings, vectors, numbers)
         best = int(np.argmax(sure))
-        if sure[best] < THRESHOLD:
+        if sure[best] < self._matcher.threshold:
             return None
         entry = book.entries[places[best]]
         return Match(entry, float(sure[best]), float(vectors[best] @ row), filled(entry.answer, datetime.now(UTC)))
@@ -277,9 +277,12 @@ class Curated:
         vectors |= zip(new, self._encoder(new), strict=True) if new else ()
         phrasings, numbers = [read(line) for _, line in asked], [number for number, _ in asked]
         had = np.array([vectors[line] for _, line in asked], dtype=np.float32)
-        probabilities = self._matcher.probabilities
+        matcher = self._matcher
         return [
-            bool(probabilities(read(question), vectors[question], phrasings, had, numbers).max() >= THRESHOLD)
+            bool(
+                matcher.probabilities(read(question), vectors[question], phrasings, had, numbers).max()
+                >= matcher.threshold
+            )
             for question in questions
         ]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agent.support.matching import THRESHOLD, Matcher, read
+from agent.support.matching import Matcher, read
 
 BOOK = {
     "Where can I pick up my parcel?": "desk",
@@ -31,7 +31,7 @@ def answered(matcher: Matcher, encoder, text: str, book: dict[str, str]) -> str:
     sure = matcher.probabilities(read(text), vectors[0], known, vectors[1:], list(book.values()))
     assert sure.shape == (len(questions),)
     best = int(np.argmax(sure))
-    return book[questions[best]] if sure[best] >= THRESHOLD else ""
+    return book[questions[best]] if sure[best] >= matcher.threshold else ""
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,5 @@ def test_an_encoder_that_shows_no_words_in_context_serves_too(encoder) -> None:
 
     matcher = Matcher(Plain())
     assert answered(matcher, encoder, "where can i pick up my parcel", BOOK) == "desk"
+    assert matcher.threshold > Matcher(encoder).threshold  # nothing was fitted on it
     assert answered(matcher, encoder, "What is the capital of France?", BOOK) == ""
