@@ -23,6 +23,7 @@ from agent.generation.asked_on import AskedOn, asked_on, asks_on
 from agent.generation.facilitate import card, contributes, running, steers
 from agent.generation.generator import Generator, Limits, Piece
 from agent.generation.looked_back import LATELY, TOLD, Looked, answered_last, told
+from agent.generation.phrases import phrase
 from agent.generation.versions import Versions
 from agent.guard import check_message
 from agent.ideation.techniques import about
@@ -249,14 +250,15 @@ class Colleague:
             way = replace(way, last=self._last_move(message))
         thinking = way.thinking
         if wanted is None and (not thinking or way.is_away) and (kind := looks_back(text)) is not None:
+            unclear = phrase("clarify", "unclear", history, language)
             if not history.lines:
-                return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), ())
+                return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), (), unclear)
             back = self._looked_back(message, kind, language)
             if back is not None:
                 decision = Decision(Move.ANSWER, LOOKED_BACK)
                 return Background(history, understanding, decision, back.passages, back.said)
             if self._generator.name in QUOTING and understanding.intent is not Intent.SMALL_TALK and not steers(text):
-                return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), ())
+                return Background(history, understanding, Decision(Move.CLARIFY, NOTHING_BEFORE), (), unclear)
         if wanted is None and (aside := way.aside(text, history, language)):
             return Background(history, understanding, Decision(Move.CHAT, ASIDE), (), aside)
         wanted = way.wanted(text) if wanted is None else wanted

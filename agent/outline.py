@@ -6,7 +6,7 @@ Without a language model nothing can be put in fewer words of our own, but a pag
 import re
 from collections.abc import Sequence
 
-from agent.generation.answer import unmarked
+from agent.generation.answer import has_words, is_dated, unmarked
 from agent.generation.forms import has_all
 from agent.generation.phrases import phrase
 from agent.generation.sentences import Kind, cut
@@ -69,9 +69,8 @@ def outlined(passages: Sequence[Passage], language: str) -> str:
     """Its sections, each with how it begins, cited as [n] of `passages` counted from 1; empty where there are none."""
     shown: dict[str, str] = {}
     for number, passage in enumerate(passages, 1):
-        first = next(
-            (unit for unit in cut(passage.text) if unit.kind is not Kind.CODE and re.search(r"\w", unit.text)), None
-        )
+        units = (unit for unit in cut(passage.text) if unit.kind is not Kind.CODE and not is_dated(unit.text))
+        first = next((unit for unit in units if has_words(unit.text)), None)
         heading = unmarked(passage.heading.rpartition(" > ")[2])
         if first is None or heading in shown or len(shown) == SECTIONS:
             continue

@@ -79,7 +79,7 @@ def _said(question: str, reading: Reading, passages: Sequence[Passage], language
     """The words, and whether they are given as the answer."""
     worded = [scored for scored in reading.units if has_words(scored.unit.text)]
     if not _ASKS_AGE.search(question):  # "Last updated: 3 March" says nothing but that
-        worded = [scored for scored in worded if not _DATED.match(scored.unit.text)] or worded
+        worded = [scored for scored in worded if not is_dated(scored.unit.text)] or worded
     best = max(worded, key=lambda scored: scored.probability, default=None)
     if best is None:
         return phrase("answer", "nothing", language=language), False
@@ -164,6 +164,11 @@ def has_words(text: str) -> bool:
     return _WORDS.search(unmarked(text)) is not None
 
 
+def is_dated(text: str) -> bool:
+    """Whether a text says nothing but how old a document is: "Last updated: 3 March 2026"."""
+    return _DATED.match(text.strip()) is not None
+
+
 def leans_back(sentence: str) -> bool:
     """Whether a sentence begins with a word that stands for something said before it."""
     return _LEANS_BACK.match(sentence) is not None
@@ -177,7 +182,11 @@ def refuses(reply: str) -> bool:
 
 def _nearest(passages: Sequence[Passage]) -> int | None:
     """The place of the likeliest passage, if it is near the question at all."""
-    worded = [(place, passage) for place, passage in enumerate(passages) if has_words(passage.text)]
+    worded = [
+        (place, passage)
+        for place, passage in enumerate(passages)
+        if has_words(passage.text) and not is_dated(passage.text)
+    ]
     if not worded:
         return None
     place, passage = max(worded, key=lambda pair: pair[1].score)

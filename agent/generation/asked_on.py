@@ -18,6 +18,7 @@ from retrieval.passage import Passage
 
 PLACES = 2  # sentences of a passage that are quoted
 PASSAGES = 3  # quoted: rows of one table, as a rule
+_ASKING = frozenset("lange lang hoch teuer groß genau kostet".split())  # which ask, and name nothing
 COLUMNS = 3  # words of a question that names columns alone
 _CASE = 3  # words of a condition
 _LONGEST = 80  # characters of what goes on from an answer
@@ -108,10 +109,9 @@ def asked_on(message: str, last: Turn, passages: Sequence[Passage], found: Seque
 
 def asks_on(message: str, last_reply: str) -> bool:
     """Whether a message may go on from an answer, so that looking is worth the while."""
-    is_short = len(message) <= _LONGEST
-    return fragment(message) is not None or (
-        is_short and (_condition(message) != "" or _ROW.search(last_reply) is not None)
-    )
+    if fragment(message) is not None or _measure(message) is not None:
+        return True
+    return len(message) <= _LONGEST and (_condition(message) != "" or _ROW.search(last_reply) is not None)
 
 
 def _measure(message: str) -> re.Pattern[str] | None:
@@ -140,7 +140,7 @@ def _condition(message: str) -> str:
 
 def _columns(message: str, cited: Sequence[Passage], *, is_german: bool) -> AskedOn | None:
     """The row of a table that was quoted last, where a question names only columns of it: "and the warranty?"."""
-    words = content_words(message)
+    words = [word for word in content_words(message) if word.casefold() not in _ASKING]
     if not 0 < len(words) <= COLUMNS or len(message) > _LONGEST or not cited:
         return None
     rows = [each for each in cited if _ROW.match(each.text)]

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from agent.colleague import Colleague
-from agent.generation.asked_on import asked_on
+from agent.generation.asked_on import asked_on, asks_on
 from agent.generation.extractive import ExtractiveGenerator
 from agent.generation.looked_back import told
 from agent.looking_back import Back, looks_back
@@ -227,6 +227,7 @@ def passages(*texts: str, heading: str = "") -> list[Passage]:
         ([TEIL], "und Vollzeit?", "Vollzeitbeschäftigte"),
         ([BENCH, DRILL], "and the drill?", "Cordless Drill"),
         ([BENCH, DRILL], "what's the warranty?", "Oak Workbench"),
+        (["Produkt: Regal; Preis: 3 EUR; Lieferzeit: 1 Woche"], "wie lange ist die Lieferzeit?", "Regal"),
         ([BENCH, DRILL], "how do I return it?", ""),
         ([LUNCH], "until when?", "The canteen is open"),
         (["You may work from home twice a week. Ask first."], "how often?", "You may work from home twice a week"),
@@ -239,6 +240,7 @@ def test_what_the_page_just_quoted_says_on_a_follow_up_is_quoted(page: list[str]
     given = passages(*page)
     found = asked_on(message, answered("A question?", given[:1]), given, given)
     assert (found is not None) is bool(said)
+    assert not said or asks_on(message, page[0])
     assert found is None or said in found.said.split(". ")[0]
 
 

@@ -132,8 +132,13 @@ def test_the_document_that_is_to_be_summed_up_is_known_by_its_name(asked: str, s
 
 
 def test_a_document_is_shown_by_how_its_sections_begin() -> None:
-    texts = {"Leave > Annual leave": "You have 28 days. Ask early.", "Leave > Sick leave": "Call before nine. Rest."}
+    texts = {
+        "Leave": "Last updated: 3 May 2026",
+        "Leave > Annual leave": "You have 28 days. Ask early.",
+        "Leave > Sick leave": "Call before nine. Rest.",
+    }
     given = [Passage(i, text, "a.md", head, None, i, "t/all", 0.0) for i, (head, text) in enumerate(texts.items())]
     shown = outlined(given, "")
-    assert "- **Annual leave**: You have 28 days. [1]\n- **Sick leave**: Call before nine. [2]" in shown
+    assert "- **Annual leave**: You have 28 days. [2]\n- **Sick leave**: Call before nine. [3]" in shown
+    assert "updated" not in shown
     assert outlined([], "") == ""
