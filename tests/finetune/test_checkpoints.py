@@ -26,6 +26,20 @@ def base(tmp_path_factory):
     return build_model(tmp_path_factory.mktemp("base") / "model")
 
 
+@pytest.fixture(scope="module")
+def whole(base, tmp_path_factory):
+    """A run that nothing stopped."""
+    return train(base, LEARNED, MEASURED, RECIPE, tmp_path_factory.mktemp("whole"))
+
+
+@pytest.fixture(scope="module")
+def parted(base, tmp_path_factory):
+    """The folder of a run that was stopped at its fourth step: to be copied."""
+    folder = tmp_path_factory.mktemp("parted")
+    train(base, LEARNED, MEASURED, RECIPE, folder, stop=stopped_at(4))
+    return folder
+
+
 def stopped_at(step):
     """A `stop` that says yes at the end of a step."""
     asked = iter(range(1, 1000))
@@ -72,9 +86,8 @@ def test_only_the_newest_two_are_kept_and_each_is_sealed(base, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "empty", "missing"])
-def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(base, tmp_path, damage):
-    whole = train(base, LEARNED, MEASURED, RECIPE, tmp_path / "whole")
-    train(base, LEARNED, MEASURED, RECIPE, tmp_path / "hurt", stop=stopped_at(4))
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(base, whole, parted, tmp_path, damage):
+    shutil.copytree(parted, tmp_path / "hurt")
     state = tmp_path / "hurt" / "checkpoints" / "step-4" / checkpoints.STATE
     content = bytearray(state.read_bytes())
     if damage == "missing":
@@ -90,19 +103,17 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(base, tmp_path, 
     assert not list((tmp_path / "hurt" / "checkpoints").glob(".step-*"))
 
 
-def test_a_checkpoint_of_other_data_is_not_gone_on_from(base, tmp_path):
+def test_a_checkpoint_of_other_data_is_not_gone_on_from(base, parted, tmp_path):
     """A person's words that were deleted from the job's data must not live on in its weights."""
-    train(base, LEARNED, MEASURED, RECIPE, tmp_path, stop=stopped_at(4))
+    shutil.copytree(parted, tmp_path / "other")
     told = []
-    train(base, LEARNED[1:], MEASURED, RECIPE, tmp_path, progress=told.append)
+    train(base, LEARNED[1:], MEASURED, RECIPE, tmp_path / "other", progress=told.append)
     assert told[0].step == 0
     fresh = train(base, LEARNED[1:], MEASURED, RECIPE, tmp_path / "fresh")
-    assert weights_of(tmp_path / "adapter") == weights_of(fresh.adapter)
+    assert weights_of(tmp_path / "other" / "adapter") == weights_of(fresh.adapter)
 
 
-def test_a_full_disk_leaves_the_older_checkpoint(base, tmp_path, monkeypatch):
-    whole = train(base, LEARNED, MEASURED, RECIPE, tmp_path / "whole")
-
+def test_a_full_disk_leaves_the_older_checkpoint(base, whole, tmp_path, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
