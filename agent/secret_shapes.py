@@ -15,7 +15,7 @@ _SHAPES = (
     r"xapp-\d-[\w-]{10,}",
     r"T[0-9A-Z]{7,}/B[0-9A-Z]{7,}/\w{16,}",  # the secret part of a Slack webhook's address
     r"\d{8,10}:[A-Za-z0-9_-]{35}(?![\w-])",  # Telegram bot
-    r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}",  # JWT
+    r"eyJ[\w-]{8,4000}+\.eyJ[\w-]{8,}\.[\w-]{8,}",  # JWT; without an end to its first part, -eyJ-eyJ… is quadratic
     r"sk-(?=[\w-]{0,60}\d)[\w-]{20,}",  # OpenAI and those who followed
     r"AIza[\w-]{35}",  # Google
     r"(?:sk|rk)_live_[A-Za-z0-9]{16,}",  # Stripe

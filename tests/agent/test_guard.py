@@ -162,7 +162,7 @@ def _seconds(start: str, part: str, length: int) -> float:
     return process_time() - began
 
 
-@pytest.mark.parametrize("part", ["`", "` ", "``` ", "~ ", "> ", "> ` ", " ", "\\", "[", "<", "(", "]("])
+@pytest.mark.parametrize("part", ["`", "` ", "``` ", "~ ", "> ", "> ` ", " ", "\\", "[", "<", "(", "](", "-eyJ"])
 def test_a_message_of_one_mark_is_cleaned_at_once(part):
     began = process_time()
     clean(part * (32_000 // len(part)))
