@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.terminal import Wrap
+from connectors.terminal import LEAVE, Wrap, _unknown
 
 ROOT = Path(__file__).parents[2]
 CTRL_C, CTRL_D, ENTER = b"\x03", b"\x04", b"\r"
@@ -160,3 +160,19 @@ def test_code_is_never_broken() -> None:
     wrap = Wrap(10)
     code = "```\nan unbroken command line that is long\n```\n"
     assert "".join(wrap.feed(line) for line in code.splitlines(keepends=True)) == code
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("/hlep", "Did you mean /help?"),
+        ("/ideat", "Did you mean /ideate?"),
+        ("/sorces", "Did you mean /sources?"),
+        ("/xyzzy", "There is no command /xyzzy. /help"),
+        ("/claim", "for Slack and Telegram"),
+        ("/digest", "a command of the shell"),
+    ],
+)
+def test_a_command_that_is_not_there_is_told_from_one_that_is_mistyped(typed: str, said: str) -> None:
+    assert said in _unknown(typed)
+    assert {"exit", "quit"} <= LEAVE, "who wants to leave need not know how commands begin"
