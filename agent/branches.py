@@ -6,7 +6,7 @@ disk it is the difference from the encoder's layers in 16 bits, three and a half
 count: each matrix by its leading directions (the idea of LoRA: Hu et al. 2021, taken after training).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.bert import Layer
+from retrieval.bert import Layer, for_short, is_short
 from retrieval.encoder import LayeredEncoder, States
 from retrieval.errors import EncoderError
 from retrieval.passage import Vectors
@@ -26,10 +26,11 @@ _LEFT, _RIGHT = ":left", ":right"  # a difference's two factors, (out, rank) and
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """Layers of a task's own. start: the encoder's layer whose states they read."""
+    """Layers of a task's own. start: the encoder's layer whose states they read. quick: the same for short messages."""
 
     start: int
     layers: nn.ModuleList
+    quick: Sequence[nn.Module] = ()
 
     @classmethod
     def copied(cls, encoder: LayeredEncoder, count: int) -> "Branch":
@@ -61,7 +62,7 @@ class Branch:
                 if difference.shape != own.shape or not bool(difference.isfinite().all()):
                     raise ValueError(f"{name} of the branch does not fit the encoder")
                 own.add_(difference.to(own))  # the tensor is the layer's own
-        return branch
+        return cls(branch.start, branch.layers, for_short(list(branch.layers)))
 
     def tensors(self, encoder: LayeredEncoder, rank: int | None = None) -> dict[str, NDArray[np.float16]]:
         """What makes it differ from the encoder's own layers; rank: directions kept of each matrix (None: all).
@@ -88,10 +89,7 @@ class Branch:
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """Token states after its layers, (n, width, dim), from those before. mask: (n, width). Keeps gradients."""
-        wide = mask[:, None, None, :]
-        for layer in self.layers:
-            states = layer(states, wide)
-        return states
+        return _through(self.layers, states, mask)
 
     def tokens(self, given: States) -> NDArray[np.float32]:
         """The task's own state of each word piece, (n, width, dim), zero outside the mask; no gradients."""
@@ -99,13 +97,21 @@ class Branch:
         with torch.inference_mode():
             states = torch.from_numpy(given.layers[self.start]).to(first.device, first.dtype)
             mask = torch.from_numpy(given.mask).to(first.device)
-            made = self.forward(states, mask).float() * mask[:, :, None]
+            layers = self.quick if self.quick and is_short(mask.numel()) else self.layers
+            made = _through(layers, states, mask).float() * mask[:, :, None]
         result: NDArray[np.float32] = made.cpu().numpy()
         return result
 
     def __call__(self, given: States) -> Vectors:
         """The task's own embedding of each text, (n, dim), unit rows: pooled as the encoder pools its own."""
         return pooled(self.tokens(given))
+
+
+def _through(layers: Iterable[nn.Module], states: Tensor, mask: Tensor) -> Tensor:
+    wide = mask[:, None, None, :]
+    for layer in layers:
+        states = layer(states, wide)
+    return states
 
 
 def pooled(states: NDArray[np.float32]) -> Vectors:

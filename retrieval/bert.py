@@ -23,7 +23,7 @@ _NAMES = {
     "narrow": ("output.dense",),
     "last_norm": ("output.LayerNorm",),
 }  # ours, and those of a published folder
-FEW_PLACES = 256  # of a pass: with more, fetching the weights is the smaller part, and is not worth rounding them
+FEW_PLACES = {True: 256, False: 64}  # of a pass on one thread, or more: beyond, fetching the weights is not the most
 FEW_TEXTS = 4  # of a pass without padding: each is attended to by itself, which takes some fifty microseconds a layer
 
 
@@ -87,6 +87,21 @@ def halved(layer: Layer) -> Layer:
     return made.eval()
 
 
+def for_short(layers: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
+    """The same layers for passes that are short: halved where that can be, else themselves."""
+    own = [each for each in layers if isinstance(each, Layer)]
+    kinds = {(each.out.weight.device.type, each.out.weight.dtype) for each in own}
+    if len(own) == len(layers) and kinds == {("cpu", torch.float32)}:
+        with suppress(AttributeError, RuntimeError):
+            return tuple(halved(each) for each in own)
+    return tuple(layers)
+
+
+def is_short(places: int) -> bool:
+    """Whether a pass of so many takes less time with the layers `for_short`: their products take one thread alone."""
+    return places <= FEW_PLACES[torch.get_num_threads() == 1]
+
+
 class Bert(nn.Module):
     """Embeddings and layers. A message is one segment, so there is one type of token.
 
@@ -126,10 +141,7 @@ class Bert(nn.Module):
                     own[f"layers.{number}.{name}.{kind}"] = parts.t().contiguous().t() if parts.dim() == 2 else parts
         bert.load_state_dict(own, assign=True)
         bert.eval().requires_grad_(requires_grad=False)
-        bert.quick = tuple(bert.layers)
-        if device == "cpu" and dtype == torch.float32:
-            with suppress(AttributeError, RuntimeError):
-                bert.quick = tuple(halved(each) for each in bert.layers if isinstance(each, Layer))
+        bert.quick = for_short(list(bert.layers))
         return bert
 
     def forward(self, tokens: Tensor, mask: Tensor, kept: Collection[int] = ()) -> tuple[Tensor, dict[int, Tensor]]:
@@ -161,7 +173,7 @@ class Bert(nn.Module):
         self, states: Tensor, wide: Tensor | None, lengths: Sequence[int] | None, kept: Collection[int]
     ) -> tuple[Tensor, dict[int, Tensor]]:
         states_of = {0: states} if 0 in kept else {}
-        layers = self.quick if states.shape[0] * states.shape[1] <= FEW_PLACES else self.layers
+        layers = self.quick if is_short(states.shape[0] * states.shape[1]) else self.layers
         for number, layer in enumerate(layers, 1):
             states = layer(states, wide, lengths)
             if number in kept:

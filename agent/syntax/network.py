@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from agent.syntax.words import BUCKETS, SHAPES
-from retrieval.bert import Layer
+from retrieval.bert import Layer, for_short, is_short
 
 FAR = -1e4  # a score that no head has, also in half precision
 
@@ -126,6 +126,7 @@ class Network(nn.Module):
         self.sizes = sizes
         chosen = blocks[len(blocks) - sizes.layers :]
         self.layers = nn.ModuleList(ChangedLayer(each, sizes.rank) for each in chosen)
+        self.quick: Sequence[nn.Module] = ()  # those for short messages, once it serves
         self.mixture = nn.Parameter(torch.zeros(sizes.layers + 1))
         self.written = nn.Embedding(BUCKETS, sizes.written, padding_idx=0)
         self.shape = nn.Embedding(SHAPES, sizes.shape, padding_idx=0)
@@ -153,7 +154,7 @@ class Network(nn.Module):
         mask = batch.pieces[:, None, None, :]
         states = batch.states
         found = [_means(states, batch.first, batch.last)]
-        for layer in self.layers:
+        for layer in self.quick if self.quick and is_short(mask.numel()) else self.layers:
             states = layer(states, mask)
             found.append(_means(states, batch.first, batch.last))
         return torch.stack(found, 2)
@@ -217,6 +218,7 @@ class Network(nn.Module):
             raise RuntimeError(f"{broken} hold numbers that are not finite")
         self.load_state_dict({name: value.float() for name, value in learned.items()}, strict=False)
         self.layers = nn.ModuleList(layer.folded() for layer in self.layers)  # type: ignore[operator]  # ChangedLayers
+        self.quick = for_short(list(self.layers))
         return self.eval()
 
     def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
