@@ -95,26 +95,26 @@ _GERMAN_LAST = (
     r"(?:\s+(?:noch\s*mal|noch|gerade|eben|vorhin|vorher|zuletzt|zuerst|als\s+erstes|bisher|denn|bitte|gesagt|gefragt"
     r"|geschrieben|wissen\s+wollen))*\W*$"
 )
-_GERMAN_RECALLS: tuple[tuple[Recall, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(f"{_GERMAN_FIRST}(?:{shape}){_GERMAN_LAST}", re.IGNORECASE))
-    for kind, shape in (
-        (
-            "first",
-            r"was\s+(?:habe|hab|hatte)\s+ich\s+(?:dich\s+)?(?:(?:ganz\s+)?zuerst|als\s+erstes|am\s+anfang)|was\s+war\s+meine\s+erste\s+frage|meine\s+erste\s+frage",
-        ),
-        (
-            "asked",
-            r"was\s+(?:habe|hab|hatte)\s+ich\s+(?:dich\s+)?(?:gerade|eben|vorhin|vorher|zuletzt|noch\s*mal)?|was\s+war\s+(?:noch\s*mal\s+)?meine\s+(?:letzte\s+)?frage",
-        ),
-        (
-            "said",
-            r"was\s+(?:hast|hattest)\s+du\s+(?:mir\s+)?(?:gerade|eben|vorhin|zuletzt)?|wiederhol(?:e|en)?(?:\s+(?:das|deine\s+(?:letzte\s+)?antwort))?|was\s+war\s+deine\s+(?:letzte\s+)?antwort",
-        ),
-        (
-            "all",
-            r"(?:worüber|über\s+was)\s+haben\s+wir\s+(?:gerade\s+|bisher\s+)?(?:geredet|gesprochen)|fass(?:e)?\s+(?:unser|das|dieses)\s+gespräch\s+zusammen|zeig(?:e)?\s+(?:mir\s+)?(?:unser|das)\s+gespräch",
-        ),
-    )
+_GERMAN_SHAPES: tuple[tuple[Recall, str], ...] = (
+    (
+        "first",
+        r"was\s+(?:habe|hab|hatte)\s+ich\s+(?:dich\s+)?(?:(?:ganz\s+)?zuerst|als\s+erstes|am\s+anfang)|was\s+war\s+meine\s+erste\s+frage|meine\s+erste\s+frage",
+    ),
+    (
+        "asked",
+        r"was\s+(?:habe|hab|hatte)\s+ich\s+(?:dich\s+)?(?:gerade|eben|vorhin|vorher|zuletzt|noch\s*mal)?|was\s+war\s+(?:noch\s*mal\s+)?meine\s+(?:letzte\s+)?frage",
+    ),
+    (
+        "said",
+        r"was\s+(?:hast|hattest)\s+du\s+(?:mir\s+)?(?:gerade|eben|vorhin|zuletzt)?|wiederhol(?:e|en)?(?:\s+(?:das|deine\s+(?:letzte\s+)?antwort))?|was\s+war\s+deine\s+(?:letzte\s+)?antwort",
+    ),
+    (
+        "all",
+        r"(?:worüber|über\s+was)\s+haben\s+wir\s+(?:gerade\s+|bisher\s+)?(?:geredet|gesprochen)|fass(?:e)?\s+(?:unser|das|dieses)\s+gespräch\s+zusammen|zeig(?:e)?\s+(?:mir\s+)?(?:unser|das)\s+gespräch",
+    ),
+)
+_GERMAN_RECALLS = tuple(
+    (kind, re.compile(f"{_GERMAN_FIRST}(?:{shape}){_GERMAN_LAST}", re.IGNORECASE)) for kind, shape in _GERMAN_SHAPES
 )
 
 _PROPOSES = re.compile(

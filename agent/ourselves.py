@@ -65,7 +65,7 @@ _FORMS = {
         rf"|train\s+on)\s+{_SAID}(?:\s+(?:anywhere|to\s+\w+|with\s+\w+|here|private))?"
         rf"|(?:is|are)\s+{_SAID}(?:\s+(?:chat|conversation|data))?\s+(?:private|confidential|secure|safe|secret|stored|saved|recorded|logged|anonymous)"
         rf"|who\s+(?:can|could|else\s+can|will|may|all\s+can)\s+(?:read|see|access)\s+{_SAID}"
-        rf"|can\s+(?:my|our|the|other|any)?\s*(?:boss|manager|team\s*lead|employer|admins?|administrators?|company|colleagues?|others?|people|anyone|anybody|someone|hr)\s+(?:read|see|access)\s+{_SAID}"
+        rf"|can\s+(?:my|our|the|other|any)?\s*(?:boss|manager|team\s*lead|employer|admins?|administrators?|company|colleagues?|others?|people|anyone|anybody|someone|hr)(?:\s+else)?\s+(?:read|see|access)\s+{_SAID}"
         rf"|(?:speicherst|behältst|merkst|protokollierst|sendest|schickst|teilst)\s+du\s+(?:dir\s+)?{_GESAGT}(?:\s+(?:irgendwo|weiter|hin|ins?\s+\w+))?"
         rf"|(?:wird|werden)\s+{_GESAGT}\s+(?:gespeichert|aufgezeichnet|protokolliert|gelesen|weitergegeben|mitgelesen)"
         rf"|(?:ist|sind)\s+{_GESAGT}\s+(?:privat|vertraulich|sicher|anonym|geheim)"

@@ -24,7 +24,7 @@ NEAR_ADDED = (
     0.5  # where the new one may only add to what was asked: "and for part-time staff?", "and in the first year?"
 )
 
-_CLITIC = re.compile(r"^(\w+)['’](?:s|re|m|d|ll|ve)$")  # "what's", "I'm"
+_CLITIC = re.compile(r"^(\w+)['’](?:s|re|m|d|ll|ve)$|^(\w+)n['’]t$")  # "what's", "doesn't"
 _FUNCTION_WORDS = frozenset(
     """
     a about after again all also am an and any are as at be because been before being but by can could details
@@ -37,6 +37,12 @@ _FUNCTION_WORDS = frozenset(
     was way we well were what when where whether which while who whom whose why will with within without work
     works would yes yet you your
     """.split()
+)
+_SAYS_OF = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|also|und)\b[\s,]*)*(?:what\s+(?:does|do)\s+(?:the|our|your|my|that)\s+(?:[\w-]+\s+){1,4}say\s+(?:about|on)"
+    r"|was\s+(?:steht|sagt)\s+(?:im|in|das|die|der)\s+(?:(?:der|dem|den|unsere[rmn]?)\s+)?(?:[\w-]+\s+){1,4}(?:über|zu[mr]?))\s+"
+    r"(?P<what>[^?!.]{3,100})[\s?!.]*$",
+    re.IGNORECASE,
 )
 _PREPOSITIONS = frozenset(
     "about after at before by during for from in into of on to under with without within "
@@ -97,6 +103,8 @@ def standalone(message: str, history: History, alike: Alike | None = None) -> st
 
     alike: tells which phrase of the question before gives way to that of a follow-up; asked in such a case only.
     """
+    if (framed := _SAYS_OF.match(message)) is not None and len(message) <= _LONGEST_FOLLOW_UP:
+        return framed["what"]  # "what does the handbook say about dogs?": which page it is, the search finds
     topic = ""
     for line in [line.text for line in history.lines if line.role == "user"][-LOOK_BACK:]:
         if _asks_something(line):
@@ -104,11 +112,15 @@ def standalone(message: str, history: History, alike: Alike | None = None) -> st
     return _complete(message, topic, alike)
 
 
+def _unjoined(word: str) -> list[str]:
+    """The word that another was joined to: "does" of "doesn't"."""
+    found = _CLITIC.match(word)
+    return [part for part in found.groups() if part] if found is not None else []
+
+
 def content_words(text: str) -> list[str]:
     """The words that carry a topic, as written, in order."""
-    found = [
-        word for word in WORD.findall(text) if not _FUNCTION_WORDS & {low := word.casefold(), *_CLITIC.findall(low)}
-    ]
+    found = [word for word in WORD.findall(text) if not _FUNCTION_WORDS & {low := word.casefold(), *_unjoined(low)}]
     return [word for word in found if word.casefold() not in FUNCTION_WORDS] if language_of(text) == "de" else found
 
 

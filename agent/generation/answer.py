@@ -180,6 +180,12 @@ def refuses(reply: str) -> bool:
     return reply.startswith(tuple(own))
 
 
+def tells_language(reply: str) -> bool:
+    """Whether a reply of ours says already that documents are in another language."""
+    told = (phrase("answer", f"other_{each}", language=language) for each in ("de", "en") for language in LANGUAGES)
+    return any(said in reply for said in told)
+
+
 def _nearest(passages: Sequence[Passage]) -> int | None:
     """The place of the likeliest passage, if it is near the question at all."""
     worded = [

@@ -29,7 +29,7 @@ ENDS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|i\s+think|let['’]?s|let\s+us|we|i|that['’]?s|i['’]?m|we['’]?re|are|am|now|all|please|so|ich|wir|bin|sind|jetzt|bitte|also)"
     r"\b[\s,]*)*"
     r"(?:stop|done|finish(?:ed)?|enough|end|that['’]?s\s+(?:all|it|enough)|wrap\s+up|fertig|schluss|genug|aufhören|ende|stopp|das\s+war['’]?s|das\s+reicht)\b"
-    r"(?:\s+(?:here|now|it|this|that|there|for|today|the|session|brainstorming|with|please|thanks|thank\s+you|up|me|us|jetzt|hier|für|heute|damit|danke|bitte))*"
+    r"(?:[\s,.!]+(?:here|now|it|this|that|there|for|today|the|session|brainstorming|with|please|thanks|thank\s+you|up|me|us|jetzt|hier|für|heute|damit|danke|bitte))*"
     r"\W*$",
     re.IGNORECASE,
 )
@@ -74,7 +74,7 @@ _LISTS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|now|please|and|great)\b[\s,]*)*(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?|let'?s\s+)?"
     r"(?:(?:summari[sz]e|recap|sum\s+up|list|show|collect|read\s+(?:out|back)|give\s+me|what\s+(?:are|were)|which\s+(?:are|were))"
     r"(?:\s+me)?(?:\s+(?:a\s+)?(?:list|summary)\s+of)?\s+(?:all\s+)?(?:of\s+)?(?:our|my|the|your|these|those|all)\s+"
-    r"(?:(?:own|collected|best)\s+)?ideas|summari[sz]e|summary|sum\s+up|recap|what\s+do\s+we\s+have|"
+    r"(?:(?:own|collected|best)\s+)?ideas|summari[sz]e|summary|sum\s+up|recap|what\s+(?:do\s+we\s+have|have\s+we(?:\s+(?:got|collected))?)|"
     r"(?:what|how\s+many|which)\s+ideas\s+(?:do|did|have)\s+we\s+(?:have|got|get|collect(?:ed)?|gather(?:ed)?))"
     r"(?:\s+(?:so\s+far|until\s+now|please|again|yet))*\W*$"
     r"|^\W*(?:(?:ok|bitte|so|jetzt)\b[\s,]*)*(?:(?:zeig|nenn|gib)e?\s+(?:mir|uns)\s+(?:alle|unsere|meine|die)\s+(?:bisherigen\s+)?ideen"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agent.generation.facilitate import facilitate, just_over, running
+from agent.generation.facilitate import facilitate, just_over, latest, running
 from agent.generation.phrases import small_talk
 from agent.generation.topics import topic_of
 from agent.message import History, Intent, Line, Move, Prompt
@@ -325,6 +325,8 @@ def test_yours_are_given_after_the_last_question_too():
         ("I don't like that one", "stays on the list"),
         ("remove idea 7", "no idea of that number"),
         ("how many ideas do we have?", "1. a slide"),
+        ("what have we got?", "1. a slide"),
+        ("that's enough, thanks", "What you have so far"),
         ("never mind", "Nothing is lost: the list holds one idea"),
         ("forget it", "Nothing is lost"),
         ("make it funnier please", '"a slide"'),
@@ -350,7 +352,7 @@ def test_an_order_in_a_brainstorm_is_obeyed_and_is_no_idea(order, says):
     talk.say("let's brainstorm names for our cat café")
     talk.say("a slide")
     assert says in talk.say(order)
-    assert running(talk.lines).ideas == ("a slide",)
+    assert latest(talk.lines).ideas == ("a slide",)
 
 
 def test_an_idea_is_taken_back():

@@ -28,6 +28,7 @@ NOON = datetime(2026, 11, 27, 12, 5, tzinfo=UTC)
         ("is this private?", Asked.PRIVACY),
         ("who can read this?", Asked.PRIVACY),
         ("can my boss read this?", Asked.PRIVACY),
+        ("can anyone else see this?", Asked.PRIVACY),
         ("speicherst du was ich schreibe?", Asked.PRIVACY),
         ("wer kann das hier lesen?", Asked.PRIVACY),
         ("Was passiert mit meinen Daten?", Asked.PRIVACY),

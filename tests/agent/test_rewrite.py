@@ -198,3 +198,19 @@ def test_any_conversation_is_survived_and_the_message_is_not_lost(said: list[str
         )
         or "呢" in message
     )
+
+
+@pytest.mark.parametrize(
+    ("message", "query"),
+    [
+        ("what does the onboarding page say about the first week?", "the first week"),
+        ("was steht im Handbuch über Urlaub?", "Urlaub"),
+        ("what does the contract say?", "what does the contract say?"),
+    ],
+)
+def test_what_a_page_says_on_something_is_searched_by_that(message: str, query: str) -> None:
+    assert standalone(message, after("How do I charge the drill?")) == query
+
+
+def test_joined_words_carry_no_topic() -> None:
+    assert content_words("what's the warranty if it doesn't start?") == ["warranty", "start"]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from agent.generation.answer import tells_language
+from agent.generation.phrases import phrase
 from agent.tongues import elsewhere, tongue_of
 from retrieval.language import spoken
 
@@ -61,3 +63,10 @@ def test_nothing_is_said_where_the_language_is_no_reason() -> None:
     assert told("4411", {"a": ENGLISH}) == ""
     assert told("Wie viele Urlaubstage haben wir?", {}) == ""
     assert told("Wie viele Urlaubstage haben wir?", {"a": ENGLISH}, fluency=1.0) == ""
+
+
+@pytest.mark.parametrize("language", ["", "de"])
+def test_that_documents_are_in_another_language_is_told_once(language: str) -> None:
+    said = phrase("answer", "nothing", language=language)
+    assert not tells_language(said)
+    assert tells_language(f"{said}\n\n{phrase('answer', 'other_en', language=language)}")
