@@ -50,12 +50,9 @@ class Ear:
             scores = self._understander.scores([text])
         else:
             parts = parser.parts(text)
-            rows = {text: 0}  # a message of one sentence is read once
-            for part in parts:
-                rows.setdefault(part.written, len(rows))
-            states = parser.states(list(rows), self._understander.reads)
-            scores = self._understander.scores([text], states.of([0]))
-            sentences = parser.read_parts(parts, states.of([rows[part.written] for part in parts]))
+            states = parser.states([text], self._understander.reads)
+            scores = self._understander.scores([text], states)
+            sentences = parser.read_within(parts, states)
         if "sentiment" not in scores:  # heads of another encoder: rules of thumb
             understood = self._understander.understand(text)
             chances = {understood.sentiment.value: understood.sentiment_confidence}

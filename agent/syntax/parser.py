@@ -79,6 +79,11 @@ class Parser:
     def _read(self, parts: Sequence[Part]) -> list[Sentence]:
         return self.read_parts(parts, self.states([each.written for each in parts], ()))
 
+    def read_within(self, parts: Sequence[Part], states: States) -> list[Sentence]:
+        """The sentences of one text, whose `states` were made: its pass is theirs too, where it saw all of them."""
+        inside = within(states, parts)
+        return self._read(parts) if inside is None else self.read_parts(parts, inside)
+
     def read_parts(self, parts: Sequence[Part], states: States) -> list[Sentence]:
         """The sentences of what each of `parts` has written, whose `states` were made."""
         if not parts:
@@ -103,6 +108,30 @@ class Parser:
             )
             for row, part in enumerate(parts)
         ]
+
+
+def within(states: States, parts: Sequence[Part]) -> States | None:
+    """The states of `parts` out of those of the one text that they stand in, so they need no pass of their own.
+
+    Each has the text's first and last piece, which stand for no characters, around its own pieces. None where the
+    encoder cut the text before they ended.
+    """
+    offsets = states.offsets[0]
+    spans = [(part.words[0].start, max(word.end for word in part.words)) for part in parts]
+    if not spans or max(end for _, end in offsets) < max(end for _, end in spans):
+        return None
+    rows = [[i for i, (a, b) in enumerate(offsets) if a < end and b > begin and a < b] for begin, end in spans]
+    rows = [[0, *row, len(offsets) - 1] for row in rows]
+    mask = np.arange(max(map(len, rows))) < np.array([len(row) for row in rows])[:, None]
+    layers = {}
+    for layer, given in states.layers.items():
+        layers[layer] = np.zeros((*mask.shape, given.shape[-1]), dtype=np.float32)
+        layers[layer][mask] = given[0, [i for row in rows for i in row]]
+    moved = tuple(
+        tuple((offsets[i][0] - begin, offsets[i][1] - begin) if offsets[i][1] else (0, 0) for i in row)
+        for row, (begin, _) in zip(rows, spans, strict=True)
+    )
+    return States(np.repeat(states.embeddings[:1], len(rows), axis=0), layers, mask, moved)
 
 
 def _parts(given: Sequence[tuple[str, Sequence[Word]]]) -> list[Part]:
