@@ -156,7 +156,7 @@ def run(quick: bool) -> Report:
         for found in chain(few_left(seed, DEPTHS, encoder), extras_left(seed, encoder)):
             keep(found)
             runs += found
-    others = contenders_left(0, encoder)
+    others = list(contenders_left(0, encoder))
     others += [] if any(run["set"] == EMOTION for run in runs) else [emotions(0, encoder)]
     keep(others)
     runs += others

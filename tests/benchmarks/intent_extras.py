@@ -9,6 +9,7 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,19 @@ PLAIN, NAMES, SHORTER, TAUGHT = "as given", "+ names of intents", "+ rows less a
 WAYS = (PLAIN, NAMES, SHORTER, TAUGHT)
 
 
-def extras(
-    seed: int, encoder: TransformerEncoder, ways: Sequence[str] = WAYS, intents: int = MOST
-) -> list[dict[str, Any]]:
-    """Each of `ways` on the same rows. The domain is the seed's."""
-    rng = np.random.default_rng(seed)
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One of clinc150's domains. taken: rows to learn from; rest: the others' texts, and those of other domains."""
+
+    labels: list[str]
+    taken: list[Row]
+    rest: list[str]
+    others: list[str]
+    asked: list[dict[str, str]]
+
+
+def domain_of(seed: int, rng: np.random.Generator, intents: int = MOST) -> Domain:
+    """The seed's domain."""
     whole = [row for row in rows("clinc150/train") if row["intent"] != "oos"]
     domain = sorted({row["domain"] for row in whole})[seed]
     labels = sorted({row["intent"] for row in whole if row["domain"] == domain})[:intents]
@@ -46,15 +55,24 @@ def extras(
             taken.append(Row(row["text"], row["intent"], OWN))
         else:
             rest.append(row["text"])
+    return Domain(labels, taken, rest, others, [row for row in rows("clinc150/test") if row["intent"] in labels])
+
+
+def extras(
+    seed: int, encoder: TransformerEncoder, ways: Sequence[str] = WAYS, intents: int = MOST
+) -> list[dict[str, Any]]:
+    """Each of `ways` on the same rows. The domain is the seed's."""
+    rng = np.random.default_rng(seed)
+    made = domain_of(seed, rng, intents)
+    labels, taken, asked = made.labels, made.taken, made.asked
     more: dict[str, list[Row]] = {
         NAMES: [Row(label.replace("_", " "), label, OWN) for label in labels],
         SHORTER: [Row(less, row.label, OWN) for row in taken if (less := _less(row.text, rng)) != row.text],
     }
-    asked = [row for row in rows("clinc150/test") if row["intent"] in labels]
     right = np.array([labels.index(row["intent"]) for row in asked])
     found = []
     for way in ways:
-        messages = [*rest[:UNLABELLED], *others[:OTHERS]] if way == TAUGHT else []
+        messages = [*made.rest[:UNLABELLED], *made.others[:OTHERS]] if way == TAUGHT else []
         begun = time.process_time()
         learned = learn(encoder, [*taken, *more.get(way, [])], messages, seed=seed)
         spent = round(time.process_time() - begun, 1)
@@ -82,7 +100,8 @@ def extras_left(seed: int, encoder: TransformerEncoder) -> Iterator[list[dict[st
 
 
 def command_of(way: str) -> str:
-    return COMMAND if way == PLAIN else f"{COMMAND} {way}"
+    """What the table calls it: contenders of the command go by their own names."""
+    return COMMAND if way == PLAIN else f"{COMMAND} {way}" if way in WAYS else way
 
 
 def main() -> None:
