@@ -27,6 +27,7 @@ class Batcher(Generic[T, R]):
     def __init__(self, run: Callable[[Sequence[T]], Sequence[R]], most: int) -> None:
         self._run = run
         self._most = most
+        self.callers = 0  # of the pass that `run` makes: more than one where many ask at once
         self._waiting: list[_Call[T, R]] = []
         self._queueing = Lock()
         self._running = Lock()
@@ -52,6 +53,7 @@ class Batcher(Generic[T, R]):
                     break
                 count += 1
             calls, self._waiting = self._waiting[:count], self._waiting[count:]
+        self.callers = len(calls)
         try:
             results = self._run([item for each in calls for item in each.items])
         except BaseException as error:  # noqa: BLE001 - it is raised to each who waits for it

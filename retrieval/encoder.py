@@ -30,7 +30,7 @@ LANES = 8  # passes at once: each takes some 50 MB; with more processors each ha
 WASTE = 0.05  # of a pass may be padding: an ingest encodes 256 texts at a time, whose lengths lie far apart
 TOGETHER = 32  # short texts that share a pass
 GPU_BATCH = 256  # an H100 made 2,500 vectors a second with it; 32 at a time kept it waiting (600, on a busy machine)
-SMALL = 64  # places: for so few a second thread takes twice the processor time (31 ms for 16) and gains nothing
+SMALL = 128  # places: for so few a second thread takes half as much processor time again or twice, and gains little
 SHORT = 64  # tokens: messages; texts of such a length from several threads share a pass
 
 
@@ -125,7 +125,7 @@ class TransformerEncoder:
         if self._loaded.vocabulary < SMALLEST_VOCABULARY:  # transformers makes one up where the file is missing
             raise EncoderError(f"The encoder {name!r} has no tokenizer: its folder needs tokenizer.json or vocab.txt.")
         self._threads = torch.get_num_threads()  # of a thread that is born during a small pass torch says 1, for good
-        self._together: Batcher[_Asked, _Made] = Batcher(self._shared, TOGETHER)
+        self._together: Batcher[_Asked, _Made] = Batcher(self._for_all, TOGETHER)
         self.dim, self.depth, self.max_tokens = self._loaded.dim, self._loaded.depth, self._loaded.most
         self.id = DEFAULT if folder else f"{name}@{self._loaded.fingerprint}"
 
@@ -221,10 +221,14 @@ class TransformerEncoder:
         """Its own transformer layers, the lowest first, to copy from and never to change; none where it is no BERT."""
         return self._loaded.blocks
 
-    def _shared(self, asked: Sequence[_Asked]) -> list[_Made]:
+    def _for_all(self, asked: Sequence[_Asked]) -> list[_Made]:
+        """A pass of all who wait. For several of them on one thread: the other processors have their other work."""
+        return self._shared(asked, 1 if self._together.callers > 1 else None)
+
+    def _shared(self, asked: Sequence[_Asked], threads: int | None = None) -> list[_Made]:
         """One pass for several callers: each gets its own rows, without the others' padding."""
         layers = frozenset[int]().union(*(each.layers for each in asked))
-        vectors, states = self._pass([each.row for each in asked], layers)
+        vectors, states = self._pass([each.row for each in asked], layers, threads)
         return [
             _Made(vectors[i], {layer: states[layer][i, : len(each.row)] for layer in each.layers})
             for i, each in enumerate(asked)

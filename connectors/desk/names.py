@@ -13,7 +13,7 @@ from connectors.desk.access import short
 KEPT = 600.0  # seconds that a name is remembered, in memory only
 MOST = 1_000
 MENTION = re.compile(r"<@(?P<user>[A-Z0-9]{2,20})(?:\|[^<>]*)?>")  # of Slack; Telegram's mentions are names already
-_UNSEEN = re.compile(r"[^\w .'’-]")
+_UNSEEN = re.compile(r"[^\w .'’-]|\.(?=\w\w)")  # a dot before a word makes an address, which clients link
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,4 +60,4 @@ def plain(name: str) -> str:
 
 
 def _bare(name: str) -> str:
-    return name.rpartition(":")[2].replace(" ", ".")
+    return name.rpartition(":")[2].replace(" ", "_")

@@ -12,10 +12,13 @@ class Doubler:
 
     def __init__(self) -> None:
         self.passes: list[list[int]] = []
+        self.callers: list[int] = []
+        self.batcher: Batcher[int, int] | None = None
         self.began, self.go = threading.Event(), threading.Event()
 
     def __call__(self, items: Sequence[int]) -> list[int]:
         self.passes.append(list(items))
+        self.callers.append(self.batcher.callers if self.batcher else 0)
         self.began.set()
         assert self.go.wait(10)
         if min(items) < 0:
@@ -25,7 +28,7 @@ class Doubler:
 
 def behind_a_first(run: Doubler, calls: Sequence[Sequence[int]], most: int) -> list[Future[Sequence[int]]]:
     """The outcomes of `calls` made, in order, while a first pass is running."""
-    batcher = Batcher(run, most)
+    batcher = run.batcher = Batcher(run, most)
     with ThreadPoolExecutor(len(calls) + 1) as threads:
         first = threads.submit(batcher, [0])
         assert run.began.wait(10)
@@ -44,6 +47,7 @@ def test_those_who_wait_share_a_pass_and_get_their_own() -> None:
     outcomes = behind_a_first(run, [[1], [2, 3], [4]], most=8)
     assert [each.result() for each in outcomes] == [[2], [4, 6], [8]]
     assert run.passes == [[0], [1, 2, 3, 4]]
+    assert run.callers == [1, 3]
 
 
 def test_a_pass_takes_no_more_than_it_should() -> None:

@@ -155,8 +155,7 @@ def overtaken(doors: Doors, slack: SlackChat, who: Any, text: str, now: str) -> 
     return [received(body, workspace) for body in bodies]
 
 
-@pytest.mark.parametrize("now", ["What about pears?", ""])
-@pytest.mark.parametrize("waits", [True, False])
+@pytest.mark.parametrize(("now", "waits"), [("What about pears?", True), ("What about pears?", False), ("", False)])
 async def test_what_became_of_a_message_may_come_before_it(
     doors: Doors, slack: SlackChat, now: str, waits: bool
 ) -> None:
