@@ -8,6 +8,7 @@ import pytest
 from agent.understanding import Understander
 from connectors.cli import main
 from connectors.compose import open_store
+from connectors.intents import foreign
 from connectors.privacy import withhold
 from connectors.settings import load_settings
 from finetune import few_shot
@@ -104,6 +105,16 @@ def test_what_cannot_be_learned_is_said(home: Path, capsys: pytest.CaptureFixtur
     assert "finetune heads --rows" in capsys.readouterr().err
     assert main(["finetune", "intent", "nowhere.toml"]) == 1
     assert "cannot be read" in capsys.readouterr().err
+
+
+def test_a_language_that_the_encoder_hardly_knows_is_said(encoder: TransformerEncoder) -> None:
+    german = [
+        "Wie viele Urlaubstage habe ich noch?",
+        "Der Drucker druckt nur leere Seiten",
+        "Werden Überstunden bezahlt?",
+    ]
+    assert "only in part" in foreign(german, encoder)
+    assert foreign([text for texts in INTENTS.values() for text in texts], encoder) == ""
 
 
 def test_messages_are_read_from_tables_and_lines(tmp_path: Path) -> None:
