@@ -22,7 +22,7 @@ from retrieval.tokens import is_unspaced, words
 
 NONE_LEFT = "The documents did not bear out what the language model said, so they are quoted."
 CODE_HELD = 0.8  # of a block of code, the share of its words that a passage must have
-_CITED = re.compile(r"[ \t]*(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
+_CITED = re.compile(r"(?<![ \t])[ \t]*+(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})")
 _ENDING = re.compile(r"[.!?…。！？:]*[\"'”’»)*_]*\s*$")
 # What is said about the conversation claims nothing about the documents.
