@@ -34,7 +34,8 @@ PICTURE = Path(__file__).parent / "results" / "intents.png"
 
 def times(encoder: TransformerEncoder, repeats: int) -> list[dict[str, Cell]]:
     """Milliseconds of one message of 20 tokens: the bare encoder, with one branch, and with several, in turn."""
-    branches = {depth: Branch.copied(encoder, depth) for depth in (1, 2, 3, 6)}
+    written = {depth: Branch.copied(encoder, depth).tensors(encoder) for depth in (1, 2, 3, 6)}
+    branches = {depth: Branch.load(tensors, encoder) for depth, tensors in written.items()}  # as they serve
     asked: dict[str, list[Branch]] = {"bare encoder": []}
     asked |= {f"one branch of {depth}": [branch] for depth, branch in branches.items()}
     asked |= {f"three branches of {depth}": [branches[depth]] * 3 for depth in (1, 2)}
