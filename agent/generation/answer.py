@@ -8,6 +8,7 @@ When nothing is near, it says that the documents do not hold the answer.
 import re
 from collections.abc import Iterable, Sequence
 
+from agent.generation.doubts import lacks_name, other_language, turns
 from agent.generation.evidence import Reading, Scored
 from agent.generation.forms import has_all
 from agent.generation.phrases import LANGUAGES, phrase
@@ -52,9 +53,6 @@ _LEANS_BACK = re.compile(
 )
 
 
-_TOLD_APART = frozenset({"de", "en"})  # by `language_of`
-# A few letters and then digits; "5pm" and "1990s" are figures, which may stand there in other words.
-_SHORT_NAME = re.compile(r"(?<![\w-])[^\W\d_]{1,3}-?\d[\w-]*")
 _ASKS_FOR_STEPS = re.compile(
     r"(?i)\b(?:how (?:do|does|can|could|should|to|would)|what (?:do|does|must|should|are)|which|steps?|list)\b"
     r"|\b(?:wie|welche|was)\b|怎么|如何"
@@ -64,15 +62,8 @@ _ASKS_FOR_STEPS = re.compile(
 def answer(question: str, reading: Reading, passages: Sequence[Passage], language: str = "") -> str:
     """The reply to a question, with citations [n] of `passages` counted from 1. language: of our own words."""
     said, is_answer = _said(question, reading, passages, language)
-    other = "" if is_answer else _other_language(question, passages)
+    other = "" if is_answer else other_language(question, passages)
     return f"{said}\n\n{phrase('answer', f'other_{other}', language=language)}" if other else said
-
-
-def _other_language(question: str, passages: Sequence[Passage]) -> str:
-    """The language of some passages where the question is in another: the usual encoders hardly lead to them."""
-    own = language_of(question)
-    others = {language_of(passage.text) for passage in passages} & _TOLD_APART - {own}
-    return min(others, default="") if own else ""
 
 
 def _said(question: str, reading: Reading, passages: Sequence[Passage], language: str) -> tuple[str, bool]:
@@ -93,7 +84,9 @@ def _said(question: str, reading: Reading, passages: Sequence[Passage], language
     whole = sections[section]
     certainty = max(best.probability, whole)
     is_section = is_whole(whole, best.probability)
-    if certainty >= HOLDS and not _lacks_name(question, passages[section if is_section else best.passage]):
+    is_other = lacks_name(question, passages[section if is_section else best.passage])
+    is_other = is_other or (not is_section and turns(question, best.unit.text))
+    if certainty >= HOLDS and not is_other:
         if is_section:
             return "\n\n".join(_pieces(reading, passages, section)), True
         return sentences_around(question, reading, best), True
@@ -103,18 +96,6 @@ def _said(question: str, reading: Reading, passages: Sequence[Passage], language
     if found is None:
         return _not_held(passages, language), False
     return f"{phrase('answer', 'unsure', language=language)}\n\n{_find(question, reading, found)}", False
-
-
-def _lacks_name(question: str, passage: Passage) -> bool:
-    """Whether the question is about a thing by its short name (L3, X-200) and the passage speaks of no such thing."""
-    named = {_plain(name) for name in _SHORT_NAME.findall(question)}
-    return bool(named) and not any(
-        name in _plain(f"{passage.source} {passage.heading} {passage.text}") for name in named
-    )
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[\s-]+", "", text).casefold()
 
 
 def _who(name: str, units: Sequence[Scored], reading: Reading, language: str) -> str:

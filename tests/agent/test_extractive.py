@@ -321,6 +321,13 @@ def test_what_is_said_of_one_model_is_no_sure_answer_for_another(ask):
     assert ask("What is the warranty of the Aurora L3?", rows, similarity=0.6).startswith(unsure)
 
 
+def test_when_something_closes_is_no_sure_answer_to_when_it_opens(ask):
+    rows = [("canteen.md", "Canteen", "The canteen closes at one on Fridays.")]
+    unsure = phrase("answer", "unsure")
+    assert not ask("When does the canteen close?", rows, similarity=0.6).startswith(unsure)
+    assert ask("When does the canteen open?", rows, similarity=0.6).startswith(unsure)
+
+
 def test_who_asks_over_documents_in_another_language_is_told_to_try_it(ask):
     rows = [("urlaub.md", "Urlaub", "Der Urlaub wird bei der Leitung beantragt und von ihr genehmigt.")]
     assert "in German" in ask("Who is the chairman of the board?", rows)

@@ -1,0 +1,43 @@
+"""What makes a likely find no sure answer: another thing's name, the opposite end, another language. Pure."""
+
+import re
+from collections.abc import Sequence
+
+from agent.german import language_of
+from retrieval.passage import Passage
+
+# When something opens is not said by when it closes.
+_TURNED = (("open", "clos"), ("öffn", "schließ"), ("begin", "end"), ("start", "end"))
+_WHEN = re.compile(r"(?i)\W*(?:when|wann|(?:(?:from|until|till|at) )?what time|(?:ab|bis) wann)\b")
+_TOLD_APART = frozenset({"de", "en"})  # by `language_of`
+# A few letters and then digits; "5pm" and "1990s" are figures, which may stand there in other words.
+_SHORT_NAME = re.compile(r"(?<![\w-])[^\W\d_]{1,3}-?\d[\w-]*")
+
+
+def other_language(question: str, passages: Sequence[Passage]) -> str:
+    """The language of some passages where the question is in another: the usual encoders hardly lead to them."""
+    own = language_of(question)
+    others = {language_of(passage.text) for passage in passages} & _TOLD_APART - {own}
+    return min(others, default="") if own else ""
+
+
+def lacks_name(question: str, passage: Passage) -> bool:
+    """Whether the question is about a thing by its short name (L3, X-200) and the passage speaks of no such thing."""
+    named = {_plain(name) for name in _SHORT_NAME.findall(question)}
+    return bool(named) and not any(
+        name in _plain(f"{passage.source} {passage.heading} {passage.text}") for name in named
+    )
+
+
+def turns(question: str, sentence: str) -> bool:
+    """Whether a sentence tells the end of what is asked for the beginning of, or the other way round."""
+    if not _WHEN.match(question):
+        return False
+    asked, said = (" " + " ".join(re.findall(r"\w+", text.lower())) for text in (question, sentence))
+    pairs = [pair for one, other in _TURNED for pair in ((one, other), (other, one))]
+    wanted = [(one, other) for one, other in pairs if f" {one}" in asked]
+    return any(f" {other}" in said for _, other in wanted) and not any(f" {one}" in said for one, _ in wanted)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s-]+", "", text).casefold()
