@@ -206,8 +206,7 @@ class Outgoing:
     sees it, where the platform can do that. suggestions: questions a person may send with one touch. press: the press
     it answers, where a platform can show a word on the button. instead: what is said where this one is refused.
     pictures: each becomes a message of its own, after the text. renews: the handle of an earlier message of ours that
-    becomes this one; where it is gone, nothing is shown. brief: said in one call at once, though who is told so in the
-    very moment of a crash may be told twice: for a refusal, of which many may be due.
+    becomes this one; where it is gone, nothing is shown.
     """
 
     place: Place
@@ -222,4 +221,3 @@ class Outgoing:
     instead: "Outgoing | None" = None
     pictures: tuple[Picture, ...] = ()
     renews: str = ""
-    brief: bool = False

@@ -75,7 +75,7 @@ class Connector(Protocol):
 
     name: `slack`, `telegram`; the first part of every Place's key and account here. grace: seconds after which a send
     with an unknown outcome has either arrived or never will. edits_only: a new message cannot be looked up by its key,
-    so `send` must always be given a handle that was committed before, but for what is brief.
+    so `send` must always be given a handle that was committed before.
     """
 
     name: str

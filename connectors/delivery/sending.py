@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from connectors.connector import Connector, Gone, Refused, Throttled, Unsure
+from connectors.connector import Connector, Gone, Refused, Throttled
 from connectors.delivery import queue
 from connectors.delivery.queue import Claim, Part
 from connectors.delivery.writer import Step, Writer
@@ -21,8 +21,6 @@ async def send(connector: Connector, write: Writer, claim: Claim, part: Part) ->
     """Put one part up. Returns what is to be committed of it. Raises LeaseLost, Throttled or Unsure."""
     handle = part.handle
     try:
-        if not handle and part.body.brief and connector.edits_only:
-            return await _briefly(connector, write, claim, part)
         if not handle and connector.edits_only and not part.body.press:  # a word on a button has no message
             handle = await connector.open(part.body.place, part.body.to, part.key)
             await write(partial(queue.part_opened, claim=claim, part=part, handle=handle))
@@ -46,16 +44,6 @@ async def send(connector: Connector, write: Writer, claim: Claim, part: Part) ->
         return partial(queue.undeliverable, claim=claim, part=part)
     except Throttled:
         await write(partial(queue.mark_ready, claim=claim, part=part))
-        raise
-    return partial(queue.sent, claim=claim, part=part, message=message)
-
-
-async def _briefly(connector: Connector, write: Writer, claim: Claim, part: Part) -> Step:
-    """Without a placeholder: half the calls, where a platform takes so many a second. Raises as `send`."""
-    try:
-        message = await connector.send(part.body, part.key)
-    except Unsure:  # from now on no more blindly
-        await write(partial(queue.redirected, claim=claim, part=part, body=replace(part.body, brief=False)))
         raise
     return partial(queue.sent, claim=claim, part=part, message=message)
 

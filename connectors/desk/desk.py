@@ -214,7 +214,7 @@ class Desk:
     async def _answer(self, post: Post, stage: Stage, wanted: Move | None) -> Sequence[Outgoing]:
         refusal = None if stage.handle else self._refusal(post, stage)  # what was begun before a crash is taken on
         if refusal is not None:
-            return [Outgoing(post.place, refusal, to=post.account, brief=stage.is_excess)] if refusal else ()
+            return [Outgoing(post.place, refusal, to=post.account)] if refusal else ()
         with suppress(Refused):  # a command can be given where Atelier may not write: its answer finds another way
             await self._begin(post, stage)
         if post.place.thread:

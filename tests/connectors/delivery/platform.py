@@ -90,8 +90,7 @@ class PaperConnector:
         return Post(data["id"], place, "paper:team:ann", data["text"], datetime.now(UTC), direct=True, called=True)
 
     def parts(self, outgoing: Outgoing) -> list[Outgoing]:
-        pieces = outgoing.text.split("|")
-        return [Outgoing(outgoing.place, text, to=outgoing.to, brief=outgoing.brief) for text in pieces]
+        return [Outgoing(outgoing.place, text, to=outgoing.to) for text in outgoing.text.split("|")]
 
     async def open(self, place: Place, asker: str, key: str, stop: Button | None = None) -> str:
         return str(await self._new(place, "…", key))
@@ -103,7 +102,7 @@ class PaperConnector:
         if self.fail:
             raise self.fail.pop(0)
         if not handle:
-            assert part.brief or not self.edits_only
+            assert not self.edits_only
             return str(await self._new(part.place, part.text, key))
         self.power.check()
         self.platform.messages[int(handle)].text = part.text

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine
 
-from agent.events import Button, Event, Outgoing
-from agent.message import Place
-from connectors.connector import Unsure
+from agent.events import Event, Outgoing
 from connectors.delivery import queue
 from connectors.delivery.stage import Pace, Stage
 from connectors.delivery.tables import inbox
@@ -82,32 +80,3 @@ async def test_who_cannot_be_answered_is_told_before_more_answers_are_begun(engi
         await running
     assert order.count("refused") == 30
     assert order.count("begun") == 30
-
-
-async def test_a_refusal_is_one_call_and_never_a_second_blind_one(engine: Engine) -> None:
-    """On a platform that takes so many calls a second, and cannot be asked what arrived."""
-    platform, opened = Platform(), []
-
-    async def busy(event: Event, stage: Stage) -> Sequence[Outgoing]:
-        place = getattr(event, "place")  # noqa: B009 - not every event has one, those of these tests have
-        return [Outgoing(place, "too busy", brief=True)]
-
-    process = Process(engine, platform, Power(), busy, edits_only=True, pace=Pace(poll=0.01))
-    opens = process.connector.open
-
-    async def open_(place: Place, asker: str, key: str, stop: Button | None = None) -> str:
-        opened.append(place.channel)
-        return await opens(place, asker, key, stop)
-
-    process.connector.open = open_  # type: ignore[method-assign]  # to see who is given a placeholder
-    running = asyncio.create_task(process.delivery.run())
-    await process.delivery.acceptor("paper")([received("calm", 1)])
-    await until(lambda: platform.finals("calm") == ["too busy"])
-    assert not opened
-    process.connector.fail.append(Unsure("Nobody answered."))
-    await process.delivery.acceptor("paper")([received("doubtful", 1)])
-    await until(lambda: platform.finals("doubtful") == ["too busy"])
-    assert opened == ["doubtful"]
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
