@@ -259,12 +259,12 @@ def handles(text: str) -> Order | None:
 
 def lets_go(text: str) -> bool:
     """Whether somebody lets a matter rest: "never mind"."""
-    return _LETS_GO.match(text) is not None
+    return len(text) <= _LONGEST_ORDER and _LETS_GO.match(text) is not None
 
 
 def restarts(text: str) -> bool:
     """Whether somebody wants to begin anew: "start over"."""
-    return _RESTARTS.match(text) is not None
+    return len(text) <= _LONGEST_ORDER and _RESTARTS.match(text) is not None
 
 
 def moves_on(text: str) -> bool:

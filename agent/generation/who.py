@@ -82,7 +82,7 @@ _WHOM = re.compile(
     re.IGNORECASE,
 )
 _SOMEBODY = re.compile(
-    r"[\w.+-]+@[\w-]+|\b(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau)\.?\s+[A-ZÄÖÜ]\w+|\b[A-ZÄÖÜ][a-zäöüß]+\s+[A-ZÄÖÜ][a-zäöüß]+(?:-[A-ZÄÖÜ][a-zäöüß]+)?\b"
+    r"(?<![\w.+-])[\w.+-]+@[\w-]+|\b(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau)\.?\s+[A-ZÄÖÜ]\w+|\b[A-ZÄÖÜ][a-zäöüß]+\s+[A-ZÄÖÜ][a-zäöüß]+(?:-[A-ZÄÖÜ][a-zäöüß]+)?\b"
     r"|\b(?i:team\s*leads?|managers?|teamleitung|vorgesetzte\w*|office)\b"
 )
 

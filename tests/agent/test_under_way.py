@@ -1,5 +1,7 @@
 """Who leaves a brainstorm for a question is not taken for having ideas ever after; who comes back is understood."""
 
+from time import process_time
+
 import numpy as np
 import pytest
 
@@ -68,3 +70,12 @@ def test_an_order_to_nothing_is_answered_and_not_searched_for(text: str, part: s
     said = UnderWay.of((), None).aside(text, History(), "")
     assert part in said
     assert bool(said) is bool(part)
+
+
+def test_no_message_keeps_anybody_busy() -> None:
+    """A message of 32,000 characters is allowed: each of these forms would look for its end once for each."""
+    began = process_time()
+    for text in ("ok" + " " * 20_000 + "x", "forget it" + " " * 20_000 + "x", "forget it" + "! " * 10_000 + "x"):
+        assert UnderWay.of((), None).aside(text, History(), "") == ""
+        assert UnderWay.of(BEGUN, Move.IDEATE).wanted(text) is None
+    assert process_time() - began < 1
