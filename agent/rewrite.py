@@ -41,7 +41,7 @@ _FUNCTION_WORDS = frozenset(
 _SAYS_OF = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|and|but|also|und)\b[\s,]*)*(?:what\s+(?:does|do)\s+(?:the|our|your|my|that)\s+(?:[\w-]+\s+){1,4}say\s+(?:about|on)"
     r"|was\s+(?:steht|sagt)\s+(?:im|in|das|die|der)\s+(?:(?:der|dem|den|unsere[rmn]?)\s+)?(?:[\w-]+\s+){1,4}(?:über|zu[mr]?))\s+"
-    r"(?P<what>[^?!.]{3,100})[\s?!.]*$",
+    r"(?P<what>[^\s?!.][^?!.]{1,99})[\s?!.]*$",
     re.IGNORECASE,
 )
 _PREPOSITIONS = frozenset(
@@ -103,8 +103,11 @@ def standalone(message: str, history: History, alike: Alike | None = None) -> st
 
     alike: tells which phrase of the question before gives way to that of a follow-up; asked in such a case only.
     """
-    if (framed := _SAYS_OF.match(message)) is not None and len(message) <= _LONGEST_FOLLOW_UP:
-        return framed["what"]  # "what does the handbook say about dogs?": which page it is, the search finds
+    framed = _SAYS_OF.match(message) if len(message) <= _LONGEST_FOLLOW_UP else None
+    if framed is not None:  # "what does the handbook say about dogs?": which page it is, the search finds
+        message = framed["what"]
+        if content_words(message):
+            return message
     topic = ""
     for line in [line.text for line in history.lines if line.role == "user"][-LOOK_BACK:]:
         if _asks_something(line):

@@ -206,6 +206,7 @@ def test_any_conversation_is_survived_and_the_message_is_not_lost(said: list[str
         ("what does the onboarding page say about the first week?", "the first week"),
         ("was steht im Handbuch über Urlaub?", "Urlaub"),
         ("what does the contract say?", "what does the contract say?"),
+        ("what does the manual say about that?", "charge drill that"),
     ],
 )
 def test_what_a_page_says_on_something_is_searched_by_that(message: str, query: str) -> None:
