@@ -41,7 +41,7 @@ from agent.message import (
     Turn,
     Understanding,
 )
-from agent.ourselves import Asked, asked_of_us, told_of_us
+from agent.ourselves import Asked, asked_of_us, may_mean_answer, told_of_us
 from agent.outline import at_a_glance
 from agent.policy import GUIDE, concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import compose
@@ -335,6 +335,8 @@ class Colleague:
         """What is said to the time, a sum, or who reads this; mostly empty."""
         asked = asked_of_us(text)
         if asked is None or (asked is Asked.OUTSIDE and self._generator.name not in QUOTING):
+            return ""
+        if may_mean_answer(asked, text) and self._last_move(message) is Move.ANSWER:
             return ""
         return told_of_us(asked, text, language, message.sent.astimezone())
 

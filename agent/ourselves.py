@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from agent.generation.phrases import phrase
+from agent.message import primary_language
 
 LARGEST = 1e10  # beyond, digits would be missing
 _LONGEST = 120  # characters: what is longer says more
@@ -26,6 +27,11 @@ _SAID = (
     r"(?:(?:what|everything|anything|all)\s+(?:that\s+)?(?:i|we)(?:['’]ve|\s+have)?\s+(?:write|wrote|written|say|said"
     r"|type|typed|ask|asked|tell\s+you|told\s+you)|(?:my|our"
     r"|these|this|the)\s+(?:\w+\s+)?(?:data|messages?|questions?|chats?|conversations?|words)|this|it|that|here)"
+)
+# "Remind me how long it takes" asks, and wants no alarm.
+_NO_QUESTION = (
+    r"(?!(?:[\s,]+(?:again|please|bitte|doch|kurz|mal|noch|nochmals?))*[\s,]+(?:what|when|where|who|whom|whose|which|how|why|if"
+    r"|whether|of|about|was|wann|wo|wer|wen|wem|wie|wieso|warum|welche[rnms]?|ob|an)\b)"
 )
 _GESAGT = (
     r"(?:(?:das|alles)?[\s,]*was\s+(?:ich|wir)\s+(?:hier\s+)?(?:schreiben?"
@@ -90,11 +96,20 @@ _FORMS = {
         r"|\s+will))\s+the\s+weather(?:\s+(?:be|like|going\s+to\s+be))*(?:\s+(?:like"
         r"|today|tomorrow|outside|in\s+\w+))*|wie\s+(?:ist|wird)\s+(?:das"
         r"|denn\s+das)\s+wetter(?:\s+(?:heute|morgen|in\s+\w+))*"
-        r"|(?:remind|wake)\s+(?:me|us)\b.{0,80}|set\s+(?:a|an|the)\s+(?:timer|alarm|reminder)\b.{0,60}|erinner(?:e|st)?\s+(?:du\s+)?(?:mich|uns)\b.{0,80}|translate\s+[\"“'„].{1,80}|(?:fix|debug|run|refactor)\s+(?:this|my|the)\s+(?:code|script|function|bug)\b.{0,100}"
+        rf"|wake\s+(?:me|us)\b.{{0,80}}|remind\s+(?:me|us)\b{_NO_QUESTION}.{{0,80}}"
+        r"|set\s+(?:a|an|the)\s+(?:timer|alarm|reminder)\b.{0,60}"
+        rf"|erinner(?:e|st)?\s+(?:du\s+)?(?:mich|uns)\b{_NO_QUESTION}.{{0,80}}"
+        r"|translate\s+[\"“'„].{1,80}|(?:fix|debug|run|refactor)\s+(?:this|my|the)\s+(?:code|script|function|bug)\b.{0,100}"
         r"|übersetze?\s+[\"“'„].{1,80})"
     ),
 }
 _COMPILED = {kind: re.compile(f"{_OPENS}(?:{form}){_ENDS}", re.IGNORECASE | re.DOTALL) for kind, form in _FORMS.items()}
+# Whose words there are: "who can read this?" right after an answer is about the document.
+_OURS = re.compile(
+    r"\b(?:i|we|you|my|our|me|us|here|atelier|chats?|conversations?|messages?|data|ich|wir|du|mein\w*|unser\w*|hier|gespräch\w*"
+    r"|unterhaltung|nachrichten|daten|fragen)\b",
+    re.IGNORECASE,
+)
 _OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -110,11 +125,16 @@ def asked_of_us(text: str) -> Asked | None:
     return next((kind for kind, form in _COMPILED.items() if form.match(text)), None)
 
 
+def may_mean_answer(kind: Asked, text: str) -> bool:
+    """Whether a message may be about what was just answered: "is this confidential?"."""
+    return kind is Asked.PRIVACY and _OURS.search(text) is None
+
+
 def told_of_us(kind: Asked, text: str, language: str, now: datetime) -> str:
     """What is said to it; empty where nothing can be: a sum without an end. now: with its time zone."""
     if kind is Asked.SUM:
         found = _COMPILED[kind].match(text)
-        result = reckoned(found["sum"]) if found is not None else ""
+        result = reckoned(found["sum"], language) if found is not None else ""
         return phrase("self", "sum", language=language).format(result=result) if result else ""
     said = phrase("self", kind, language=language)
     if kind is Asked.TIME:
@@ -123,15 +143,21 @@ def told_of_us(kind: Asked, text: str, language: str, now: datetime) -> str:
     return said
 
 
-def reckoned(written: str) -> str:
-    """What a sum of plain numbers comes to, as it is read; empty where it has no result."""
-    plain = re.sub(r"(?<=\d),(?=\d{3}\b)", "", written)
+def reckoned(written: str, language: str = "") -> str:
+    """What a sum of plain numbers comes to, as it is read; empty where it has no result.
+
+    language: in which it is written; German parts thousands with dots, and has a comma before what is less than one.
+    """
+    is_german = primary_language(language) == "de"
+    plain = re.sub(rf"(?<=\d){'[.]' if is_german else ','}(?=\d{{3}}(?!\d))", "", written)
     plain = plain.replace("×", "*").replace("x", "*").replace("÷", "/").replace(",", ".")
     try:
         result = _value(ast.parse(plain.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
         return ""
-    return f"{result:.10g}" if abs(result) < LARGEST else ""
+    if abs(result) >= LARGEST:
+        return ""
+    return f"{result:.10g}".replace(".", "," if is_german else ".")
 
 
 def _value(node: ast.expr) -> float:

@@ -8,7 +8,7 @@ import pytest
 from agent.conversation import recalls
 from agent.generation.phrases import kind_of_small_talk
 from agent.generation.starter import fitting
-from agent.ourselves import Asked, asked_of_us, told_of_us
+from agent.ourselves import Asked, asked_of_us, may_mean_answer, told_of_us
 from agent.outline import asked_outline, named_so, outlined
 from retrieval.passage import Passage
 
@@ -49,6 +49,10 @@ NOON = datetime(2026, 11, 27, 12, 5, tzinfo=UTC)
         ("can you save this?", None),
         ("kann mein Chef Urlaub ablehnen?", None),
         ("do you ship this?", None),
+        ("remind me how many days of leave I have", None),
+        ("Remind me again, please, about the leave policy", None),
+        ("erinner mich noch mal, wann die Kantine öffnet", None),
+        ("erinnere mich morgen an den Anruf", Asked.OUTSIDE),
     ],
 )
 def test_what_is_asked_of_us_is_known(text: str, kind: Asked | None) -> None:
@@ -64,6 +68,9 @@ def test_what_is_asked_of_us_is_known(text: str, kind: Asked | None) -> None:
         ("12,5 * (4 - 2)", "de", "25"),
         ("what is 1,000 + 1", "", "1001"),
         ("what's 1/0", "", ""),
+        ("was ist 1.000 + 500?", "de", "1500"),
+        ("was ist 1,5 + 2", "de-AT", "3,5"),
+        ("what is 1,000x2", "", "2000"),
         ("wer kann das lesen?", "de", "/forget yes"),
     ],
 )
@@ -73,6 +80,16 @@ def test_it_is_told_in_the_language_of_the_question(text: str, language: str, pa
     said = told_of_us(kind, text, language, NOON)
     assert part in said
     assert bool(said) is bool(part)
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [("who can read this?", True), ("is it confidential?", True), ("is this chat private?", False), ("2 + 2", False)],
+)
+def test_what_may_be_asked_of_the_answer_before_is_known(text: str, *, may: bool) -> None:
+    kind = asked_of_us(text)
+    assert kind is not None
+    assert may_mean_answer(kind, text) is may
 
 
 def test_no_message_keeps_the_forms_busy() -> None:
