@@ -2,7 +2,7 @@
 
 Each row is a passage of its own that repeats the header's words, so rows lie close together in meaning: "which plan
 includes phone support?" was nearest to the plan whose support is "e-mail and chat". What tells rows apart is in their
-cells, and there a word counts as it stands.
+cells, and there a word counts as it stands. Which cell of a row a question is about, its labels tell.
 """
 
 import re
@@ -31,6 +31,28 @@ def told_apart(question: str, passages: Sequence[Passage]) -> list[Passage]:
             taken, here = passages[places[i]], passages[place]
             found[place] = replace(taken, score=here.score, similarity=here.similarity)
     return found
+
+
+def is_of_another_column(question: str, row: str, at: int) -> bool:
+    """Whether the question names another column of the row than the one whose cell stands at this place.
+
+    "What does it cost in high season?" names of "low season" one word, and the same and one more of "high season". A
+    cell whose own words are in the question tells which row is meant, so its column is not asked for. False where the
+    text is no row.
+    """
+    labels = list(_LABEL.finditer(row))
+    if len(labels) < 2 or at < labels[0].end():
+        return False
+    asked = frozenset(words(" ".join(content_words(question))))
+    ends = [label.start() for label in labels[1:]] + [len(row)]
+    here, others = frozenset[str](), []
+    for label, end in zip(labels, ends, strict=True):
+        named = asked & frozenset(words(label[1]))
+        if label.end() <= at < end:
+            here = named
+        elif not asked & frozenset(words(row[label.end() : end])):
+            others.append(named)
+    return any(here < named for named in others)
 
 
 def _tables(passages: Sequence[Passage]) -> list[list[int]]:

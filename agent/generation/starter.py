@@ -26,6 +26,7 @@ from agent.generation.phrases import kind_of_small_talk, phrase, phrases
 from agent.generation.span import Found, SpanReader
 from agent.message import Claim, History, Intent, Move, Prompt
 from agent.rewrite import content_words, standalone
+from agent.rows import is_of_another_column
 from retrieval.encoder import Encoder
 
 PATIENCE = 5.0  # seconds that a message waits for the model to be loaded
@@ -88,7 +89,7 @@ class StarterGenerator:
             found = reader.read(asked)
             if found is None or found.probability < SURE or not adds(found.text, asked.message):
                 return quotes
-            return marked(quotes, found)
+            return marked(quotes, found, asked.message)
         except TimeoutError:
             return quotes
         finally:
@@ -155,8 +156,11 @@ def adds(found: str, question: str) -> bool:
     return any(word.casefold() not in said for word in content_words(found))
 
 
-def marked(quotes: str, found: Found) -> str:
-    """The quotes with the found words in bold where they stand in those of their passage; else unchanged."""
+def marked(quotes: str, found: Found, question: str = "") -> str:
+    """The quotes with the found words in bold where they stand in those of their passage; else unchanged.
+
+    Of a table's row no cell is marked while the question names another column: the model takes one price for another.
+    """
     if len(found.text) > LONGEST_MARK or _MARKED_UP.search(found.text):
         return quotes
     pattern = re.compile(rf"(?<!\w){re.escape(found.text)}(?!\w)")
@@ -165,10 +169,13 @@ def marked(quotes: str, found: Found) -> str:
     is_code = False
     for number, line in enumerate(lines):
         is_code ^= line.lstrip().startswith(("```", "~~~"))
-        if is_code or cited[number] != found.passage + 1 or _MARKED_UP.search(line) or not pattern.search(line):
+        if is_code or cited[number] != found.passage + 1 or _MARKED_UP.search(line):
             continue
-        lines[number] = pattern.sub(lambda words: f"**{words[0]}**", line, count=1)
-        break
+        places = [words for words in pattern.finditer(line) if not is_of_another_column(question, line, words.start())]
+        if places:
+            start, end = places[0].span()
+            lines[number] = f"{line[:start]}**{line[start:end]}**{line[end:]}"
+            break
     return "\n".join(lines)
 
 

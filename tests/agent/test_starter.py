@@ -45,6 +45,20 @@ def test_the_answer_is_marked_once_where_it_stands_and_nothing_else_changes(quot
     assert marked(quotes, found(text)) == shown
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "shown"),
+    [
+        ("how much is a double room in high season?", "79", "79"),  # the model read the wrong column
+        ("how much is a double room in high season?", "98", "**98**"),
+        ("how much is a double room?", "79", "**79**"),  # the question names none
+        ("how many beds has the double room in low season?", "2", "**2**"),
+    ],
+)
+def test_no_cell_of_another_column_than_the_one_asked_for_is_marked(question, text, shown):
+    row = "room type: Double room; low season: 79; high season: 98; beds: 2 [1]"
+    assert marked(row, found(text), question) == row.replace(text, shown)
+
+
 def test_the_weights_take_no_more_of_a_repository_than_was_set():
     """A host of repositories refuses files of 50 MB, and what was committed once stays in every clone."""
     sizes = [path.stat().st_size for path in STARTER.iterdir()]
