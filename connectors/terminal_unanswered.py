@@ -22,17 +22,17 @@ class Unanswered:
 
     def __init__(self, home: Path, account: str) -> None:
         self._folder, self._account = home / FOLDER, account
-        self._file: IO[str] | None = None
+        self._file: IO[bytes] | None = None
 
     def keep(self, message: str, line: str) -> None:
         """A line is about to be answered as the message of this id. Blocks until that is on the disk."""
         with suppress(OSError):
             if self._file is None:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                self._file = (self._folder / f"{uuid4().hex}.json").open("x")
+                # without a buffer: what a full disk refused must not come with the next line
+                self._file = (self._folder / f"{uuid4().hex}.json").open("xb", buffering=0)
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._file.write(json.dumps([self._account, message, line]))
-            self._file.flush()
+            self._file.write(json.dumps([self._account, message, line]).encode())
             os.fsync(self._file.fileno())
 
     def done(self) -> None:
@@ -45,13 +45,14 @@ class Unanswered:
     def left(self) -> Iterator[tuple[str, str]]:
         """The message's id and the line of each terminal of this person's that was killed; each once."""
         for path in sorted(self._folder.glob("*.json")):
-            with suppress(OSError, ValueError), path.open("r+") as file:
+            with suppress(OSError), path.open("r+b") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # fails where it is alive
-                account, message, line = json.loads(file.read() or '["", "", ""]')
-                if account in ("", self._account):
+                content = file.read()
+                if not content or _is_of(content, self._account):
                     path.unlink()
-                if account == self._account:
-                    yield str(message), str(line)
+                    with suppress(ValueError):  # it was killed while it wrote
+                        _, message, line = json.loads(content)
+                        yield str(message), str(line)
 
     def close(self) -> None:
         if self._file is not None:
@@ -64,6 +65,12 @@ class Unanswered:
 def forget(home: Path, accounts: Collection[str]) -> None:
     """Nobody is told any more of what these accounts left unanswered."""
     for path in (home / FOLDER).glob("*.json"):
-        with suppress(OSError, ValueError):
-            if json.loads(path.read_text())[0] in accounts:
+        with suppress(OSError):
+            content = path.read_bytes()
+            if any(_is_of(content, account) for account in accounts):
                 path.unlink()
+
+
+def _is_of(content: bytes, account: str) -> bool:
+    """Whether a file holds a line of theirs, or the beginning of one that was never written to its end."""
+    return content.startswith(f"[{json.dumps(account)},".encode())

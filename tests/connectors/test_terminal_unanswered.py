@@ -52,6 +52,20 @@ def test_what_a_killed_terminal_left_is_told_once_and_to_its_person_alone(tmp_pa
     assert not list((tmp_path / FOLDER).iterdir())
 
 
+def test_a_line_that_was_not_written_to_its_end_is_forgotten_too(tmp_path: Path) -> None:
+    kill(keeps(tmp_path, ANN, "A secret that takes some room"))
+    (file,) = (tmp_path / FOLDER).iterdir()
+    part = file.read_bytes()[:40]
+    file.write_bytes(part)
+    forget(tmp_path, [BOB])
+    assert file.exists()
+    forget(tmp_path, [ANN])
+    assert not file.exists()
+    file.write_bytes(part)
+    assert list(Unanswered(tmp_path, ANN).left()) == [], "there is no line to tell of"
+    assert not file.exists()
+
+
 async def test_the_next_terminal_says_what_had_no_answer_and_shows_what_had_one(tmp_path: Path) -> None:
     house = open_house(Settings(home=tmp_path, tenant="acme"))
     place, memory = house.store.place, house.store.memory
