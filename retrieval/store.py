@@ -278,7 +278,7 @@ def list_documents(connection: Connection, tenant: str, source: str | None = Non
 def list_sources(
     connection: Connection, tenant: str, audiences: Collection[str], most: int | None, but: str
 ) -> list[str]:
-    """As `Shelf.sources`: from the index alone, however many documents there are, and no passage is counted."""
+    """As `Shelf.sources`: in the order of their index, one after the other, and no passage is counted."""
     query = sa.select(documents.c.source, documents.c.audience).where(documents.c.tenant == tenant)
     if but:
         query = query.where(~documents.c.source.startswith(but, autoescape=True))
