@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.events import Deleted, Edited, Outgoing, Post, Reaction
-from agent.generation.steering import asks_us, lists, steers, wishes
+from agent.generation.steering import asks_us, handles, lists, steers, wishes
 from agent.ideation.acts import Kind, Phase, Spoken
 from agent.ideation.board import Board, Idea
 from agent.ideation.ground import Done
@@ -24,7 +24,7 @@ from connectors.desk.ideation_board import phase_name
 from connectors.desk.ideation_due import owed_said
 from connectors.desk.ideation_stand import Stand
 from connectors.desk.ideation_wishes import Wishes
-from connectors.desk.ideation_words import Wish, ideas_in
+from connectors.desk.ideation_words import Wish, ideas_in, ordered
 from connectors.desk.texts import prefix, say
 
 BULB = "💡"
@@ -60,7 +60,10 @@ class Messages:
         if (post.direct or post.called) and not is_private and wishes(post.text):
             topic = board.session.topic
             return [answer(post, self._say(post, "ideation_open_here", topic=topic))]
-        if (wish := self._steered(board, post, is_private=is_private)) is not None:
+        wish = self._steered(board, post, is_private=is_private)
+        if wish is None and not is_private and (post.direct or post.called) and handles(post.text) == "undo":
+            wish = await asyncio.to_thread(self._undone, board, post)
+        if wish is not None:
             return await self.wishes(board, wish, post, stage)
         is_asked = post.called and looks_like_question(post.text) and not post.direct
         found = () if is_asked else ideas_in(post.text, questions=self._wants_questions(board))
@@ -85,16 +88,27 @@ class Messages:
 
     def _steered(self, board: Board, post: Post, *, is_private: bool) -> Wish | None:
         """What is wanted of the session in plain words to Atelier: "next", "what do we have?", "no idea"."""
+        if not is_private and (wish := ordered(post.text)) is not None:
+            return wish  # also where nobody calls us: it is no idea
         if not (post.direct or post.called):
             return None
         if lists(post.text):
             return Wish("board")
-        if asks_us(post.text) and board.session.phase is Phase.COLLECT and board.session.rules.machine != "never":
-            return Wish("spark")
+        if asks_us(post.text):  # where nothing is collected, the board says what is to be done
+            is_open_to_us = board.session.phase is Phase.COLLECT and board.session.rules.machine != "never"
+            return Wish("spark" if is_open_to_us else "board")
         if not steers(post.text) or is_private:
             return None
         is_empty = board.session.phase is Phase.COLLECT and not (board.ideas or board.session.technique)
         return Wish("spark" if is_empty else "next")  # who has nothing yet wants something to think from
+
+    def _undone(self, board: Board, post: Post) -> Wish:
+        """What "undo" and "the last one" take back: the newest idea of who wrote it, and of a merged one nothing."""
+        if number := re.search(r"\d+", post.text):
+            return Wish("withdraw", (number[0],))
+        person = self.stand.person(post.account, board).id
+        mine = [each for each in board.open if person in each.authors]
+        return Wish("withdraw", (mine[-1].id,)) if mine and not mine[-1].parents else Wish("board")
 
     def _chosen(self, board: Board, post: Post) -> Wish | None:
         """A bare number by who leads, where versions of the question stand to be chosen from."""

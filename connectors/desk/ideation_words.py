@@ -31,6 +31,17 @@ _ECHO = re.compile(  # "haha yes that would be fun": what is said of what somebo
     re.IGNORECASE,
 )
 ECHO = 7  # words of one at most
+_PLAIN = {  # what people call it where they write no command
+    "merge": "merge", "combine": "merge", "join": "merge", "verbinde": "merge", "vereine": "merge",
+    "vote": "vote", "stimme": "vote", "withdraw": "withdraw", "remove": "withdraw", "delete": "withdraw",
+    "drop": "withdraw", "entferne": "withdraw", "streiche": "withdraw", "lösche": "withdraw",
+}  # fmt: skip
+_ORDERED = re.compile(
+    r"(?:please\s+|bitte\s+)?(?P<verb>\w+)\s+(?:for\s+|für\s+)?(?:(?:ideas?|ideen?|numbers?|nummern?)\s+)?"
+    r"(?P<numbers>#?\d{1,3}(?:[\s,&+]+(?:(?:and|und|with|mit)\s+)?#?\d{1,3})*)"
+    r"(?:\s+(?:together|zusammen|please|bitte))?\s*[.!]*",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,17 @@ def wish_of(text: str, *, is_running: bool) -> Wish | None:
     if is_running and word in _WORDED:
         return Wish("technique" if word == "use" else word, text=_behind(text, first))
     return None
+
+
+def ordered(text: str) -> Wish | None:
+    """What a message in a session orders in plain words and says nothing beside: "merge 1 and 3", "vote for 2"."""
+    found = _ORDERED.fullmatch(text.strip())
+    verb = _PLAIN.get(found["verb"].lower()) if found is not None else None
+    if found is None or verb is None:
+        return None
+    numbers = tuple(dict.fromkeys(re.findall(r"\d+", found["numbers"])))
+    fits = {"merge": len(numbers) > 1, "withdraw": len(numbers) == 1}.get(verb, True)
+    return Wish(verb, numbers) if fits else None
 
 
 def _opening(rest: str) -> Wish:

@@ -43,6 +43,7 @@ async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(
     seen = await typed(
         "/ideate board", "/ideate a cleaner kitchen", "/ideate next",
         "/ideate new how might we keep the kitchen clean?", "/2", "a rota with a wheel", "ok", "- no plates",
+        "a silly one", "undo", "vote for 1",
     )  # fmt: skip
     talk, session = seen.split("Step 1 of 7")
     assert "/ideate new TOPIC opens one" in talk.replace("\n", " ")  # no topic
@@ -50,13 +51,16 @@ async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(
     assert "Your ideas first" in talk
     assert "Noted as idea 1." in session
     assert "Noted as idea 2." in session
+    assert "Idea 3 is off the board." in session
+    assert "Noted as idea 4." not in session  # an order in plain words is none
+    assert "the floor is yours" not in session
     assert "I take part" not in session  # nobody else is here
     seen = await typed(
         "/idea *music* while cleaning", "/ideate vote", "/1", "/3", "/99", "/ideate decide 1 because it is fun",
         "/ideate action buy a wheel @me by Monday", "/ideate export md", "/ideate map", "/ideate close", "/ideate",
     )  # fmt: skip
-    assert "3 *music* while cleaning" in seen  # after a restart the board goes on, and marks are what was typed
-    assert "Your vote for 3 is in. 1 left." in seen
+    assert "4 *music* while cleaning" in seen  # after a restart the board goes on, and marks are what was typed
+    assert "Your vote for 4 is in. 1 left." in seen
     assert "There is no button /99." in seen
     assert "Decided: 1 a rota with a wheel" in seen
     assert "☐ buy a wheel · @me · Monday" in seen

@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.desk.ideation_wishes import action_of
-from connectors.desk.ideation_words import Wish, ideas_in, wish_of
+from connectors.desk.ideation_words import Wish, ideas_in, ordered, wish_of
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,26 @@ def test_a_wish_is_understood_as_people_write_it(words: str, wish: Wish) -> None
 )
 def test_a_topic_that_begins_like_a_wish_is_a_topic(topic: str) -> None:
     assert wish_of(topic, is_running=True) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("merge 1 and 3", Wish("merge", ("1", "3"))),
+        ("Please combine ideas 2, 4 and #7 together.", Wish("merge", ("2", "4", "7"))),
+        ("verbinde 1 und 3", Wish("merge", ("1", "3"))),
+        ("vote for 2 and 5", Wish("vote", ("2", "5"))),
+        ("drop 2", Wish("withdraw", ("2",))),
+        ("merge 2", None),
+        ("drop 20 and 30", None),
+        ("merge 2 teams", None),
+        ("vote 1 day a week on lunch", None),
+        ("open 24", None),
+        ("vote " + "1" * 5000 + "x", None),
+    ],
+)
+def test_an_order_in_plain_words_is_no_idea(text: str, wish: Wish | None) -> None:
+    assert ordered(text) == wish
 
 
 def test_where_no_session_runs_ideas_and_actions_are_topics() -> None:
