@@ -63,6 +63,9 @@ class Followed:
     async def behind(self, _: object) -> list[object]:
         return []
 
+    async def has_come(self, *_: object) -> bool:
+        return False
+
     async def open(self, *_: object) -> None: ...
 
 
