@@ -20,11 +20,12 @@ from retrieval.passage import Passage
 SECTIONS = 10  # shown at most
 MOST = 40  # passages of a document that are looked at
 _LONGEST = 100  # characters of a message that asks for it
+_LEAST = 3  # letters that every form of a word has
 _ASKS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|and|please|hi|hey|hello|bitte|und|also)\b[\s,]*)*(?:(?:can|could|would)\s+you\s+(?:please\s+)?|(?:kannst|könntest)\s+du\s+(?:mir\s+)?(?:bitte\s+)?)?"
     r"(?:(?:summari[sz]e|sum\s+up|outline|recap)\s+|(?:(?:give|show)\s+(?:me|us)\s+)?(?:an?\s+|the\s+)?(?:(?:short|quick|brief)\s+)?(?:summary|overview|outline|gist)\s+(?:of|on)\s+"
     r"|what\s+(?:is|does)\s+(?=.*\b(?:about|say|contain|cover)\W*$)|what(?:['’]s|\s+is|\s+stands)\s+in\s+|fass(?:e)?\s+(?=.*\bzusammen\W*$)|(?:gib\s+(?:mir|uns)\s+)?(?:eine?n?\s+)?(?:zusammenfassung|überblick)\s+(?:von|über|zu[mr]?|de[rs])\s+"
-    r"|worum\s+geht\s+es\s+in\s+|was\s+steht\s+in\s+)(?P<name>[^?!.]{3,60}?)(?:\s+(?:about|say|contain|cover|zusammen|zusammenfassen|for\s+me|please|bitte))*[\s?!.]*$",
+    r"|worum\s+geht\s+es\s+in\s+|was\s+steht\s+in\s+)(?P<name>(?:[^?!.]|\.(?=\w)){3,60}?)(?:\s+(?:about|say|contain|cover|zusammen|zusammenfassen|for\s+me|please|bitte))*[\s?!.]*$",
     re.IGNORECASE,
 )
 _KINDS = frozenset("document documents doc file page handbook text guide pdf dokument datei seite text".split())
@@ -53,16 +54,24 @@ def asked_outline(text: str) -> str:
 
 
 def named_so(name: str, sources: Sequence[str]) -> str:
-    """The document that a name means: the one whose own name has all of its words; empty where none or several do."""
-    wanted = [word for word in content_words(name) if word.casefold() not in _KINDS]
+    """The document that a name means: the one called so, or whose own name has all of its words; else empty."""
+    called = name.casefold()
+    exact = [each for each in sources if called in (low := each.casefold()) and called in (low, low.rpartition("/")[2])]
+    wanted = [word for word in content_words(_parted(name)) if word.casefold() not in _KINDS]
+    begins = [word.casefold()[:_LEAST] for word in wanted]  # which no form of a word is without: most have none of it
+    near = [each for each in sources if all(map(each.casefold().__contains__, begins))] if wanted else []
     is_german = language_of(name) == "de"
-    found = [each for each in sources if wanted and has_all(_stem(each), wanted, is_german=is_german)]
+    found = exact or [each for each in near if has_all(_stem(each), wanted, is_german=is_german)]
     return found[0] if len(found) == 1 else ""
 
 
 def _stem(source: str) -> str:
     """A document's name as words: "handbook/leave-policy.md" is "leave policy"."""
-    return re.sub(r"[-_+.]+", " ", source.rpartition("/")[2].rpartition(".")[0] or source)
+    return _parted(source.rpartition("/")[2].rpartition(".")[0] or source)
+
+
+def _parted(name: str) -> str:
+    return re.sub(r"[-_+.]+", " ", name)
 
 
 def outlined(passages: Sequence[Passage], language: str) -> str:
