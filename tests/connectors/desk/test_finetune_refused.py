@@ -56,6 +56,7 @@ class Followed:
         self.platform, self.handle, self.is_excess = platform, "", False
         self.delivery = self
         self.due: list[Due] = []
+        self.along: list[object] = []
 
     async def follow(self, due: Due) -> None:
         self.due.append(due)
