@@ -241,12 +241,10 @@ def _has_gpu(device: str) -> bool:
 def figures_said(figures: Figures) -> str:
     """What a job will take, in a sentence or two."""
     left_out = f", {figures.removed:,} left out" if figures.removed else ""
-    takes = (
-        f" In {counted(figures.steps, 'step')}: about {duration(figures.seconds)} "
-        f"and {size(figures.memory_bytes)} of memory."
-        if figures.steps
-        else ""
-    )
+    takes = ""
+    if figures.steps:
+        about = f"about {duration(figures.seconds)} and {size(figures.memory_bytes)} of memory"
+        takes = f" In {counted(figures.steps, 'step')}: {about}."
     return (
         f"{figures.rows:,} rows to learn from, {figures.held_out:,} held out to measure with{left_out}. "
         f"{figures.tokens:,} tokens, {figures.trained_tokens:,} of them learned.{takes}"

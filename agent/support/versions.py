@@ -81,7 +81,8 @@ class _Clause:
 def apart(question: str, passages: Sequence[Passage]) -> Iterator[Conflict]:
     """Statements of two documents that may differ on a question, those nearest to it first.
 
-    They are told apart only by who knows that one of the documents is of an earlier version (`succeeds`).
+    Whether they do, tells who knows that one of the documents is of an earlier version (`succeeds`); `is_even` says
+    whether both may be meant.
     """
     asked = frozenset(words(" ".join(content_words(question)))) - _GRAMMAR
     if not asked or _YEAR.search(question):  # who names a year wants what held then
