@@ -176,8 +176,12 @@ _BENDS = re.compile(
     rf"|realistic|practical|creative|original|serious|lustiger(?:es)?|verrückter(?:es)?|wilderes|günstiger(?:es)?|kreativer(?:es)?|witziger(?:es)?){_AT_END}",
     re.IGNORECASE,
 )
+_SHOWS = re.compile(
+    rf"{_FILLER}(?:show|read|see|view|zeig(?:e|t)?)\s+(?:(?:me|us|mir|uns)\s+)?(?:the|our|my|die|unsere|meine)\s+(?:list|board|liste){_AT_END}",
+    re.IGNORECASE,
+)
 _VOTES = re.compile(
-    rf"{_FILLER}(?:vote|a\s+vote|voting|rank(?:\s+(?:them|the\s+ideas|these))?|abstimmen|stimm(?:en|t)\s+(?:wir\s+)?ab|how\s+(?:do|should|can)\s+we\s+(?:decide|choose|vote)|decide"
+    rf"{_FILLER}(?:vote|(?:vote|stimme)(?:\s+(?:for|für))?(?:[\s,]+(?:ideas?|numbers?|ideen?|nummer|and|und))*(?:[\s,]+(?:(?:and|und)\s+)?#?\d{{1,3}})+|a\s+vote|voting|rank(?:\s+(?:them|the\s+ideas|these))?|abstimmen|stimm(?:en|t)\s+(?:wir\s+)?ab|how\s+(?:do|should|can)\s+we\s+(?:decide|choose|vote)|decide"
     rf"|(?:which|what)\s+(?:one|idea|of\s+(?:these|them|those))?\s*(?:is|would\s+be|do\s+you\s+(?:like|prefer|think\s+is))\s*(?:the\s+)?(?:best|favou?rite|better)?"
     rf"|what\s+do\s+you\s+think(?:\s+of\s+(?:them|these|our\s+ideas))?|welche\s+(?:idee\s+|davon\s+)?(?:ist|findest\s+du)\s+(?:die\s+|am\s+)?best(?:e|en)"
     rf"|wie\s+entscheiden\s+wir(?:\s+uns)?){_AT_END}",
@@ -237,7 +241,7 @@ _ORDERS: tuple[tuple[Order, tuple[re.Pattern[str], ...]], ...] = (
     ("merge", (_MERGES,)),
     ("pick", (_PICKS,)),
     ("restart", (_RESTARTS,)),
-    ("save", (_SAVES,)),
+    ("save", (_SAVES, _SHOWS)),
     ("vote", (_VOTES,)),
 )
 
@@ -314,6 +318,11 @@ def asks_us(message: str) -> bool:
 def lists(message: str) -> bool:
     """Whether a message asks for the ideas so far: "summarise our ideas"."""
     return _LISTS.match(message) is not None
+
+
+def shows(text: str) -> bool:
+    """Whether a message among ideas asks for them by their list: "show me the list"."""
+    return len(text) <= _LONGEST_ORDER and _SHOWS.match(text) is not None
 
 
 def steers(text: str) -> bool:

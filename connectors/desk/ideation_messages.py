@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.events import Deleted, Edited, Outgoing, Post, Reaction
-from agent.generation.steering import asks_us, handles, lists, steers, wishes
+from agent.generation.steering import asks_us, handles, lists, shows, steers, wishes
 from agent.ideation.acts import Kind, Phase, Spoken
 from agent.ideation.board import Board, Idea
 from agent.ideation.ground import Done
@@ -92,8 +92,10 @@ class Messages:
             return wish  # also where nobody calls us: it is no idea
         if not (post.direct or post.called):
             return None
-        if lists(post.text):
-            return Wish("board")
+        if lists(post.text) or shows(post.text) or handles(post.text) in ("merge", "vote"):
+            return Wish("board")  # which says what can be done with them at this step
+        if handles(post.text) == "save" and not is_private:
+            return Wish("export", text="export")
         if asks_us(post.text):  # where nothing is collected, the board says what is to be done
             is_open_to_us = board.session.phase is Phase.COLLECT and board.session.rules.machine != "never"
             return Wish("spark" if is_open_to_us else "board")

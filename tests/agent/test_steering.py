@@ -18,6 +18,8 @@ from tests.agent.brainstorms import Conversation
         ("remove idea 7", "no idea of that number"),
         ("how many ideas do we have?", "1. a slide"),
         ("what have we got?", "1. a slide"),
+        ("show me the list", "1. a slide"),
+        ("vote 1", "1. a slide"),
         ("that's enough, thanks", "What you have so far"),
         ("never mind", "Nothing is lost: the list holds one idea"),
         ("forget it", "Nothing is lost"),

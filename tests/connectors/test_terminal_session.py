@@ -43,7 +43,7 @@ async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(
     seen = await typed(
         "/ideate board", "/ideate a cleaner kitchen", "/ideate next",
         "/ideate new how might we keep the kitchen clean?", "/2", "a rota with a wheel", "ok", "- no plates",
-        "a silly one", "undo", "vote for 1",
+        "a silly one", "undo", "vote for 1", "show me the list", "export",
     )  # fmt: skip
     talk, session = seen.split("Step 1 of 7")
     assert "/ideate new TOPIC opens one" in talk.replace("\n", " ")  # no topic
@@ -54,6 +54,7 @@ async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(
     assert "Idea 3 is off the board." in session
     assert "Noted as idea 4." not in session  # an order in plain words is none
     assert "the floor is yours" not in session
+    assert "1 a rota with a wheel" in session.partition("Idea 3 is off")[2]
     assert "I take part" not in session  # nobody else is here
     seen = await typed(
         "/idea *music* while cleaning", "/ideate vote", "/1", "/3", "/99", "/ideate decide 1 because it is fun",
