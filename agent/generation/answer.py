@@ -40,7 +40,8 @@ NEAREST = 3  # documents named when none answers
 _FOOTNOTE = re.compile(r"(?<![^\S\n])[^\S\n]*\[\s*\d{1,3}(?:\s*,\s*\d{1,3})*\s*\]")
 _WORDS = re.compile(r"\w")
 _DATED = re.compile(
-    r"\W*(?:last\s+)?(?:updated?|changed|modified|reviewed|revised|version|stand|zuletzt\s+\w+|aktualisiert|geändert|gültig\s+ab|valid\s+from)\b.{0,30}$",
+    r"\W*(?:last\s+)?(?:updated?|changed|modified|reviewed|revised|version|stand|zuletzt\s+\w+|aktualisiert|geändert|gültig\s+ab|valid\s+from)\b"
+    r"(?:\s*:.{0,30}|\s+(?:(?:on|in|am|vom|im)\s+)?(?:[^\W\d_]+\.?\s+)?v?\d.{0,20})$",
     re.IGNORECASE,
 )
 _ASKS_AGE = re.compile(

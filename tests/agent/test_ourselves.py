@@ -6,6 +6,7 @@ from time import process_time
 import pytest
 
 from agent.conversation import recalls
+from agent.generation.answer import is_dated
 from agent.generation.phrases import kind_of_small_talk
 from agent.generation.starter import fitting
 from agent.ourselves import Asked, asked_of_us, may_mean_answer, told_of_us
@@ -163,3 +164,18 @@ def test_a_document_is_shown_by_how_its_sections_begin() -> None:
     assert "- **Annual leave**: You have 28 days. [2]\n- **Sick leave**: Call before nine. [3]" in shown
     assert "updated" not in shown
     assert outlined([], "") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "is_no_more"),
+    [
+        ("*Last updated: 3 March 2026*", True),
+        ("Zuletzt geändert am 3. Mai 2026", True),
+        ("Version 2.1", True),
+        ("Version control is required.", False),
+        ("Changed passwords expire.", False),
+        ("Reviewed by Ann.", False),
+    ],
+)
+def test_a_line_that_only_dates_a_document_is_known(text: str, *, is_no_more: bool) -> None:
+    assert is_dated(text) is is_no_more
