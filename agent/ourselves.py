@@ -62,7 +62,7 @@ _FORMS = {
     ),
     Asked.SUM: (
         r"(?:(?:what(?:['’]s|\s+is)|how\s+much\s+is|calculate|compute|was\s+(?:ist|sind|ergibt)|wie\s?viel\s+(?:ist"
-        r"|sind)|rechne?)\s+|(?=[\d\s.,()-]*[+*×÷x]))(?P<sum>[\d\s.,+\-*/×x÷()]*\d\s*[+\-*/×x÷]\s*[\d\s.,+\-*/×x÷()]*\d\)*)\s*(?:=)?"
+        r"|sind)|rechne?)\s+|(?=[\d\s.,()-]*[+*×÷x]))(?P<sum>(?!\d+[-/]\d+[\s=?!.]*$)[\d\s.,+\-*/×x÷()]*\d\s*[+\-*/×x÷]\s*[\d\s.,+\-*/×x÷()]*\d\)*)\s*(?:=)?"
     ),
     Asked.PRIVACY: (
         rf"(?:(?:do|does|will|did|are)\s+(?:you|it|atelier)\s+(?:also\s+)?(?:store"

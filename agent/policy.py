@@ -47,6 +47,7 @@ CERTAIN_ERRAND = 0.70  # a wrong refusal loses an answerable question, so refusi
 CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?"
 CERTAIN_WISH = 0.95  # "what's for lunch?" can look like a wish for ideas
 CERTAIN_TALK, FEW = 0.7, 2  # "drill" can look like small talk
+CERTAIN_TALK_ASKED = 0.8  # "do you have a pool?" too; "do you have children?" is surer
 INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
 CALL = 0.7  # and less often like a call for a person or for help
 HELD = 0.5  # the probability from which a passage is believed to answer
@@ -55,6 +56,7 @@ PLAIN_HELP = 0.85  # the list of what Atelier can do answers "what can you do?" 
 GUIDE = "guide/"  # where the sources of Atelier's own documentation begin
 GUIDE_ODDS = 0.2  # of a guide passage among the team's: "how do I update my address?" is seldom about us
 TROUBLE = "This tells of trouble with something, so I search for what helps."
+OFFERED = "This asks whether there is such a thing, so I search."
 STRONG_MOOD = 0.60  # a complaint this clearly negative goes to a person
 
 _OUR_NAME = re.compile(r"\batelier\b", re.IGNORECASE)
@@ -85,7 +87,7 @@ _TROUBLE = re.compile(
     r"^\W*(?:(?:help|hi|hey|hello|so|oh|no|ok(?:ay)?|sorry|atelier|and|but|hilfe|hallo|und|oh\s+nein)\b\W*)*"
     rf"(?:(?:my|our)\s+{_OURS}(?:\w+\s+){{1,3}}?(?:is|was|are|were|has|have|does|do|did|will|can|got|keeps?|stopped|isn|wasn|aren|doesn"
     rf"|don|didn|won|can)\b|(?:the|my|our|a)\s+{_OURS}(?:[\w-]+\s+){{1,5}}?{_BROKEN}"
-    r"|(?:i|we)(?:['’]ve|\s+have)?\s+(?:just\s+|accidentally\s+)?(?:lost|broke|forgot|forgotten|misplaced|missed|dropped|spilled|deleted)\b"
+    r"|(?:i|we)(?:['’]ve|\s+have)?\s+(?:just\s+|accidentally\s+)?(?:found|lost|broke|forgot|forgotten|misplaced|missed|dropped|spilled|deleted)\b"
     r"|(?:i|we)\s+(?:can['’]?t|cannot)\s+(?:log|sign|find|open|reach|connect|print|access|get\s+in)\b"
     r"|(?:someone|somebody)\s+(?:stole|took|hacked|broke)\b"
     rf"|mein(?:e[mnr]?)?\s+{_OURS}(?:[\w-]+\s+){{1,4}}?(?:wurde|ist|war|hat|geht|funktioniert|startet|lässt|läuft|druckt)\b"
@@ -101,6 +103,11 @@ _OF_US = re.compile(
     r"|\b(?:my|our)\s+(?:data|messages|questions|words|chats?|conversations?|documents|files)\s+(?:\w+\s+)?(?:sent|stored|kept|saved|uploaded|shared|read|seen|safe|private|used|go|going|leave)\b"
     r"|\b(?:kannst|bist|hast|benutzt|verwendest|speicherst|nutzt|merkst|lernst|läufst|arbeitest|sprichst|verstehst|liest)\s+du\b"
     r"|\b(?:meine|unsere)\s+(?:daten|nachrichten|fragen|dokumente|gespräche)\s+(?:\w+\s+){0,3}(?:gesendet|geschickt|gespeichert|hochgeladen|sicher|gelesen|weitergegeben)\b",
+    re.IGNORECASE,
+)
+_HAVE = re.compile(
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|hi|hey|hello|atelier)\b[\s,!.:]*)*(?:do\s+(?:you|we)\s+(?:\w+\s+)?(?:have|offer|sell|provide|serve|accept|take)"
+    r"|have\s+(?:you|we)\s+got|(?:habt\s+ihr|haben\s+(?:sie|wir)|gibt\s+es))\s+(?!(?:a\s+|any\s+|ein(?:e|en)?\s+)?(?:time|minute|moment|second|zeit|momente?)\b)\w",
     re.IGNORECASE,
 )
 _FACT = re.compile(
@@ -176,6 +183,8 @@ def decide(
         return Decision(Move.ANSWER, "This asks how I work, and my guide says it.")
     if intent is Intent.IDEATE and confidence < CERTAIN_WISH and _FACT.match(text) and not _FOR_IDEAS.search(text):
         return Decision(Move.ANSWER, "This asks for a fact, so I search the documents.")
+    if intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK_ASKED and _HAVE.match(text):
+        return Decision(Move.ANSWER, OFFERED)
     is_word = intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK and len(text.split()) <= FEW
     if is_word and kind_of_small_talk(text) == "otherwise":
         return Decision(Move.ANSWER, "This may be small talk or a word to look up, so I search.")
@@ -199,6 +208,8 @@ def reconsider(decision: Decision, understanding: Understanding, best: float, te
     if decision.reason == TROUBLE and best < HELD and understanding.intent is Intent.COMPLAINT:
         answered = _answer_complaint(understanding, asks=looks_like_question(text))
         return answered if answered.move is Move.ESCALATE else decision  # nobody has complained of us: no apology
+    if decision.reason == OFFERED:
+        return decision
     is_sure = understanding.confidence >= SURE
     held = HELD_HOW_TO if understanding.intent is Intent.HELP and _HOW_TO.match(text) else HELD
     is_talk = is_sure or not looks_like_question(text) or kind_of_small_talk(text) != "otherwise"
