@@ -4,14 +4,13 @@ import argparse
 import csv
 import io
 import tempfile
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from connectors.compose import heads_folder, open_store
 from connectors.settings import Settings
-from retrieval.errors import DataRefused, StoreError
+from retrieval.errors import StoreError
 from retrieval.files import write_atomically
 
 if TYPE_CHECKING:
@@ -20,19 +19,11 @@ if TYPE_CHECKING:
     from finetune.few_shot import Learned
     from finetune.few_shot_labels import Labelled
     from finetune.heads_data import Row
-    from finetune.heads_rows import TeamRows
     from retrieval.encoder import Encoder
 
 Arguments = argparse.Namespace
 MOST_SHOWN = 5  # overlaps
 KNOWN = 0.9  # how well the encoder knows a language that it reads well: the default English 1, Spanish .87, German .63
-
-
-def _left_out(rows: "TeamRows") -> str:
-    """The rows whose labels are Atelier's own, as the subject of a sentence: by label, with their number."""
-    counts = Counter(row.label for row in (*rows.intent, *rows.sentiment))
-    named = ", ".join(f"“{label}” ({count})" for label, count in counts.items())
-    return f"The rows labelled {named} were"
 
 
 def intent(settings: Settings, arguments: Arguments) -> int:
@@ -45,14 +36,7 @@ def intent(settings: Settings, arguments: Arguments) -> int:
     from finetune.registry import Learned as LearnedFrom
     from retrieval.encoder import TransformerEncoder
 
-    rows = team_rows(Path(arguments.file).expanduser())
-    if not rows.topic:
-        raise DataRefused("Every label is one of Atelier's own, which `atelier finetune heads --rows` learns.")
-    if rows.intent or rows.sentiment:
-        print(
-            f"{_left_out(rows)} left out, for Atelier has a label of that name itself: `atelier finetune heads --rows` "
-            "learns it. For an intent of your own give it another name."
-        )
+    examples = team_rows(Path(arguments.file).expanduser(), all_own=True).topic
     store = open_store(settings)
     try:
         unlabelled = messages_in(Path(arguments.unlabelled).expanduser()) if arguments.unlabelled else []
@@ -65,11 +49,11 @@ def intent(settings: Settings, arguments: Arguments) -> int:
             )
         kind: str = arguments.kind
         asked = Labels(store.engine, settings.tenant).rows() if kind == KIND else NOTHING
-        labelled = _labelled(asked, rows.topic)
+        labelled = _labelled(asked, examples)
         whose |= {row.text: author for row, author in zip(labelled.rows, labelled.authors, strict=True)}
-        stored = said_by(store.engine, settings.tenant, [*(row.text for row in rows.topic), *unlabelled, *whose])
+        stored = said_by(store.engine, settings.tenant, [*(row.text for row in examples), *unlabelled, *whose])
         said = {text: frozenset({author}) for text, author in whose.items()} | stored
-        own = tuple(replace(row, source=CHAT) if row.text in said else row for row in rows.topic)
+        own = tuple(replace(row, source=CHAT) if row.text in said else row for row in examples)
         if copied := sum(row.source == CHAT for row in own):
             print(f"Rows of the file that are messages from the chat, whose words stay hidden: {copied}.")
         encoder = TransformerEncoder(settings.encoder, device=settings.device or None)

@@ -23,7 +23,7 @@ def messages_in(file: Path) -> list[str]:
     content = text_of(file, "a file with one message a line")
     try:
         if file.suffix == ".jsonl":
-            found = [json.loads(line)["text"] for line in content.splitlines() if line.strip()]
+            found = [json.loads(line)["text"] for line in content.split("\n") if line.strip()]
         elif file.suffix == ".csv":
             reader = table_of(content)
             names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}

@@ -4,14 +4,16 @@ JSONL has one `{"text": "Where is my order?", "label": "ask"}` a line; CSV the c
 without a label wait for one; TOML a list of examples for each intent: `billing = ["Where is my invoice?", …]`.
 
 A label is one of ours (an intent or a sentiment), and the row then teaches that head; or it is the team's own, as
-`billing`, and all of those together make a head of their own, which says what a message is about.
+`billing`, and all of those together make a head of their own, which says what a message is about. Where a team trains
+that head alone, every label is the team's own, `complaint` too.
 """
 
 import csv
+import io
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from retrieval.loading.text import decode
 
 LEAST = 5  # rows of a label of the team's own, in each of at least two
 MOST_LABELS, LONGEST_LABEL, LONGEST = 100, 60, 4_000
-MOST_LISTED = 20
+MOST_LISTED = 3  # problems of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,11 @@ class TeamRows:
 NONE = TeamRows()
 
 
-def team_rows(file: Path) -> TeamRows:
-    """Read and check a file. Raises DataRefused with every problem as `file:line: code message`."""
+def team_rows(file: Path, *, all_own: bool = False) -> TeamRows:
+    """Read and check a file. all_own: labels that Atelier has too are the team's.
+
+    Raises DataRefused with every kind of problem as `file:line: code message`.
+    """
     rows: dict[str, Row] = {}
     problems = []
     for number, found in _written(file):
@@ -53,7 +58,8 @@ def team_rows(file: Path) -> TeamRows:
             problems.append(f"{file.name}:{number}: contradiction The same text has another label above.")
         else:
             rows[found.text] = found
-    topics = Counter(row.label for row in rows.values() if row.label not in {*Intent, *Sentiment})
+    ours = set[str]() if all_own else {*Intent, *Sentiment}
+    topics = Counter(row.label for row in rows.values() if row.label not in ours)
     few = [label for label, count in topics.items() if count < LEAST]
     problems += [f"{file.name}: too_few The label {label!r} has fewer than {LEAST} rows." for label in few]
     if len(topics) == 1 or len(topics) > MOST_LABELS:
@@ -61,14 +67,24 @@ def team_rows(file: Path) -> TeamRows:
             f"{file.name}: labels Labels of your own must be between 2 and {MOST_LABELS}; here: {len(topics)}."
         )
     if problems or not rows:
-        listed = "\n".join(problems[:MOST_LISTED]) or f"{file.name}: empty_file It holds no row."
-        more = f"\n… and {len(problems) - MOST_LISTED} more" if problems[MOST_LISTED:] else ""
-        raise DataRefused(f"These labelled rows cannot be learned from:\n{listed}{more}")
+        listed = "\n".join(_shortened(problems)) or f"{file.name}: empty_file It holds no row."
+        raise DataRefused(f"These labelled rows cannot be learned from:\n{listed}")
     return TeamRows(
-        tuple(row for row in rows.values() if row.label in set(Intent)),
-        tuple(row for row in rows.values() if row.label in set(Sentiment)),
+        tuple(row for row in rows.values() if row.label in ours & set(Intent)),
+        tuple(row for row in rows.values() if row.label in ours & set(Sentiment)),
         tuple(row for row in rows.values() if row.label in topics),
     )
+
+
+def _shortened(problems: Sequence[str]) -> Iterator[str]:
+    """The first problems of each kind and the number of its others: a file of another form has one in each line."""
+    kinds: dict[str, list[str]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.partition(": ")[2].split(" ", 1)[0], []).append(problem)
+    for kind, found in kinds.items():
+        yield from found[:MOST_LISTED]
+        if len(found) > MOST_LISTED:
+            yield f"… and {len(found) - MOST_LISTED:,} more of {kind}."
 
 
 def text_of(file: Path, wanted: str) -> str:
@@ -84,20 +100,20 @@ def text_of(file: Path, wanted: str) -> str:
 
 def table_of(content: str) -> "csv.DictReader[str]":
     """The rows of a CSV. Raises csv.Error, here or while they are read."""
-    lines = content.splitlines(keepends=True) or [""]
-    parting = max(",;\t", key=lines[0].count)  # as spreadsheets of other countries write it
-    return csv.DictReader(lines, delimiter=parting, strict=True)
+    parting = max(",;\t", key=content.partition("\n")[0].count)  # as spreadsheets of other countries write it
+    return csv.DictReader(io.StringIO(content, newline=""), delimiter=parting, strict=True)
 
 
 def _written(file: Path) -> Iterator[tuple[str, Row | str]]:
     """Each row of a file or its problem, a code and a message, with the place where it stands."""
     content = text_of(file, "a JSONL, CSV or TOML file of labelled rows")
-    if file.suffix == ".toml":
+    form = file.suffix.lower()
+    if form == ".toml":
         yield from _of_toml(content)
-    elif file.suffix == ".csv":
+    elif form in {".csv", ".tsv"}:
         yield from _of_csv(content)
     else:
-        for number, line in enumerate(content.splitlines(), 1):
+        for number, line in enumerate(content.split("\n"), 1):
             if line.strip():
                 yield str(number), _of_json(line)
 
@@ -106,7 +122,7 @@ def _of_json(line: str) -> Row | str:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
-        return "bad_json The line is not one JSON object."
+        return 'bad_json The line is not one JSON object: {"text": "Where is my order?", "label": "ask"}.'
     text, label = (value.get(key) if isinstance(value, dict) else None for key in ("text", "label"))
     return _row(text, label)
 

@@ -55,7 +55,8 @@ def _training(outcome: Mapping[str, Any]) -> list[str]:
     if not outcome:
         return []
     early = " It ended early, as nothing was gained any more." if outcome.get("ended") == "early" else ""
-    said = [f"{outcome['steps']:,} steps; the weights are those of step {outcome['best_step']:,}.{early}"]
+    steps = f"{outcome['steps']:,} step{'' if outcome['steps'] == 1 else 's'}"
+    said = [f"{steps}; the weights are those of step {outcome['best_step']:,}.{early}"]
     if "best_loss" in outcome:
         said.append(f"The held-out loss went from {outcome['first_loss']:.3f} to {outcome['best_loss']:.3f} a token.")
     return [*said, f"![The loss over the steps]({jobs.PICTURE})"]

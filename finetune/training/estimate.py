@@ -63,7 +63,7 @@ def estimate(base: Path | str, train: Sequence[Example], recipe: Recipe, held_ou
         steps=-(-run.steps // recipe.processes),
         seconds=seconds,
         memory_bytes=peak_memory(),
-        how=f"timed {len(paces)} steps on this machine",
+        how=f"timed {len(paces)} step{'s' * (len(paces) != 1)} on this machine",
     )
 
 

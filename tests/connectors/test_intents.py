@@ -1,6 +1,7 @@
 """`atelier finetune intent`: from a file of examples to a version that the running bot understands with."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from finetune import few_shot
 from finetune.branch import BranchRecipe
 from finetune.few_shot_labels import Labels
 from finetune.few_shot_messages import messages_in
-from finetune.heads_data import noise
+from finetune.heads_data import Row, noise
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import DataRefused
 from tests.agent.test_memory import make_turn
@@ -102,7 +103,7 @@ def test_intents_are_learned_kept_and_live(
 def test_what_cannot_be_learned_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "own.csv").write_text("text,label\nwhere is it?,ask\n", "utf-8")
     assert main(["finetune", "intent", "own.csv"]) == 1
-    assert "finetune heads --rows" in capsys.readouterr().err
+    assert "The label 'ask' has fewer than 5 rows." in capsys.readouterr().err
     assert main(["finetune", "intent", "nowhere.toml"]) == 1
     assert "cannot be read" in capsys.readouterr().err
 
@@ -129,14 +130,16 @@ def test_messages_are_read_from_tables_and_lines(tmp_path: Path) -> None:
         messages_in(tmp_path / "b.jsonl")
 
 
-def test_labels_that_are_atelier_s_own_are_named(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
+def test_a_team_s_label_may_be_called_as_one_of_atelier_s(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = set()
+
+    def heard(_: object, rows: Sequence[Row], *__: object, **___: object) -> None:
+        labels.update(row.label for row in rows)
         raise DataRefused("enough seen")
 
-    monkeypatch.setattr(few_shot, "learn", refuse)
-    taken = {**INTENTS, "complaint": ["the chair is broken", "very bad quality"]}
-    (home / "taken.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in taken.items()), "utf-8")
-    assert main(["finetune", "intent", "taken.toml"]) == 1
-    assert "“complaint” (2) were left out" in capsys.readouterr().out
+    monkeypatch.setattr(few_shot, "learn", heard)
+    named = {**INTENTS, "complaint": INTENTS["printer"]}
+    del named["printer"]
+    (home / "named.toml").write_text("".join(f"{k} = {json.dumps(v)}\n" for k, v in named.items()), "utf-8")
+    assert main(["finetune", "intent", "named.toml"]) == 1
+    assert labels == {"billing", "travel", "complaint"}

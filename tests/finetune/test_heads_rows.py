@@ -61,6 +61,28 @@ def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
         team_rows(written(tmp_path / "empty.jsonl"))
 
 
+def test_a_file_of_another_form_is_no_wall_of_text(tmp_path: Path) -> None:
+    file = written(tmp_path / "rows.jsonl", *(f"{i},ask" for i in range(40)), {"text": "x"})
+    with pytest.raises(DataRefused) as refused:
+        team_rows(file)
+    lines = str(refused.value).splitlines()[1:]
+    assert [line.split(": ")[0] for line in lines[:3]] == ["rows.jsonl:1", "rows.jsonl:2", "rows.jsonl:3"]
+    assert lines[3] == "… and 37 more of bad_json."
+    assert lines[4].startswith("rows.jsonl:41: no_label")
+    assert len(lines) == 5
+
+
+def test_lines_of_json_end_where_json_says(tmp_path: Path) -> None:
+    rows = [
+        json.dumps({"text": text + "\u2028", "label": label}, ensure_ascii=False)
+        for label, texts in (("billing", BILLING), ("complaint", TRAVEL))
+        for text in texts
+    ]
+    file = tmp_path / "rows.jsonl"
+    file.write_text("\r\n".join(rows), "utf-8")
+    assert {row.label for row in team_rows(file, all_own=True).topic} == {"billing", "complaint"}
+
+
 def test_what_a_message_is_about_is_said(encoder: TransformerEncoder, tmp_path: Path) -> None:
     rows = [Row(text, "billing", OWN) for text in BILLING] + [Row(text, "travel", OWN) for text in TRAVEL]
     report, tensors, card = _train("topic", encoder, None, 0, lambda _: None, rows)
