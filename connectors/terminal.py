@@ -298,17 +298,23 @@ class Terminal:
         message = Message(uuid4().hex, house.store.place, person, text, datetime.now(UTC), person.audiences)
         if self._unanswered is not None:
             await asyncio.to_thread(self._unanswered.keep, message.id, text)
-        async with contextlib.aclosing(house.colleague.reply(message, wanted)) as events:
-            async for event in events:
-                if isinstance(event, Piece):
-                    if event.replaces:
-                        self._wrap = Wrap(self._wrap.width)
-                        self._out.write("\n")
-                    self._out.write(self._wrap.feed(event.text))
-                    self._out.flush()
-                else:
-                    self._last = event
-                    self._close_answer(event)
+        is_open = False  # whether the answer's last line has no end yet
+        try:
+            async with contextlib.aclosing(house.colleague.reply(message, wanted)) as events:
+                async for event in events:
+                    if isinstance(event, Piece):
+                        if event.replaces:
+                            self._wrap = Wrap(self._wrap.width)
+                            self._out.write("\n")
+                        self._out.write(self._wrap.feed(event.text))
+                        self._out.flush()
+                        is_open = not event.text.endswith("\n")
+                    else:
+                        self._last = event
+                        self._close_answer(event)
+        except AtelierError:
+            self._out.write("\n" * is_open)  # what is said of it stands on a line of its own
+            raise
 
     def _close_answer(self, turn: Turn) -> None:
         lines = ["" if turn.reply.text.endswith("\n") else "\n"]

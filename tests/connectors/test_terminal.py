@@ -1,5 +1,7 @@
 """The terminal as a person sits at it: a real pseudo-terminal, a real Ctrl-C."""
 
+import asyncio
+import io
 import os
 import pty
 import re
@@ -17,7 +19,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.terminal import LEAVE, Wrap, _unknown
+from connectors.settings import Settings
+from connectors.terminal import LEAVE, Terminal, Wrap, _unknown
+from retrieval.errors import StoreError
+from tests.battery.house import open_house
 
 ROOT = Path(__file__).parents[2]
 CTRL_C, CTRL_D, ENTER = b"\x03", b"\x04", b"\r"
@@ -145,6 +150,22 @@ def test_an_encoder_that_is_not_there_ends_the_chat_with_a_sentence(sit: Callabl
     person = sit(ATELIER_ENCODER="no/such-encoder")
     person.sees("The encoder 'no/such-encoder' could not be loaded.")
     assert person.process.wait(PATIENCE) == 1
+
+
+async def test_an_error_in_mid_answer_stands_on_a_line_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("The disk is full.")
+
+    house, out = open_house(Settings(home=tmp_path, tenant="acme")), io.StringIO()
+    monkeypatch.setattr(type(house.store.memory), "append", full)
+    monkeypatch.setattr("sys.stdin", io.StringIO("Where is tea-1?\r\n"))
+    await Terminal(asyncio.sleep(0, house), out).run()
+    answer, error = out.getvalue().rstrip("\n").rsplit("\n", 1)
+    assert error == "The disk is full."
+    assert answer.strip()
+    assert "\n\n" not in out.getvalue()
 
 
 @given(st.lists(st.sampled_from(["word", "longer-word", "x" * 30, " ", "\n", "- item"]), max_size=60))
