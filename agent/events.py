@@ -98,8 +98,26 @@ class Edited:
     sent: datetime
     direct: bool = False
     called: bool = False
+    files: tuple[File, ...] = ()
     language: str = ""
     is_shared: bool = False
+    replies_to: str = ""
+
+    def post(self) -> Post:
+        """The message as it reads now."""
+        return Post(
+            self.message,
+            self.place,
+            self.account,
+            self.text,
+            self.sent,
+            self.direct,
+            self.called or bool(self.replies_to),
+            self.files,
+            self.language,
+            self.is_shared,
+            self.replies_to,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,17 +76,7 @@ class Changes:
         if (event.direct or not event.called) and await stage.has_come(event.place, event.message):
             return None
         stage.along.append(partial(supersede, place=event.place, message=event.message))
-        return Post(
-            event.message,
-            event.place,
-            event.account,
-            event.text,
-            event.sent,
-            direct=event.direct,
-            called=event.called,
-            language=event.language,
-            is_shared=event.is_shared,
-        )
+        return event.post()
 
     async def deleted(self, event: Deleted, stage: Stage) -> None:
         await stage.supersede(event.place, event.message)

@@ -307,17 +307,9 @@ def _with(said: Outgoing, text: str, button: Button) -> Outgoing:
 
 
 def _as_post(event: Post | Edited) -> Post:
-    """A change of what was said is said too: the other side has read the words as they were."""
+    """A change of what was said is said too: the other side has read the words as they were, and has the files."""
     if isinstance(event, Post):
         return event
-    return Post(
-        event.message,
-        event.place,
-        event.account,
-        f"✎ {event.text}",
-        event.sent,
-        direct=event.direct,
-        called=event.called,
-        language=event.language,
-        is_shared=event.is_shared,
-    )
+    text = event.text.strip()
+    marked = f"{NOTE} ✎ {text.removeprefix(NOTE)}" if text.startswith(NOTE) else f"✎ {text}"
+    return replace(event.post(), text=marked, files=(), replies_to="")

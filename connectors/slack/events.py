@@ -160,7 +160,7 @@ class _Reader:
             return None
         message, text = identity(event["ts"]), str(event.get("text") or "")
         called = direct or event["type"] == "app_mention" or self._calls_us(text)
-        files = tuple(filter(None, (self._file(file) for file in event.get("files") or ())))
+        files = self._files(event)
         said = plain(text, self.bot["user"])
         if not (said or files or called):
             return None
@@ -187,7 +187,8 @@ class _Reader:
         text = str(now.get("text") or "")
         said, called = plain(text, self.bot["user"]), direct or self._calls_us(text)
         sent = datetime.fromtimestamp(float(message), UTC)
-        return Edited(happened, place, account, message, said, sent, direct, called, is_shared=self.is_shared)
+        files = self._files(now)
+        return Edited(happened, place, account, message, said, sent, direct, called, files, is_shared=self.is_shared)
 
     def _calls_us(self, text: str) -> bool:
         return f"<@{self.bot['user']}" in text
@@ -198,6 +199,9 @@ class _Reader:
 
     def _is_bot(self, message: Json) -> bool:
         return bool(message.get("bot_id")) or message.get("user") == self.bot["user"]
+
+    def _files(self, message: Json) -> tuple[File, ...]:
+        return tuple(filter(None, (self._file(file) for file in message.get("files") or ())))
 
     def _file(self, file: Json) -> File | None:
         if file.get("mode") in {"tombstone", "hidden_by_limit"}:

@@ -122,10 +122,10 @@ class _Reader:
             text=_clean(self._without_name(written, entities)),
             sent=message.date,
             direct=is_private,
-            called=is_private or self._is_named(written, entities) or bool(self._replied(message)),
+            called=is_private or self._is_named(written, entities) or bool(self._replies_to(message)),
             files=files,
             language=language,
-            replies_to=str(replied.message_id) if (replied := self._replied(message)) else "",
+            replies_to=self._replies_to(message),
         )
 
     def _edited(self, message: Message, update: int) -> Edited | None:
@@ -143,7 +143,9 @@ class _Reader:
             sent=message.date,
             direct=is_private,
             called=is_private or self._is_named(written, entities),
+            files=_files(message),
             language=_language(message.from_user),
+            replies_to=self._replies_to(message),
         )
 
     def _press(self, query: CallbackQuery) -> Press | None:
@@ -233,15 +235,15 @@ class _Reader:
     def _is_named(self, text: str, entities: Sequence[MessageEntity]) -> bool:
         return any(self._names_us(text, entity) for entity in entities)
 
-    def _replied(self, message: Message) -> Message | None:
-        """The message of ours that this one answers.
+    def _replies_to(self, message: Message) -> str:
+        """The id of the message of ours that this one answers.
 
         In a topic every message "replies" to the one that created the topic, which the bot may have done.
         """
         replied = message.reply_to_message
         if replied is None or replied.from_user is None or replied.forum_topic_created:
-            return None
-        return replied if replied.from_user.id == self._bot.id else None
+            return ""
+        return str(replied.message_id) if replied.from_user.id == self._bot.id else ""
 
     def _without_name(self, text: str, entities: Sequence[MessageEntity]) -> str:
         units = _units(text)

@@ -44,6 +44,7 @@ class SlackEmulator:
         self.world = World(self._announce)  # streaming, stream_seconds, status_seconds, trigger_seconds are set here
         self.courier = Courier()  # ack_seconds and retry_delays are set here
         self.faults = Faults()
+        self._overtaken: list[JSON] | None = None
         self._server = Server(self.world, self.courier, self.faults)
 
     async def __aenter__(self) -> Self:
@@ -182,6 +183,24 @@ class SlackEmulator:
             retry_after = 1
         self.faults.add(Fault(method, status, error, retry_after, times, landed))
 
+    @contextmanager
+    def overtaken(self) -> Iterator[Callable[[], None]]:
+        """What happens inside is told of only when the given function is called: what comes meanwhile overtakes it.
+
+        Slack tries an event again after a minute and after five, and goes on meanwhile:
+        https://docs.slack.dev/apis/events-api/#retries
+        """
+        late = self._overtaken = []
+
+        def deliver() -> None:
+            for event in late:
+                self._announce(event)
+
+        try:
+            yield deliver
+        finally:
+            self._overtaken = None
+
     def outage(self, seconds: float) -> None:
         """Every request is answered 503, every connection is cut and refused, until the seconds are over."""
         self.faults.outage(seconds)
@@ -259,6 +278,9 @@ class SlackEmulator:
             await asyncio.sleep(LOOK)
 
     def _announce(self, event: JSON) -> None:
+        if self._overtaken is not None:
+            self._overtaken.append(event)
+            return
         self.courier.send("events_api", events.callback(self.world, event))
 
 

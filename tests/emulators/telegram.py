@@ -125,6 +125,23 @@ class TelegramEmulator:
 
     # Trouble
 
+    @contextmanager
+    def overtaken(self) -> Iterator[Callable[[], None]]:
+        """What is written inside reaches the bot only when the given function is called: later updates overtake it.
+
+        A webhook that failed is tried again, beside others: https://core.telegram.org/bots/api#setwebhook
+        """
+        late = self._world.updates.overtaken = []
+
+        def deliver() -> None:
+            for update in late:
+                self.inject(update)
+
+        try:
+            yield deliver
+        finally:
+            self._world.updates.overtaken = None
+
     @property
     def flood(self) -> bool:
         """Whether flood control answers 429."""

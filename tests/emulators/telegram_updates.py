@@ -33,6 +33,7 @@ class Updates:
     def __init__(self) -> None:
         self.allowed: frozenset[str] = frozenset()
         self.pending: dict[int, tuple[int, Json]] = {}  # by update id, oldest first: (chat id, update)
+        self.overtaken: list[Json] | None = None  # what is to come later, while later ones overtake it
         self.arrived: Callable[[], None] = lambda: None
         self._ids = itertools.count(100_000_001)
 
@@ -42,7 +43,10 @@ class Updates:
 
     def add(self, kind: str, payload: Json, chat_id: int) -> None:
         if kind in self.allowed if self.allowed else kind not in ON_REQUEST:
-            self.inject({kind: payload}, chat_id)
+            if self.overtaken is not None:
+                self.overtaken.append({kind: payload})
+            else:
+                self.inject({kind: payload}, chat_id)
 
     def inject(self, update: Mapping[str, object], chat_id: int = 0) -> int:
         """Queue any update as it is, under the next id, which is returned."""

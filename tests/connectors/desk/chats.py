@@ -1,6 +1,7 @@
 """One way to use both platforms as people do, so that one test states what holds on both."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -56,6 +57,7 @@ class Chat(Protocol):
     def shown(self, where: Who) -> list[Shown]: ...
     def files(self) -> list[tuple[str, bytes]]: ...
     def is_quiet(self) -> bool: ...
+    def overtaken(self) -> AbstractContextManager[Callable[[], None]]: ...  # what happens inside comes when called
 
 
 class SlackChat:
@@ -129,6 +131,9 @@ class SlackChat:
     def is_quiet(self) -> bool:
         return all(made.done for made in self.emulator.deliveries())
 
+    def overtaken(self) -> AbstractContextManager[Callable[[], None]]:
+        return self.emulator.overtaken()
+
 
 class TelegramChat:
     name, begin = "telegram", "/"
@@ -194,6 +199,9 @@ class TelegramChat:
 
     def is_quiet(self) -> bool:
         return not self.emulator.pending()
+
+    def overtaken(self) -> AbstractContextManager[Callable[[], None]]:
+        return self.emulator.overtaken()
 
 
 def _words(line: slack_world.Seen) -> str:

@@ -36,12 +36,11 @@ class Desk:
     def card(self) -> Shown:
         return next(each for each in self.shown() if "Take it" in each.buttons)
 
-    def replies(self, who: Any, to: Shown, text: str) -> None:
-        """As people there answer a message of Atelier's: in its thread, or as a reply to it."""
+    def replies(self, who: Any, to: Shown, text: str) -> Any:
+        """As people there answer a message of Atelier's: in its thread, or as a reply to it. What chats call it."""
         if isinstance(self.chat, SlackChat):
-            who.writes(text, self.room.channel, to.thread or to.ref)
-        else:
-            who.writes(text, self.room.channel, reply_to=to.ref)
+            return who.writes(text, self.room.channel, to.thread or to.ref)
+        return who.writes(text, self.room.channel, reply_to=to.ref)
 
 
 def desk_for(chat: Chat, *people: Any) -> Desk:

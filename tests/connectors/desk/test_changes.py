@@ -7,7 +7,7 @@ import pytest
 
 from connectors.slack.receive import received
 from connectors.slack.workspaces import Workspace
-from tests.connectors.desk.chats import Chat, SlackChat
+from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
 from tests.connectors.desk.doors import Doors, Scripted
 
 
@@ -178,3 +178,61 @@ async def test_what_became_of_a_message_may_come_before_it(
     await doors.settle()
     assert [prompt.message for prompt in generator.prompts] == [now] * bool(now)
     assert doors.held(slack.account(ann)).turns[0].message.text == now if now else True
+
+
+FILE = ("salaries.md", b"# Salaries\n\nThe salary of the gardener is heliotrope seven thousand euros a month.\n")
+QUESTION = "What is the salary of the gardener?"
+
+
+@pytest.mark.parametrize("now", [QUESTION, ""])
+async def test_a_message_whose_change_comes_before_it_keeps_its_files(doors: Doors, chat: Chat, now: str) -> None:
+    await doors.open()
+    ann = chat.person("Ann")
+    with chat.overtaken() as deliver:
+        said = chat.says(ann, "Waht is the salery?", files=[FILE])
+    chat.edits(ann, said, now)
+    await doors.settle()
+    (answer,) = [shown for shown in chat.shown(ann) if "I have read salaries.md" in shown.text]
+    assert ("heliotrope" in answer.text) == bool(now)
+    before = chat.shown(ann)
+    deliver()
+    await doors.settle()
+    assert chat.shown(ann) == before, "it is answered already"
+
+
+async def test_a_message_in_a_thread_whose_change_comes_before_it_is_answered_there(doors: Doors, chat: Chat) -> None:
+    generator = Scripted("Gladly.")
+    await doors.open(generator)
+    ann = chat.person("Ann")
+    room = chat.room(ann)
+    chat.says(ann, "Hello!", room, called=True)
+    await doors.settle()
+    with chat.overtaken() as deliver:
+        said = chat.says(ann, "What about apples?", room, called=True)
+    chat.edits(ann, said, "What about pears?", called=True)
+    await doors.settle()
+    deliver()
+    await doors.settle()
+    assert [prompt.message for prompt in generator.prompts] == ["Hello!", "What about pears?"]
+    assert [shown.text for shown in chat.shown(room)] == ["Gladly.", "Gladly."]
+
+
+async def test_a_reply_whose_change_comes_before_it_calls_as_it_did(doors: Doors, telegram: TelegramChat) -> None:
+    generator = Scripted("Gladly.")
+    await doors.open(generator)
+    ann = telegram.person("Ann")
+    group = telegram.emulator.group("Group", [ann], privacy=True)
+    ann.writes(f"@{telegram.emulator.username} Hello!", group)
+    await doors.settle()
+    answer = telegram.emulator.seen(group)[-1]
+    with telegram.overtaken() as deliver:
+        said = ann.writes("What about apples?", group, reply_to=answer)
+    ann.edits(said, "What about pears?")
+    await doors.settle()
+    deliver()
+    await doors.settle()
+    assert [prompt.message for prompt in generator.prompts] == ["Hello!", "What about pears?"]
+    ann.edits(said, "What about plums?")
+    await doors.settle()
+    assert len(generator.prompts) == 2
+    assert "Answer anew" in str(telegram.emulator.seen(group)[-1].buttons)

@@ -110,6 +110,25 @@ async def test_an_answer_is_corrected_and_the_case_returned_waits_again_and_atel
     assert [each.state for each in cases(doors)] == ["open"]
 
 
+async def test_what_stays_at_the_desk_stays_there_when_it_is_changed(
+    doors: Doors, chat: Chat, slack: SlackChat
+) -> None:
+    ann, mara = slack.person("Ann"), chat.person("Mara")
+    desk = desk_for(chat, mara)
+    await doors.open(Scripted("At nine."), support=section(desk))
+    slack.says(ann, HUMAN)
+    await rest(doors)
+    chat.presses(mara, desk.card(), "Take it")
+    await rest(doors)
+    claimed = next(each for each in desk.shown() if "Return" in each.buttons)
+    said = desk.replies(mara, claimed, "// A dificult one")
+    chat.edits(mara, said, "// A difficult one")
+    await rest(doors)
+    chat.edits(mara, said, "  // A most difficult one")
+    await rest(doors)
+    assert not [text for text in texts(slack, ann) if "difficult" in text or "dificult" in text]
+
+
 async def test_in_a_thread_everybody_is_heard_and_elsewhere_atelier_goes_on(doors: Doors, chat: Chat) -> None:
     generator = Scripted("At nine.")
     ann, bob, mara = chat.person("Ann"), chat.person("Bob"), chat.person("Mara")
