@@ -29,7 +29,13 @@ ALLOWED = ("message", "edited_message", "callback_query", "message_reaction", "m
 MOST_BYTES = 1 << 20  # of a webhook request
 MOST_DEPTH = 32  # of its JSON; an update with a reply to a forwarded picture has about 8
 MOST_SECONDS = 10.0  # in which its body must arrive
-_DOING = {"message": "from", "edited_message": "from", "callback_query": "from", "message_reaction": "user"}
+# Who did it: a chat goes before the bot of its own that Telegram puts there for whoever writes in its name.
+_DOING = {
+    "message": ("sender_chat", "from"),
+    "edited_message": ("sender_chat", "from"),
+    "callback_query": ("from",),
+    "message_reaction": ("user", "actor_chat"),
+}
 _POLL = 25  # seconds that Telegram holds a poll open when there is nothing
 _LONGEST_PAUSE = 30.0  # seconds
 _TOKEN = re.compile(rb'"[^"]*"?|[][{}]')
@@ -78,12 +84,12 @@ def _place(message: object, tenant: str) -> Place | None:
 
 
 def _author(update: Mapping[str, Any], tenant: str) -> str:
-    for kind, name in _DOING.items():
+    for kind, names in _DOING.items():
         happened = update.get(kind)
-        author = happened.get(name) if isinstance(happened, Mapping) else None
-        number = _whole(author.get("id")) if isinstance(author, Mapping) else None
-        if number is not None:
-            return f"{PLATFORM}:{tenant}:{number}"
+        for author in (happened.get(name) for name in names) if isinstance(happened, Mapping) else ():
+            number = _whole(author.get("id")) if isinstance(author, Mapping) else None
+            if number is not None:
+                return f"{PLATFORM}:{tenant}:{number}"
     return ""
 
 

@@ -53,6 +53,20 @@ def test_presses_edits_and_reactions_of_a_flood_are_let_go_and_nobody_elses() ->
     assert flood.kept(others)[0] == others
 
 
+def test_who_writes_and_reacts_as_a_chat_is_bounded_as_that_chat() -> None:
+    """Telegram names the chat for reactions; beside what is written in its name it puts a bot that all chats share."""
+    bot = Identity(1, "atelier_bot", sees_all=True)
+    group = {"id": -5, "type": "supergroup", "title": "Group"}
+    anonymous = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+    said = {"message_id": 1, "from": anonymous, "sender_chat": group, "chat": group, "date": 0, "text": "x"}
+    reaction = {"chat": group, "message_id": 1, "actor_chat": group, "date": 0, "old_reaction": []}
+    kinds: list[dict[str, object]] = [{"message_reaction": reaction}, {"edited_message": said}]
+    events = [from_telegram({"update_id": n, **kinds[n % 2]}, "acme", bot) for n in range(2 * BESIDE)]
+    assert {each.by for each in events} == {"telegram:acme:-5"}
+    assert BESIDE <= len(Flood(5).kept(events)[0]) < BESIDE + 30
+    assert from_telegram({"update_id": 1, "message": said}, "acme", bot).by == "telegram:acme:-5"
+
+
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 async def test_a_flood_is_refused_in_words_once_and_kept_nowhere(engine: Engine) -> None:
     async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
