@@ -239,7 +239,7 @@ def export(arguments: Arguments) -> int:
     store = open_store(load_settings(arguments.settings))
     try:
         file = Path(arguments.file).expanduser()
-        copy = privacy.write_copy(store.person(), store.memory, file)
+        copy = privacy.write_copy(store.person(), store.memory, store.settings.home, file)
         print(f"{file} holds everything about you: {len(copy['turns'])} messages with their replies.")
     finally:
         store.close()

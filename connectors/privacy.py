@@ -26,6 +26,7 @@ from connectors.privacy_left import accounts_left, left_in_files, left_in_store
 from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
 from connectors.terminal_unanswered import forget as forget_unanswered
+from connectors.terminal_unanswered import lines_of
 from finetune.examples.agreement import withheld
 from finetune.examples.forgetting import Gone, Unlearned, rename, unlearn
 from retrieval.database import reading, writing
@@ -164,6 +165,7 @@ class PersonCopy(TypedDict):
     curated: list[CuratedCopy]
     sessions: list[SessionActCopy]
     heard: list[HeardCopy]
+    unanswered: list[str]  # lines typed at a terminal
 
 
 def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: int | None = None) -> ForgetReport:
@@ -288,7 +290,7 @@ def _reader(platform: str) -> Callable[[str, str], Event | None]:
     return read_telegram
 
 
-def copy_of(person: Person, memory: Memory) -> PersonCopy:
+def copy_of(person: Person, memory: Memory, home: Path) -> PersonCopy:
     """Everything held about a person, ready for JSON. Raises StoreError."""
     held = memory.held(person.id)
     if held is None:
@@ -318,12 +320,13 @@ def copy_of(person: Person, memory: Memory) -> PersonCopy:
             for each in acts_in_sessions(memory.engine, person.id)
         ],
         heard=heard_of(memory.engine, person.id),
+        unanswered=lines_of(home, held.person.accounts),
     )
 
 
-def write_copy(person: Person, memory: Memory, file: Path) -> PersonCopy:
+def write_copy(person: Person, memory: Memory, home: Path, file: Path) -> PersonCopy:
     """Write `copy_of` a person to a JSON file that only its owner may read. Raises StoreError."""
-    copy = copy_of(person, memory)
+    copy = copy_of(person, memory, home)
     try:
         write_atomically(file, json.dumps(copy, ensure_ascii=False, indent=2).encode())
     except OSError as error:

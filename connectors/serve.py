@@ -138,7 +138,7 @@ def make_delivery(
         "case": Order(support.case),
         "curated": Order(curated.order, "help_curated", is_for_administrators=True),
         "idea": Order(ideation.order, "help_idea"),
-        "export": Order(Copying(memory).order),
+        "export": Order(Copying(memory, settings.home).order),
         "finetune": Order(tuning.order, "help_finetune", is_for_administrators=True),
         "label": Order(labelling.order, "help_label", is_for_administrators=True),
         "watch": Order(opinion.watch, "help_watch", is_for_administrators=True),

@@ -236,7 +236,7 @@ class Terminal:
         if command == "/export":
             if not rest:
                 return "Name the file to write: /export my-data.json"
-            copy = write_copy(person, store.memory, Path(rest).expanduser())
+            copy = write_copy(person, store.memory, store.settings.home, Path(rest).expanduser())
             return f"{rest} holds everything about you: {len(copy['turns'])} messages with their replies."
         if command == "/feedback":
             if self._last is None or not rest:

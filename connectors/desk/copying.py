@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from agent.events import Command, Outgoing, Picture
 from agent.memory import Memory
@@ -17,6 +18,7 @@ class Copying:
     """The command `export`: the same copy that `atelier export` writes at the terminal, of all linked accounts."""
 
     memory: Memory
+    home: Path
 
     async def order(self, command: Command, stage: Stage) -> Sequence[Outgoing]:  # noqa: ARG002 - as all orders have
         """The copy as a JSON file; where others could see it, where to ask for it."""
@@ -30,4 +32,5 @@ class Copying:
         return [Outgoing(command.place, say(command.language, "export_told"), pictures=(file,), to=command.account)]
 
     def _copy(self, account: str) -> bytes:
-        return json.dumps(copy_of(self.memory.person(account), self.memory), ensure_ascii=False, indent=2).encode()
+        copy = copy_of(self.memory.person(account), self.memory, self.home)
+        return json.dumps(copy, ensure_ascii=False, indent=2).encode()

@@ -14,6 +14,7 @@ from agent.buttons import Buttons, Meaning
 from agent.memory import Memory
 from agent.message import History, Reply
 from connectors.privacy import copy_of, forget, phrases_of, write_copy
+from connectors.terminal_unanswered import Unanswered
 from retrieval.audience import everyone
 from retrieval.database import writing
 from retrieval.document import Document, Section
@@ -121,10 +122,13 @@ def test_a_copy_holds_everything_about_one_person(memory: Memory, knowledge: Kno
     memory.append(turn)
     memory.append(make_turn(bert, "Bert's own words"))
     memory.rate(turn.id, anna.id, -1, "too short")
+    terminals = [Unanswered(home, person.accounts[0]) for person in (anna, bert)]
+    for terminal, line in zip(terminals, ("Where is tea?", "Bert's own line"), strict=True):
+        terminal.keep("m1", line)
 
-    copy = write_copy(anna, memory, home / "out/copy.json")
+    copy = write_copy(anna, memory, home, home / "out/copy.json")
 
-    assert json.loads((home / "out/copy.json").read_text("utf-8")) == copy == copy_of(anna, memory)
+    assert json.loads((home / "out/copy.json").read_text("utf-8")) == copy == copy_of(anna, memory, home)
     assert (home / "out/copy.json").stat().st_mode & 0o077 == 0
     assert copy["accounts"] == ["terminal:local:änna"]
     assert [(each["message"], each["reply"], each["notice"]) for each in copy["turns"]] == [
@@ -132,12 +136,15 @@ def test_a_copy_holds_everything_about_one_person(memory: Memory, knowledge: Kno
     ]
     assert [(each["rating"], each["comment"]) for each in copy["ratings"]] == [(-1, "too short")]
     assert [(each["source"], each["passages"]) for each in copy["documents"]] == [("notes/anna", [SECRET])]
+    assert copy["unanswered"] == ["Where is tea?"]
     assert "Bert" not in json.dumps(copy)
+    for terminal in terminals:
+        terminal.close()
 
 
-def test_a_copy_tells_what_was_asked_and_made_for_buttons_and_links(memory: Memory, engine: Engine) -> None:
+def test_a_copy_tells_what_was_asked_and_made_for_buttons_and_links(memory: Memory, engine: Engine, home: Path) -> None:
     anna, bert = memory.person("slack:T:anna"), memory.person("slack:T:bert")
-    before = copy_of(anna, memory)
+    before = copy_of(anna, memory, home)
     assert (before["consent_asked"], before["link_code"], before["buttons"]) == (None, None, [])
     hers, his = make_turn(anna, "mine"), make_turn(bert, "his")
     memory.append(hers)
@@ -146,7 +153,7 @@ def test_a_copy_tells_what_was_asked_and_made_for_buttons_and_links(memory: Memo
     memory.people.mark_consent_asked(anna.id)
     code = memory.people.link_code(anna.id)
     memory.people.link(code, "telegram:bot:1")
-    copy = copy_of(anna, memory)
+    copy = copy_of(anna, memory, home)
     assert copy["buttons"] == [{"kind": "rate", "value": f"{hers.id} good", "place": HERE.key}]
     assert datetime.now(UTC) - datetime.fromisoformat(copy["consent_asked"] or "") < timedelta(minutes=1)
     assert copy["link_code"] is not None
@@ -173,10 +180,10 @@ def test_a_copy_of_nobody_and_a_copy_to_nowhere(memory: Memory, home: Path) -> N
     anna = memory.person("slack:T:anna")
     (home / "file").write_text("")
     with pytest.raises(StoreError, match="could not be written"):
-        write_copy(anna, memory, home / "file/copy.json")
+        write_copy(anna, memory, home, home / "file/copy.json")
     memory.forget(anna.id)
     with pytest.raises(StoreError, match="Nothing is stored"):
-        copy_of(anna, memory)
+        copy_of(anna, memory, home)
 
 
 def test_phrases_are_what_the_store_would_hold_unescaped() -> None:

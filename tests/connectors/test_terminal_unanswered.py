@@ -1,10 +1,17 @@
 """The reply contract at the terminal: lines are answered in order, and one that a killed terminal left is told of."""
 
 import asyncio
+import fcntl
 import io
+import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
+
+import pytest
 
 from connectors.settings import Settings
 from connectors.terminal import NOT_SHOWN, UNANSWERED, Terminal
@@ -50,6 +57,66 @@ def test_what_a_killed_terminal_left_is_told_once_and_to_its_person_alone(tmp_pa
     assert "A secret" in next((tmp_path / FOLDER).iterdir()).read_text()
     forget(tmp_path, [BOB])
     assert not list((tmp_path / FOLDER).iterdir())
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, do: Callable[[], object]) -> None:
+    """Before the next lock of a file is taken, `do` has half a second in another thread."""
+    others: list[threading.Thread] = []
+    lock = fcntl.flock
+
+    def late(file: IO[bytes], how: int) -> None:
+        if how & fcntl.LOCK_NB and not others:
+            others.append(threading.Thread(target=do))
+            others[0].start()
+            others[0].join(0.5)
+        lock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+
+
+def test_a_terminal_that_just_begins_is_not_taken_for_a_dead_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine, told = Unanswered(tmp_path, ANN), Unanswered(tmp_path, ANN)
+    meanwhile(monkeypatch, lambda: list(told.left()))
+    mine.keep("m1", "How many days?")
+    assert list(told.left()) == [], "it lives"
+    assert mine._file is not None
+    mine._file.close()  # as the kernel does for one that was killed
+    assert list(told.left()) == [("m1", "How many days?")]
+
+
+def test_two_terminals_that_look_at_once_tell_it_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kill(keeps(tmp_path, ANN, "How many days?"))
+    telling = Unanswered(tmp_path, ANN).left()
+    assert next(telling) == ("m0", "How many days?")
+    meanwhile(monkeypatch, lambda: list(telling))
+    assert list(Unanswered(tmp_path, ANN).left()) == []
+
+
+def test_what_was_not_told_to_its_end_is_told_again(tmp_path: Path) -> None:
+    kill(keeps(tmp_path, ANN, "How many days?"))
+    telling = Unanswered(tmp_path, ANN).left()
+    next(telling)
+    telling.close()
+    assert list(Unanswered(tmp_path, ANN).left()) == [("m0", "How many days?")]
+
+
+def test_a_line_lies_on_the_disk_with_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is new is there after a power cut only when its folder has been written too."""
+    written: list[int] = []
+    sync = os.fsync
+
+    def synced(descriptor: int) -> None:
+        written.append(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    mine = Unanswered(tmp_path, ANN)
+    mine.keep("m1", "How many days?")
+    (file,) = (tmp_path / FOLDER).iterdir()
+    assert {each.stat().st_ino for each in (file, tmp_path / FOLDER, tmp_path)} <= set(written)
+    mine.close()
 
 
 def test_a_line_that_was_not_written_to_its_end_is_forgotten_too(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_forgotten_person_leaves_no_word_and_no_vote_and_the_session_goes_on(
     room.sessions.outcome.dot(session, room.person("eve"), merged.id, 2, key=room.key())
     room.sessions.outcome.dot(session, room.person("bob"), merged.id, 1, key=room.key())
     eve = room.person("eve")
-    copied = copy_of(eve, room.memory)["sessions"]
+    copied = copy_of(eve, room.memory, tmp_path)["sessions"]
     assert secret in [each["words"] for each in copied]
     assert "Dotted" in [each["what"] for each in copied]
 

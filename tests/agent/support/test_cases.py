@@ -1,5 +1,7 @@
 """Cases in the store: every legal step once, no other one, and nothing left of who is forgotten."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Engine
 
@@ -75,12 +77,12 @@ def test_words_are_kept_once_for_each_event_and_found_by_their_message(town: Tow
     assert town.cases.at_desk(DESK) is None  # no thread
 
 
-def test_who_is_forgotten_leaves_nothing_and_a_case_without_them(town: Town) -> None:
+def test_who_is_forgotten_leaves_nothing_and_a_case_without_them(town: Town, tmp_path: Path) -> None:
     case = town.opens()
     town.does(Kind.CLAIMED, case.number, "k1")
     town.cases.write(case.number, Kind.ANSWERED, town.mara, f"You wrote: {SECRET}", "m1")
     Audit(town.engine).note("a1", ANN, "member", "rule", SECRET, "refused", "slack/acme/D1/")
-    copy = copy_of(town.memory.people.person(ANN), town.memory)
+    copy = copy_of(town.memory.people.person(ANN), town.memory, tmp_path)
     assert [(each["case"], each["said_and_done"][0][2]) for each in copy["cases"]] == [(case.number, SECRET)]
     assert [each["verb"] for each in copy["acts"]] == ["rule"]
     assert town.memory.forget(town.ann).cases == 1

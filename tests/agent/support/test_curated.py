@@ -145,7 +145,7 @@ def test_what_another_process_changed_counts_at_the_next_question(engine: Engine
     assert found(curated, encoder, PARCEL) == ""
 
 
-def test_who_is_forgotten_leaves_no_proposal_and_no_name(engine: Engine, curated: Curated) -> None:
+def test_who_is_forgotten_leaves_no_proposal_and_no_name(engine: Engine, curated: Curated, tmp_path: Path) -> None:
     memory = Memory(engine)
     ann, bob = (memory.person(f"terminal:acme:{name}") for name in ("ann", "bob"))
     with pytest.raises(MessageRefused, match="not agreed"):
@@ -160,7 +160,7 @@ def test_who_is_forgotten_leaves_no_proposal_and_no_name(engine: Engine, curated
     settled = Thread(True, Place("slack", "acme", "C1"), "1.1", "1.2")
     told = curated.propose(settled.origin, "acme", "Where is the key?", "Hedwig has it.", "", "everyone", ann.id)
     curated.approve(told.id, bob.id)
-    assert len(copy_of(ann, memory)["curated"]) == 4
+    assert len(copy_of(ann, memory, tmp_path)["curated"]) == 4
     memory.forget(ann.id)
     left = curated.listing("acme")
     assert [(each.id, each.decided_by) for each in left] == [(put.id, ""), (reworded.id, bob.id)]

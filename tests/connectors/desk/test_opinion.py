@@ -60,7 +60,7 @@ async def test_from_watch_to_alarm_and_chart(doors: Doors, slack: SlackChat) -> 
     ann, ben = (memory.person(f"{chat.name}:{TENANT}:{chat.account(who).partition(':')[2]}") for who in team[:2])
     assert len(kept) == len(team)
     assert {author for author, each in kept.items() if each.text} == {ann.id, ben.id}
-    assert copy_of(ann, memory)["heard"]
+    assert copy_of(ann, memory, doors.home)["heard"]
     chat.orders(boss, "mood 7", room)
     await rest(doors)
     assert any("last 7 days" in each.text for each in chat.shown(boss))

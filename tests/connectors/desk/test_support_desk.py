@@ -186,7 +186,7 @@ async def test_forgetting_and_the_copy_of_one_s_data_reach_cases(
     await rest(doors)
     memory = doors.house.store.memory
     platform, _, user = chat.account(ann).partition(":")
-    copy = copy_of(memory.person(f"{platform}:{TENANT}:{user}"), memory)
+    copy = copy_of(memory.person(f"{platform}:{TENANT}:{user}"), memory, doors.home)
     assert [line[2] for line in copy["cases"][0]["said_and_done"]] == [HUMAN, PRIVATE]
     chat.orders(ann, "forget yes")
     await rest(doors)
