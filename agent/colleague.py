@@ -46,12 +46,13 @@ from agent.outline import at_a_glance
 from agent.policy import GUIDE, concerns_us, decide, is_ours, ours_back, reconsider
 from agent.prompt import compose
 from agent.rewrite import content_words, standalone
-from agent.rows import told_apart
+from agent.rows import spoken_rows, told_apart
 from agent.settled import APPROVED, CURATED, DIFFERING, approved, cited, differing, hosts, written_of
 from agent.support.curated import Curated
 from agent.tongues import LOOKED_AT, elsewhere, spoken_in
 from agent.under_way import UnderWay
 from agent.understanding import Understander
+from agent.whole_tables import WORKED_OUT, of_table
 from retrieval.errors import StoreError
 from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Passage
@@ -303,10 +304,12 @@ class Colleague:
             found = [passage for passage in found if not is_ours(passage)]
         decision, said = reconsider(decision, understanding, _best(found), text), ""
         if decision.move is Move.ANSWER:
-            on = self._asked_on(message, text, history, found)
+            worked = of_table(query, found, message, self._knowledge, language)
+            on = worked or self._asked_on(message, text, history, found)
             if on is not None:
                 passages = tuple({each.id: each for each in (*on.passages, *found)}.values())
-                return Background(history, understanding, Decision(Move.ANSWER, ON), passages, on.said, query)
+                decision, said = Decision(Move.ANSWER, WORKED_OUT if worked else ON), spoken_rows(on.said, text)
+                return Background(history, understanding, decision, passages, said, query)
             tenant = message.place.tenant
             said = differing(query, found, language, partial(written_of, self._knowledge.shelf, tenant))
         decision = Decision(decision.move, DIFFERING) if said else decision

@@ -1,19 +1,103 @@
-"""Rows of a table that the search found: the one that has the question's words comes before those that lack them. Pure.
+"""Rows of a table, as they are kept: `Label: cell; Label: cell`. Which comes first, and how one is said. Pure.
 
-Each row is a passage of its own that repeats the header's words, so rows lie close together in meaning: "which plan
-includes phone support?" was nearest to the plan whose support is "e-mail and chat". What tells rows apart is in their
-cells, and there a word counts as it stands. Which cell of a row a question is about, its labels tell.
+Each row of a file is a passage of its own that repeats the header's words, so rows lie close together in meaning:
+"which plan includes phone support?" was nearest to the plan whose support is "e-mail and chat". What tells rows apart
+is in their cells, and there a word counts as it stands. Which cell of a row a question is about, its labels tell.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
+from agent.generation.forms import has_all
 from agent.rewrite import content_words
 from retrieval.passage import Passage
 from retrieval.tokens import words
 
 _LABEL = re.compile(r"(?:^|; )([^:;\n]{1,60}): ")
+_CITED = re.compile(r"(?P<said>.+?)(?P<marks>(?:\s?\[\d+\])*)")
+_KINDS = {
+    "price": (r"how much|cost|price|pay|kostet|kosten|teuer|preis", r"price|cost|fee|rate|charge|preis|kosten|gebühr"),
+    "weight": (r"weigh|heavy|wiegt|schwer", r"weight|mass|gewicht|\(k?g\)"),
+    "time": (
+        r"how long|how many days|wie lange|dauert",
+        r"\b(?:duration|time|life|length|range|hours?|minutes?|days?|weeks?|months?|years?)\b|dauer|zeit|länge|reichweite|stunden|minuten|tage|wochen|\((?:h|min)\)",
+    ),
+    "size": (r"how (?:big|large)|wie groß", r"\bsize|area|capacity|größe|fläche|\bm[2²]"),
+}
+_ASKS = {
+    kind: (re.compile(rf"(?i)\b(?:{asks})"), re.compile(rf"(?i){label}")) for kind, (asks, label) in _KINDS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """cells: by label, in order."""
+
+    text: str
+    cells: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """What the row is about: its first cell."""
+        return next(iter(self.cells.values()))
+
+
+def row_of(text: str) -> Row | None:
+    """The row that a line is; mostly None."""
+    labels = list(_LABEL.finditer(text))
+    if len(labels) < 2 or labels[0].start() or "\n" in text:
+        return None
+    ends = [label.start() for label in labels[1:]] + [len(text)]
+    return Row(text, {label[1]: text[label.end() : end].strip() for label, end in zip(labels, ends, strict=True)})
+
+
+def rows_of(passage: Passage) -> list[Row]:
+    """The rows of a table that stand in a passage."""
+    return [row for line in passage.text.split("\n") if (row := row_of(line.strip())) is not None]
+
+
+def spoken_rows(text: str, question: str) -> str:
+    """A reply with its rows as people say them: what each is about, and then its columns, what was asked for first.
+
+    "Model: L2; Weight: 34 g; Price: 49 EUR [1]" is "Model L2 – Price: 49 EUR; Weight: 34 g [1]".
+    """
+    return "\n".join(_spoken(line, question) for line in text.split("\n"))
+
+
+def _spoken(line: str, question: str) -> str:
+    cited = _CITED.fullmatch(line)
+    row = row_of(cited["said"]) if cited is not None else None
+    if cited is None or row is None:
+        return line
+    about, *labels = row.cells
+    opening = row.name if row.name.casefold().startswith(about.casefold()) else f"{about} {row.name}"
+    first = [label for label in labels if is_asked(label, question)]
+    shown = [*first, *(label for label in labels if label not in first)]
+    return f"{opening} – {'; '.join(f'{label}: {row.cells[label]}' for label in shown)}{cited['marks']}"
+
+
+def is_asked(label: str, question: str) -> bool:
+    """Whether a question asks for a column: by a word of its label, or "how much?" for a price."""
+    if any(has_all(label, [word], is_german=True) for word in content_words(question)):
+        return True
+    return any(asks.search(question) and shape.search(label) for asks, shape in _ASKS.values())
+
+
+def is_kind(label: str, kind: str) -> bool:
+    """Whether a label names a kind of figure: a `price`, `weight`, `time` or `size`."""
+    return _ASKS[kind][1].search(label) is not None
+
+
+def rows_named(question: str, names: Collection[str]) -> list[str]:
+    """Those of some rows' names that a question says, in its order: of "T2 Pro" and "T2" the longer where it can be."""
+    rest, found = question, dict[int, str]()
+    for name in sorted(names, key=len, reverse=True):
+        shape = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        if (place := shape.search(rest)) is not None:
+            found[place.start()] = name
+            rest = shape.sub(lambda met: "\0" * len(met[0]), rest)
+    return [found[place] for place in sorted(found)]
 
 
 def told_apart(question: str, passages: Sequence[Passage]) -> list[Passage]:

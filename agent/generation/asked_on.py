@@ -14,6 +14,7 @@ from agent.generation.sentences import Kind, cut
 from agent.german import language_of
 from agent.message import Turn
 from agent.rewrite import content_words, fragment
+from agent.rows import rows_of
 from retrieval.passage import Passage
 
 PLACES = 2  # sentences of a passage that are quoted
@@ -22,8 +23,7 @@ _ASKING = frozenset("lange lang hoch teuer groß genau kostet".split())  # which
 COLUMNS = 3  # words of a question that names columns alone
 _CASE = 3  # words of a condition
 _LONGEST = 80  # characters of what goes on from an answer
-_ROW = re.compile(r"[^\n:;]{1,60}: [^\n;]+; [^\n:;]{1,60}: [^\n;]")  # as rows of CSV and Excel are kept
-_COLUMN = re.compile(r"(?:^|; )([^\n:;]{1,60}): ")
+_ROW = re.compile(r"[^\n:;]{1,60}: [^\n;]+; [^\n:;]{1,60}: [^\n;]")  # as rows are kept, and said
 _MEASURE = re.compile(
     r"^\W*(?:(?:and|but|ok(?:ay)?|so|und|aber|also)\b[\s,]*)*(?:(?:for|until|till|by|from|since|bis|ab|seit|für)\s+)?(?P<how>how\s+(?:long|often|many|much)|what\s+time|when"
     r"|wie\s+(?:lange|oft|viele?|häufig)|wann)(?:\s+(?:exactly|genau|denn|then))?[\s?!.]*$",
@@ -86,7 +86,7 @@ def asked_on(message: str, last: Turn, passages: Sequence[Passage], found: Seque
     words = content_words(rest) if rest else []
     if not words or not shown:
         return None
-    is_table = all(_ROW.match(each.text) for each in shown)  # whose other rows are asked for by what stands in them
+    is_table = all(rows_of(each) for each in shown)  # whose other rows are asked for by what stands in them
     headed = (each for each in found if each.id not in cited and not is_table)
     if any(has_all(each.heading.rpartition(" > ")[2], words, is_german=is_german) for each in headed):
         return None
@@ -143,10 +143,10 @@ def _columns(message: str, cited: Sequence[Passage], *, is_german: bool) -> Aske
     words = [word for word in content_words(message) if word.casefold() not in _ASKING]
     if not 0 < len(words) <= COLUMNS or len(message) > _LONGEST or not cited:
         return None
-    rows = [each for each in cited if _ROW.match(each.text)]
+    rows = [each for each in cited if rows_of(each)]
     if len(rows) != len(cited):
         return None
-    names = " ".join(name for row in rows for name in _COLUMN.findall(row.text))
+    names = " ".join(label for passage in rows for row in rows_of(passage) for label in row.cells)
     if not has_all(names, words, is_german=is_german):
         return None
     quoted = "\n\n".join(runs(cut(row.text), range(len(cut(row.text))), i) for i, row in enumerate(rows, 1))

@@ -16,6 +16,7 @@ from agent.message import Claim, History, Intent, Move, Prompt
 from agent.policy import concerns_us, is_ours, less_likely, tells_trouble
 from agent.reading.reader import shipped
 from agent.rewrite import content_words, standalone
+from agent.rows import row_of, rows_named, spoken_rows
 from retrieval.encoder import Encoder
 from retrieval.passage import Passage
 
@@ -46,10 +47,15 @@ class ExtractiveGenerator:
 
     def replied(self, prompt: Prompt) -> tuple[str, tuple[Claim, ...]]:
         """The whole reply, and how sure the reader was of what it quotes; "" for Move.SILENT."""
+        said, claims = self.quoted(prompt)
+        return (spoken_rows(said, prompt.message) if claims or prompt.passages else said), claims
+
+    def quoted(self, prompt: Prompt) -> tuple[str, tuple[Claim, ...]]:
+        """The same with the rows of tables as they are kept."""
         if prompt.move is not Move.ANSWER:
             return self.reply(prompt), ()
         question = prompt.question or standalone(prompt.message, prompt.history)
-        reading = self._reader.read(question, prompt.passages)
+        reading = of_named_rows(question, self._reader.read(question, prompt.passages))
         if not concerns_us(prompt.intent, prompt.message):
             reading = ours_doubted(reading, prompt.passages)
         said = answer(question, reading, prompt.passages, prompt.language)
@@ -82,6 +88,17 @@ class ExtractiveGenerator:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def of_named_rows(question: str, reading: Reading) -> Reading:
+    """The reading without the rows of others, where a question names rows: of the T2, nothing that is the T2 Pro's."""
+    rows = {id(scored): row for scored in reading.units if (row := row_of(scored.unit.text)) is not None}
+    asked = rows_named(question, {row.name for row in rows.values()})
+    others = {each for each, row in rows.items() if asked and row.name not in asked}
+    return replace(
+        reading,
+        units=tuple(replace(each, probability=0.0) if id(each) in others else each for each in reading.units),
+    )
 
 
 def ours_doubted(reading: Reading, passages: Sequence[Passage]) -> Reading:

@@ -26,7 +26,7 @@ from agent.generation.phrases import kind_of_small_talk, phrase, phrases
 from agent.generation.span import Found, SpanReader
 from agent.message import Claim, History, Intent, Move, Prompt
 from agent.rewrite import content_words, standalone
-from agent.rows import is_of_another_column
+from agent.rows import is_of_another_column, spoken_rows
 from retrieval.encoder import Encoder
 
 PATIENCE = 5.0  # seconds that a message waits for the model to be loaded
@@ -70,8 +70,8 @@ class StarterGenerator:
 
     def replied(self, prompt: Prompt) -> tuple[str, tuple[Claim, ...]]:
         """The same, and how sure the reader was of what is quoted."""
-        quotes, claims = self._quoting.replied(prompt)
-        return self._worded(prompt, quotes), claims
+        quotes, claims = self._quoting.quoted(prompt)
+        return spoken_rows(self._worded(prompt, quotes), prompt.message), claims
 
     def _worded(self, prompt: Prompt, quotes: str) -> str:
         if quotes in phrases("chat", "who", prompt.language):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.rows import told_apart
+from agent.rows import rows_named, spoken_rows, told_apart
 from retrieval.loading.table import sections_of
 from retrieval.passage import Passage
 
@@ -57,3 +57,30 @@ def test_what_is_no_row_of_the_same_table_keeps_its_place() -> None:
     told = told_apart("which plan includes phone support?", [first, prose, second, other, third])
     assert [each.id for each in told] == [third.id, prose.id, first.id, other.id, second.id]
     assert told_apart("which plan includes phone support?", []) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("how much is the Grove?", "Plan Grove – Price per month: 79 euros; Users included: 15; Support: chat [1]"),
+        ("which support has Grove?", "Plan Grove – Support: chat; Price per month: 79 euros; Users included: 15 [1]"),
+        ("what is Grove?", "Plan Grove – Price per month: 79 euros; Users included: 15; Support: chat [1]"),
+    ],
+)
+def test_a_row_is_said_with_what_was_asked_for_first(question: str, said: str) -> None:
+    row = "Plan: Grove; Price per month: 79 euros; Users included: 15; Support: chat [1]"
+    before = "I am not sure this answers it; the nearest I found is:\n\n"
+    assert spoken_rows(before + row, question) == before + said
+
+
+def test_what_is_no_row_is_said_as_it_stands() -> None:
+    for text in ("We open at nine: at once; always. [1]", "Note: bring a coat. [2]", "Plan | Price [1]", ""):
+        assert spoken_rows(text, "when do you open?") == text
+
+
+def test_of_two_names_that_begin_alike_the_longer_one_is_meant_where_it_is_said() -> None:
+    names = ["K2", "K2 Pro", "Mini"]
+    assert rows_named("how much is the K2 Pro?", names) == ["K2 Pro"]
+    assert rows_named("how much is the k2?", names) == ["K2"]
+    assert rows_named("is the K2 Pro heavier than the K2?", names) == ["K2 Pro", "K2"]
+    assert rows_named("which is the minimum?", names) == []
