@@ -7,13 +7,13 @@ import platform
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 from connectors.settings import Settings
-from retrieval.errors import AtelierError, IndexCorrupt
+from retrieval.errors import AtelierError, IndexCorrupt, SettingsError
 
 ENOUGH_SPACE = 500_000_000  # bytes free in the home folder's file system
 LIBRARIES = ("torch", "transformers", "peft", "sqlalchemy", "numpy")
@@ -41,10 +41,13 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Check]:
     yield _guarded("understanding", lambda: _heads(settings))
     yield _guarded("generator", lambda: _generator(settings))
     yield _guarded("versions", lambda: _versions(settings))
-    if settings.slack_bot_token.get_secret_value() or settings.slack_client_id:
-        yield _guarded("slack", lambda: _door(settings, "slack"))
-    if settings.telegram_token.get_secret_value():
-        yield _guarded("telegram", lambda: _door(settings, "telegram"))
+    yield from doors(settings)
+
+
+def doors(settings: Settings) -> Iterator[Check]:
+    """The platforms, asked themselves; of one that is not set up, what to set."""
+    yield _guarded("slack", lambda: _slack(settings))
+    yield _guarded("telegram", lambda: _telegram(settings))
 
 
 def _guarded(name: str, look: Callable[[], str]) -> Check:
@@ -159,20 +162,55 @@ def _versions(settings: Settings) -> str:
     return f"{shown}, whole"
 
 
-def _door(settings: Settings, name: str) -> str:
+def _slack(settings: Settings) -> str:
+    bot, app = settings.slack_bot_token.get_secret_value(), settings.slack_app_token.get_secret_value()
+    if not bot and not settings.slack_client_id:
+        if app or settings.slack_signing_secret.get_secret_value():
+            raise SettingsError("Slack's bot token is missing: set ATELIER_SLACK_BOT_TOKEN (xoxb-…; Install App).")
+        return "not set up; to answer there set ATELIER_SLACK_APP_TOKEN and ATELIER_SLACK_BOT_TOKEN (README, “Slack”)"
+
+    async def amiss() -> list[str]:
+        from connectors.slack import rights
+
+        return await rights.amiss(settings.slack_api, bot, app)
+
+    return _door(settings, "slack", amiss)
+
+
+def _telegram(settings: Settings) -> str:
+    token = settings.telegram_token.get_secret_value()
+    if not token:
+        if settings.telegram_webhook or settings.telegram_secret.get_secret_value():
+            raise SettingsError("Telegram's token is missing: set ATELIER_TELEGRAM_TOKEN (@BotFather gives it).")
+        return "not set up; to answer there set ATELIER_TELEGRAM_TOKEN (README, “Telegram”)"
+
+    async def amiss() -> list[str]:
+        from connectors.telegram import rights
+
+        return await rights.amiss(settings.telegram_api, token, settings.telegram_webhook)
+
+    return _door(settings, "telegram", amiss)
+
+
+def _door(settings: Settings, name: str, amiss: Callable[[], Awaitable[list[str]]]) -> str:
+    """Who Atelier is there. Raises Refused where something is amiss, and ConnectorError."""
     import asyncio
 
     from connectors.compose import open_store
+    from connectors.connector import Refused
     from connectors.serve import introduced, make_connectors
 
     async def look() -> str:
         store = open_store(settings)
         connectors = make_connectors(settings, store.engine)
         try:
-            return await introduced(connectors[name])
+            said = await introduced(connectors[name])
         finally:
             for each in connectors.values():
                 await each.close()
             store.close()
+        if found := await amiss():
+            raise Refused(" ".join([said, *found]))
+        return said
 
     return asyncio.run(look())

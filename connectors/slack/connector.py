@@ -68,7 +68,7 @@ class SlackConnector:
         if bool(bot_token) == bool(oauth):
             raise SettingsError("Slack needs the bot's token (xoxb-…), or OAuth for several workspaces, and not both.")
         if not app_token and not signing_secret:
-            raise SettingsError("Slack needs an app token (xapp-…) for Socket Mode, or the signing secret for HTTP.")
+            raise SettingsError("Slack needs slack_app_token (xapp-…) for Socket Mode, or slack_signing_secret.")
         self._app_token, self._signing_secret, self._oauth = app_token.strip(), signing_secret.strip(), oauth
         self._call = Calls(api if api.endswith("/") else f"{api}/")
         store = Installations(oauth.engine) if oauth else None

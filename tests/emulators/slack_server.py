@@ -22,7 +22,6 @@ from tests.emulators.slack_world import (
     BOT_USER,
     CLIENT_ID,
     CLIENT_SECRET,
-    SCOPES,
     Message,
     World,
 )
@@ -109,7 +108,7 @@ class Server:
             call.error = fault.error
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             return web.json_response({"ok": False, "error": fault.error}, status=fault.status, headers=headers)
-        return web.json_response(self._apply(call, given, token), headers={"x-oauth-scopes": SCOPES})
+        return web.json_response(self._apply(call, given, token), headers={"x-oauth-scopes": self.world.scopes})
 
     def _apply(self, call: Call, given: JSON, token: str) -> JSON:
         try:

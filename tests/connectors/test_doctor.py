@@ -1,0 +1,96 @@
+"""`atelier doctor` and the platforms: what is missing, what they do not allow, and what to do about it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.doctor import Check, doors
+from connectors.settings import Settings
+from connectors.telegram import rights
+from tests.emulators.slack import SlackEmulator
+from tests.emulators.telegram import TelegramEmulator
+
+HOOK = "https://127.0.0.1:9/telegram/abc"  # where nobody listens
+
+
+def looked(home: Path, **settings: object) -> tuple[Check, Check]:
+    slack, telegram = doors(Settings.model_validate({"home": home, **settings}))
+    return slack, telegram
+
+
+@pytest.fixture(autouse=True)
+def no_surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """slack_sdk sends even 127.0.0.1 through a proxy that the environment names."""
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_what_is_not_set_up_is_named_with_what_to_set(home: Path) -> None:
+    slack, telegram = looked(home)
+    assert slack.well
+    assert telegram.well
+    assert "set ATELIER_SLACK_APP_TOKEN and ATELIER_SLACK_BOT_TOKEN" in slack.finding
+    assert "set ATELIER_TELEGRAM_TOKEN" in telegram.finding
+
+
+def test_half_of_a_set_up_is_named_with_what_is_missing(home: Path) -> None:
+    slack, telegram = looked(home, slack_app_token="xapp-1", telegram_webhook=HOOK)
+    assert (slack.well, telegram.well) == (False, False)
+    assert "ATELIER_SLACK_BOT_TOKEN" in slack.finding
+    assert "ATELIER_TELEGRAM_TOKEN" in telegram.finding
+    slack, _ = looked(home, slack_bot_token="xoxb-1")
+    assert not slack.well
+    assert "slack_app_token" in slack.finding
+
+
+def test_slack_is_asked_for_scopes_and_the_app_token(home: Path) -> None:
+    with SlackEmulator.threaded() as slack:
+        given = {"slack_bot_token": slack.bot_token, "slack_app_token": slack.app_token, "slack_api": slack.api_url}
+        check, _ = looked(home, **given)
+        assert check == Check("slack", True, check.finding)
+        assert "in workspace" in check.finding
+        slack.world.scopes = slack.world.scopes.replace("files:read,", "").replace(",commands", "")
+        check, _ = looked(home, **given | {"slack_app_token": "xapp-of-another"})
+        assert not check.well
+        assert "lacks the scopes commands, files:read. " in check.finding
+        assert "(invalid_auth)" in check.finding
+        assert "connections:write" in check.finding
+        assert "xapp" not in check.finding
+        check, _ = looked(home, **given | {"slack_bot_token": "xoxb-of-nobody"})
+        assert not check.well
+        assert "slack_" in check.finding
+        assert slack.connections == 0
+    check, _ = looked(home, **given)
+    assert check == Check("slack", False, "Slack cannot be reached.")
+
+
+def test_telegram_is_asked_where_it_sends_updates(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TelegramEmulator.threaded() as telegram:
+        given = {"telegram_token": telegram.token, "telegram_api": telegram.base_url.removesuffix("/bot")}
+        _, check = looked(home, **given)
+        assert check.well
+        assert "privacy mode" in check.finding
+        hook = telegram._world.webhook
+        hook.set(HOOK, "secret", 40)
+        _, check = looked(home, **given)
+        assert not check.well
+        assert "to a webhook at 127.0.0.1:9, which is not" in check.finding
+        assert "abc" not in check.finding
+        by_hook = given | {"telegram_webhook": HOOK, "telegram_secret": "secret"}
+        _, check = looked(home, **by_hook)
+        assert check.well
+        telegram.person("Ann").writes("Hello!")
+        telegram.wait_until(lambda: hook.last_error, 20)
+        _, check = looked(home, **by_hook)
+        assert not check.well
+        assert "could not deliver to 127.0.0.1:9 at" in check.finding
+        assert f"{hook.last_error}. 1 updates wait." in check.finding
+        assert "abc" not in check.finding
+        monkeypatch.setattr(rights, "LATELY", timedelta(0))
+        assert looked(home, **by_hook)[1].well
+        _, check = looked(home, **given | {"telegram_token": "1:wrong"})
+        assert not check.well
+    _, check = looked(home, **given)
+    assert not check.well
+    assert "abc" not in check.finding
