@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from retrieval.bert import Layer, for_short, is_short
-from retrieval.encoder import LayeredEncoder, States
+from retrieval.encoder import LayeredEncoder, States, few_threads
 from retrieval.errors import EncoderError
 from retrieval.passage import Vectors
 
@@ -94,11 +94,14 @@ class Branch:
     def tokens(self, given: States) -> NDArray[np.float32]:
         """The task's own state of each word piece, (n, width, dim), zero outside the mask; no gradients."""
         first = next(self.layers.parameters())
-        with torch.inference_mode():
-            states = torch.from_numpy(given.layers[self.start]).to(first.device, first.dtype)
-            mask = torch.from_numpy(given.mask).to(first.device)
-            layers = self.quick if self.quick and is_short(mask.numel()) else self.layers
-            made = _through(layers, states, mask).float() * mask[:, :, None]
+        with torch.inference_mode(), few_threads(given.mask.size):
+            states, mask = torch.from_numpy(given.layers[self.start]), torch.from_numpy(given.mask)
+            if self.quick and is_short(mask.numel(), first.dtype):
+                made = _through(self.quick, states, mask)
+            else:
+                mask = mask.to(first.device)
+                made = _through(self.layers, states.to(first.device, first.dtype), mask).float()
+            made = made * mask[:, :, None]
         result: NDArray[np.float32] = made.cpu().numpy()
         return result
 

@@ -1,6 +1,7 @@
 """One message heard: how likely it is negative and positive, and what it is about."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class Ear:
         self._parser: Parser | None = None
         self._is_asked = False
         self._lock = Lock()
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="syntax")
 
     def hear(self, text: str) -> Impression:
         """Blocks: one encoder pass, and the layers of their own that heads and syntax have."""
@@ -51,8 +53,10 @@ class Ear:
         else:
             parts = parser.parts(text)
             states = parser.states([text], self._understander.reads)
+            # their own layers take as long as syntax's, and each takes one processor alone: so they are read beside it
+            reading = self._beside.submit(parser.read_within, parts, states)
             scores = self._understander.scores([text], states)
-            sentences = parser.read_within(parts, states)
+            sentences = reading.result()
         if "sentiment" not in scores:  # heads of another encoder: rules of thumb
             understood = self._understander.understand(text)
             chances = {understood.sentiment.value: understood.sentiment_confidence}

@@ -8,10 +8,13 @@ how it is written, read once in both directions; heads and relations are scored 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from agent.syntax.tree import best_tree
 from agent.syntax.words import BUCKETS, SHAPES
 from retrieval.bert import Layer, for_short, is_short
 
@@ -50,6 +53,15 @@ class Batch:
     words: Tensor
     shapes: Tensor
     grams: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What is said of a sentence: of each word its tag, its head (from 1; 0 is the root) and its relation to that."""
+
+    tags: NDArray[np.int64]
+    heads: NDArray[np.int64]
+    relations: NDArray[np.int64]
 
 
 class Changed(nn.Module):
@@ -172,6 +184,18 @@ class Network(nn.Module):
         )
         result: Tensor = self.norm(pieces + self.heavy(around))
         return result
+
+    def said(self, batch: Batch) -> list[Said]:
+        """What is said of each sentence. Call it in inference mode."""
+        words = self.read(batch)
+        tags = self.tags(words).argmax(-1).numpy()
+        arcs = self.arcs(words, batch.words).log_softmax(-1).numpy()
+        sizes = batch.words.sum(1).tolist()
+        heads = np.zeros(tags.shape, np.int64)
+        for row, size in enumerate(sizes):
+            heads[row, :size] = best_tree(arcs[row, :size, : size + 1])
+        relations = self.relations(words, torch.from_numpy(heads)).argmax(-1).numpy()
+        return [Said(tags[row, :size], heads[row, :size], relations[row, :size]) for row, size in enumerate(sizes)]
 
     def tags(self, words: Tensor) -> Tensor:
         """(n, words, tags)."""

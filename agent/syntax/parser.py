@@ -15,9 +15,9 @@ import torch
 from safetensors.torch import load
 
 from agent.syntax.network import Batch, Network, Sizes
-from agent.syntax.tree import best_tree
+from agent.syntax.short import Short
 from agent.syntax.words import GRAMS, Sentence, Word, covered, grams_of, sentences_of, shape_of, words_of
-from retrieval.encoder import LayeredEncoder, States, TransformerEncoder
+from retrieval.encoder import LayeredEncoder, States, TransformerEncoder, few_threads
 from retrieval.errors import HeadError, HeadMismatch
 from retrieval.files import read_manifest
 
@@ -52,6 +52,7 @@ class Parser:
             sizes = Sizes(**card["sizes"])
             network = Network(encoder.blocks, sizes)
             self._network = network.take(load((folder / "syntax.safetensors").read_bytes()))
+            self._short = Short(self._network)
             self._tags, self._relations = tuple(map(str, card["tags"])), tuple(map(str, card["relations"]))
             if (len(self._tags), len(self._relations)) != (sizes.tags, sizes.relations):
                 raise ValueError("its card names other labels than its weights have")  # noqa: TRY301 - said below
@@ -80,7 +81,13 @@ class Parser:
         return self.read_parts(parts, self.states([each.written for each in parts], ()))
 
     def read_within(self, parts: Sequence[Part], states: States) -> list[Sentence]:
-        """The sentences of one text, whose `states` were made: its pass is theirs too, where it saw all of them."""
+        """The sentences of one text, whose `states` were made: its pass is theirs too, where it saw all of them.
+
+        A pass of their own reads texts of several sentences better, as the heads were trained on single ones (LAS 87.9
+        for 86.6 on pairs; key phrases F1 .958 for .947), and costs as much as the message's own pass. Key phrases are
+        all that is made of them, in watched channels, for each message: a point of F1 is not worth a pass. A message of
+        one sentence loses nothing.
+        """
         inside = within(states, parts)
         return self._read(parts) if inside is None else self.read_parts(parts, inside)
 
@@ -89,24 +96,17 @@ class Parser:
         if not parts:
             return []
         batch = _batch(states, self._below, [part.words for part in parts])
-        with torch.inference_mode():
-            read = self._network.read(batch)
-            tags = self._network.tags(read).argmax(-1).numpy()
-            arcs = self._network.arcs(read, batch.words).log_softmax(-1).numpy()
-            heads = np.zeros(tags.shape, np.int64)
-            for row, part in enumerate(parts):
-                size = len(part.words)
-                heads[row, :size] = best_tree(arcs[row, :size, : size + 1])
-            relations = self._network.relations(read, torch.from_numpy(heads)).argmax(-1).numpy()
+        with torch.inference_mode(), few_threads(states.mask.size):
+            said = self._short(batch) if self._short.fits(batch) else self._network.said(batch)
         return [
             Sentence(
                 part.text,
                 part.words,
-                tuple(self._tags[each] for each in tags[row, : len(part.words)]),
-                tuple(int(each) for each in heads[row, : len(part.words)]),
-                tuple(self._relations[each] for each in relations[row, : len(part.words)]),
+                tuple(self._tags[each] for each in one.tags),
+                tuple(map(int, one.heads)),
+                tuple(self._relations[each] for each in one.relations),
             )
-            for row, part in enumerate(parts)
+            for part, one in zip(parts, said, strict=True)
         ]
 
 

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load, save
 
-from agent.syntax.parser import SHIPPED, Parser
+from agent.syntax.parser import SHIPPED, Parser, _batch
 from agent.syntax.phrases import key_phrases, singular
+from agent.syntax.short import Short
 from agent.syntax.tree import best_tree
 from agent.syntax.words import covered, is_english, words_of
+from finetune.heads_data import own_rows
 from retrieval.encoder import TransformerEncoder
 from retrieval.errors import HeadError
 from retrieval.files import write_folder_atomically
@@ -77,6 +80,25 @@ def test_a_message_is_read(parser: Parser) -> None:
     assert second.relations == ("nsubj", "root", "obj", "punct")
     assert key_phrases([first, second]) == ["coffee machine", "second floor"]
     assert key_phrases(parser.read("The new expense rules are terrible")) == ["new expense rule"]
+
+
+def test_a_message_is_read_as_the_network_reads_it(parser: Parser) -> None:
+    """In one row without padding, by its own LSTM: what is said is the same, of one sentence as of several."""
+    texts = [row.text for row in own_rows("intent")][::5]
+    texts = [" ".join(texts[i : i + 1 + i % 4]) for i in range(0, len(texts), 4)] + ["it", "I can't. 👍 !!!\n- ok"]
+    sentences = 0
+    for text in texts:
+        parts = parser.parts(text)
+        states = parser.states([part.written for part in parts], ())
+        batch = _batch(states, parser._below, [part.words for part in parts])
+        assert Short.fits(batch)
+        with torch.inference_mode():
+            quick, plain = parser._short(batch), parser._network.said(batch)
+        for one, other in zip(quick, plain, strict=True):
+            sentences += 1
+            for name in ("tags", "heads", "relations"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name), text)
+    assert sentences > 50
 
 
 @pytest.mark.parametrize("text", ["", "…", "👍👍", "x" * 3000, "a b " * 400, "你好 谢谢", "\n\n\n", "!!! ???"])

@@ -129,7 +129,7 @@ def test_it_is_what_transformers_makes_of_the_same_folder(
 ) -> None:
     """The default runs on our own network (`retrieval.bert`), any other folder on transformers'."""
     bert: Any = encoder._loaded.states
-    monkeypatch.setattr(bert, "quick", tuple(bert.layers))  # what rounding the weights of short passes does: below
+    monkeypatch.setattr(bert, "quick", ())  # what rounding the weights of short passes does: below
     theirs = TransformerEncoder(str(get_model_path()))
     texts = [*TEXTS, "word " * 300, "Grüße 🙂 \u0130stanbul ﬁn [SEP] [MASK] a\u0301\x00\tb", "x" * 200]
     np.testing.assert_allclose(encoder(texts), theirs(texts), atol=1e-5)
@@ -241,7 +241,10 @@ def test_a_short_text_means_the_same_by_weights_in_sixteen_bits(
 ) -> None:
     bert: Any = encoder._loaded.states
     texts = ["How many days of leave do I have?", "x", *(text[:80] for text in TEXTS[:4])]
+    assert bert.quick
     quick = np.vstack([encoder([text]) for text in texts])
-    monkeypatch.setattr(bert, "quick", tuple(bert.layers))
-    assert (np.vstack([encoder([text]) for text in texts]) * quick).sum(1).min() > 0.999999
+    monkeypatch.setattr(bert, "quick", ())
+    in_bf16 = bert.layers[0].out.weight.dtype == torch.bfloat16  # beside it, they are nearer to full weights
+    likeness = (np.vstack([encoder([text]) for text in texts]) * quick).sum(1).min()
+    assert likeness > (0.9997 if in_bf16 else 0.999999)
     assert all(type(each.qkv) is torch.nn.Linear for each in encoder.blocks), "those that tasks copy are whole"
