@@ -11,6 +11,7 @@
     says what was meant instead          ANSWER     "no, I meant the one for managers"
     says sorry                           CHAT
     says how somebody's own day was      CHAT       nothing went wrong with us
+    asks on ("and for children?")        ANSWER     where it looks like a wish for ideas or an errand
     says that somebody is stuck          CLARIFY    an answer may help, or ideas: we ask which
     help below 85%, put as a question    ANSWER     the documents say more than a list of abilities
     help, "how do I …?"                  ANSWER     likewise, however sure
@@ -39,6 +40,7 @@ from agent.conversation import amends, apologises, is_stuck, proposes, recalls, 
 from agent.generation.phrases import kind_of_small_talk
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
+from agent.rewrite import content_words, fragment
 from agent.surface import has_words, looks_like_question, says_nothing, striking_words
 from agent.understanding import SURE
 from retrieval.passage import Passage
@@ -183,6 +185,13 @@ def decide(
         return Decision(Move.ANSWER, "This asks how I work, and my guide says it.")
     if intent is Intent.IDEATE and confidence < CERTAIN_WISH and _FACT.match(text) and not _FOR_IDEAS.search(text):
         return Decision(Move.ANSWER, "This asks for a fact, so I search the documents.")
+    if (
+        replied
+        and intent in (Intent.IDEATE, Intent.OUT_OF_SCOPE)
+        and "?" in text
+        and content_words(fragment(text) or "")
+    ):
+        return Decision(Move.ANSWER, "This asks on about what was just said, so I search the documents.")
     if intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK_ASKED and _HAVE.match(text):
         return Decision(Move.ANSWER, OFFERED)
     is_word = intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK and len(text.split()) <= FEW

@@ -27,22 +27,28 @@ NEAR_ADDED = (
 _CLITIC = re.compile(r"^(\w+)['’](?:s|re|m|d|ll|ve)$|^(\w+)n['’]t$")  # "what's", "doesn't"
 _FUNCTION_WORDS = frozenset(
     """
-    a about after again all also am an and any are as at be because been before being but by can could details
+    a about after again ain all also am an and any are as at be because been before being but by ca can could details
     did do does doing done else ever example examples explain first for from get go got had happen happened
     happens has have having he hello her here hers hey hi him his how i if in into is it its itself just last
     least less let like long lot make many may me mean means might more most much must my need next no not now
     of off often ok okay on once one ones only or other others our out over own per please really same say says
-    second shall she should so some soon still such sure take takes tell than thank thanks that the their theirs
+    second sha shall she should so some soon still such sure take takes tell than thank thanks that the their theirs
     them then there these they thing things third this those though time to too under until up us use used very
-    was way we well were what when where whether which while who whom whose why will with within without work
+    was way we well were what when where whether which while who whom whose why will with within without wo work
     works would yes yet you your
     """.split()
 )
 _SAYS_OF = re.compile(
-    r"^\W*(?:(?:ok(?:ay)?|so|and|but|also|und)\b[\s,]*)*(?:what\s+(?:does|do)\s+(?:the|our|your|my|that)\s+(?:[\w-]+\s+){1,4}say\s+(?:about|on)"
-    r"|was\s+(?:steht|sagt)\s+(?:im|in|das|die|der)\s+(?:(?:der|dem|den|unsere[rmn]?)\s+)?(?:[\w-]+\s+){1,4}(?:über|zu[mr]?))\s+"
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|also|und)\b[\s,]*)*(?:what\s+(?:does|do)\s+(?:the|our|your|my|that)\s+(?P<name>(?:[\w-]+\s+){1,4})say\s+(?:about|on)"
+    r"|was\s+(?:steht|sagt)\s+(?:im|in|das|die|der)\s+(?:(?:der|dem|den|unsere[rmn]?)\s+)?(?P<seite>(?:[\w-]+\s+){1,4})(?:über|zu[mr]?))\s+"
     r"(?P<what>[^\s?!.][^?!.]{1,99})[\s?!.]*$",
     re.IGNORECASE,
+)
+_PAGES = frozenset(
+    """
+    document documents doc docs file files page pages handbook manual guide guidelines policy policies rules text wiki
+    dokument dokumente datei seite handbuch anleitung richtlinie richtlinien regeln leitfaden unterlagen
+    """.split()
 )
 _PREPOSITIONS = frozenset(
     "about after at before by during for from in into of on to under with without within "
@@ -77,7 +83,7 @@ _POINTS_BACK = re.compile(
     re.IGNORECASE,
 )
 _GERMAN_POINTS_BACK = re.compile(
-    r"\b(?:das(?=\s*(?:[?.!,]|$|(?:auch|so|noch|denn|immer|nur|alles|für|bei|in|mit)\b))|es(?!\s+(?:gibt|geht)\b)|dort|dafür|davon|dabei|damit|daran"
+    r"\b(?:das(?=\s*(?:[?.!,]|$|(?:auch|so|noch|denn|immer|nur|alles|für|bei|in|mit)\b))|es(?!\s+(?:gibt|geht)\b)|dort|dafür|dazu|darüber|davon|dabei|damit|daran"
     r"|ihn|ihm|deren|dessen|diese[rsnm]?(?=\s*[?.!,]|$))\b",
     re.IGNORECASE,
 )
@@ -104,10 +110,12 @@ def standalone(message: str, history: History, alike: Alike | None = None) -> st
     alike: tells which phrase of the question before gives way to that of a follow-up; asked in such a case only.
     """
     framed = _SAYS_OF.match(message) if len(message) <= _LONGEST_FOLLOW_UP else None
-    if framed is not None:  # "what does the handbook say about dogs?": which page it is, the search finds
+    if framed is not None and content_words(framed["what"]):  # "what does the travel policy say about meals?"
+        called = content_words(framed["name"] or framed["seite"])
+        is_named = any(word.casefold() not in _PAGES for word in called)  # any page is a handbook, and says nothing
+        return " ".join([framed["what"], *(called if is_named else ())])
+    if framed is not None:
         message = framed["what"]
-        if content_words(message):
-            return message
     topic = ""
     for line in [line.text for line in history.lines if line.role == "user"][-LOOK_BACK:]:
         if _asks_something(line):

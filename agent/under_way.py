@@ -59,7 +59,7 @@ class UnderWay:
             return ""
         if lets_go(text):
             return phrase("chat", "nevermind", history, language)
-        if restarts(text):
+        if restarts(text) and len(text.split()) > 1:  # "reset" alone may be looked up in a manual
             return phrase("chat", "afresh", history, language)
         if steers(text) and not lists(text):
             return phrase("chat", "ended" if ENDS.match(text) else "nothing_on", history, language)

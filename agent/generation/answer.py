@@ -8,7 +8,7 @@ When nothing is near, it says that the documents do not hold the answer.
 import re
 from collections.abc import Iterable, Sequence
 
-from agent.generation.doubts import lacks_name, other_language, turns
+from agent.generation.doubts import forbids, lacks_name, other_language, turns
 from agent.generation.evidence import Reading, Scored
 from agent.generation.forms import has_all
 from agent.generation.phrases import LANGUAGES, phrase
@@ -86,7 +86,8 @@ def _said(question: str, reading: Reading, passages: Sequence[Passage], language
     certainty = max(best.probability, whole)
     is_section = is_whole(whole, best.probability)
     is_other = lacks_name(question, passages[section if is_section else best.passage])
-    is_other = is_other or (not is_section and turns(question, best.unit.text))
+    likeliest = best.unit.text
+    is_other = is_other or (not is_section and (turns(question, likeliest) or forbids(question, likeliest)))
     if certainty >= HOLDS and not is_other:
         if is_section:
             return "\n\n".join(_pieces(reading, passages, section)), True

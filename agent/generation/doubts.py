@@ -9,6 +9,14 @@ from retrieval.passage import Passage
 # When something opens is not said by when it closes.
 _TURNED = (("open", "clos"), ("öffn", "schließ"), ("begin", "end"), ("start", "end"))
 _WHEN = re.compile(r"(?i)\W*(?:when|wann|(?:(?:from|until|till|at) )?what time|(?:ab|bis) wann)\b")
+_IS_THERE = re.compile(
+    r"(?i)\W*(?:(?:is|are) there|do (?:you|we) have|have (?:you|we) got|gibt es|habt ihr|haben (?:wir|sie))\b"
+    r"(?!.*\b(?:rules?|bans?|limits?|regeln?|verbote?)\b)"
+)
+_FORBIDS = re.compile(
+    r"(?i)\b(?:(?:must|may|can|should|shall)\s?(?:not|n['’]t)|mustn['’]t|cannot|can['’]t|(?:is|are) not (?:allowed"
+    r"|permitted)|never|(?:dürfen|darf|sollen|soll|können|kann)\b[^.;]*\bnicht)\b"
+)
 _TOLD_APART = frozenset({"de", "en"})  # by `language_of`
 # A few letters and then digits; "5pm" and "1990s" are figures, which may stand there in other words.
 _SHORT_NAME = re.compile(r"(?<![\w-])[^\W\d_]{1,3}-?\d[\w-]*")
@@ -37,6 +45,11 @@ def turns(question: str, sentence: str) -> bool:
     pairs = [pair for one, other in _TURNED for pair in ((one, other), (other, one))]
     wanted = [(one, other) for one, other in pairs if f" {one}" in asked]
     return any(f" {other}" in said for _, other in wanted) and not any(f" {one}" in said for one, _ in wanted)
+
+
+def forbids(question: str, sentence: str) -> bool:
+    """Whether a sentence only says what must not be done with a thing, where it is asked whether there is one."""
+    return _IS_THERE.match(question) is not None and _FORBIDS.search(sentence) is not None
 
 
 def _plain(text: str) -> str:

@@ -7,6 +7,13 @@ from agent.conversation import WORD
 _LEAST = 5  # letters of a German word that may begin a longer one
 _ENDINGS = ("'s", "’s", "s", "es", "rs", "ers", "n", "en", "e", "er")
 
+_DAYS = {  # a week has them by other names
+    "weekend": "saturday sunday",
+    "weekday": "monday tuesday wednesday thursday friday",
+    "wochenende": "samstag sonnabend sonntag",
+    "wochentag": "montag dienstag mittwoch donnerstag freitag",
+}
+
 
 def has_all(text: str, asked: Collection[str], *, is_german: bool) -> bool:
     """Whether a text has all of the words, in any of their forms."""
@@ -24,4 +31,6 @@ def _meets(asked: frozenset[str], there: frozenset[str], *, is_german: bool) -> 
 def _forms(word: str) -> frozenset[str]:
     """A word with and without its ending, whatever that may be."""
     plain = word.casefold()
-    return frozenset([plain, *(plain.removesuffix(end) for end in _ENDINGS if len(plain) - len(end) >= 3)])
+    forms = frozenset([plain, *(plain.removesuffix(end) for end in _ENDINGS if len(plain) - len(end) >= 3)])
+    days = {day for form in forms if form in _DAYS for day in _DAYS[form].split()}
+    return forms | days

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import combinations, product
 
 from agent.generation.facts import denied, figures, names
 from agent.generation.sentences import Kind, Unit, cut
@@ -78,28 +79,27 @@ class _Read:
 
 
 def conflict(question: str, passages: Sequence[Passage]) -> Conflict | None:
-    """The first contradiction between the best passages that answers the question; None is the rule."""
+    """The contradiction between the best passages that has most of the question's words; None is the rule."""
     asked = frozenset(words(" ".join(content_words(question))))
     best = list(enumerate(passages[:MOST]))
     if max((passage.score for _, passage in best), default=0.0) < SCORE:
         return None
     about = [
         [
-            each
+            (share, each)
             for each in _statements(passage, place, asked)
-            if _share(asked, each.telling | each.heading | each.file) >= COVERED
+            if (share := _share(asked, each.telling | each.heading | each.file)) >= COVERED
         ]
         for place, passage in best
     ]
-    for i, ours in enumerate(about):
-        for j in range(i + 1, len(about)):
-            if passages[best[i][0]].source == passages[best[j][0]].source:
-                continue
-            for one in ours:
-                for other in about[j]:
-                    if _contradict(one, other):
-                        return Conflict(one.statement, other.statement)
-    return None
+    found = [
+        (ours + theirs, Conflict(one.statement, other.statement))
+        for i, j in combinations(range(len(about)), 2)
+        if best[i][1].source != best[j][1].source
+        for (ours, one), (theirs, other) in product(about[i], about[j])
+        if _contradict(one, other)
+    ]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def between(one: Passage, other: Passage) -> list[tuple[str, str]]:

@@ -39,11 +39,14 @@ _STATED = tuple(
 def stated(source: str, heading: str, texts: Sequence[str] = ()) -> datetime | None:
     """The day in a document's name or heading, else the first that one of its texts gives it; None where none does.
 
-    A month or a year alone stands for its first day.
+    A month or a year alone stands for its first day, but where a text says which day of the year in the name it is.
     """
-    for text in (source, heading):
-        if found := list(_NAMED.finditer(text)):
-            return _moment(found[-1])
+    named = next((found[-1] for text in (source, heading) if (found := list(_NAMED.finditer(text)))), None)
+    day = _said(texts) if named is None or named["month"] is None else None
+    return day if named is None or (day is not None and day.year == int(named["year"])) else _moment(named)
+
+
+def _said(texts: Sequence[str]) -> datetime | None:
     for text in texts:
         for shape in _STATED:
             if (said := shape.search(text)) is not None and (day := _moment(said)) is not None:

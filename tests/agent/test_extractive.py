@@ -325,6 +325,13 @@ def test_when_something_closes_is_no_sure_answer_to_when_it_opens(ask):
     assert ask("When does the canteen open?", rows, similarity=0.6).startswith(unsure)
 
 
+def test_what_must_not_be_done_with_a_thing_is_no_sure_answer_to_whether_there_is_one(generator):
+    rule = passages([("fire.md", "Fire safety", "The lifts must not be used in a fire.")], score=0.7, similarity=0.6)
+    said = generator.reply(prompt("Is there a lift?", rule))
+    assert said.startswith(phrase("answer", "unsure"))
+    assert not generator.reply(prompt("May lifts be used in a fire?", rule)).startswith("I am")
+
+
 def test_who_asks_over_documents_in_another_language_is_told_to_try_it(ask):
     rows = [("urlaub.md", "Urlaub", "Der Urlaub wird bei der Leitung beantragt und von ihr genehmigt.")]
     assert "in German" in ask("Who is the chairman of the board?", rows)

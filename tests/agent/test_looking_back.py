@@ -233,6 +233,8 @@ def passages(*texts: str, heading: str = "") -> list[Passage]:
         (["You may work from home twice a week. Ask first."], "how often?", "You may work from home twice a week"),
         (["Ask your team lead. It takes three days."], "how long?", "It takes three days"),
         (["Ask your team lead."], "how long?", ""),
+        (["Breakfast is at 7 on weekdays. On Saturdays and Sundays it is at 9."], "and on weekends?", "On Saturdays"),
+        (["Montag bis Freitag ab 7 Uhr. Samstag und Sonntag ab 9 Uhr."], "und am Wochenende?", "Samstag und Sonntag"),
         (["- IT (Tom): laptops\n- Facilities (Ann): keys"], "and for keys?", "- Facilities (Ann): keys"),
     ],
 )

@@ -366,3 +366,16 @@ def test_what_only_looks_like_something_else_is_searched(
     intent: Intent, confidence: float, text: str, move: Move
 ) -> None:
     assert decide(understood(intent, confidence), text=text, thinking=False).move is move
+
+
+@pytest.mark.parametrize(
+    ("text", "replied", "move"),
+    [
+        ("and for children?", True, Move.ANSWER),
+        ("und für Kinder?", True, Move.ANSWER),
+        ("and for children?", False, Move.IDEATE),
+        ("ideas for children's parties?", True, Move.IDEATE),
+    ],
+)
+def test_what_asks_on_after_an_answer_is_no_wish_for_ideas(text: str, replied: bool, move: Move) -> None:
+    assert decide(understood(Intent.IDEATE, 0.9), text=text, replied=replied).move is move

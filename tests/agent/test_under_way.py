@@ -60,6 +60,7 @@ def test_what_is_said_after_an_answer_is_an_idea_only_if_it_reads_like_one(
     [
         ("never mind", "ever mind"),
         ("start over", "/clear"),
+        ("reset", ""),  # one word may stand in a manual
         ("done", "All right."),
         ("next", "nothing under way"),
         ("hello", ""),

@@ -214,3 +214,20 @@ def test_the_day_that_a_document_gives_itself_at_its_beginning_counts(engine: En
 )
 def test_a_document_s_own_day_is_read_and_no_other(text: str, day: str) -> None:
     assert str(stated("a.md", "", [text])).partition(" ")[0] == day
+
+
+def test_a_year_in_the_name_gives_way_to_the_day_of_that_year_in_the_text() -> None:
+    assert stated("prices-2025.md", "", ["Valid from 1 March 2025."]) == datetime(2025, 3, 1, tzinfo=UTC)
+    assert stated("prices-2025.md", "", ["Valid from 1 March 2019."]) == datetime(2025, 1, 1, tzinfo=UTC)
+    assert stated("prices-2025-02.md", "", ["Valid from 1 March 2025."]) == datetime(2025, 2, 1, tzinfo=UTC)
+
+
+def test_of_several_contradictions_the_one_that_was_asked_about_is_shown() -> None:
+    old = "Guests pay 9 euros a night in the car park. Visitors pay 2 euros an hour."
+    new = "Guests pay 14 euros a night in the car park. Visitors pay 3 euros an hour."
+    texts = {"parking-2022.md": old, "parking-2025.md": new}
+    assert said_of("how much is parking for visitors?", texts) == [
+        "Visitors pay 3 euros an hour.",
+        "Visitors pay 2 euros an hour.",
+    ]
+    assert said_of("what do guests pay for parking?", texts)[0] == "Guests pay 14 euros a night in the car park."
