@@ -54,11 +54,13 @@ _URL = re.compile(rf"((?:{_SCHEME})+)({_AUTHORITY})", re.IGNORECASE)
 _CODE_URL = re.compile(rf"((?:(?:https?|ftps?|hxxps?|wss?){_COLON}{_SLASH}*)+)({_AUTHORITY})", re.IGNORECASE)
 _PLAIN_SCHEME = re.compile(r"https?://", re.IGNORECASE)
 # A host begins where a word does, or behind its first two dashes: tried behind each, a long line takes quadratic time.
-# No name has more than 127 parts (RFC 1035, 2.3.4): of a longer one nothing could be opened.
+# No name has more than 127 parts (RFC 1035, 2.3.4): of a longer one nothing could be opened. Where 200 parts in a row
+# are no host, the first 73 are passed over: from there a host that begins later would have more than 127.
 _BEGINS = rf"(?<![\w-])(?:(?<![@/\\])(?:[_-]++(?<=-))?+(?<![\w\])]{_DOT})|(?>[\w-]*?--)[_-]*+)"
+_PART = rf"[^\W_](?:[\w-]*[^\W_])?{_DOT}"
 _HOST = re.compile(
-    rf"{_BEGINS}((?:[^\W_](?:[\w-]*[^\W_])?{_DOT}){{1,200}})(xn--[\w-]+|[^\W\d_]{{2,}})(?![\w@-])"
-    rf"(:\d+(?=/)|[/?](?=[\w?=&%#]))?"
+    rf"{_BEGINS}(?:((?:{_PART}){{1,200}})(xn--[\w-]+|[^\W\d_]{{2,}})(?![\w@-])(:\d+(?=/)|[/?](?=[\w?=&%#]))?"
+    rf"|(?:{_PART}){{1,73}}+)"
 )
 # What hangs together by @, and the one form of it that is left as it is: an address as Telegram's library reads one
 # (td/telegram/MessageEntity.cpp, is_email_address). Behind any other @ a client may find a host to link.
@@ -179,6 +181,8 @@ def _without_hosts(prose: str, allowed: AllowedHosts) -> str:
 
 
 def _plain_host(found: re.Match[str], allowed: AllowedHosts) -> str:
+    if found[1] is None:
+        return found[0]
     labels, top, tail = found[1], found[2].lower(), found[3] or ""
     if tail[:1] in ("/", "?"):
         linked = not _FILES.fullmatch(top) or labels.lower().startswith("www.")

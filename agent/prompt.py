@@ -16,7 +16,7 @@ PERSONA = (
 _CODE = re.compile(r"`{3,}|(?<![^\n])[ \t>]*~{3,}|(?<!`)`[^`\n]+`(?!`)")
 _FENCES = ("```", "~~~")
 # A citation as a generator writes it: [2], [1, 3]. After a word or in code it is an index (`row[2]`), not a citation.
-_CITATION = re.compile(r"[ \t]*(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
+_CITATION = re.compile(r"(?<![ \t])[ \t]*+(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
 
 
 def compose(

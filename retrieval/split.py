@@ -124,7 +124,7 @@ def _packed(pieces: Iterable[_Piece], room: int) -> Iterator[tuple[int, int]]:
 
 def _with_indent(text: str, start: int, first: int) -> int:
     """Where the line of `first` begins, if only white space of it is before: indentation of code is meaning."""
-    begin = text.rfind("\n", 0, first) + 1
+    begin = text.rfind("\n", max(start - 1, 0), first) + 1
     return begin if begin >= start else first
 
 

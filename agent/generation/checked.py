@@ -24,7 +24,7 @@ NONE_LEFT = "The documents did not bear out what the language model said, so the
 CODE_HELD = 0.8  # of a block of code, the share of its words that a passage must have
 _CITED = re.compile(r"(?<![ \t])[ \t]*+(?<!\w)\[(\d{1,2}(?:\s*,\s*\d{1,2})*)\]")
 _FENCE = re.compile(r"[ \t>]*(`{3,}|~{3,})")
-_ENDING = re.compile(r"[.!?…。！？:]*[\"'”’»)*_]*\s*$")
+_ENDS, _CLOSES = ".!?…。！？:", "\"'”’»)*_"
 # What is said about the conversation claims nothing about the documents.
 _ASIDE = re.compile(
     r"(?i)^\W*(?:(?:(?:i(?: am|['’]m) (?:sorry|afraid)|sorry|unfortunately|leider),?\W*(?:but )?)?"
@@ -157,8 +157,7 @@ class _Check:
         if last == passage:
             return unit
         end = unit.rstrip()
-        closing = _ENDING.search(end)
-        at = closing.start() if closing else len(end)
+        at = len(end.rstrip(_CLOSES).rstrip(_ENDS))
         return f"{end[:at]}{mark}{end[at:]}{unit[len(end) :]}"
 
 

@@ -50,7 +50,7 @@ _FULL_HOUR = re.compile(r"(?<=\d):00\b")
 _PAIR = re.compile(r"(?<![\w:])(\d{1,2}):(?!00\b)(\d{1,2})(?![\w:])")
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.?\s$")
 _CLOCK = re.compile(r"\b(\d{1,2})(?:[:.](\d\d))?\s?([ap])\.?m\b", re.IGNORECASE)
-_CODE = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])[^\W_][\w-]*[^\W_]\b")
+_CODE = re.compile(r"\b(?=[\w-]{0,100}\d)(?=[\w-]{0,100}[^\W\d_])[^\W_][\w-]*[^\W_]\b")
 _NO_CODE = re.compile(r"\d+(?:st|nd|rd|th|s|am|pm|k|m|bn|h|min|km|cm|mm|kg|g|gb|mb|er|ten?)", re.IGNORECASE)
 _TOKEN = re.compile(r"[^\W\d_]+(?:[-'’][^\W\d_]+)*")
 _COUNT = re.compile(
@@ -223,7 +223,7 @@ def names(sentence: str, *, is_german: bool = False) -> Names:
             continue
         letters = name.partition("-")[0].replace(".", "")
         is_acronym = len(letters) > 1 and (letters.isupper() or letters[1:-1] != letters[1:-1].lower())  # also ZnMoO
-        is_titled = _TITLE.search(sentence[: found.start()]) is not None
+        is_titled = _TITLE.search(sentence[: found.start()][-8:]) is not None
         if not is_titled and _OPENS.search(sentence[: found.start()][-4:]) and not is_acronym:
             opening = opening or name
         elif is_acronym or is_titled or not is_german:
@@ -290,9 +290,9 @@ def _counted(text: str, reach: int) -> Iterator[tuple[Figures, str]]:
 def known_words(text: str) -> frozenset[str]:
     """The index words of a text, with acronyms as one word, also those that its capitals make."""
     plain = re.sub(r"\b(?:[^\W\d_]\.){2,}", lambda found: found[0].replace(".", "") + " ", text)
-    capitals = re.findall(r"(?:\b[A-Z][\w-]+(?:\s+(?:of|and|the|for|&)\s+|\s+))+[A-Z][\w-]+", plain)
+    capitals = re.findall(r"(?:\b[A-Z][\w-]{1,60}+(?:\s++(?:(?:of|and|the|for|&)\s++)?))+[A-Z][\w-]{1,60}", plain)
     made = {fold("".join(word[0] for word in run.split() if word[0].isupper())) for run in capitals}
-    joined = {fold(word).replace("-", "") for word in re.findall(r"\w+(?:-\w+)+", plain)}
+    joined = {fold(word).replace("-", "") for word in re.findall(r"(?<!\w)\w++(?:-\w++)+", plain)}
     return frozenset(words(plain)) | made | joined
 
 

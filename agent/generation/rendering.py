@@ -57,7 +57,7 @@ COMMON_CONTROL = re.compile(
     r"|</?(?:think|tool_call|tool_response)>",
     re.IGNORECASE,
 )
-_FENCE_MARK = re.compile(r"<\s*/?\s*passages", re.IGNORECASE)
+_FENCE_MARK = re.compile(r"<\s*+/?\s*+passages", re.IGNORECASE)
 _BREAK = "\u200b"  # a zero-width space: parts a token from itself, and is not seen
 
 

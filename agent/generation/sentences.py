@@ -37,7 +37,9 @@ class Unit:
 _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"\s*(?:[-*+•▪‣–]|\(?\d{1,3}[.)]|\(?[a-z][.)]|step \d+[.:])\s+\S", re.IGNORECASE)
 _RULE = re.compile(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*$")
-_ENDS = re.compile(r"[.!?…]+[\"'”’»)\]*_`]*(?=\s)|[。！？｡]+[”’」』）]*|[؟۔।]+(?=\s)")
+_ENDS = re.compile(  # a run of marks is tried once, from its beginning
+    r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_`]*+(?=\s)|[。！？｡]+[”’」』）]*|(?<![؟۔।])[؟۔।]++(?=\s)"
+)
 # What a full stop after these does not end. One capital before it is an initial.
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\[\"'“])(?:[A-ZÄÖÜ]|Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|cf|ca|approx|e\.g|i\.e|No|Nr|Fig|Vol|Inc|Ltd|Co|Gen|"

@@ -68,7 +68,7 @@ _COMPLAINS = re.compile(
     re.IGNORECASE,
 )
 WANTS_OURS = re.compile(
-    r"(?i)\b(?:give|suggest|show|tell)\s+(?:me|us)?\s*(?:\w+\s+){0,3}(?:ideas|suggestions|ways)\b|\bcome\s+up\s+with\b"
+    r"(?i)\b(?:give|suggest|show|tell)\s++(?:(?:me|us)\s++)?(?:\w++\s++){0,3}(?:ideas|suggestions|ways)\b|\bcome\s+up\s+with\b"
 )
 _LISTS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|now|please|and|great)\b[\s,]*)*(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?|let'?s\s+)?"

@@ -54,10 +54,12 @@ _GERMAN_LEAD = re.compile(
 )
 _MINE = re.compile(r"^mein(?=(?:e[mnrs]?)?\b)", re.IGNORECASE)
 _GERMAN_TAIL = re.compile(
-    r"[\s,.!?:;-]*(?:\b(?:nicht\s+(?:mehr\s+)?(?:weiter|voran)|(?-i:fest)|nachdenken|überlegen|sammeln|finden|ausdenken|brainstormen|machen|bitte|zusammen|jetzt|heute)\b[\s,.!?:;-]*)*$",
+    r"(?<![\s,.!?:;-])[\s,.!?:;-]*+(?:\b(?:nicht\s+(?:mehr\s+)?(?:weiter|voran)|(?-i:fest)|nachdenken|überlegen|sammeln|finden|ausdenken|brainstormen|machen|bitte|zusammen|jetzt|heute)\b[\s,.!?:;-]*+)*$",
     re.IGNORECASE,
 )
-_TAIL = re.compile(r"[\s,.!?:;-]*(?:\b(?:please|together|with\s+(?:me|us)|now|today)\b[\s,.!?:;-]*)*$", re.IGNORECASE)
+_TAIL = re.compile(
+    r"(?<![\s,.!?:;-])[\s,.!?:;-]*+(?:\b(?:please|together|with\s+(?:me|us)|now|today)\b[\s,.!?:;-]*+)*$", re.IGNORECASE
+)
 # "how can we reduce meetings? I need fresh ideas", "I'm stuck, give me some ideas": the wish around the topic
 _WISH_AFTER = re.compile(
     r"(?<=[?!.,;])\s+(?:please\s+)?(?:(?:i|we)(?:'d|\s+would)?\s+(?:really\s+)?(?:need|want|like)|(?:give|suggest)(?:\s+(?:me|us))?)\s+"

@@ -45,7 +45,7 @@ _DOES = (
     r"|looks\s+after|takes\s+care\s+of|is\s+(?:responsible|in\s+charge|on\s+call)|leitet|führt|verantwortet|betreut|vertritt|arbeitet|gründete|dirige|trabaja|dirig[ée]e?)"
 )
 _AFTER = re.compile(
-    rf"^(?-i:\s+[A-ZÄÖÜ](?:\.|[\w'’-]+)){{0,2}}\s*(?:[,(–:-]\s*(?:(?:who|der|die)\s+)?(?:(?:is|was|ist|war)\s+)?(?:(?:the|our|an?|unser\w*|der|die|ein\w*)\s+)?(?:\w+\s+){{0,4}}{_ROLES}\b"
+    rf"^(?-i:\s++[A-ZÄÖÜ](?:\.|[\w'’-]+)){{0,2}}\s*+(?:[,(–:-]\s*(?:(?:who|der|die)\s+)?(?:(?:is|was|ist|war)\s+)?(?:(?:the|our|an?|unser\w*|der|die|ein\w*)\s+)?(?:\w+\s+){{0,4}}{_ROLES}\b"
     rf"|(?:(?:also|now|currently)\s+)?{_DOES}\b"
     r"|\)?\s*(?:zuständig|verantwortlich|responsible)\b|\)\s*[:–-]"
     r"|(?:from|of|in|aus|von|vom)\s+(?:(?:the|our|der|dem|unser\w*)\s+)?(?-i:(?:[A-ZÄÖÜ][\w-]+\s+)?(?:Operations|Team|Department|HR|IT|Sales|Support|Finance|Marketing|Engineering"

@@ -27,7 +27,7 @@ _BUT = re.compile(
     r"|aber|trotzdem|leider|immer noch|nicht|im voraus)\b|\?",
     re.IGNORECASE,
 )
-_MENTION = re.compile(r"<[@!#][^>]*>|(?<!\w)@\w+")
+_MENTION = re.compile(r"<[@!#][^<>]*>|(?<!\w)@\w+")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     r"""
     (?:https?://|www\.)[^\s<>()\[\]"']+[^\s<>()\[\]"'.,;:!?]     # an address
   | [\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,9}               # mail; bounded, as it is looked for at each place
-  | <[@#!][^>\s]*>                                                # a mention, as Slack writes it
+  | <[@#!][^<>\s]*>                                                # a mention, as Slack writes it
   | [@\#]\w+
   | (?:[A-Za-z]\.){2,}                                            # U.S., e.g.
   | (?:Mr|Mrs|Ms|Dr|Prof|St|Sr|Jr|vs|etc|Inc|Ltd|Co|Corp|No|approx|Jan|Feb|Mar|Apr|Aug|Sept?|Oct|Nov|Dec)\.(?=\s|$)

@@ -9,13 +9,14 @@ from agent.message import primary_language
 
 _NAMED = re.compile(r"\\\{(\w)\\\}")
 _WORD, _WORDS = r"[^\s`*]+?", r"[^\n]+?"
-_Pattern = tuple[re.Pattern[str], str]
+_Pattern = tuple[re.Pattern[str], str, str]
 
 
 def said_in(language: str, text: str) -> str:
     """`text` with every sentence of `finetune.toml` in `language` (`de`, `de-AT`); others stay as they are."""
-    for pattern, own in _patterns(primary_language(language)):
-        text = pattern.sub(own, text)
+    for pattern, own, fixed in _patterns(primary_language(language)):
+        if fixed in text:  # else the pattern would look for its end from every place
+            text = pattern.sub(own, text)
     return text
 
 
@@ -24,7 +25,12 @@ def _patterns(language: str) -> tuple[_Pattern, ...]:
     """The longest first, so that a part of a sentence does not stand in for the whole."""
     known: dict[str, dict[str, str]] = tomllib.loads(Path(__file__).with_name("finetune.toml").read_text("utf-8"))
     longest = sorted(known.get(language, {}).items(), key=lambda each: -len(each[0]))
-    return tuple((_pattern(english), _template(own)) for english, own in longest)
+    return tuple((_pattern(english), _template(own), _fixed(english)) for english, own in longest)
+
+
+def _fixed(english: str) -> str:
+    """The longest part of a sentence that is always the same."""
+    return max(re.split(r"\{\w\}", english), key=len)
 
 
 def _pattern(english: str) -> re.Pattern[str]:

@@ -19,7 +19,7 @@ from connectors.desk.ideation_stand import Stand
 from connectors.desk.ideation_words import Wish
 from connectors.desk.texts import prefix, say
 
-_WEIGHED = re.compile(r"(?P<name>.*?)[\s:=]*(?:[x×*]\s*)?(?P<weight>\d+(?:[.,]\d+)?)?\s*%?")
+_WEIGHED = re.compile(r"(?P<name>.*?)(?<![\s:=])[\s:=]*+(?:[x×*]\s*)?(?P<weight>\d+(?:[.,]\d+)?)?\s*%?")
 _OFF = frozenset({"off", "none", "dots", "aus", "keine"})
 HIGHEST = 5
 
@@ -47,7 +47,7 @@ class Ballots:
                 noted = secretly(event, self._say(event, "ideation_preferred", idea=better))
                 return [noted, *self._next_pair(done.board, me, event)]
             case "score":
-                found = re.fullmatch(r"(?P<name>.*?)\s*(?P<score>\d)", wish.text.strip())
+                found = re.fullmatch(r"(?P<name>.*?) ?(?P<score>\d)", " ".join(wish.text.split()))
                 if found is None or not board.session.rules.criteria:
                     return [answer(event, self._say(event, "ideation_usage"))]
                 name = found["name"] or board.session.rules.criteria[0].name

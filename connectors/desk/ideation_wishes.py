@@ -26,7 +26,7 @@ from connectors.desk.ideation_words import Wish
 from connectors.desk.texts import prefix, say
 
 _REMARKS = {"good": RemarkKind.GOOD, "problem": RemarkKind.PROBLEM, "better": RemarkKind.STEP_UP}
-_BY = re.compile(r"\s+(?:by|until|bis)\s+(?P<due>\S.{0,60})$", re.IGNORECASE)
+_BY = re.compile(r"(?<!\s)\s++(?:by|until|bis)\s++(?P<due>\S.{0,60})$", re.IGNORECASE)
 _OWNER = re.compile(r"(?:^|\s)(?P<owner>@[\w.-]{1,40})")
 _WHY = re.compile(r"^(?:because|weil|since|as|da)[:,]?\s+", re.IGNORECASE)
 
@@ -213,7 +213,7 @@ class Wishes:
                 await self._done(stage, lambda: sessions.put_in_cell(session, person, number, values, key=key))
                 return [answer(event, self._say(event, "ideation_celled", idea=number))]
             case "split":
-                parts = re.split(r"\s*[|;]\s*", wish.text)
+                parts = [each.strip() for each in re.split(r"[|;]", wish.text)]
                 await self._done(stage, lambda: sessions.split(session, person, number, parts, key=key))
                 return [answer(event, self._say(event, "ideation_split", idea=number, count=len(parts)))]
             case "merge" if wish.numbers:

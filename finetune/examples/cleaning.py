@@ -10,10 +10,10 @@ from agent.visible import visible
 from finetune.example import Example
 
 # How `rendering.neutralised` breaks a forged fence; taken out, the fence would be whole again.
-_BROKEN_FENCE = re.compile("<\u200b(?=\\s*/?\\s*passages)", re.IGNORECASE)
+_BROKEN_FENCE = re.compile("<\u200b(?=\\s*+/?\\s*+passages)", re.IGNORECASE)
 _HELD = "\ue002"  # stands for it while invisible characters go
 _ODD_SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f]")
-_LINE_END = re.compile(r"[ \t]+(?=\n|$)")
+_LINE_END = re.compile(r"(?<![ \t])[ \t]++(?=\n|$)")
 _GAP = re.compile(r"\n{4,}")
 
 

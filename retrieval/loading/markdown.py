@@ -22,7 +22,7 @@ _UNSEEN_BLOCK = re.compile(r"[ ]{0,3}<(?:script|style|template)\b", re.IGNORECAS
 _LINK = re.compile(r"!?\[([^\[\]]*)\](?:\([^()]*\)|\[[^\[\]]*\])")
 _ANCHOR = re.compile(r"[ \t]*\{#[^{}]*\}[ \t]*$")
 _EMPHASIS = re.compile(r"(\*\*|__|\*|`|~~)(?=\S)(.+?)(?<=\S)\1")
-_INLINE_DATA = re.compile(r"\(\s*<?data:[^)\s]*[^)]*\)")  # pictures written into the text as base64
+_INLINE_DATA = re.compile(r"\(\s*+<?data:[^)]*+\)")  # pictures written into the text as base64
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _LONGEST_HEADING = 1000  # characters; the patterns above take quadratic time on a hostile line
 _FIELD = re.compile(r"(?P<name>[A-Za-z_][\w-]*)[ \t]*[:=][ \t]*(?P<value>.*)")

@@ -11,8 +11,9 @@ from retrieval.loading.table import Row
 from retrieval.loading.text import clean_line, decode
 
 HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*0*\.?0+\s*(?:[;\"'!]|$)"
-    r"|font-size\s*:\s*0*\.?0+\s*(?:[a-z%]*)\s*(?:[;\"'!]|$)",
+    # Possessive: a style of thousands of zeros or spaces is read once.
+    r"display\s*:\s*none|visibility\s*:\s*hidden|opacity\s*:\s*(?:0++(?:\.0++)?|\.0++)\s*+(?:[;\"'!]|$)"
+    r"|font-size\s*:\s*(?:0++(?:\.0++)?|\.0++)\s*+[a-z%]*+\s*+(?:[;\"'!]|$)",
     re.IGNORECASE,
 )
 _SPACE = re.compile(r"\s+")

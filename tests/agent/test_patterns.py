@@ -5,15 +5,28 @@ word more.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import process_time
 from types import ModuleType
 
 import pytest
 
-from agent import conversation, ourselves, outline, policy, rewrite, surface
+from agent import conversation, ourselves, outline, policy, prompt, rewrite, surface
 from agent.generation import answer, asked_on, looked_back, phrases, steering, topics, who
+from agent.generation.facts import known_words, names
+from agent.generation.rendering import _FENCE_MARK
+from agent.generation.sentences import first_sentence, sentences
+from agent.generation.topics import topic_of
+from agent.guard import clean
 from agent.ideation import techniques
+from agent.support.mining import _MENTION
+from agent.syntax.words import words_of
+from connectors.desk.finetune_said import said_in
+from connectors.desk.ideation_ballots import criteria_of
+from connectors.desk.ideation_wishes import _BY
+from finetune.examples.cleaning import cleaned
+from retrieval.loading.markdown import _INLINE_DATA
+from retrieval.loading.webpage import HIDING
 
 AGAIN = 18
 READING = (
@@ -44,3 +57,37 @@ def test_words_said_again_and_again_are_read_at_once(module: ModuleType) -> None
                 if process_time() - began > 0.1:
                     slow.append((name, word))
     assert slow == []
+
+
+LONGEST = 32_000
+AT_ONCE = 1.0  # seconds of processor time; reading linearly takes hundredths of it, quadratically tens
+READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
+    "clean": (clean, ("a--bb.", "a.", "_-a.b.", ".", "[a](")),
+    "sentences": (sentences, ("…", "؟", ".")),
+    "first sentence": (first_sentence, ("…", "؟", ".")),
+    "citations": (lambda text: prompt._CITATION.sub("", text), ("\t", " ", "[1,")),
+    "known words": (known_words, ("Ab-", "_", "Ab ")),
+    "names": (names, ("Ab-", "-a", "12-", "Ab ")),
+    "topic": (topic_of, (".", ", ", "please ", "heute, ")),
+    "wants ours": (steering.WANTS_OURS.search, ("suggest ", " ")),
+    "fence": (_FENCE_MARK.search, ("<", " ", "< ")),
+    "syntax": (words_of, ("<!x", "@a.", "a@")),
+    "mentions": (lambda text: _MENTION.sub("", text), ("<!", "@")),
+    "rows to learn from": (cleaned, ("a ", "  ", "<\u200b ")),
+    "due": (_BY.search, (" ", "\n", "by ")),
+    "criteria": (criteria_of, (":", " ", "x ")),
+    "training in German": (lambda text: said_in("de", text), ("`", " ", "a ", "It failed: ")),
+    "pictures in text": (lambda text: _INLINE_DATA.sub("", text), ("( data:x ", "(data:")),
+    "hidden text": (HIDING.search, ("0", " ", "font-size: 0")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_run_of_the_same_characters_is_read_at_once(name: str) -> None:
+    read, runs = READERS[name]
+    for run in runs:
+        for before in ("", "suggest ", "font-size: 0", "<", "names for us "):
+            text = (before + run * LONGEST)[:LONGEST] + "\x02"
+            began = process_time()
+            read(text)
+            assert process_time() - began < AT_ONCE, (before, run)
