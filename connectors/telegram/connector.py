@@ -45,7 +45,7 @@ MENU = (
 )
 _TYPING = 1.2  # seconds after which it says so beside the placeholder: most answers are there by then
 _MOST_TYPING = 16  # answers that are awaited at once: beyond, nobody has the time to say so
-_LATE = 10.0  # seconds after which a request that nobody answered has landed or never will
+_LATE = 15.0  # seconds after which a preview that was given up has landed or never will
 
 
 class TelegramConnector:

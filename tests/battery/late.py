@@ -14,7 +14,8 @@ from tests.benchmarks import Report
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.telegram import TelegramEmulator
 
-# Seconds until a call lands: more than the bot waits for it (a preview 3 or 5, a send 10 or 15), less than its grace.
+# Seconds until a call lands: more than the bot waits for it (a preview 3 or 5, a send 10 or 15), less than its grace
+# and less than a preview is still reckoned with (20).
 TELEGRAM = {"sendMessage": 17.0, "editMessageText": 17.0}
 TELEGRAM_PREVIEWS = {"editMessageText": 8.0}
 SLACK = dict.fromkeys(("chat.postMessage", "chat.startStream", "chat.stopStream", "chat.update"), 12.0)

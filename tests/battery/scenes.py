@@ -34,7 +34,7 @@ class Words(Protocol):
 
 
 class EchoWords:
-    """For the stub house. in_one: only such as the echo answers in one piece, so that a preview is the whole answer."""
+    """For the stub house. in_one: only such as the echo answers in one piece, so that there is one preview at most."""
 
     def __init__(self, *, in_one: bool = False) -> None:
         self._counts: Counter[str] = Counter()

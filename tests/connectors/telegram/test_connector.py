@@ -137,6 +137,19 @@ async def test_a_slow_preview_never_ends_up_on_top_of_the_answer(emulator, conne
     assert emulator.history(emulator.seen(ann)[-1].message_id, ann) == ["…", "It is", "It is ready."]
 
 
+async def test_a_preview_that_was_given_up_does_not_stay_over_the_answer(emulator, connector, ann, monkeypatch) -> None:
+    for name in ("PREVIEW_TIMEOUT", "_LATE"):  # in tenths: it lands after 17 seconds, as in `make battery NAMES=late`
+        monkeypatch.setattr(connector_module, name, getattr(connector_module, name) / 10)
+    place = place_of(ann)
+    handle = await connector.open(place, "", "k")
+    await asyncio.sleep(1.2)
+    emulator.delay("editMessageText", 1.7)
+    await connector.show(place, handle, "It is")
+    await connector.send(answer(place), "k", handle)
+    await asyncio.sleep(0.5)
+    assert emulator.history(emulator.seen(ann)[-1].message_id, ann)[-2:] == ["It is", "It is ready."]
+
+
 async def test_a_preview_shows_the_beginning_of_a_long_answer(emulator, connector, ann) -> None:
     place = place_of(ann)
     handle = await connector.open(place, "", "k")
