@@ -173,7 +173,8 @@ def _month(word: str, *, near: bool, is_sure: bool) -> Iterator[tuple[float, str
 def _parts(token: re.Match[str], text: str) -> Iterator[tuple[str, bool, bool, bool]]:
     """A word, or those of a hyphenated number; whether it is capital, begins a sentence, stands by a figure."""
     begins = _OPENS.search(text[max(0, token.start() - 4) : token.start()]) is not None
-    near = bool(re.search(r"\d\W{0,4}$", text[: token.start()]) or re.match(r"\W{0,3}\d", text[token.end() :]))
+    before, after = text[max(0, token.start() - 5) : token.start()], text[token.end() : token.end() + 4]
+    near = bool(re.search(r"\d\W{0,4}$", before) or re.match(r"\W{0,3}\d", after))
     parts = token[0].split("-")
     if len(parts) > 1 and not all(part.lower() in _WORDS or part.lower() in _SCALES for part in parts):
         parts = [token[0]]
@@ -223,8 +224,8 @@ def names(sentence: str, *, is_german: bool = False) -> Names:
             continue
         letters = name.partition("-")[0].replace(".", "")
         is_acronym = len(letters) > 1 and (letters.isupper() or letters[1:-1] != letters[1:-1].lower())  # also ZnMoO
-        is_titled = _TITLE.search(sentence[: found.start()][-8:]) is not None
-        if not is_titled and _OPENS.search(sentence[: found.start()][-4:]) and not is_acronym:
+        is_titled = _TITLE.search(sentence[max(0, found.start() - 8) : found.start()]) is not None
+        if not is_titled and _OPENS.search(sentence[max(0, found.start() - 4) : found.start()]) and not is_acronym:
             opening = opening or name
         elif is_acronym or is_titled or not is_german:
             certain.append(name)
@@ -304,11 +305,14 @@ def _has_name(word: str, known: frozenset[str]) -> bool:
     return any(other.startswith(word) or (len(other) >= 5 and word.startswith(other)) for other in known)
 
 
+_REACH = 120  # characters that hold three words
+
+
 def denied(text: str) -> frozenset[str]:
     """The words that stand within the reach of a negation: the next three."""
     found: set[str] = set()
     for negator in _NEGATORS.finditer(text):
-        clause = re.split(r"[.;:,!?]|\bbut\b|\baber\b", text[negator.end() :], maxsplit=1)[0]
+        clause = re.split(r"[.;:,!?]|\bbut\b|\baber\b", text[negator.end() : negator.end() + _REACH], maxsplit=1)[0]
         found.update([word for word in words(clause) if len(word) > 2][:3])
     return frozenset(found)
 

@@ -13,7 +13,7 @@ import pytest
 
 from agent import conversation, ourselves, outline, policy, prompt, rewrite, surface
 from agent.generation import answer, asked_on, looked_back, phrases, steering, topics, who
-from agent.generation.facts import known_words, names
+from agent.generation.facts import denied, figures, known_words, names
 from agent.generation.rendering import _FENCE_MARK
 from agent.generation.sentences import first_sentence, sentences
 from agent.generation.topics import topic_of
@@ -66,6 +66,8 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "sentences": (sentences, ("…", "؟", ".")),
     "first sentence": (first_sentence, ("…", "؟", ".")),
     "citations": (lambda text: prompt._CITATION.sub("", text), ("\t", " ", "[1,")),
+    "figures": (figures, ("a ", "A ", "1 ")),
+    "denied": (denied, ("not ", "not a ")),
     "known words": (known_words, ("Ab-", "_", "Ab ")),
     "names": (names, ("Ab-", "-a", "12-", "Ab ")),
     "topic": (topic_of, (".", ", ", "please ", "heute, ")),
