@@ -62,7 +62,7 @@ class Short:
         dependent = functional.pad(relation[1:], (0, 1), value=1.0)
         head = functional.pad(relation_head[chosen], (0, 1), value=1.0)
         met = self._relation(dependent).view(len(words), -1, head.shape[1])
-        relations = (met @ head[..., None]).squeeze(-1).argmax(-1).numpy()
+        relations = (met * head[:, None]).sum(-1).argmax(-1).numpy()
         ends = np.cumsum(sizes)[:-1]
         return [Said(*each) for each in zip(np.split(tags, ends), found, np.split(relations, ends), strict=True)]
 

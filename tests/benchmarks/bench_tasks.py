@@ -11,8 +11,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+from torch import get_num_threads
 
 from agent.branches import Branch
 from agent.head import Inputs
@@ -24,7 +26,7 @@ from finetune.few_shot import RECIPE, Judged, Learned
 from finetune.few_shot_folder import write_intents
 from finetune.heads import embed, fit, labels_of
 from finetune.heads_data import Row, own_rows
-from retrieval.encoder import TransformerEncoder
+from retrieval.encoder import TransformerEncoder, _has_bf16
 from tests.benchmarks import Cell, Report
 from tests.benchmarks.bench_understanding import TWENTY_TOKENS
 
@@ -68,6 +70,20 @@ def tasks(encoder: TransformerEncoder, folder: Path) -> dict[str, Callable[[], o
 
 
 def run(quick: bool) -> Report:
+    rows = measured("bfloat16" if _has_bf16() else "float32", quick)
+    if _has_bf16():  # as on a processor that does not multiply it
+        with patch("retrieval.encoder._has_bf16", lambda: False):
+            rows += measured("float32", quick)
+    notes = [
+        "passes: of the bare encoder, in the same run. cpu: the processor's time, which other programs hardly change.",
+        "Everything but the first row also cuts words, counts n-grams and writes reasons or key phrases.",
+        f"Syntax is read beside the other tasks' own layers, on a second core. Threads of torch: {get_num_threads()}.",
+    ]
+    return Report("tasks", "What does all that is read out of one message cost?", rows, notes)
+
+
+def measured(weights: str, quick: bool) -> list[dict[str, Cell]]:
+    """weights: those that the encoder is loaded with."""
     encoder = TransformerEncoder()
     wall: dict[str, list[float]] = defaultdict(list)
     spent: dict[str, list[float]] = defaultdict(list)
@@ -83,9 +99,10 @@ def run(quick: bool) -> Report:
                 spent[name].append(time.process_time() - clock)
     middle = {name: (statistics.median(wall[name]), statistics.median(spent[name])) for name in asked}
     base = middle[FIRST]
-    rows: list[dict[str, Cell]] = [
+    return [
         {
             "read": name,
+            "weights": weights,
             "ms": round(time_ * 1e3, 2),
             "passes": round(time_ / base[0], 2),
             "cpu ms": round(cpu * 1e3, 2),
@@ -94,8 +111,3 @@ def run(quick: bool) -> Report:
         }
         for name, (time_, cpu) in middle.items()
     ]
-    notes = [
-        "passes: of the bare encoder, in the same run. cpu: the processor's time, which other programs hardly change.",
-        "Everything but the first row also cuts words, counts n-grams and writes reasons or key phrases.",
-    ]
-    return Report("tasks", "What does all that is read out of one message cost?", rows, notes)
