@@ -50,7 +50,7 @@ def scan(path: Path) -> Scan:
         names[:] = sorted(name for name in names if not _is_left_out(Path(folder, name)))
         for name in found:
             each = Path(folder, name)
-            if name.startswith((".", "~$")) or each.is_symlink():
+            if name.startswith((".", "~$")) or _is_link(each):
                 continue
             if each.suffix.lower() in SUFFIXES:
                 files.append(each)
@@ -61,10 +61,15 @@ def scan(path: Path) -> Scan:
     return Scan(resolved, tuple(sorted(files)), tuple(closed), ignored)
 
 
+def _is_link(path: Path) -> bool:
+    """Whether it is a symbolic link, False where that may not be seen: what is closed is reported when it is opened."""
+    return os.path.islink(path)  # noqa: PTH114 - `Path.is_symlink` raises there
+
+
 def _is_left_out(folder: Path) -> bool:
     return (
         folder.name.startswith(".")
         or folder.name in _MACHINERY
-        or folder.is_symlink()
-        or (folder / "pyvenv.cfg").exists()  # a virtual environment under any name
+        or _is_link(folder)
+        or os.path.exists(folder / "pyvenv.cfg")  # noqa: PTH110 - a virtual environment of any name; False where closed
     )

@@ -160,6 +160,18 @@ def test_unreadable_files_are_reported_and_keep_their_last_readable_version(base
     assert sources(base, "thirty days leave", k=1) == ["handbook/leave.md"]
 
 
+def test_a_folder_that_cannot_be_looked_into_costs_nothing_else(base, folder):
+    """As one without rights, which root may open all the same: a path within this one is longer than any may be."""
+    deep = folder
+    while (left := 4_090 - len(os.fsencode(deep))) > 0:
+        deep = deep / ("d" * (left - 1 if left < 200 else min(200, left - 3)))
+        deep.mkdir()
+    before = len(scan(folder).files)
+    assert before
+    report = ingest([folder], base, tenant="acme")
+    assert len(report.added) == before
+
+
 def test_what_nobody_means_to_ingest_is_left_out(base, folder):
     for name in (".git/config.md", ".venv/readme.md", "env/lib/notes.txt", "node_modules/x/readme.md", ".hidden.md"):
         write(folder / name, "not a document")
