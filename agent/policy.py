@@ -197,6 +197,8 @@ def decide(
     is_word = intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK and len(text.split()) <= FEW
     if is_word and kind_of_small_talk(text) == "otherwise":
         return Decision(Move.ANSWER, "This may be small talk or a word to look up, so I search.")
+    if intent is Intent.OUT_OF_SCOPE and len(text.split()) == 1:
+        return Decision(Move.ANSWER, "One word is no errand yet, so I look it up.")
     if confidence < SURE:
         return Decision(Move.ANSWER, f"I am not sure what this wants ({confidence:.0%}), so I search, to be safe.")
     if intent is Intent.COMPLAINT and len(text.split()) <= FEW and not striking_words(text):

@@ -63,6 +63,7 @@ serve`, section `support` of the settings). Please turn to your team directly.""
 
 
 LEAVE = frozenset("/quit /exit quit exit :q".split())
+ALIKE = 0.7  # of a word and a command, by `difflib`: "hlep", "expotr"
 KNOWN = "help ask ideate idea sources why clear feedback consent export forget human quit".split()
 ELSEWHERE = frozenset("gaps digest cases curated sources finetune audit doctor backup knowledge ingest".split())
 SHELL = "That is a command of the shell, and not of this chat: leave with /quit and write `atelier {name}` there."
@@ -321,6 +322,8 @@ class Terminal:
         lines += [self._dim(f"  [{source.number}] {source.label}\n") for source in turn.reply.sources]
         if turn.reply.notice:
             lines.append(self._dim(f"  Note: {turn.reply.notice}\n"))
+        if not turn.reply.sources and (near := _near(turn.message.text.strip())):
+            lines.append(self._dim(f"  If you meant the command, write /{near}.\n"))
         self._out.write("".join([*lines, "\n"]))
         self._out.flush()
 
@@ -352,6 +355,11 @@ class Terminal:
         return f"\x1b[2m{text}\x1b[0m" if self._styled else text
 
 
+def _near(word: str) -> str:
+    """The command that a word was meant to be: "hlep"; mostly empty."""
+    return next(iter(get_close_matches(word.casefold(), KNOWN, 1, ALIKE)), "")
+
+
 def _unknown(command: str) -> str:
     """What is said of a command that the chat does not have: where it is, if it is anywhere."""
     name = command[1:]
@@ -359,6 +367,6 @@ def _unknown(command: str) -> str:
         return SHELL.format(name=name)
     if name in IN_CHATS:
         return CHAT_ALONE.format(command=command)
-    near = get_close_matches(name, KNOWN, 1)
-    meant = f" Did you mean /{near[0]}?" if near else ""
+    near = _near(name)
+    meant = f" Did you mean /{near}?" if near else ""
     return f"There is no command {command}.{meant} /help shows them all."

@@ -18,6 +18,7 @@ _FORBIDS = re.compile(
     r"|permitted)|never|(?:dürfen|darf|sollen|soll|können|kann)\b[^.;]*\bnicht)\b"
 )
 _TOLD_APART = frozenset({"de", "en"})  # by `language_of`
+_VARIANT = re.compile(r"[\s-]+(?:pro|plus|max|mini|lite|light|ultra|air|xl|xs|se|go|neo)\b", re.IGNORECASE)
 # A few letters and then digits; "5pm" and "1990s" are figures, which may stand there in other words.
 _SHORT_NAME = re.compile(r"(?<![\w-])[^\W\d_]{1,3}-?\d[\w-]*")
 
@@ -31,10 +32,9 @@ def other_language(question: str, passages: Sequence[Passage]) -> str:
 
 def lacks_name(question: str, passage: Passage) -> bool:
     """Whether the question is about a thing by its short name (L3, X-200) and the passage speaks of no such thing."""
-    named = {_plain(name) for name in _SHORT_NAME.findall(question)}
-    return bool(named) and not any(
-        name in _plain(f"{passage.source} {passage.heading} {passage.text}") for name in named
-    )
+    text = f"{passage.source} {passage.heading} {passage.text}"
+    named = [(name[0], question[name.end() :]) for name in _SHORT_NAME.finditer(question)]
+    return bool(named) and not any(_speaks_of(name, behind, text) for name, behind in named)
 
 
 def turns(question: str, sentence: str) -> bool:
@@ -52,5 +52,8 @@ def forbids(question: str, sentence: str) -> bool:
     return _IS_THERE.match(question) is not None and _FORBIDS.search(sentence) is not None
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[\s-]+", "", text).casefold()
+def _speaks_of(name: str, behind: str, text: str) -> bool:
+    """Whether a text has a name, and not only a longer one: of the T2 nothing is said by what the T2 Pro has."""
+    shape = r"[\s-]*".join(map(re.escape, name.replace("-", "")))
+    other = "" if _VARIANT.match(behind) else rf"(?!{_VARIANT.pattern})"
+    return re.search(rf"(?i)(?<![^\W_]){shape}{other}(?:['’]?s)?(?![^\W_])", text) is not None

@@ -29,7 +29,8 @@ class Copying:
         copy = await asyncio.to_thread(self._copy, command.account)
         name = say(command.language, "export_name")
         file = Picture(copy, name, name)
-        return [Outgoing(command.place, say(command.language, "export_told"), pictures=(file,), to=command.account)]
+        told = say(command.language, "export_told", file=name)
+        return [Outgoing(command.place, told, pictures=(file,), to=command.account)]
 
     def _copy(self, account: str) -> bytes:
         copy = copy_of(self.memory.person(account), self.memory, self.home)

@@ -100,6 +100,8 @@ class Ideation:
             if command.direct and not command.argument.strip():
                 return None
             return [answer(command, self._say(command, "ideation_help"))]
+        if wish is not None and wish.verb == "near":
+            return [answer(command, self._say(command, "ideation_meant", near=wish.text, given=given))]
         if wish is not None and wish.verb == "join":
             return await self._join(wish.text, command, stage)
         if wish is None or wish.verb == "new":

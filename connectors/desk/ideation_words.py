@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 
 from agent.generation.steering import contributes, is_talk
 from agent.ideation.acts import Phase
@@ -14,6 +15,7 @@ _ALONE = {  # words that are a wish when nothing follows
     "reveal": "phase", "vote": "phase", "collect": "phase", "discuss": "phase", "decide": "phase",
     "enrich": "phase", "reframe": "phase", "ideas": "board", "criteria": "criteria", "rate": "rate",
 }  # fmt: skip
+ALIKE = 0.8  # of a single word and a wish, by `difflib`: "nxt"
 _NUMBERED = frozenset("edit withdraw tag split good problem better deeper done score cell".split())
 _SEVERAL = frozenset({"merge", "vote", "decide"})  # numbers, then perhaps words
 _WORDED = frozenset({"idea", "action", "technique", "use", "question", "criteria"})
@@ -77,7 +79,8 @@ def wish_of(text: str, *, is_running: bool) -> Wish | None:
         return Wish(word, numbers if word in _SEVERAL else numbers[:1], _after(rest, numbers, word))
     if is_running and word in _WORDED:
         return Wish("technique" if word == "use" else word, text=_behind(text, first))
-    return None
+    near = get_close_matches(word, _ALONE, 1, ALIKE) if is_running and not rest else ()
+    return Wish("near", text=near[0]) if near else None
 
 
 def ordered(text: str) -> Wish | None:

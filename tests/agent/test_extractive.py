@@ -316,6 +316,9 @@ def test_what_is_said_of_one_model_is_no_sure_answer_for_another(ask):
     assert not ask("What is the warranty of the Aurora L2?", rows, similarity=0.6).startswith(unsure)
     assert not ask("What is the warranty of the Aurora L-2?", rows, similarity=0.6).startswith(unsure)
     assert ask("What is the warranty of the Aurora L3?", rows, similarity=0.6).startswith(unsure)
+    longer = [("lamps.pdf", "Warranty", "The Aurora L2 Pro has a warranty of two years.")]
+    assert ask("What is the warranty of the Aurora L2?", longer, similarity=0.6).startswith(unsure)
+    assert not ask("What is the warranty of the Aurora L2 Pro?", longer, similarity=0.6).startswith(unsure)
 
 
 def test_when_something_closes_is_no_sure_answer_to_when_it_opens(ask):

@@ -379,3 +379,8 @@ def test_what_only_looks_like_something_else_is_searched(
 )
 def test_what_asks_on_after_an_answer_is_no_wish_for_ideas(text: str, replied: bool, move: Move) -> None:
     assert decide(understood(Intent.IDEATE, 0.9), text=text, replied=replied).move is move
+
+
+@pytest.mark.parametrize(("text", "move"), [("reset", Move.ANSWER), ("order a taxi", Move.CHAT)])
+def test_one_word_is_looked_up_where_more_would_be_an_errand(text: str, move: Move) -> None:
+    assert decide(understood(Intent.OUT_OF_SCOPE, 0.95), text=text).move is move

@@ -133,6 +133,8 @@ def test_a_person_asks_and_is_answered(sit: Callable[..., Person]) -> None:
     person.sees("[1] guide/install.md")
     person.type(b"/nonsense" + ENTER)
     person.sees("There is no command /nonsense")
+    person.type(b"hlep" + ENTER)
+    person.sees("If you meant the command, write /help.")
     person.type(b"/gaps" + ENTER)
     person.sees("`atelier gaps`")
     person.type(b"/consent yes" + ENTER)

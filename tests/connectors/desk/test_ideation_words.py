@@ -21,6 +21,8 @@ from connectors.desk.ideation_words import Wish, ideas_in, ordered, wish_of
         ("more 5", Wish("more", ("5",))),
         ("join K7QX2A", Wish("join", text="K7QX2A")),
         ("export csv", Wish("export", text="csv")),
+        ("nxt", Wish("near", text="next")),
+        ("recomend", Wish("near", text="recommend")),
         ("use six hats", Wish("technique", text="six hats")),
         ("idea a map\nof who knows what", Wish("idea", text="a map\nof who knows what")),
         ("new blind dots 5 how might we", Wish("new", text="how might we", options={"blind": "yes", "dots": "5"})),
@@ -40,6 +42,8 @@ def test_a_wish_is_understood_as_people_write_it(words: str, wish: Wish) -> None
         "vote for our new name",
         "merge two teams",
         "export our cheese",
+        "nxt year",
+        "lighthouses",
     ],
 )
 def test_a_topic_that_begins_like_a_wish_is_a_topic(topic: str) -> None:

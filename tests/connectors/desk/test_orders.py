@@ -190,6 +190,7 @@ async def test_export_hands_a_person_everything_kept_about_them(doors: Doors, ch
     await doors.settle()
     ((name, content),) = chat.files()
     assert name.endswith(".json")
+    assert chat.name == "slack" or any(name in each.text for each in chat.shown(ann))  # Slack shows it on the file
     copy = json.loads(content)
     (account,) = copy["accounts"]
     assert account.rpartition(":")[2] == chat.account(ann).rpartition(":")[2]
