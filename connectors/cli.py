@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
         return added
 
     init = command("init", "create a home folder with a commented atelier.toml")
-    init.add_argument("folder", nargs="?", help="the home folder (~/.atelier), or `slack`: print the app's manifest")
+    init.add_argument("folder", nargs="?", help="the home folder (~/.atelier); `slack`, `telegram`: how to set it up")
 
     command("chat", "talk with Atelier in the terminal")
     command("serve", "answer in Slack and Telegram, as the settings say")

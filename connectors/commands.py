@@ -42,9 +42,13 @@ def init(arguments: Arguments) -> int:
 
         print(manifest.text(), end="")
         return 0
+    if arguments.folder == "telegram":  # who has made the Slack app so looks for it
+        print("Write /newbot to @BotFather in Telegram, set ATELIER_TELEGRAM_TOKEN to the token, run `atelier serve`.")
+        return 0
     home = Path(arguments.folder or default_home()).expanduser().absolute()
-    if not home.exists() and difflib.get_close_matches(arguments.folder or "", ["slack"], cutoff=0.75):
-        raise SettingsError("Did you mean `atelier init slack`? A folder of that name is asked for as ./NAME.")
+    near = difflib.get_close_matches(arguments.folder or "", ["slack", "telegram"], cutoff=0.75)
+    if near and not home.exists() and "/" not in arguments.folder:
+        raise SettingsError(f"Did you mean `atelier init {near[0]}`? A folder of that name is asked for as ./NAME.")
     file = home / FILE
     if file.exists():
         raise SettingsError(f"{file} exists already. Edit it, or name another folder.")

@@ -124,7 +124,11 @@ def test_slips_are_named_before_anything_is_loaded_or_made(
     monkeypatch.setenv("ATELIER_HOME", str(tmp_path / "home"))
     assert main(["init", "slak"]) == 1
     assert "`atelier init slack`" in capsys.readouterr().err
+    assert main(["init", "telegram"]) == 0
+    assert "set ATELIER_TELEGRAM_TOKEN" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+    assert main(["init", "./slack"]) == 0
+    assert (tmp_path / "slack" / "atelier.toml").exists()
     assert main(["ask", " "]) == 1
     assert "empty" in capsys.readouterr().err
 
