@@ -223,13 +223,16 @@ class SlackScene(Scene):
         self._note_arrivals()
 
     def _note_arrivals(self) -> None:
-        """In which order the bot took events: Slack repeats one, and does not wait with the next."""
+        """In which order the bot took messages: Slack repeats one, and does not wait with the next.
+
+        A mention comes as two events, of which the first that is taken counts.
+        """
         courier = self.emulator.courier
         by_socket = courier._by_socket
 
         async def noted(made: Delivery, envelope: JSON) -> str:
             reason = await by_socket(made, envelope)
-            if not reason and made.payload["event"].get("type") == "message":
+            if not reason and made.payload["event"].get("type") in {"message", "app_mention"}:
                 for token in self.words.meant(str(made.payload["event"].get("text"))):
                     self.arrived.setdefault(token, len(self.arrived))
             return reason
