@@ -41,6 +41,7 @@ class Pace:
 
 USUAL = Pace()
 YIELDING = 4  # while refusals are made, new answers take so small a part of the slots
+REFUSING = 32  # refusals written side by side: they hardly compute, and wait for the disk together
 WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
 
 
@@ -120,6 +121,13 @@ def room(stages: Collection[Stage], slots: int) -> int:
     if any(stage.is_excess and not stage.is_made for stage in stages):
         slots = max(1, slots // YIELDING)
     return min(slots - sum(stage.is_making for stage in stages), waiting)
+
+
+def room_to_refuse(stages: Collection[Stage]) -> int:
+    """How many more may be refused at once: of those that wait for one platform's pace the other's do not wait."""
+    refused = [stage for stage in stages if stage.is_excess]
+    making = sum(not stage.is_made for stage in refused)
+    return min(REFUSING - making, WAITING * REFUSING - len(refused))
 
 
 def read(connector: Connector, payload: str) -> Event | None:

@@ -20,7 +20,7 @@ from connectors.delivery.meter import Meter
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.sending import send
 from connectors.delivery.serving import Serving
-from connectors.delivery.stage import USUAL, Pace, Poison, Stage, read, room
+from connectors.delivery.stage import USUAL, Pace, Poison, Stage, read, room, room_to_refuse
 from connectors.delivery.wire import read_outgoing, write_due, write_outgoing
 from connectors.delivery.writer import Step, Writer
 from retrieval.database import reading
@@ -29,7 +29,6 @@ from retrieval.errors import AtelierError
 log = logging.getLogger(__name__)
 
 LANDED = 10.0  # seconds after which what a killed process sent last has arrived or never will
-EXCESS_SLOTS = 32  # refusals written side by side: they hardly compute, and wait for the disk together
 
 Handler = Callable[[Event, Stage], Awaitable[Sequence[Outgoing]]]
 Apology = Callable[[Event], Outgoing]
@@ -249,7 +248,7 @@ class Delivery:
 
     async def _claim(self) -> None:
         free = self._room()
-        excess = EXCESS_SLOTS - sum(stage.is_excess for _, stage in self._running.values()) if self._has_excess else 0
+        excess = room_to_refuse([stage for _, stage in self._running.values()]) if self._has_excess else 0
         self._is_crowded = True
         if free > 0 or excess > 0:
             job = partial(queue.claim, platforms=tuple(self._connectors), lease=self._pace.lease)

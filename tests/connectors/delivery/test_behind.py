@@ -80,3 +80,34 @@ async def test_who_cannot_be_answered_is_told_before_more_answers_are_begun(engi
         await running
     assert order.count("refused") == 30
     assert order.count("begun") == 30
+
+
+async def test_who_is_refused_does_not_wait_for_others_whose_platform_is_slow(engine: Engine) -> None:
+    platform = Platform()
+    refused: list[str] = []
+    slow = asyncio.Event()
+
+    async def busy(event: Event, stage: Stage) -> Sequence[Outgoing]:
+        place = getattr(event, "place")  # noqa: B009 - as above
+        refused.extend([place.channel] * stage.is_excess)
+        return [Outgoing(place, "too busy" if stage.is_excess else "done")]
+
+    pace = Pace(slots=2, backlog=100, poll=0.01)
+    process = Process(engine, platform, Power(), busy, edits_only=False, pace=pace)
+    send = process.connector.send
+
+    async def held(part: Outgoing, key: str, handle: str = "") -> str:
+        await slow.wait()
+        return await send(part, key, handle)
+
+    process.connector.send = held  # type: ignore[method-assign]  # the platform's pace
+    await process.delivery.acceptor("paper")([received(f"c{n}", n) for n in range(200)])
+    running = asyncio.create_task(process.delivery.run())
+    await until(lambda: len(refused) == 100)
+    assert not platform.finals("c199"), "all are on their way while nothing was sent yet"
+    slow.set()
+    await until(lambda: len(platform.messages) == 200)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert sorted(refused) == sorted(f"c{n}" for n in range(100, 200))
