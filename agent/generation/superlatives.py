@@ -169,6 +169,8 @@ def _meant(
     kept, shared, met = list(range(len(rows))), list[str](), 0
     said = [word for word in content_words(rest) if not _VERBS.fullmatch(word)]
     said = [word for word in said if not _meets(word, words(chosen))]
+    if any(word.isdigit() for word in said):  # of which column, its cell does not tell
+        return [], []
     for place, word in enumerate(said):
         having = [at for at in kept if _meets(word, words(" ".join(rows[at].cells.values())))]
         is_around = _meets(word, context)
@@ -212,9 +214,13 @@ def _told(
     passages = list({rows[place][1].id: rows[place][1] for place in told}.values())
     marks = {each.id: f"[{number}]" for number, each in enumerate(passages, 1)}
 
+    asked_for = content_words(asked.rest)
+
     def shown(place: int) -> str:
         row, passage = rows[place]
-        return f"**{row.name}** – {label}: {row.cells[label]} {marks[passage.id]}"
+        others = [each for each in list(row.cells)[1:] if any(_meets(word, words(each)) for word in asked_for)]
+        cells = [f"{each}: {row.cells[each]}" for each in dict.fromkeys([*others, label])]
+        return f"**{row.name}** – {'; '.join(cells)} {marks[passage.id]}"
 
     end = say("table_same" if not behind else "table_highest" if asked.highest else "table_lowest")
     among = f"{len(rows)} ({', '.join(f'“{word}”' for word in shared)})" if shared else str(len(rows))
