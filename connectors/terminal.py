@@ -145,7 +145,7 @@ class Terminal:
         while True:
             # The store is the history, so what is forgotten there is forgotten here: it is filled anew for each line.
             history = InMemoryHistory(await self._earlier() if self._loading.done() else [])
-            session: PromptSession[str] = PromptSession(history=history)
+            session: PromptSession[str] = PromptSession(history=history, enable_suspend=True)
             greeting = greeting or asyncio.ensure_future(self._greet(session))
             try:
                 with patch_stdout(raw=True):
