@@ -271,11 +271,6 @@ def restarts(text: str) -> bool:
     return len(text) <= _LONGEST_ORDER and _RESTARTS.match(text) is not None
 
 
-def moves_on(text: str) -> bool:
-    """Whether the next question is asked for."""
-    return _MOVES_ON.match(text) is not None
-
-
 def merged(text: str, ideas: Sequence[str]) -> tuple[int, int] | None:
     """The places of the two ideas that "merge 1 and 3" puts together; None where there is no such order or idea."""
     found = _MERGES.match(text)
