@@ -131,6 +131,7 @@ def test_a_person_asks_and_is_answered(sit: Callable[..., Person]) -> None:
     person.type(b"How do I install Atelier?" + ENTER)
     person.sees("make chat")
     person.sees("[1] guide/install.md")
+    person.sees("you")
     person.type(CTRL_Z + b"/nonsense" + ENTER)  # no shell could wake it, so it goes on; the key is no part of the line
     person.sees("There is no command /nonsense")
     person.type(b"hlep" + ENTER)
