@@ -11,6 +11,11 @@ _CELL = re.compile(
     re.IGNORECASE,
 )
 _FREE = frozenset("free gratis kostenlos kostenfrei umsonst included inklusive".split())
+# What stands where there is no figure. Any other word may be one ("unlimited", "20 to 30"), and then none is compared.
+_LACKING = frozenset(
+    {"", "-", "–", "—", "?", "none", "n/a", "na", "tbd", "tba", "unknown", "on request", "not available", "sold out"}
+    | {"auf anfrage", "k.a.", "k. a.", "keine angabe", "unbekannt", "ausverkauft", "nicht verfügbar", "keine", "keiner"}
+)
 _CURRENCIES = {"€": "eur", "euro": "eur", "euros": "eur", "$": "usd", "dollar": "usd", "dollars": "usd", "£": "gbp"}
 _CURRENCIES |= {"pounds": "gbp", "¥": "jpy", "eur": "eur", "usd": "usd", "gbp": "gbp", "chf": "chf", "fr": "chf"}
 _MINUTES: dict[str, float] = {
@@ -54,28 +59,32 @@ class Column:
     kind: str
 
 
+def is_figure(cell: str) -> bool:
+    """Whether a cell is a number, with its unit or without."""
+    return _CELL.fullmatch(cell.strip()) is not None
+
+
 def column(cells: Sequence[str]) -> Column | None:
     """What the cells measure; None where they are not plainly numbers of one kind: units or currencies that differ.
 
-    Half of them must be. A point or comma before three digits is one of thousands only where that is sure.
+    Half of them must be, and the others say that there is none. A point or comma before three digits is one of
+    thousands only where that is sure.
     """
     read = [_CELL.fullmatch(cell.strip()) for cell in cells]
     found = [each for each in read if each is not None]
     if len(found) < 2 or 2 * len(found) < len(cells):
         return None
-    units = {_unit(each) for each in found} - {("", 1.0)}
-    kinds = {kind for kind, _ in units}
-    if len(kinds) > 1 or (kinds and any(_unit(each) == ("", 1.0) for each in found)):
-        return None
-    kind = next(iter(kinds), "")
+    units = [_unit(each) for each in found]
+    kind = units[0][0]
     is_money = kind.startswith("money")
-    numbers = [_value(each["number"], [other["number"] for other in found], is_money=is_money) for each in found]
-    if any(number is None for number in numbers):
+    numbers = _numbers([each["number"] for each in found], is_money=is_money)
+    others = {cell.strip().casefold() for cell, each in zip(cells, read, strict=True) if each is None}
+    if numbers is None or any(each != kind for each, _ in units) or others - _LACKING - (_FREE if is_money else set()):
         return None
-    sizes = iter([number * _unit(each)[1] for number, each in zip(numbers, found, strict=True) if number is not None])
+    sizes = iter([number * size for number, (_, size) in zip(numbers, units, strict=True)])
     return Column(
         tuple(
-            next(sizes) if each is not None else 0.0 if is_money and cell.strip().casefold() in _FREE else None
+            next(sizes) if each is not None else 0.0 if cell.strip().casefold() in _FREE else None
             for each, cell in zip(read, cells, strict=True)
         ),
         "money" if is_money else kind,
@@ -84,40 +93,35 @@ def column(cells: Sequence[str]) -> Column | None:
 
 def _unit(cell: re.Match[str]) -> tuple[str, float]:
     """What kind of thing a cell counts, and how many of the smallest one is."""
-    names = [name for part in ("before", "after") if (name := (cell[part] or "").strip(" .+-−").casefold())]
-    if not names:
-        return "", 1.0
-    name = names[0]
-    if name in _CURRENCIES:
-        return f"money {_CURRENCIES[name]}{(cell['each'] or '').casefold()}", 1.0
+    before, after = ((cell[part] or "").strip(" .+-−").casefold() for part in ("before", "after"))
+    each = re.sub(r"^\s?(?:(?:per|an?|pro|je|im)\b|/)\s?", "/", (cell["each"] or "").casefold())
+    if name := _CURRENCIES.get(before or after):  # behind the figure may stand what it is paid for: "€8 p.m.", "€1.2k"
+        return f"money {name} {after if before else ''}{each}", 1.0
     for kind, sizes in _SCALES.items():
-        for form in (name, name.removesuffix("n"), name.removesuffix("s")):
+        for form in (after, after.removesuffix("n"), after.removesuffix("s")):
             if form in sizes:
-                return kind, sizes[form]
-    return f"{name.removesuffix('s')}{(cell['each'] or '').casefold()}", 1.0
+                return f"{kind}{each}", sizes[form]
+    return f"{after.removesuffix('s')}{each}", 1.0
 
 
-def _value(number: str, others: Sequence[str], *, is_money: bool) -> float | None:
-    """The number that is written so; None where "1.240" may be either."""
-    plain = re.sub(r"[ '’\u00a0\u202f]", "", number).replace("−", "-")
-    marks = [mark for mark in plain if mark in ".,"]
-    if len(set(marks)) == 2:  # the last one is the decimal point
-        thousands = marks[0]
-        return float(plain.replace(thousands, "").replace(",", "."))
-    if not marks:
-        return float(plain)
-    mark = marks[0]
-    is_grouped = re.fullmatch(rf"[-+]?\d{{1,3}}(?:{re.escape(mark)}\d{{3}})+", plain) is not None
-    if len(marks) > 1 or (is_grouped and (is_money or _groups(others, mark))):
-        return float(plain.replace(mark, ""))
-    return None if is_grouped and mark == "." and not _points(others, mark) else float(plain.replace(",", "."))
+_UNCLEAR = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")  # thousands, or three digits behind the point
 
 
-def _groups(numbers: Sequence[str], mark: str) -> bool:
-    """Whether a mark groups thousands in a column: a comma that is never followed by anything but three digits."""
-    return mark == "," and all(len(part) == 3 for each in numbers for part in each.split(mark)[1:])
-
-
-def _points(numbers: Sequence[str], mark: str) -> bool:
-    """Whether a mark is the decimal point elsewhere in a column."""
-    return any(len(part) != 3 for each in numbers for part in each.split(mark)[1:])
+def _numbers(written: Sequence[str], *, is_money: bool) -> list[float] | None:
+    """The numbers that are written so in a column; None where "1.240" may be either, or the marks are mixed."""
+    plain = [re.sub(r"[ '’\u00a0\u202f]", "", each).replace("−", "-") for each in written]
+    points, groups, unclear = set[str](), set[str](), set[str]()
+    for each in plain:
+        marks = [mark for mark in each if mark in ".,"]
+        if len(set(marks)) == 2:
+            groups.add(marks[0])
+            points.add(marks[-1])
+        elif marks:
+            (groups if len(marks) > 1 else unclear if _UNCLEAR.fullmatch(each) else points).add(marks[0])
+    for mark in unclear - points - groups:
+        if not (points or is_money or mark == ","):
+            return None
+        groups.add(mark)
+    if len(points) > 1 or points & groups or len(groups) > 1:
+        return None
+    return [float(each.translate({ord(mark): None for mark in groups}).replace(",", ".")) for each in plain]

@@ -141,6 +141,16 @@ def test_where_a_document_is_too_long_to_compare_nothing_is_said() -> None:
         (["2026-01-04", "2025-03-01"], None),
         (["28", "34 g"], None),
         (["28", "many", "few"], None),
+        (["5", "unlimited", "15"], None),  # the highest of them is no figure
+        (["€89", "€20-30", "€129"], None),
+        (["€89", "-€5", "€129"], None),
+        (["€89", "2026-01-04", "€129"], None),
+        (["€1.2k", "€900"], None),
+        (["€8 p.m.", "€80 p.a."], None),
+        (["3 h per week", "10 h per year"], None),
+        (["0,315 €", "0,28 €"], (0.315, 0.28)),
+        (["€1.499", "€1.52"], (1.499, 1.52)),
+        (["-5 °C", "−12 °C", "3 °C"], (-5, -12, 3)),
     ],
 )
 def test_a_column_is_read_where_it_is_plainly_numeric(
