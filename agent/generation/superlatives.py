@@ -1,15 +1,18 @@
 """What is asked of a whole table: "which room is the cheapest?", "T1 or T2: which is lighter?". Pure.
 
 The answer is worked out where the column is plainly numeric and nothing else is asked: a condition that cannot be
-checked ("under 50 g", "in Berlin") leaves the question to the reader.
+checked ("under 50 g", "in Berlin", "with breakfast"), a second wish, a total among the rows or a second table that
+would answer too leave the question to the reader. What is worked out wrongly is said as surely as what is right.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.generation.asked_on import AskedOn
-from agent.generation.quantities import Column, column
+from agent.generation.facts import denied
+from agent.generation.quantities import Column, column, is_figure
 from agent.rewrite import content_words
 from agent.rows import Row, is_kind, rows_named, rows_of
 from retrieval.passage import Passage
@@ -46,13 +49,40 @@ _QUESTION = re.compile(
 )
 # What no column can be held against, or no superlative: "at least 5", "most of", "under 50 g", "no longer".
 _CONDITION = re.compile(
-    r"(?i)\b(?:at\s+(?:least|most)|most\s+of|(?:no|any)\s+(?:longer|more)|as\s+long|mindestens|höchstens|nicht\s+(?:mehr|länger)"
-    r"|under|over|above|below|between|without|except|not|but|other\s+than|second|third|unter|über|zwischen|ohne|außer|nicht|zweit\w*|dritt\w*"
+    r"(?i)\b(?:at\s+(?:least|most)|most\s+of|(?:do|does|are|is|can|have|has)\s+most|any\s+(?:longer|more)|as\s+long"
+    r"|mindestens|höchstens|under|over|above|below|between|without|except|no|none|not|\w+n['’]t|but|other\s+than|second|third"
+    r"|only|besides|apart\s+from|instead|excluding|rest|remaining|next|each|every|if|unless"
+    r"|unter|über|zwischen|ohne|außer|nicht|kein\w*|zweit\w*|dritt\w*|nur|neben|statt|anstatt|übrig\w*|jede\w*|falls|wenn"
     r"|average|total|sum|durchschnitt\w*|summe)\b"
 )
 _VERBS = re.compile(r"(?i)lasts?|weighs?|costs?|offers?|holds?|wiegt|kostet|dauert|hält|bietet")
-_YES_OR_NO = re.compile(r"(?i)\W*(?:is|are|ist|sind)\b")
-_SPEED = re.compile(r"(?i)speed|/h\b|/s\b|bit|geschwindigkeit|tempo")
+_YES_OR_NO = re.compile(r"(?i)\W*(?:is|are|ist|sind)\b(?!\s+there\b)")
+_THAN = re.compile(r"(?i)\b(?:than|als)\b")
+_OF_KIND = re.compile(
+    r"(?i)\b(?:which|what|welche[rsnm]?)\s+(?:of\s+)?(?:(?:the|our|your|der|den)\s+)?(?P<kind>[\w-]+)"
+)
+_SPEED = re.compile(r"(?i)speed|km/h|/h\b|m/s|[kmg]bit|[kmg]bps|geschwindigkeit|tempo")
+_TAKES = re.compile(r"(?i)duration|\b(?:delivery|transit|travel)?\s?time\b|takes|dauer|\w*zeit\b|lieferung")
+_WAY = re.compile(
+    r"(?i)distance|length|reach|range|\bway|route|\((?:k|c|m)?m\)|länge|distanz|strecke|entfernung|reichweite"
+)
+# Figures of the same unit that are another thing: the heaviest is not what carries most.
+_OTHERWISE = {
+    "price": re.compile(
+        r"(?i)deposit|discount|sav(?:e|ing)|revenue|turnover|budget|salar|\bwage|income|profit|margin|\bfine|refund"
+        r"|bonus|limit|kaution|rabatt|ersparnis|umsatz|gehalt|lohn|einkommen|gewinn"
+    ),
+    "weight": re.compile(r"(?i)load|capacity|max|per\b|pro\b|last\b|nutz|trag|zulad|inhalt|content"),
+    "time": re.compile(
+        r"(?i)height|width|depth|altitude|elevation|ascent|descent|climb|diameter|\bage\b|warranty|guarantee|delivery"
+        r"|notice|höhe|breite|tiefe|durchmesser|anstieg|abstieg|garantie|liefer|frist"
+    ),
+}
+_SUMS = re.compile(
+    r"(?i)\W*(?:(?:grand|sub)[\s-]?)?(?:total|sum|average|mean)s?\b|\W*\w*(?:summe|gesamt|durchschnitt|mittelwert)\b"
+)
+_NO = frozenset("no none nein keine ✗ ✘ ❌ false - – — n/a".split())
+_YEAR = re.compile(r"(?:19|20)\d\d")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +96,16 @@ class Asked:
 
 
 def asked_of_table(question: str) -> Asked | None:
-    """The last superlative or comparative of a question that names no condition; mostly None."""
+    """The one superlative or comparative of a question that names no condition; mostly None."""
     if not _QUESTION.search(question) or _CONDITION.search(question):
         return None
-    found, rest = list[tuple[int, Asked]](), question
+    found, rest = set[Asked](), question
     for kind, highest, *shapes in _ASKED:
         for shape, is_comparing in zip(shapes, (False, True), strict=True):
-            found += [(place.start(), Asked(kind, highest, is_comparing, "")) for place in shape.finditer(rest)]
-            rest = shape.sub(lambda place: " " * len(place[0]), rest)  # of "most expensive" no "most" is left
-    return replace(max(found, key=lambda each: each[0])[1], rest=rest) if found else None
+            if shape.search(rest) is not None:
+                found.add(Asked(kind, highest, is_comparing, ""))
+                rest = shape.sub(lambda place: " " * len(place[0]), rest)  # of "most expensive" no "most" is left
+    return replace(found.pop(), rest=rest) if len(found) == 1 else None
 
 
 def worked_out(
@@ -83,68 +114,91 @@ def worked_out(
     whole: Callable[[str], Sequence[Passage]],
     say: Callable[[str], str],
 ) -> AskedOn | None:
-    """The row that a question asks for among all of a table; mostly None.
+    """The row that a question asks for among all of a table; mostly None, also where two tables would tell.
 
     found: by the search, best first. whole: all passages of a document, none where they are too many. say: our words.
     """
     asked = asked_of_table(question)
     if asked is None:
         return None
-    tried: set[tuple[str, str, str]] = set()
-    for passage in found:
-        for row in rows_of(passage)[:1]:
-            table = passage.source, passage.heading, next(iter(row.cells))
-            if table not in tried:
-                tried.add(table)
-                if (told := _of_table(asked, table, whole(passage.source), say)) is not None:
-                    return told
-    return None
+    tables = dict.fromkeys(
+        (passage.source, passage.heading, next(iter(row.cells))) for passage in found for row in rows_of(passage)[:1]
+    )
+    told = [each for table in tables if (each := _of_table(asked, table, whole(table[0]), say)) is not None]
+    return told[0] if len(told) == 1 else None
 
 
 def _of_table(
     asked: Asked, table: tuple[str, str, str], passages: Sequence[Passage], say: Callable[[str], str]
 ) -> AskedOn | None:
-    source, heading, label = table
-    here = [each for each in passages if each.heading == heading]
-    rows = [(row, each) for each in here for row in rows_of(each) if next(iter(row.cells)) == label]
-    rows = list({row.text: (row, each) for row, each in rows}.values())  # pieces of a document may overlap
-    named = rows_named(asked.rest, {row.name for row, _ in rows})
-    if asked.is_comparing and len(named) < 2:
+    source, heading, _ = table
+    rows = _rows(table, passages)
+    if rows is None:
         return None
+    named = rows_named(asked.rest, {row.name for row, _ in rows})
+    than = _THAN.search(asked.rest)
+    if asked.is_comparing and (len(named) < 2 or (than and not rows_named(asked.rest[: than.start()], named))):
+        return None  # "which is cheaper than A and B?" asks for a third
     chosen = _column(asked, [row for row, _ in rows])
     if chosen is None:
         return None
-    if asked.kind == "speed" and not _is_speed(chosen):  # the fastest takes the least time
+    label, measured = chosen
+    if asked.kind == "speed" and not _is_speed(f"{label} {measured.kind}"):  # the fastest takes the least time
         asked = replace(asked, highest=not asked.highest)
-    kept, shared = _meant(asked.rest, [row for row, _ in rows], f"{source} {heading}", named, chosen)
-    rows = [rows[place] for place in kept]
-    read = column([row.cells.get(chosen, "") for row, _ in rows])
-    if read is None or len(rows) < 2:
+    meant = _meant(asked.rest, [row for row, _ in rows], f"{source} {heading}", named, label)
+    if meant is None:
         return None
-    return _told(asked, rows, chosen, read, shared, is_few=len(named) > 1, say=say)
+    kept, shared = meant
+    rows = [rows[place] for place in kept]
+    read = column([row.cells.get(label, "") for row, _ in rows])
+    if read is None or (len(named) > 1 and len(rows) > len(named)):  # two rows of one name may be of two years
+        return None
+    return _told(asked, rows, label, read, shared, is_few=len(named) > 1, say=say)
 
 
-def _column(asked: Asked, rows: Sequence[Row]) -> str | None:
+def _rows(table: tuple[str, str, str], passages: Sequence[Passage]) -> list[tuple[Row, Passage]] | None:
+    """The rows of a table, each once; None where it has no header, rows that lack their first cell, or totals."""
+    _, heading, first = table
+    here = [(row, each) for each in passages if each.heading == heading for row in rows_of(each)]
+    rows = {row.text: (row, each) for row, each in here if next(iter(row.cells)) == first}  # pieces may overlap
+    labels = {label for row, _ in rows.values() for label in row.cells}
+    if any(is_figure(label) and not _YEAR.fullmatch(label) for label in labels):
+        return None
+    if any(first in row.cells or next(iter(row.cells)) in labels for row, _ in here if next(iter(row.cells)) != first):
+        return None
+    if any(_SUMS.match(row.name) or any(map(_SUMS.fullmatch, row.cells.values())) for row, _ in rows.values()):
+        return None
+    return list(rows.values())
+
+
+def _column(asked: Asked, rows: Sequence[Row]) -> tuple[str, Column] | None:
     """The one numeric column that is asked for: by its own words, else by the kind of figure; None where two may be."""
     labels = list(dict.fromkeys(label for row in rows for label in list(row.cells)[1:]))
     read = {label: column([row.cells.get(label, "") for row in rows]) for label in labels}
-    numeric = {label: each for label, each in read.items() if each is not None}
-    if asked.kind:
-        numeric = {label: each for label, each in numeric.items() if _is_of(asked.kind, label, each)}
     said = words(" ".join(content_words(asked.rest)))
-    met = {label: sum(_meets(word, words(label)) for word in said) for label in numeric}
-    best = [label for label in numeric if met[label] == max(met.values())]
-    return best[0] if len(best) == 1 and (asked.kind or met[best[0]]) else None
+    met = {label: sum(_meets(word, words(label)) for word in said) for label in labels}
+    numeric = {
+        label: each
+        for label, each in read.items()
+        if each is not None and (not asked.kind or _is_of(asked.kind, label, each, is_named=met[label] > 0))
+    }
+    most = max((met[label] for label in numeric), default=0)
+    best = [label for label in numeric if met[label] == most]
+    return (best[0], numeric[best[0]]) if len(best) == 1 and (asked.kind or most) else None
 
 
-def _is_of(kind: str, label: str, read: Column) -> bool:
+def _is_of(kind: str, label: str, read: Column, *, is_named: bool) -> bool:
+    """Whether a column tells what an adjective asks for. is_named: by the question, in words of its label."""
+    if not is_named and kind in _OTHERWISE and _OTHERWISE[kind].search(label):
+        return False
     match kind:
         case "price":
             return read.kind == "money" or is_kind(label, kind)
         case "time":  # "long" is a while, and a way
-            return read.kind in ("time", "months", "length") or is_kind(label, kind)
+            return read.kind in ("time", "months", "length") or is_kind(label, kind) or _WAY.search(label) is not None
         case "speed":
-            return _is_speed(f"{label} {read.kind}") or read.kind in ("time", "months") or is_kind(label, "time")
+            is_while = read.kind == "time" or is_kind(label, "time")
+            return _is_speed(f"{label} {read.kind}") or (is_while and (is_named or _TAKES.search(label) is not None))
         case "size":
             return is_kind(label, kind) or read.kind in ("m²", "m2", "sqm", "qm")
         case _:
@@ -157,31 +211,48 @@ def _is_speed(label: str) -> bool:
 
 def _meant(
     rest: str, rows: Sequence[Row], around: str, named: Sequence[str], chosen: str
-) -> tuple[list[int], list[str]]:
+) -> tuple[list[int], list[str]] | None:
     """The places of the rows that a question is about, and the words that tell them from the others.
 
-    None where the table lacks a word of it: of its first one, the kind of thing, another will do ("which country is the
-    cheapest to ship to?", over "Destination").
+    None where a word of it is not the table's, or may be a condition that is not checked here. Of the kind of thing
+    another word will do ("which country is the cheapest to ship to?", over "Destination"), if one of its own is there.
     """
-    if len(named) > 1:
-        return [place for place, row in enumerate(rows) if row.name in named], []
+    first = next(iter(rows[0].cells))
     context = words(f"{around} {' '.join(label for row in rows for label in row.cells)}")
-    kept, shared, met = list(range(len(rows))), list[str](), 0
-    said = [word for word in content_words(rest) if not _VERBS.fullmatch(word)]
-    said = [word for word in said if not _meets(word, words(chosen))]
-    if any(word.isdigit() for word in said):  # of which column, its cell does not tell
-        return [], []
-    for place, word in enumerate(said):
-        having = [at for at in kept if _meets(word, words(" ".join(rows[at].cells.values())))]
-        is_around = _meets(word, context)
-        if having and len(having) < len(kept) and not is_around and not _YES_OR_NO.match(rest):
-            kept, shared = having, [*shared, word]
-        elif not having and not is_around:
-            if place or any(letter.isdigit() for letter in word):
-                return [], []
+    kind = found["kind"].casefold() if (found := _OF_KIND.search(rest)) else ""
+    names = words(" ".join(named))
+    kept = [place for place, row in enumerate(rows) if len(named) < 2 or row.name in named]
+    shared, met, strange = list[str](), bool(named), False
+    for word in content_words(rest):
+        if _VERBS.fullmatch(word) or _meets(word, words(chosen)):
             continue
-        met += 1
-    return (kept, shared) if met or not said else ([], [])
+        if word.isdigit() and word not in names:  # of which column, its cell does not tell
+            return None
+        if (len(named) > 1 or _YES_OR_NO.match(rest)) and _meets(word, names):
+            continue
+        having = [place for place in kept if _meets(word, words(" ".join(rows[place].cells.values())))]
+        is_around = _meets(word, context)
+        is_denied = any(_meets(word, _denied(rows[place])) for place in having) or _lacks(word, first, rows)
+        if _meets(word, words(first)) or (not is_denied and (len(having) == len(kept) or (is_around and not having))):
+            met = True
+        elif not having and not is_around and word.casefold() == kind:
+            strange = True
+        elif is_denied or is_around or not having:
+            return None
+        else:
+            kept, shared = having, [*shared, word]
+    return None if strange and (shared or not met) else (kept, shared)
+
+
+def _denied(row: Row) -> list[str]:
+    """What a row's cells say it has not: "no dogs"."""
+    return [word for cell in row.cells.values() for word in denied(cell)]
+
+
+def _lacks(word: str, first: str, rows: Sequence[Row]) -> bool:
+    """Whether a word names a column that some rows say no to, or nothing: "with breakfast", which not all have."""
+    labels = {label for row in rows for label in row.cells if label != first and _meets(word, words(label))}
+    return any(row.cells.get(label, "-").strip().casefold() in _NO for label in labels for row in rows)
 
 
 def _meets(word: str, others: Sequence[str]) -> bool:
@@ -213,17 +284,21 @@ def _told(
     told = [*best, *behind] if is_few else best
     passages = list({rows[place][1].id: rows[place][1] for place in told}.values())
     marks = {each.id: f"[{number}]" for number, each in enumerate(passages, 1)}
-
     asked_for = content_words(asked.rest)
+    names = Counter(row.name for row, _ in rows)
 
     def shown(place: int) -> str:
         row, passage = rows[place]
-        others = [each for each in list(row.cells)[1:] if any(_meets(word, words(each)) for word in asked_for)]
+        others = [  # of several rows with one name, the other cells tell which it is
+            each
+            for each in list(row.cells)[1:]
+            if names[row.name] > 1 or any(_meets(word, words(each)) for word in asked_for)
+        ]
         cells = [f"{each}: {row.cells[each]}" for each in dict.fromkeys([*others, label])]
         return f"**{row.name}** – {'; '.join(cells)} {marks[passage.id]}"
 
     end = say("table_same" if not behind else "table_highest" if asked.highest else "table_lowest")
-    among = f"{len(rows)} ({', '.join(f'“{word}”' for word in shared)})" if shared else str(len(rows))
+    among = f"{len(order)} ({', '.join(f'“{word}”' for word in shared)})" if shared else str(len(order))
     lines = ["\n".join(map(shown, best)), end.format(label=label, count=among)]
     if is_few and behind:
         lines.append("\n".join(map(shown, behind)))

@@ -30,6 +30,18 @@ SCHICHTEN = [
     ["Nacht", "7", "25 %", "33"],
 ]
 
+PATHS = [
+    ["Path", "Ascent", "Distance (km)", "Deposit for the map", "Dogs", "Bench", "Map"],
+    ["Oak path", "500 m", "12", "€5", "no dogs", "yes", "oak"],
+    ["Fox path", "200 m", "30", "€9", "dogs welcome", "no", "fox"],
+    ["Bee path", "900 m", "5", "€2", "dogs welcome", "yes", "bee"],
+]
+LINES = [
+    ["Line", "Link", "Warranty", "Payload"],
+    ["Grey", "50 Mbit/s", "2 years", "30 kg"],
+    ["Blue", "250 Mbit/s", "3 years", "10 kg"],
+]
+
 
 def rows(table: list[list[str]], source: str) -> list[Passage]:
     sections = sections_of(list(enumerate(table, 1)))
@@ -43,6 +55,8 @@ SHELF = {
     "camp/cabins.csv": rows(CABINS, "camp/cabins.csv"),
     "shop/scales.csv": rows(SCALES, "shop/scales.csv"),
     "haus/schichten.csv": rows(SCHICHTEN, "haus/schichten.csv"),
+    "walks/paths.csv": rows(PATHS, "walks/paths.csv"),
+    "lines.csv": rows(LINES, "lines.csv"),
 }
 
 
@@ -71,6 +85,9 @@ def told(question: str, source: str) -> str | None:
         ("which model is delivered fastest?", "shop/scales.csv", "**K3** – Delivery: 1 day [1]"),
         ("which model has the longest battery life?", "shop/scales.csv", "**K2** – Battery life: 160 h [1]"),
         ("which model has the longest reach?", "shop/scales.csv", "**K2** – Reach: 1,500 m [1]"),
+        ("which path is the longest?", "walks/paths.csv", "**Fox path** – Distance (km): 30 [1]"),
+        ("which path has the longest ascent?", "walks/paths.csv", "**Bee path** – Ascent: 900 m [1]"),
+        ("which line is the fastest?", "lines.csv", "**Blue** – Link: 250 Mbit/s [1]"),
         ("Welche Schicht hat den höchsten Zuschlag?", "haus/schichten.csv", "**Nacht** – Zuschlag: 25 % [1]"),
         ("Welche Schicht hat die meisten Urlaubstage?", "haus/schichten.csv", "**Nacht** – Urlaubstage: 33 [1]"),
     ],
@@ -109,12 +126,72 @@ def test_a_row_without_a_figure_is_said_to_have_none() -> None:
         ("which cabin has the best outlook?", "camp/cabins.csv"),
         ("which is the smallest cabin with 2 beds?", "camp/cabins.csv"),  # a figure may be of any column
         ("which model is the longest?", "shop/scales.csv"),  # of three columns none is named
+        ("In Graz, which cabin is the cheapest?", "camp/cabins.csv"),
+        ("For two, which cabin is the cheapest?", "camp/cabins.csv"),
+        ("which restaurant at the lake is the cheapest?", "camp/cabins.csv"),
+        ("Lark or Heron: which is cheaper for students?", "camp/cabins.csv"),
+        ("which cabin is cheaper than the Lark and the Heron?", "camp/cabins.csv"),  # a third
+        ("besides Wren and Lark, which cabin is the cheapest?", "camp/cabins.csv"),
+        ("which cheapest cabin has the most beds?", "camp/cabins.csv"),  # two wishes
+        ("which cabin isn't the cheapest?", "camp/cabins.csv"),
+        ("which cabin with no lake outlook is the cheapest?", "camp/cabins.csv"),
+        ("what do most cabins cost per night?", "camp/cabins.csv"),
+        ("which path is the cheapest?", "walks/paths.csv"),  # a deposit is no price
+        ("which path with dogs is the longest?", "walks/paths.csv"),  # "no dogs" has the word too
+        ("which path with a bench is the longest?", "walks/paths.csv"),
+        ("which line is the lightest?", "lines.csv"),  # what it carries is not what it weighs
         ("how much is the Lark?", "camp/cabins.csv"),
         ("the cheapest cabin was nice", "camp/cabins.csv"),  # no question
     ],
 )
 def test_what_the_column_cannot_tell_is_left_to_the_reader(question: str, source: str) -> None:
     assert told(question, source) is None
+
+
+TOOLS = [["Kind", "Tool", "Price"], ["Saws", "Pull saw", "€30"], ["Saws", "Band saw", "€400"], ["Drills", "Pin", "€25"]]
+
+
+def cheapest(*tables: list[list[str]]) -> str | None:
+    """What is said to "which is the cheapest?" where the search found the first row of each of these documents."""
+    shelf = {f"{place}.csv": rows(table, f"{place}.csv") for place, table in enumerate(tables)}
+    first = [passages[0] for passages in shelf.values()]
+    found = worked_out("which is the cheapest?", first, shelf.__getitem__, partial(phrase, "answer"))
+    return None if found is None else found.said
+
+
+def test_of_rows_with_one_name_all_cells_are_shown() -> None:
+    said = cheapest([*TOOLS, ["Drills", "Hammer", "€12"]]) or ""
+    assert said.startswith("**Drills** – Tool: Hammer; Price: €12 [1]\n")
+    assert "“Price” of the 4 compared" in said
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        [*TOOLS, ["Total", "", "€3"]],
+        [*TOOLS, ["Saws", "Sum", "€3"]],
+        [*TOOLS, ["", "Fret saw", "€12"]],  # a merged cell above it
+        [["", "", ""], ["Pull saw", "30 EUR", "12 in stock"], ["Band saw", "40 EUR", "5"], ["Rip saw", "50 EUR", "6"]],
+        [*TOOLS, ["Kind", "Boat", "Price per hour"], ["Boats", "Canoe", "€15"]],  # another table below
+    ],
+)
+def test_a_table_that_is_not_plain_rows_under_a_header_is_left_to_the_reader(table: list[list[str]]) -> None:
+    assert cheapest(TOOLS) is not None
+    assert cheapest(table) is None
+
+
+def test_where_two_tables_would_tell_neither_does() -> None:
+    other = [["Cabin", "Price"], ["Finch", "€20"], ["Tern", "€30"]]
+    assert cheapest(TOOLS) is not None
+    assert cheapest(other) is not None
+    assert cheapest(TOOLS, other) is None
+
+
+def test_two_rows_of_one_name_are_not_compared_with_another() -> None:
+    passages = rows([["Model", "Weight"], ["T1", "90 g"], ["T1", "40 g"], ["T2", "60 g"]], "t.csv")
+    question = "T1 or T2: which is lighter?"
+    assert worked_out(question, passages[:1], lambda _source: passages[1:], partial(phrase, "answer")) is not None
+    assert worked_out(question, passages[:1], lambda _source: passages, partial(phrase, "answer")) is None
 
 
 def test_where_a_document_is_too_long_to_compare_nothing_is_said() -> None:
