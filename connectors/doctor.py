@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
+from pydantic import SecretStr
+
 from connectors.settings import Settings
 from retrieval.errors import AtelierError, IndexCorrupt, SettingsError
 
@@ -174,7 +176,7 @@ def _slack(settings: Settings) -> str:
 
         return await rights.amiss(settings.slack_api, bot, app)
 
-    return _door(settings, "slack", amiss)
+    return _door(settings.model_copy(update={"telegram_token": SecretStr("")}), "slack", amiss)
 
 
 def _telegram(settings: Settings) -> str:
@@ -189,11 +191,15 @@ def _telegram(settings: Settings) -> str:
 
         return await rights.amiss(settings.telegram_api, token, settings.telegram_webhook)
 
-    return _door(settings, "telegram", amiss)
+    alone = settings.model_copy(update={"slack_bot_token": SecretStr(""), "slack_client_id": ""})
+    return _door(alone, "telegram", amiss)
 
 
 def _door(settings: Settings, name: str, amiss: Callable[[], Awaitable[list[str]]]) -> str:
-    """Who Atelier is there. Raises Refused where something is amiss, and ConnectorError."""
+    """Who Atelier is there. Raises Refused where something is amiss, and ConnectorError.
+
+    settings: without the other platform, whose faults are its own.
+    """
     import asyncio
 
     from connectors.compose import open_store

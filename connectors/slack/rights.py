@@ -17,7 +17,7 @@ async def amiss(api: str, bot_token: str, app_token: str) -> list[str]:
         if bot_token:
             await call(bot_token.strip(), "auth.test", {})  # what is wrong with the token itself is raised here
             response = await call.client(bot_token.strip(), call.session).api_call("auth.test")
-            granted = str(response.headers.get("x-oauth-scopes", "")).split(",")
+            granted = str(response.headers.get("x-oauth-scopes", "")).replace(" ", "").split(",")
             if lacking := [scope for scope in manifest.scopes() if scope not in granted]:
                 found.append(
                     f"The bot lacks the scopes {', '.join(lacking)}. Copy what `atelier init slack` prints into App "

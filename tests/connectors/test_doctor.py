@@ -47,9 +47,10 @@ def test_half_of_a_set_up_is_named_with_what_is_missing(home: Path) -> None:
 def test_slack_is_asked_for_scopes_and_the_app_token(home: Path) -> None:
     with SlackEmulator.threaded() as slack:
         given = {"slack_bot_token": slack.bot_token, "slack_app_token": slack.app_token, "slack_api": slack.api_url}
-        check, _ = looked(home, **given)
+        check, telegram = looked(home, **given, telegram_token="no token")
         assert check == Check("slack", True, check.finding)
         assert "in workspace" in check.finding
+        assert not telegram.well
         slack.world.scopes = slack.world.scopes.replace("files:read,", "").replace(",commands", "")
         check, _ = looked(home, **given | {"slack_app_token": "xapp-of-another"})
         assert not check.well
@@ -68,9 +69,10 @@ def test_slack_is_asked_for_scopes_and_the_app_token(home: Path) -> None:
 def test_telegram_is_asked_where_it_sends_updates(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with TelegramEmulator.threaded() as telegram:
         given = {"telegram_token": telegram.token, "telegram_api": telegram.base_url.removesuffix("/bot")}
-        _, check = looked(home, **given)
+        slack, check = looked(home, **given, slack_bot_token="xoxb-1")
         assert check.well
         assert "privacy mode" in check.finding
+        assert not slack.well
         hook = telegram._world.webhook
         hook.set(HOOK, "secret", 40)
         _, check = looked(home, **given)
