@@ -42,6 +42,7 @@ class Pace:
 USUAL = Pace()
 YIELDING = 4  # while refusals are made, new answers take so small a part of the slots
 REFUSING = 32  # refusals written side by side: they hardly compute, and wait for the disk together
+LONG = 4_000  # characters of an answer that is cut beside all else: 32,000 brackets take a second
 WAITING = 8  # for each slot, answers on their way at once: most wait for the platform's pace
 
 
@@ -124,7 +125,7 @@ def room(stages: Collection[Stage], slots: int) -> int:
 
 
 def room_to_refuse(stages: Collection[Stage]) -> int:
-    """How many more may be refused at once: of those that wait for one platform's pace the other's do not wait."""
+    """How many more may be refused at once: while some wait for one platform's pace, the other's are told."""
     refused = [stage for stage in stages if stage.is_excess]
     making = sum(not stage.is_made for stage in refused)
     return min(REFUSING - making, WAITING * REFUSING - len(refused))

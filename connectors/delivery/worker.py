@@ -20,7 +20,7 @@ from connectors.delivery.meter import Meter
 from connectors.delivery.queue import Claim, LeaseLost, Part
 from connectors.delivery.sending import send
 from connectors.delivery.serving import Serving
-from connectors.delivery.stage import USUAL, Pace, Poison, Stage, read, room, room_to_refuse
+from connectors.delivery.stage import LONG, USUAL, Pace, Poison, Stage, read, room, room_to_refuse
 from connectors.delivery.wire import read_outgoing, write_due, write_outgoing
 from connectors.delivery.writer import Step, Writer
 from retrieval.database import reading
@@ -352,7 +352,8 @@ class Delivery:
         return await self._put(claim, stage, await self._handler(event, stage)) if event is not None else []
 
     async def _put(self, claim: Claim, stage: Stage, answer: Sequence[Outgoing]) -> list[Part]:
-        bodies = [part for outgoing in answer for part in self._parts(claim.platform, outgoing)]
+        cut = partial(self._parts, claim.platform, answer)
+        bodies = await asyncio.to_thread(cut) if sum(len(each.text) for each in answer) > LONG else cut()
         if not bodies:
             return []
         stage.since = time.time()
@@ -364,9 +365,9 @@ class Delivery:
 
         return await (self._keep if stage.along else self._write)(putting)
 
-    def _parts(self, platform: str, outgoing: Outgoing) -> list[Outgoing]:
-        first, *more = self._connectors[platform].parts(outgoing)
-        return [first, *(replace(each, renews="") for each in more)]
+    def _parts(self, platform: str, answer: Sequence[Outgoing]) -> list[Outgoing]:
+        cut = [self._connectors[platform].parts(outgoing) for outgoing in answer]
+        return [part for first, *more in cut for part in (first, *(replace(each, renews="") for each in more))]
 
     async def _failed(self, claim: Claim, stage: Stage, error: Exception) -> None:
         """Try again later, or give up and say so."""

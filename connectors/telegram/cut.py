@@ -99,8 +99,7 @@ def _first(source: str) -> tuple[str, str]:
     if not blocks:
         return source, ""
     ends = [_line_start(source, block.start) for block in blocks[1:]] + [len(source)]
-    within = bisect_right(ends, _REACH) or 1
-    whole = _most(within, lambda count: _fits(source[: ends[count - 1]]))
+    whole = _most(bisect_right(ends, _REACH), lambda count: _fits(source[: ends[count - 1]]))
     if whole:
         return source[: ends[whole - 1]].rstrip(), source[ends[whole - 1] :]
     block, after = source[: ends[0]], source[ends[0] :]

@@ -1,6 +1,7 @@
 """When more waits than is answered: looking for work costs no more, and whoever cannot be answered is told first."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Engine
 
 from agent.events import Event, Outgoing
 from connectors.delivery import queue
-from connectors.delivery.stage import Pace, Stage
+from connectors.delivery.stage import LONG, Pace, Stage
 from connectors.delivery.tables import inbox
 from retrieval.database import metadata, open_database, writing
 from tests.connectors.delivery.platform import Platform, Power, Process, received
@@ -111,3 +112,27 @@ async def test_who_is_refused_does_not_wait_for_others_whose_platform_is_slow(en
     with suppress(asyncio.CancelledError):
         await running
     assert sorted(refused) == sorted(f"c{n}" for n in range(100, 200))
+
+
+async def test_a_long_answer_is_cut_while_all_else_goes_on(engine: Engine) -> None:
+    platform = Platform()
+
+    async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
+        return [Outgoing(getattr(event, "place"), "[" * (LONG + 1))]  # noqa: B009 - as above
+
+    process = Process(engine, platform, Power(), answer, edits_only=False, pace=Pace(poll=0.01))
+    loop, cut = asyncio.get_running_loop(), process.connector.parts
+    goes_on = threading.Event()
+
+    def slow(outgoing: Outgoing) -> list[Outgoing]:
+        loop.call_soon_threadsafe(goes_on.set)
+        assert goes_on.wait(5), "nothing else happens meanwhile"
+        return cut(outgoing)
+
+    process.connector.parts = slow  # type: ignore[method-assign]  # as brackets are cut
+    await process.delivery.acceptor("paper")([received("c", 1)])
+    running = asyncio.create_task(process.delivery.run())
+    await until(lambda: len(platform.messages) == 1)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
