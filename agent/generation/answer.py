@@ -8,6 +8,7 @@ When nothing is near, it says that the documents do not hold the answer.
 import re
 from collections.abc import Iterable, Sequence
 
+from agent.generation.adjectives import picks_one
 from agent.generation.doubts import forbids, lacks_name, other_language, turns
 from agent.generation.evidence import Reading, Scored
 from agent.generation.forms import has_all
@@ -88,6 +89,7 @@ def _said(question: str, reading: Reading, passages: Sequence[Passage], language
     is_other = lacks_name(question, passages[section if is_section else best.passage])
     likeliest = best.unit.text
     is_other = is_other or (not is_section and (turns(question, likeliest) or forbids(question, likeliest)))
+    is_other = is_other or picks_one(question, passages[section].text if is_section else likeliest)
     if certainty >= HOLDS and not is_other:
         if is_section:
             return "\n\n".join(_pieces(reading, passages, section)), True

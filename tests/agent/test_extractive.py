@@ -335,6 +335,14 @@ def test_what_must_not_be_done_with_a_thing_is_no_sure_answer_to_whether_there_i
     assert not generator.reply(prompt("May lifts be used in a fire?", rule)).startswith("I am")
 
 
+def test_one_row_of_a_table_is_no_sure_answer_to_which_of_all_it_is(ask):
+    row = [("plans.csv", "", "Plan: Seed; Fee: €9 a month; Users: 5")]
+    assert ask("which plan has the most users?", row, similarity=0.6).startswith(phrase("answer", "unsure"))
+    assert not ask("how many users has the plan Seed?", row, similarity=0.6).startswith(phrase("answer", "unsure"))
+    told = [("plans.csv", "", "Plan: Seed; Fee: €9 a month; Note: the plan with the most users")]
+    assert not ask("which plan has the most users?", told, similarity=0.6).startswith(phrase("answer", "unsure"))
+
+
 def test_who_asks_over_documents_in_another_language_is_told_to_try_it(ask):
     rows = [("urlaub.md", "Urlaub", "Der Urlaub wird bei der Leitung beantragt und von ihr genehmigt.")]
     assert "in German" in ask("Who is the chairman of the board?", rows)
