@@ -14,6 +14,7 @@ from retrieval.loading.text import clean_line
 
 _LITERAL = re.compile(r'"([^"]*)"|\\(.)|\[\$([^\]-]*)[^\]]*\]|[*_].|\[[^\]]*\]')
 _DIGITS = re.compile(r"[#0?][#0?,.]*")
+_LONGEST = 255  # characters of a format, as many as Excel takes ([MS-XLS] 2.4.126)
 _CURRENCIES = "$€£¥₹₽₩₺₴₫฿"
 
 
@@ -56,7 +57,7 @@ def shown(value: object, number_format: str) -> str:
 
 
 def _number(value: float, number_format: str) -> str:
-    pattern = number_format.split(";", maxsplit=1)[0]
+    pattern = number_format[:_LONGEST].split(";", maxsplit=1)[0]
     bare = _LITERAL.sub("", pattern)
     digits = _DIGITS.search(bare)
     if pattern in ("General", "@", "") or digits is None or "/" in bare or "e" in bare.lower():
