@@ -313,6 +313,7 @@ class Terminal:
                     else:
                         self._last = event
                         self._close_answer(event)
+                        is_open = False
         except AtelierError:
             self._out.write("\n" * is_open)  # what is said of it stands on a line of its own
             raise

@@ -65,7 +65,7 @@ class Handover:
             return None
         said = _as_post(event)
         case = await asyncio.to_thread(self._at_desk, said, stage)
-        if case is None and isinstance(event, Edited):  # a change does not say what it replied to
+        if case is None and isinstance(event, Edited):  # only what was passed on is passed on again
             case = await asyncio.to_thread(self.cases.answered_in, name_of(event.place, event.message))
         if case is not None:
             return await self._from_desk(case, said, stage)
