@@ -15,7 +15,7 @@ from retrieval.passage import Passage
 from retrieval.tokens import words
 
 _LABEL = re.compile(r"(?:^|; )([^:;\n]{1,60}): ")
-_CITED = re.compile(r"(?P<said>.+?)(?P<marks>(?:\s?\[\d+\])*)")
+_MARKS = re.compile(r"(?<!\])(?<!\] )(?:\s?\[\d+\])++$")  # a run is tried once, from its beginning
 _KINDS = {
     "price": (r"how much|cost|price|pay|kostet|kosten|teuer|preis", r"price|cost|fee|rate|charge|preis|kosten|gebühr"),
     "weight": (r"weigh|heavy|wiegt|schwer", r"weight|mass|gewicht|\(k?g\)"),
@@ -66,15 +66,15 @@ def spoken_rows(text: str, question: str) -> str:
 
 
 def _spoken(line: str, question: str) -> str:
-    cited = _CITED.fullmatch(line)
-    row = row_of(cited["said"]) if cited is not None else None
-    if cited is None or row is None:
+    marks = _MARKS.search(line)
+    row = row_of(line[: marks.start()] if marks else line)
+    if row is None or row.text.endswith((".", "!", "?")):  # prose: "Monday: 9 to 5; Tuesday: 10 to 4; Sunday: closed."
         return line
     about, *labels = row.cells
     opening = row.name if row.name.casefold().startswith(about.casefold()) else f"{about} {row.name}"
     first = [label for label in labels if is_asked(label, question)]
     shown = [*first, *(label for label in labels if label not in first)]
-    return f"{opening} – {'; '.join(f'{label}: {row.cells[label]}' for label in shown)}{cited['marks']}"
+    return f"{opening} – {'; '.join(f'{label}: {row.cells[label]}' for label in shown)}{marks[0] if marks else ''}"
 
 
 def is_asked(label: str, question: str) -> bool:
@@ -90,10 +90,14 @@ def is_kind(label: str, kind: str) -> bool:
 
 
 def rows_named(question: str, names: Collection[str]) -> list[str]:
-    """Those of some rows' names that a question says, in its order: of "T2 Pro" and "T2" the longer where it can be."""
+    """Those of some rows' names that a question says, in its order: of "T2 Pro" and "T2" the longer where it can be.
+
+    A name that is a common word must be written as it stands: "can I book it?" says nothing of the row "IT".
+    """
     rest, found = question, dict[int, str]()
     for name in sorted(names, key=len, reverse=True):
-        shape = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        case = re.IGNORECASE if content_words(name.lower()) else re.NOFLAG
+        shape = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", case)
         if (place := shape.search(rest)) is not None:
             found[place.start()] = name
             rest = shape.sub(lambda met: "\0" * len(met[0]), rest)

@@ -1,5 +1,7 @@
 """Of the rows of one table, that which has the question's words comes first; nothing else moves."""
 
+from time import process_time
+
 import pytest
 
 from agent.rows import rows_named, spoken_rows, told_apart
@@ -74,7 +76,13 @@ def test_a_row_is_said_with_what_was_asked_for_first(question: str, said: str) -
 
 
 def test_what_is_no_row_is_said_as_it_stands() -> None:
-    for text in ("We open at nine: at once; always. [1]", "Note: bring a coat. [2]", "Plan | Price [1]", ""):
+    for text in (
+        "We open at nine: at once; always. [1]",
+        "Note: bring a coat. [2]",
+        "Plan | Price [1]",
+        "Mon: 9 to 5; Tue: closed. [1]",
+        "",
+    ):
         assert spoken_rows(text, "when do you open?") == text
 
 
@@ -84,3 +92,12 @@ def test_of_two_names_that_begin_alike_the_longer_one_is_meant_where_it_is_said(
     assert rows_named("how much is the k2?", names) == ["K2"]
     assert rows_named("is the K2 Pro heavier than the K2?", names) == ["K2 Pro", "K2"]
     assert rows_named("which is the minimum?", names) == []
+    assert rows_named("can I ask it about sales?", ["IT", "HR"]) == []
+    assert rows_named("who leads IT?", ["IT", "HR"]) == ["IT"]
+
+
+@pytest.mark.parametrize("run", ["[1]", "[1] ", " [1]", "a: b; ", " "])
+def test_a_long_line_is_said_at_once(run: str) -> None:
+    began = process_time()
+    spoken_rows(run * (30_000 // len(run)) + "x", "how much is it?")
+    assert process_time() - began < 1
