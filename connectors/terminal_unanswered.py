@@ -29,6 +29,8 @@ class Unanswered:
     def keep(self, message: str, line: str) -> None:
         """A line is about to be answered as the message of this id. Blocks until that is on the disk."""
         with suppress(OSError):
+            if self._file is not None and not os.fstat(self._file.fileno()).st_nlink:  # it was forgotten
+                self.close()
             if self._file is None:
                 self._begin()
             assert self._file is not None

@@ -119,6 +119,17 @@ def test_a_line_lies_on_the_disk_with_its_name(tmp_path: Path, monkeypatch: pyte
     mine.close()
 
 
+def test_what_is_typed_after_forgetting_is_kept_again(tmp_path: Path) -> None:
+    mine = Unanswered(tmp_path, ANN)
+    mine.keep("m1", "A secret")
+    forget(tmp_path, [ANN])
+    mine.done()
+    mine.keep("m2", "How many days?")
+    assert mine._file is not None
+    mine._file.close()  # as the kernel does for one that was killed
+    assert list(Unanswered(tmp_path, ANN).left()) == [("m2", "How many days?")]
+
+
 def test_a_line_that_was_not_written_to_its_end_is_forgotten_too(tmp_path: Path) -> None:
     kill(keeps(tmp_path, ANN, "A secret that takes some room"))
     (file,) = (tmp_path / FOLDER).iterdir()
