@@ -304,11 +304,12 @@ class Colleague:
             found = [passage for passage in found if not is_ours(passage)]
         decision, said = reconsider(decision, understanding, _best(found), text), ""
         if decision.move is Move.ANSWER:
-            worked = of_table(query, found, message, self._knowledge, language)
+            worked = of_table(query, text, found, message, self._knowledge, self._memory, language)
             on = worked or self._asked_on(message, text, history, found)
             if on is not None:
                 passages = tuple({each.id: each for each in (*on.passages, *found)}.values())
-                decision, said = Decision(Move.ANSWER, WORKED_OUT if worked else ON), spoken_rows(on.said, text)
+                decision = Decision(Move.ANSWER, WORKED_OUT if worked else ON)
+                said = on.said if worked else spoken_rows(on.said, text)
                 return Background(history, understanding, decision, passages, said, query)
             tenant = message.place.tenant
             said = differing(query, found, language, partial(written_of, self._knowledge.shelf, tenant))

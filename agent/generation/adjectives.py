@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, replace
 
+from agent.rewrite import content_words
 from agent.rows import row_of
 
 _ADJECTIVES: tuple[tuple[str, bool, str, str], ...] = (  # kind of column, whether the highest; superlative, comparative
@@ -64,6 +65,12 @@ def asked_of_table(question: str) -> Asked | None:
                 found.add(Asked(kind, highest, is_comparing, ""))
                 rest = shape.sub(lambda place: " " * len(place[0]), rest)  # of "most expensive" no "most" is left
     return replace(found.pop(), rest=rest) if len(found) == 1 else None
+
+
+def names_nothing(question: str) -> bool:
+    """Whether a question is a superlative alone: "and which is the cheapest?"."""
+    asked = asked_of_table(question)
+    return asked is not None and not asked.is_comparing and not content_words(asked.rest)
 
 
 def picks_one(question: str, sentence: str) -> bool:

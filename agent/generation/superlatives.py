@@ -226,7 +226,8 @@ def _told(
     told = [*best, *behind] if is_few else best
     passages = list({rows[place][1].id: rows[place][1] for place in told}.values())
     marks = {each.id: f"[{number}]" for number, each in enumerate(passages, 1)}
-    asked_for = content_words(asked.rest)
+    kind = words(next(iter(rows[0][0].cells)))
+    asked_for = [word for word in content_words(asked.rest) if not _meets(word, kind)]
     names = Counter(row.name for row, _ in rows)
 
     def shown(place: int) -> str:
