@@ -85,7 +85,7 @@ def _of_table(
     if chosen is None:
         return None
     label, measured = chosen
-    if asked.kind == "speed" and not _is_speed(f"{label} {measured.kind}"):  # the fastest takes the least time
+    if asked.kind == "speed" and not _is_speed(label, measured):  # the fastest takes the least time
         asked = replace(asked, highest=not asked.highest)
     meant = _meant(asked.rest, [row for row, _ in rows], f"{source} {heading}", named, label)
     if meant is None:
@@ -140,15 +140,15 @@ def _is_of(kind: str, label: str, read: Column, *, is_named: bool) -> bool:
             return read.kind in ("time", "months", "length") or is_kind(label, kind) or _WAY.search(label) is not None
         case "speed":
             is_while = read.kind == "time" or is_kind(label, "time")
-            return _is_speed(f"{label} {read.kind}") or (is_while and (is_named or _TAKES.search(label) is not None))
+            return _is_speed(label, read) or (is_while and (is_named or _TAKES.search(label) is not None))
         case "size":
             return is_kind(label, kind) or read.kind in ("m²", "m2", "sqm", "qm")
         case _:
             return read.kind == kind or is_kind(label, kind)
 
 
-def _is_speed(label: str) -> bool:
-    return _SPEED.search(label) is not None
+def _is_speed(label: str, read: Column) -> bool:
+    return read.kind != "time" and _SPEED.search(f"{label} {read.kind}") is not None  # "0-100 km/h" is a while
 
 
 def _meant(

@@ -13,12 +13,15 @@ import pytest
 
 from agent import conversation, ourselves, outline, policy, prompt, rewrite, surface
 from agent.generation import answer, asked_on, looked_back, phrases, steering, topics, who
+from agent.generation.adjectives import asked_of_table
 from agent.generation.facts import denied, figures, known_words, names
+from agent.generation.quantities import column
 from agent.generation.rendering import _FENCE_MARK
 from agent.generation.sentences import first_sentence, sentences
 from agent.generation.topics import topic_of
 from agent.guard import clean
 from agent.ideation import techniques
+from agent.rows import row_of
 from agent.support.mining import _MENTION
 from agent.syntax.words import words_of
 from connectors.desk.finetune_said import said_in
@@ -80,6 +83,9 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "criteria": (criteria_of, (":", " ", "x ")),
     "training in German": (lambda text: said_in("de", text), ("`", " ", "a ", "It failed: ")),
     "pictures in text": (lambda text: _INLINE_DATA.sub("", text), ("( data:x ", "(data:")),
+    "asked of a table": (asked_of_table, ("which ", "most ", " ", "n't", "die ")),
+    "cells": (lambda text: column([text, "1"]), ("1", "1 ", "1.000", ".", "€", "a")),
+    "rows": (row_of, ("a: b; ", "; ", "a: ", ": ")),
     "hidden text": (HIDING.search, ("0", " ", "font-size: 0")),
 }  # fmt: skip
 

@@ -37,9 +37,9 @@ PATHS = [
     ["Bee path", "900 m", "5", "€2", "dogs welcome", "yes", "bee"],
 ]
 LINES = [
-    ["Line", "Link", "Warranty", "Payload"],
-    ["Grey", "50 Mbit/s", "2 years", "30 kg"],
-    ["Blue", "250 Mbit/s", "3 years", "10 kg"],
+    ["Line", "Link", "Warranty", "Payload", "0-100 km/h"],
+    ["Grey", "50 Mbit/s", "2 years", "30 kg", "9 s"],
+    ["Blue", "250 Mbit/s", "3 years", "10 kg", "4 s"],
 ]
 
 
