@@ -130,6 +130,7 @@ class TelegramEmulator:
         """What is written inside reaches the bot only when the given function is called: later updates overtake it.
 
         A webhook that failed is tried again, beside others: https://core.telegram.org/bots/api#setwebhook
+        Here under new numbers, as polling asks on from the last: by webhook Telegram keeps those that they had.
         """
         late = self._world.updates.overtaken = []
 
