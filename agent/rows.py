@@ -95,7 +95,8 @@ def rows_named(question: str, names: Collection[str]) -> list[str]:
     A name that is a common word must be written as it stands: "can I book it?" says nothing of the row "IT".
     """
     rest, found = question, dict[int, str]()
-    for name in sorted(names, key=len, reverse=True):
+    near = question.lower()
+    for name in sorted((each for each in names if each.lower() in near), key=len, reverse=True):
         case = re.IGNORECASE if content_words(name.lower()) else re.NOFLAG
         shape = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", case)
         if (place := shape.search(rest)) is not None:

@@ -15,7 +15,7 @@ _IS_THERE = re.compile(
 )
 _FORBIDS = re.compile(
     r"(?i)\b(?:(?:must|may|can|should|shall)\s?(?:not|n['’]t)|mustn['’]t|cannot|can['’]t|(?:is|are) not (?:allowed"
-    r"|permitted)|never|(?:dürfen|darf|sollen|soll|können|kann)\b[^.;]*\bnicht)\b"
+    r"|permitted)|never|(?:dürfen|darf|sollen|soll|können|kann)\b[^.;]{0,200}\bnicht)\b"
 )
 _TOLD_APART = frozenset({"de", "en"})  # by `language_of`
 _VARIANT = re.compile(r"[\s-]+(?:pro|plus|max|mini|lite|light|ultra|air|xl|xs|se|go|neo)\b", re.IGNORECASE)

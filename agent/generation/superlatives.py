@@ -160,7 +160,8 @@ def _meant(
     another word will do ("which country is the cheapest to ship to?", over "Destination"), if one of its own is there.
     """
     first = next(iter(rows[0].cells))
-    context = words(f"{around} {' '.join(label for row in rows for label in row.cells)}")
+    labels = dict.fromkeys(label for row in rows for label in row.cells)
+    context = words(f"{around} {' '.join(labels)}")
     kind = found["kind"].casefold() if (found := _OF_KIND.search(rest)) else ""
     names = words(" ".join(named))
     kept = [place for place, row in enumerate(rows) if len(named) < 2 or row.name in named]
