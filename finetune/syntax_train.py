@@ -32,7 +32,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("ATELIER_DATA"), help=f"holds {TREEBANK}")
     parser.add_argument("--out", type=Path, required=True, help="a folder that is written whole")
-    parser.add_argument("--layers", type=int, default=Plan().layers, help="of the encoder that are changed; each takes time")
+    parser.add_argument("--layers", type=int, default=Plan().layers, help="of the encoder's that are changed")
     parser.add_argument("--frozen", type=int, default=Plan().frozen, help="epochs of what is new alone")
     parser.add_argument("--epochs", type=int, default=Plan().epochs, help="epochs of all together, after")
     parser.add_argument("--seed", type=int, default=Plan().seed)

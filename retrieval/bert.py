@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from copy import deepcopy
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -166,23 +167,27 @@ class Bert(nn.Module):
         bert.quick = for_short(list(bert.layers))
         return bert
 
-    def forward(self, tokens: Tensor, mask: Tensor, kept: Collection[int] = ()) -> tuple[Tensor, dict[int, Tensor]]:
+    def forward(
+        self, tokens: Tensor, mask: Tensor, kept: Collection[int] = (), depth: int | None = None
+    ) -> tuple[Tensor, dict[int, Tensor]]:
         """Token states, (n, width, dim), and those of the layers `kept` (0: what the first layer reads).
 
-        tokens: (n, width), int64. mask: (n, width), True where there is a word piece.
+        tokens: (n, width), int64. mask: (n, width), True where there is a word piece. depth: layers that are run (all).
         """
         if len(tokens) <= FEW_TEXTS and not bool(mask.all()):
-            return self._unpadded(tokens, mask, kept)
+            return self._unpadded(tokens, mask, kept, depth)
         states = self.norm(self.words[tokens] + self.kind + self.places[: tokens.shape[1]])
         wide = None if bool(mask.all()) else mask[:, None, None, :]
-        return self._through(states, wide, None, kept)
+        return self._through(states, wide, None, kept, depth)
 
-    def _unpadded(self, tokens: Tensor, mask: Tensor, kept: Collection[int]) -> tuple[Tensor, dict[int, Tensor]]:
+    def _unpadded(
+        self, tokens: Tensor, mask: Tensor, kept: Collection[int], depth: int | None
+    ) -> tuple[Tensor, dict[int, Tensor]]:
         """A few texts of different lengths in one row: no product is made for places where there is nothing."""
         row = tokens[mask]
         places = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)[mask]
         states = self.norm(self.words[row] + self.kind + self.places[places])[None]
-        last, states_of = self._through(states, None, mask.sum(1).tolist(), kept)
+        last, states_of = self._through(states, None, mask.sum(1).tolist(), kept, depth)
 
         def padded(states: Tensor) -> Tensor:
             made = states.new_zeros((*tokens.shape, self.dim))
@@ -192,13 +197,18 @@ class Bert(nn.Module):
         return padded(last), {number: padded(each) for number, each in states_of.items()}
 
     def _through(
-        self, states: Tensor, wide: Tensor | None, lengths: Sequence[int] | None, kept: Collection[int]
+        self,
+        states: Tensor,
+        wide: Tensor | None,
+        lengths: Sequence[int] | None,
+        kept: Collection[int],
+        depth: int | None,
     ) -> tuple[Tensor, dict[int, Tensor]]:
         states_of = {0: states} if 0 in kept else {}
         layers: Iterable[nn.Module] = self.layers
         if self.quick and is_short(states.shape[0] * states.shape[1], states.dtype):
             layers, states = self.quick, states.float()
-        for number, layer in enumerate(layers, 1):
+        for number, layer in enumerate(islice(layers, depth), 1):
             states = layer(states, wide, lengths)
             if number in kept:
                 states_of[number] = states

@@ -197,15 +197,32 @@ class TransformerEncoder:
         wanted = frozenset(layers)
         if not wanted <= set(range(self.depth + 1)):
             raise ValueError(f"the layers {sorted(wanted)} are not all within 0..{self.depth}")
+
+        def of(asked: Sequence[_Asked]) -> Sequence[_Made]:
+            return self._together(asked) if len(asked[-1].row) <= SHORT else self._shared(asked)
+
+        return self._states(texts, wanted, of)
+
+    def lower(self, texts: Sequence[str], layer: int) -> States:
+        """The states of one layer, without the layers above it; the embeddings are made of that layer, too.
+
+        By one thread. Raises ValueError for a layer that there is not.
+        """
+        if not 0 <= layer <= self.depth:
+            raise ValueError(f"the layer {layer} is not within 0..{self.depth}")
+        return self._states(texts, frozenset({layer}), lambda asked: self._shared(asked, 1, layer))
+
+    def _states(
+        self, texts: Sequence[str], wanted: frozenset[int], of: Callable[[Sequence[_Asked]], Sequence[_Made]]
+    ) -> States:
+        """of: makes a pass of texts, the longest last."""
         rows, spans = self._loaded.cut(texts) if texts else ([], [])
         made: dict[int, _Made] = {}
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         size = GPU_BATCH if self._device.startswith("cuda") else TOGETHER
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
-            asked = [_Asked(rows[i], wanted) for i in chosen]
-            short = len(rows[chosen[-1]]) <= SHORT
-            made |= zip(chosen, self._together(asked) if short else self._shared(asked), strict=True)
+            made |= zip(chosen, of([_Asked(rows[i], wanted) for i in chosen]), strict=True)
         width = max(map(len, rows), default=0)
         mask = np.arange(width) < np.array([len(row) for row in rows], dtype=np.int64).reshape(-1, 1)
         padded = {layer: np.zeros((len(rows), width, self.dim), dtype=np.float32) for layer in wanted}
@@ -225,17 +242,21 @@ class TransformerEncoder:
         """A pass of all who wait. For several of them on one thread: the other processors have their other work."""
         return self._shared(asked, 1 if self._together.callers > 1 else None)
 
-    def _shared(self, asked: Sequence[_Asked], threads: int | None = None) -> list[_Made]:
+    def _shared(self, asked: Sequence[_Asked], threads: int | None = None, depth: int | None = None) -> list[_Made]:
         """One pass for several callers: each gets its own rows, without the others' padding."""
         layers = frozenset[int]().union(*(each.layers for each in asked))
-        vectors, states = self._pass([each.row for each in asked], layers, threads)
+        vectors, states = self._pass([each.row for each in asked], layers, threads, depth)
         return [
             _Made(vectors[i], {layer: states[layer][i, : len(each.row)] for layer in each.layers})
             for i, each in enumerate(asked)
         ]
 
     def _pass(
-        self, rows: Sequence[list[int]], layers: Collection[int] = (), threads: int | None = None
+        self,
+        rows: Sequence[list[int]],
+        layers: Collection[int] = (),
+        threads: int | None = None,
+        depth: int | None = None,
     ) -> tuple[Vectors, dict[int, NDArray[np.float32]]]:
         import torch
 
@@ -245,9 +266,9 @@ class TransformerEncoder:
         for i, row in enumerate(rows):
             tokens[i, : len(row)] = row
         present = np.arange(width) < lengths[:, None]
-        with torch.inference_mode(), _threads(threads or (1 if lengths.sum() <= SMALL else self._threads)):
+        with torch.inference_mode(), threads_of(threads or (1 if lengths.sum() <= SMALL else self._threads)):
             mask = torch.from_numpy(present).to(self._device)
-            last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers)
+            last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers, depth)
             states = last.float()
             weights = mask.unsqueeze(-1).float()
             pooled = (states * weights).sum(1) / weights.sum(1).clamp(min=1)  # in float32: bf16 pooling loses .003
@@ -311,11 +332,11 @@ def _passes(order: Sequence[int], rows: Sequence[list[int]], *, most: int, on_gp
 
 def few_threads(places: int) -> AbstractContextManager[None]:
     """One thread here for what reads so many places of a pass; for many places, as many as there are."""
-    return _threads(1) if places <= SMALL else nullcontext()
+    return threads_of(1) if places <= SMALL else nullcontext()
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def threads_of(count: int) -> Iterator[None]:
     """Let torch use `count` threads here. OpenMP keeps the number for each thread apart, once the thread has one."""
     import torch
 

@@ -26,11 +26,12 @@ Spans = Sequence[tuple[int, int]]  # characters [start, end) of each word piece 
 class Loaded:
     """What an encoder is made of; its functions may be called by several threads at once.
 
-    fingerprint: of weights and vocabulary; empty for the default, whose files are checked. depth: layers. most: tokens
-    at which a text is cut. pad: the id that fills rows up. cut: texts to rows of ids, with the special tokens around
-    each, and to spans. pieces, count: the word pieces of a text of any length, and how many. states: ids, and which of
-    them are no padding, (n, width) both, to (n, width, dim), and the states of the layers asked for (0: what the first
-    layer reads). blocks: its layers, lowest first; none where it is no BERT.
+    fingerprint: of weights and vocabulary; empty for the default, whose files are checked. depth: layers. most:
+    tokens at which a text is cut. pad: the id that fills rows up. cut: texts to rows of ids, with the special
+    tokens around each, and to spans. pieces, count: the word pieces of a text of any length, and how many. states:
+    ids, and which of them are no padding, (n, width) both, to (n, width, dim), and the states of the layers asked
+    for (0: what the first layer reads); the last argument: layers from which on nothing need be made. blocks: its
+    layers, lowest first; none where it is no BERT.
     """
 
     fingerprint: str
@@ -42,7 +43,7 @@ class Loaded:
     cut: Callable[[Sequence[str]], tuple[list[list[int]], list[Spans]]]
     pieces: Callable[[str], list[str]]
     count: Callable[[str], int]
-    states: Callable[["Tensor", "Tensor", Collection[int]], tuple["Tensor", dict[int, "Tensor"]]]
+    states: Callable[["Tensor", "Tensor", Collection[int], int | None], tuple["Tensor", dict[int, "Tensor"]]]
     blocks: Sequence[Any]
 
 
@@ -92,7 +93,12 @@ def load_by_transformers(name: str, device: str, dtype: Any) -> Loaded:
             found: list[str] = tokenizer.tokenize(text, verbose=False)
         return found
 
-    def states(tokens: "Tensor", present: "Tensor", kept: Collection[int]) -> tuple["Tensor", dict[int, "Tensor"]]:
+    def states(
+        tokens: "Tensor",
+        present: "Tensor",
+        kept: Collection[int],
+        _depth: int | None,  # it always runs all
+    ) -> tuple["Tensor", dict[int, "Tensor"]]:
         made = model(input_ids=tokens, attention_mask=present.long(), output_hidden_states=bool(kept))
         return made[0], {layer: made.hidden_states[layer] for layer in kept}
 

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.generation.sentences import Kind, Unit, cut
+from agent.reading import crossed
 from agent.reading.reader import AnswerReader, Beside, knows, texts_of
+from agent.rows import row_of
 from agent.surface import looks_like_question
-from retrieval.encoder import Encoder, LayeredEncoder
+from retrieval.encoder import Encoder, LayeredEncoder, TransformerEncoder
 from retrieval.passage import Passage, Vectors
 from retrieval.tokens import is_unspaced, words
 
@@ -142,9 +144,12 @@ class Reader:
     """Reads passages for a question. The encoder votes only where vectors voted in the search."""
 
     def __init__(self, encoder: Encoder, trained: AnswerReader | None = None) -> None:
-        """trained: weighs the same once more, where it knows encoder and language."""
+        """trained: weighs the same once more, where it knows encoder and language. Raises as CrossReader."""
         self._encoder = encoder
         self._trained = trained
+        self._crossed: crossed.CrossReader | None = None
+        if trained is not None and trained.encoder == encoder.id and isinstance(encoder, TransformerEncoder):
+            self._crossed = crossed.shipped(encoder)
 
     def read(self, text: str, passages: Sequence[Passage]) -> Reading:
         """Every unit of `passages` and every section with its probability."""
@@ -163,11 +168,7 @@ class Reader:
 
     def _unread(self, text: str, passages: Sequence[Passage]) -> str:
         """Why the trained reader does not vote; empty where it does."""
-        if (
-            self._trained is None
-            or self._trained.encoder != self._encoder.id
-            or not isinstance(self._encoder, LayeredEncoder)
-        ):
+        if self._crossed is None:
             return UNTRAINED
         if not knows(text) or not any(passage.similarity is not None for passage in passages):
             return UNKNOWN
@@ -184,16 +185,23 @@ class Reader:
     ) -> Features:
         """The log-odds that each unit answers, (units,)."""
         sizes = [len(here) for here in units]
-        if not is_read or self._trained is None or not isinstance(self._encoder, LayeredEncoder):
+        reader, encoder = self._crossed, self._encoder
+        if not is_read or self._trained is None or reader is None or not isinstance(encoder, LayeredEncoder):
             alone: Features = self.features(question, units, passages) @ WEIGHTS + BIAS + np.repeat(trust, sizes)
             return alone
         titles = [_title(passage) for passage in passages]
         quotable = [[_quotable(unit) for unit in here] for here in units]
-        states = self._encoder.states(texts_of(question.text, titles, quotable), [self._encoder.depth])
+        states = encoder.states(texts_of(question.text, titles, quotable), [encoder.depth])
         vectors = np.delete(states.embeddings, range(1, 1 + len(titles)), axis=0)
         table = self.features(question, units, passages, vectors)
-        beside = Beside(question.text, titles, quotable, table, table @ WEIGHTS + BIAS + np.repeat(trust, sizes))
-        return self._trained.read(beside, states, self._encoder.depth)
+        before = table @ WEIGHTS + BIAS + np.repeat(trust, sizes)
+        found = reader.read(question.text, titles, quotable, before)
+        asks_yes_no = _YES_OR_NO.match(question.text) is not None
+        strange = [
+            asks_yes_no or unit.kind is Kind.ROW or row_of(unit.text) is not None for here in units for unit in here
+        ]
+        beside = Beside(question.text, titles, quotable, table, before, found, np.array(strange, dtype=np.bool_))
+        return self._trained.read(beside, states, encoder.depth)
 
     def _sections(self, question: Question, passages: Sequence[Passage]) -> list[float]:
         titles = [_title(passage) for passage in passages]

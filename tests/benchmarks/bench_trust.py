@@ -3,6 +3,7 @@
 Everything is measured on data that nothing here was fitted on: covid_faq, and SQuAD's dev articles.
 """
 
+import math
 import random
 import sys
 import tempfile
@@ -38,7 +39,8 @@ from tests.benchmarks.squad import DATA, Article, Asked, Cached, articles
 
 PICTURE = Path(__file__).parent / "results" / "trust.png"
 EVERYONE = frozenset({"t/everyone"})
-WRONG = 0.05  # of all questions
+WRONG, ENOUGH = 0.05, 0.6  # of all questions
+KNOWN = "FAQ, all known"
 Row = dict[str, Cell]
 
 
@@ -76,6 +78,12 @@ def best_within(outcomes: Sequence[Outcome], wrong: float) -> float:
             break
         threshold = each.certainty
     return threshold
+
+
+def answering(outcomes: Sequence[Outcome], share: float) -> float:
+    """The threshold at which at least `share` of all questions are answered."""
+    ordered = sorted((each.certainty for each in outcomes), reverse=True)
+    return ordered[min(math.ceil(share * len(ordered)), len(ordered)) - 1]
 
 
 def curve(outcomes: Sequence[Outcome]) -> list[tuple[float, float]]:
@@ -273,10 +281,15 @@ def run(quick: bool) -> Report:
         return Report("trust", "the shared data is not here", ())
     encoder = TransformerEncoder()
     rows: list[Row] = []
-    sets = {"FAQ": faq(encoder), "SQuAD 2.0": squad(encoder, 3 if quick else 10)}
+    sets = {"FAQ": faq(encoder), KNOWN: {}, "SQuAD 2.0": squad(encoder, 3 if quick else 10)}
+    sets[KNOWN] = {who: [each for each in found if each.is_answerable] for who, found in sets["FAQ"].items()}
     shown = sets["SQuAD 2.0"].pop("shipped")
     shipped = {
         "FAQ": {"shipped": (sets["FAQ"]["ours"], matching.THRESHOLD)},
+        KNOWN: {
+            "shipped": (sets[KNOWN]["ours"], matching.THRESHOLD),
+            **{f"{who}, 60% answered": (each, answering(each, ENOUGH)) for who, each in sets[KNOWN].items()},
+        },
         "SQuAD 2.0": {
             "shipped, as the answer": (shown, 1.0),
             "shipped, or as the nearest find": (shown, 0.5),
@@ -301,9 +314,10 @@ def run(quick: bool) -> Report:
         "are answers right or refused, and what is said that the passages do not say?",
         rows,
         (
-            "Half of the questions have no answer there, so no more than half can be answered rightly.",
+            f"Half of the questions but of `{KNOWN}` have no answer there: no more than half can be answered rightly.",
             "FAQ: covid_faq's reworded questions for half of its entries, on which nothing was fitted; each with the",
             "entries that answer it, and with all of those gone (`faq_judged.json` says which do).",
+            f"{KNOWN}: as the set stands, nothing gone.",
             "SQuAD 2.0: dev, all articles searched; right: what is shown holds a gold answer.",
             "5% wrong: at the threshold, chosen on these very questions, where 5% of all are answered wrongly.",
             "shown: of the sentences of this kind, the share that would be shown.",

@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 SIZE = (1200, 1000)
 LEFT, TOP, RIGHT, BOTTOM = 150, 250, 1150, 880
 PAPER, INK, GRID = "#ffffff", "#222222", "#e2e2e2"
-COLOURS = ("#1f6fb5", "#b9d3ee", "#d1490c", "#f0c1ad")
+COLOURS = ("#1f6fb5", "#b9d3ee", "#2e8b57", "#b5dcc4", "#d1490c", "#f0c1ad")
 TEXT = 30
 
 
