@@ -75,5 +75,5 @@ def names_nothing(question: str) -> bool:
 
 def picks_one(question: str, sentence: str) -> bool:
     """Whether a sentence is a row of a table, of which it says nothing that it is the cheapest or longest asked for."""
-    shapes = [most for _, _, most, _ in _ASKED if most.search(question)]
-    return bool(shapes) and row_of(sentence) is not None and not any(shape.search(sentence) for shape in shapes)
+    row, shapes = row_of(sentence), [most for _, _, most, _ in _ASKED if most.search(question)]
+    return row is not None and bool(shapes) and not any(shape.search(" ".join(row.cells.values())) for shape in shapes)

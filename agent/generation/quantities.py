@@ -77,7 +77,8 @@ def column(cells: Sequence[str]) -> Column | None:
     units = [_unit(each) for each in found]
     kind = units[0][0]
     is_money = kind.startswith("money")
-    numbers = _numbers([each["number"] for each in found], is_money=is_money)
+    has_thousandths = any((each["after"] or "").casefold() in _FINE for each in found)
+    numbers = _numbers([each["number"] for each in found], is_money=is_money, has_thousandths=has_thousandths)
     others = {cell.strip().casefold() for cell, each in zip(cells, read, strict=True) if each is None}
     if numbers is None or any(each != kind for each, _ in units) or others - _LACKING - (_FREE if is_money else set()):
         return None
@@ -104,10 +105,11 @@ def _unit(cell: re.Match[str]) -> tuple[str, float]:
     return f"{after.removesuffix('s')}{each}", 1.0
 
 
+_FINE = frozenset("kg km t l liter litre m³ kwh".split())  # "1,250 kg" is often 1250 g, and "1,280 g" never 1.28 g
 _UNCLEAR = re.compile(r"[-+]?[1-9]\d{0,2}[.,]\d{3}")  # thousands, or three digits behind the point
 
 
-def _numbers(written: Sequence[str], *, is_money: bool) -> list[float] | None:
+def _numbers(written: Sequence[str], *, is_money: bool, has_thousandths: bool) -> list[float] | None:
     """The numbers that are written so in a column; None where "1.240" may be either, or the marks are mixed."""
     plain = [re.sub(r"[ '’\u00a0\u202f]", "", each).replace("−", "-") for each in written]
     points, groups, unclear = set[str](), set[str](), set[str]()
@@ -119,7 +121,7 @@ def _numbers(written: Sequence[str], *, is_money: bool) -> list[float] | None:
         elif marks:
             (groups if len(marks) > 1 else unclear if _UNCLEAR.fullmatch(each) else points).add(marks[0])
     for mark in unclear - points - groups:
-        if not (points or is_money or mark == ","):
+        if not (points or is_money or (mark == "," and not has_thousandths)):
             return None
         groups.add(mark)
     if len(points) > 1 or points & groups or len(groups) > 1:

@@ -225,6 +225,8 @@ def test_where_a_document_is_too_long_to_compare_nothing_is_said() -> None:
         (["€1.2k", "€900"], None),
         (["€8 p.m.", "€80 p.a."], None),
         (["3 h per week", "10 h per year"], None),
+        (["1,250 kg", "2 kg"], None),
+        (["1,250 kg", "2,5 kg"], (1250, 2500)),
         (["0,315 €", "0,28 €"], (0.315, 0.28)),
         (["€1.499", "€1.52"], (1.499, 1.52)),
         (["-5 °C", "−12 °C", "3 °C"], (-5, -12, 3)),
