@@ -196,11 +196,17 @@ class Reader:
         table = self.features(question, units, passages, vectors)
         before = table @ WEIGHTS + BIAS + np.repeat(trust, sizes)
         found = reader.read(question.text, titles, quotable, before)
-        asks_yes_no = _YES_OR_NO.match(question.text) is not None
-        strange = [
-            asks_yes_no or unit.kind is Kind.ROW or row_of(unit.text) is not None for here in units for unit in here
-        ]
-        beside = Beside(question.text, titles, quotable, table, before, found, np.array(strange, dtype=np.bool_))
+        rows = [unit.kind is Kind.ROW or row_of(unit.text) is not None for here in units for unit in here]
+        beside = Beside(
+            question.text,
+            titles,
+            quotable,
+            table,
+            before,
+            found,
+            is_row=np.array(rows, dtype=np.bool_),
+            asks_yes_no=_YES_OR_NO.match(question.text) is not None,
+        )
         return self._trained.read(beside, states, encoder.depth)
 
     def _sections(self, question: Question, passages: Sequence[Passage]) -> list[float]:
