@@ -127,11 +127,12 @@ def embed(branch: Branch, cached: Cached, rows: int = 64) -> Vectors:
     """The branch's embedding of each text, (n, dim), unit rows."""
     vectors = np.empty_like(cached.embeddings)
     order = np.argsort(cached.lengths, kind="stable")
+    dtype = next(branch.layers.parameters()).dtype  # of a loaded branch it is the encoder's
     with torch.inference_mode():
         for at in range(0, len(order), rows):
             chosen = order[at : at + rows]
             states, mask = cached.batch(chosen)
-            made = branch.forward(states, mask) * mask[:, :, None]
+            made = branch.forward(states.to(dtype), mask).float() * mask[:, :, None]
             vectors[chosen] = functional.normalize(made.sum(1), dim=-1).numpy()
     return vectors
 

@@ -61,6 +61,15 @@ def test_what_is_cached_is_what_the_encoder_says(encoder: TransformerEncoder) ->
     assert cached[6].chosen([3, 1]).lengths.tolist() == [cached[6].lengths[3], cached[6].lengths[1]]
 
 
+def test_a_branch_that_lies_in_bfloat16_embeds_what_is_cached(encoder: TransformerEncoder) -> None:
+    cached = read(encoder, ["Anna wrote.", "It rains."], [4], lambda _: None)[4]
+    branch = Branch.copied(encoder, 2).trainable()
+    whole = embed(branch, cached)
+    half = embed(Branch(branch.start, branch.layers.bfloat16()), cached)
+    assert half.dtype == np.float32
+    assert (whole * half).sum(1) == pytest.approx(1, abs=1e-3)
+
+
 def test_rows_of_rare_labels_weigh_more_and_doubt_weighs_as_one_label() -> None:
     targets = targets_of(["a"] * 6 + ["b"] * 2 + [None] * 2, ("a", "b"))
     share = even(targets)
