@@ -174,23 +174,21 @@ class Bert(nn.Module):
 
         tokens: (n, width), int64. mask: (n, width), True where there is a word piece. depth: layers that are run (all).
         """
-        if len(tokens) <= FEW_TEXTS and not bool(mask.all()):
-            return self._unpadded(tokens, mask, kept, depth)
         states = self.norm(self.words[tokens] + self.kind + self.places[: tokens.shape[1]])
-        wide = None if bool(mask.all()) else mask[:, None, None, :]
-        return self._through(states, wide, None, kept, depth)
+        return self.above(states, mask, kept, 0, depth)
 
-    def _unpadded(
-        self, tokens: Tensor, mask: Tensor, kept: Collection[int], depth: int | None
+    def above(
+        self, states: Tensor, mask: Tensor, kept: Collection[int], start: int, depth: int | None = None
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """A few texts of different lengths in one row: no product is made for places where there is nothing."""
-        row = tokens[mask]
-        places = torch.arange(tokens.shape[1], device=tokens.device).expand_as(tokens)[mask]
-        states = self.norm(self.words[row] + self.kind + self.places[places])[None]
-        last, states_of = self._through(states, None, mask.sum(1).tolist(), kept, depth)
+        """The same from the states of the layer `start` on; `kept` are this layer or higher ones."""
+        if len(states) > FEW_TEXTS or bool(mask.all()):
+            wide = None if bool(mask.all()) else mask[:, None, None, :]
+            return self._through(states, wide, None, kept, start, depth)
+        # a few texts of different lengths in one row: no product is made for places where there is nothing
+        last, states_of = self._through(states[mask][None], None, mask.sum(1).tolist(), kept, start, depth)
 
         def padded(states: Tensor) -> Tensor:
-            made = states.new_zeros((*tokens.shape, self.dim))
+            made = states.new_zeros((*mask.shape, self.dim))
             made[mask] = states[0]
             return made
 
@@ -202,13 +200,16 @@ class Bert(nn.Module):
         wide: Tensor | None,
         lengths: Sequence[int] | None,
         kept: Collection[int],
+        start: int,
         depth: int | None,
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        states_of = {0: states} if 0 in kept else {}
         layers: Iterable[nn.Module] = self.layers
-        if self.quick and is_short(states.shape[0] * states.shape[1], states.dtype):
+        if self.quick and is_short(states.shape[0] * states.shape[1], self.norm.weight.dtype):
             layers, states = self.quick, states.float()
-        for number, layer in enumerate(islice(layers, depth), 1):
+        else:
+            states = states.to(self.norm.weight.dtype)
+        states_of = {start: states} if start in kept else {}
+        for number, layer in enumerate(islice(layers, start, depth), start + 1):
             states = layer(states, wide, lengths)
             if number in kept:
                 states_of[number] = states

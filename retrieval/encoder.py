@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from retrieval.encoder_loading import load_by_transformers, load_default
 from retrieval.errors import EncoderError
 from retrieval.files import sha256_of
 from retrieval.passage import Vectors
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 DEFAULT = "all-MiniLM-L6-v2"
 DEFAULT_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # the published model.safetensors
@@ -203,14 +206,38 @@ class TransformerEncoder:
 
         return self._states(texts, wanted, of)
 
-    def lower(self, texts: Sequence[str], layer: int) -> States:
+    def lower(self, texts: Sequence[str], layer: int, kept: Collection[int] = ()) -> States:
         """The states of one layer, without the layers above it; the embeddings are made of that layer, too.
 
-        By one thread. Raises ValueError for a layer that there is not.
+        kept: layers whose states `upper` is to give; those on the way to `layer` are given here, too. By one thread. An
+        encoder whose pass is always whole gives all of them and its embeddings. Raises ValueError for a layer that
+        there is not.
         """
-        if not 0 <= layer <= self.depth:
-            raise ValueError(f"the layer {layer} is not within 0..{self.depth}")
-        return self._states(texts, frozenset({layer}), lambda asked: self._shared(asked, 1, layer))
+        if not {layer, *kept} <= set(range(self.depth + 1)):
+            raise ValueError(f"the layer {layer} or one of {sorted(kept)} is not within 0..{self.depth}")
+        highest = self.depth if self._loaded.above is None else layer
+        wanted = frozenset({layer, *(each for each in kept if each <= highest)})
+        return self._states(texts, wanted, lambda asked: self._shared(asked, 1, layer))
+
+    def upper(self, given: States, layers: Collection[int]) -> States:
+        """What `lower` gave, and what the layers above make of it: the embeddings and the states of `layers`.
+
+        By one thread. Raises ValueError for a layer that `lower` went past without keeping it.
+        """
+        import torch
+
+        above, start = self._loaded.above, max(given.layers)
+        wanted = frozenset(layers) - given.layers.keys()
+        if not wanted <= set(range(start + 1, self.depth + 1) if above is not None else ()):
+            raise ValueError(f"the layers {sorted(wanted)} are not all above {start}")
+        if above is None:
+            return given
+        with torch.inference_mode(), threads_of(1):
+            mask = torch.from_numpy(given.mask).to(self._device)
+            last, made = above(torch.from_numpy(given.layers[start]).to(self._device), mask, wanted, start)
+            weights = mask.unsqueeze(-1).float()
+            found = {layer: (states.float() * weights).cpu().numpy() for layer, states in made.items()}
+            return States(_pooled(last, weights), {**given.layers, **found}, given.mask, given.offsets)
 
     def _states(
         self, texts: Sequence[str], wanted: frozenset[int], of: Callable[[Sequence[_Asked]], Sequence[_Made]]
@@ -269,13 +296,8 @@ class TransformerEncoder:
         with torch.inference_mode(), threads_of(threads or (1 if lengths.sum() <= SMALL else self._threads)):
             mask = torch.from_numpy(present).to(self._device)
             last, given = self._loaded.states(torch.from_numpy(tokens).to(self._device), mask, layers, depth)
-            states = last.float()
-            weights = mask.unsqueeze(-1).float()
-            pooled = (states * weights).sum(1) / weights.sum(1).clamp(min=1)  # in float32: bf16 pooling loses .003
-            unit = torch.nn.functional.normalize(pooled, dim=-1)
             kept = {layer: given[layer].float().cpu().numpy() for layer in layers}
-        result: Vectors = unit.cpu().numpy()
-        return result, kept
+            return _pooled(last, mask.unsqueeze(-1).float()), kept
 
     def count_tokens(self, text: str) -> int:
         """Word pieces of `text`, special tokens not counted."""
@@ -284,6 +306,15 @@ class TransformerEncoder:
     def pieces(self, text: str) -> list[str]:
         """The word pieces themselves: how well an encoder knows a language shows in how finely it cuts its words."""
         return self._loaded.pieces(text)
+
+
+def _pooled(states: "Tensor", weights: "Tensor") -> Vectors:
+    """Unit rows from token states, (n, width, dim). weights: (n, width, 1), 1 where there is a word piece, else 0."""
+    import torch
+
+    mean = (states.float() * weights).sum(1) / weights.sum(1).clamp(min=1)  # in float32: bf16 pooling loses .003
+    result: Vectors = torch.nn.functional.normalize(mean, dim=-1).cpu().numpy()
+    return result
 
 
 def _packaged_default() -> Path:

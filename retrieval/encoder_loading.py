@@ -31,7 +31,8 @@ class Loaded:
     tokens around each, and to spans. pieces, count: the word pieces of a text of any length, and how many. states:
     ids, and which of them are no padding, (n, width) both, to (n, width, dim), and the states of the layers asked
     for (0: what the first layer reads); the last argument: layers from which on nothing need be made. blocks: its
-    layers, lowest first; none where it is no BERT.
+    layers, lowest first; none where it is no BERT. above: the same as `states` from a layer's states on, whose number
+    comes last; None where a pass is always whole.
     """
 
     fingerprint: str
@@ -45,6 +46,7 @@ class Loaded:
     count: Callable[[str], int]
     states: Callable[["Tensor", "Tensor", Collection[int], int | None], tuple["Tensor", dict[int, "Tensor"]]]
     blocks: Sequence[Any]
+    above: Callable[["Tensor", "Tensor", Collection[int], int], tuple["Tensor", dict[int, "Tensor"]]] | None = None
 
 
 def load_default(folder: Path, device: str, dtype: Any) -> Loaded:
@@ -65,7 +67,9 @@ def load_default(folder: Path, device: str, dtype: Any) -> Loaded:
         return [each.ids for each in found], [each.offsets for each in found]
 
     pad, layers = core.token_to_id("[PAD]") or 0, list(bert.layers)
-    return Loaded("", bert.dim, len(layers), most, core.get_vocab_size(), pad, cut, pieces, count, bert, layers)
+    return Loaded(
+        "", bert.dim, len(layers), most, core.get_vocab_size(), pad, cut, pieces, count, bert, layers, bert.above
+    )
 
 
 def load_by_transformers(name: str, device: str, dtype: Any) -> Loaded:

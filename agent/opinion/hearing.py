@@ -1,15 +1,16 @@
 """One message heard: how likely it is negative and positive, and what it is about."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from agent.message import Sentiment
 from agent.syntax.phrases import key_phrases
-from agent.syntax.words import Sentence, is_english
+from agent.syntax.words import is_english
 from agent.understanding import SURE, Understander
+from retrieval.encoder import States
 from retrieval.errors import HeadError
 
 if TYPE_CHECKING:
@@ -47,16 +48,20 @@ class Ear:
     def hear(self, text: str) -> Impression:
         """Blocks: one encoder pass, and the layers of their own that heads and syntax have."""
         parser = self._ready() if is_english(text) else None
-        sentences: Sequence[Sentence] = ()
+        phrases: Sequence[str] = ()
         if parser is None:
             scores = self._understander.scores([text])
         else:
-            parts = parser.parts(text)
-            states = parser.states([text], self._understander.reads)
-            # their own layers take as long as syntax's, and each takes one processor alone: so they are read beside it
-            reading = self._beside.submit(parser.read_within, parts, states)
-            scores = self._understander.scores([text], states)
-            sentences = reading.result()
+            layers = self._understander.reads
+            lower = parser.lower([text], layers)
+            # syntax needs no more: the encoder's other layers and those of the heads are read beside it, each by one
+            # processor alone
+            reading = self._beside.submit(_phrases, parser, text, lower)
+            try:
+                scores = self._understander.scores([text], parser.upper(lower, layers))
+            finally:
+                wait([reading])
+            phrases = reading.result()
         if "sentiment" not in scores:  # heads of another encoder: rules of thumb
             understood = self._understander.understand(text)
             chances = {understood.sentiment.value: understood.sentiment_confidence}
@@ -68,7 +73,7 @@ class Ear:
         if topic is not None and topic.near[0] and float(topic.probabilities[0].max()) >= SURE:
             labels = (topic.labels[int(topic.probabilities[0].argmax())],)
         negative, positive = (chances.get(each.value, 0.0) for each in (Sentiment.NEGATIVE, Sentiment.POSITIVE))
-        return Impression(negative, positive, labels, tuple(key_phrases(sentences, MOST)))
+        return Impression(negative, positive, labels, tuple(phrases))
 
     def _ready(self) -> "Parser | None":
         with self._lock:
@@ -79,3 +84,7 @@ class Ear:
                 except HeadError:
                     self._parser = None
             return self._parser
+
+
+def _phrases(parser: "Parser", text: str, states: States) -> list[str]:
+    return key_phrases(parser.read_within(parser.parts(text), states), MOST)

@@ -17,7 +17,7 @@ from safetensors.torch import load
 from agent.syntax.network import Batch, Network, Sizes
 from agent.syntax.short import Short
 from agent.syntax.words import GRAMS, Sentence, Word, covered, grams_of, sentences_of, shape_of, words_of
-from retrieval.encoder import LayeredEncoder, States, TransformerEncoder, few_threads
+from retrieval.encoder import States, TransformerEncoder, few_threads
 from retrieval.errors import HeadError, HeadMismatch
 from retrieval.files import read_manifest
 
@@ -58,7 +58,7 @@ class Parser:
                 raise ValueError("its card names other labels than its weights have")  # noqa: TRY301 - said below
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
             raise HeadError(f"The syntax heads in {folder} cannot be used: {error}. Reinstall Atelier.") from error
-        self._encoder: LayeredEncoder = encoder
+        self._encoder = encoder
         self._below = encoder.depth - sizes.layers
 
     def parts(self, text: str) -> list[Part]:
@@ -76,6 +76,14 @@ class Parser:
     def states(self, texts: Sequence[str], layers: Collection[int]) -> States:
         """One pass over `texts`: the states that `read_parts` wants and those of `layers`."""
         return self._encoder.states(texts, {self._below, *layers})
+
+    def lower(self, texts: Sequence[str], layers: Collection[int]) -> States:
+        """The same, without the encoder's layers above those that `read_parts` wants: `upper` makes what these give."""
+        return self._encoder.lower(texts, self._below, layers)
+
+    def upper(self, given: States, layers: Collection[int]) -> States:
+        """The embeddings and the states of `layers`, from what `lower` gave."""
+        return self._encoder.upper(given, layers)
 
     def _read(self, parts: Sequence[Part]) -> list[Sentence]:
         return self.read_parts(parts, self.states([each.written for each in parts], ()))

@@ -77,7 +77,7 @@ def run(quick: bool) -> Report:
     notes = [
         "passes: of the bare encoder, in the same run. cpu: the processor's time, which other programs hardly change.",
         "Everything but the first row also cuts words, counts n-grams and writes reasons or key phrases.",
-        f"Syntax is read beside the other tasks' own layers, on a second core. Threads of torch: {get_num_threads()}.",
+        f"Beside the layers above its own, syntax has a second core. Threads of torch: {get_num_threads()}.",
     ]
     return Report("tasks", "What does all that is read out of one message cost?", rows, notes)
 

@@ -248,3 +248,38 @@ def test_a_short_text_means_the_same_by_weights_in_sixteen_bits(
     likeness = (np.vstack([encoder([text]) for text in texts]) * quick).sum(1).min()
     assert likeness > (0.9997 if in_bf16 else 0.999999)
     assert all(type(each.qkv) is torch.nn.Linear for each in encoder.blocks), "those that tasks copy are whole"
+
+
+@pytest.mark.parametrize("has_bf16", [True, False])
+def test_two_halves_of_a_pass_are_the_whole(monkeypatch: pytest.MonkeyPatch, *, has_bf16: bool) -> None:
+    monkeypatch.setattr(module, "_has_bf16", lambda: has_bf16)
+    encoder = TransformerEncoder()
+    monkeypatch.setattr(encoder, "_threads", 1)  # as the halves have: more would take other weights for long texts
+    for texts in (TEXTS[:1], TEXTS[3:4], ["word " * 60], TEXTS, TEXTS * 2, ["word " * 400], []):
+        whole, lower = encoder.states(texts, [0, 2, 3, 5, 6]), encoder.lower(texts, 3, [0, 2, 5])
+        assert set(lower.layers) == {0, 2, 3}
+        both = encoder.upper(lower, [2, 5, 6])
+        np.testing.assert_allclose(both.embeddings, whole.embeddings, atol=1e-5)
+        assert both.layers.keys() == whole.layers.keys()
+        for layer, states in both.layers.items():
+            np.testing.assert_allclose(states, whole.layers[layer], atol=1e-4)
+            assert not states[~both.mask].any()
+        assert (both.offsets, both.mask.tolist()) == (whole.offsets, whole.mask.tolist())
+
+
+def test_a_layer_that_the_lower_half_did_not_keep_is_refused(encoder: TransformerEncoder) -> None:
+    lower = encoder.lower(TEXTS, 3)
+    for missing in (1, 7):
+        with pytest.raises(ValueError, match="not all above 3"):
+            encoder.upper(lower, [missing])
+    with pytest.raises(ValueError, match="9"):
+        encoder.lower(TEXTS, 3, [9])
+
+
+def test_an_encoder_of_transformers_makes_the_whole_pass_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = TransformerEncoder(str(folder))
+    whole, lower = encoder.states(TEXTS, [2, 3, 5]), encoder.lower(TEXTS, 3, [2, 5])
+    monkeypatch.setattr(encoder, "_pass", lambda *_: pytest.fail("it was made already"))
+    both = encoder.upper(lower, [2, 5])
+    np.testing.assert_allclose(both.embeddings, whole.embeddings, atol=1e-5)
+    np.testing.assert_allclose(both.layers[5], whole.layers[5], atol=1e-4)

@@ -1,5 +1,7 @@
 """What a message is about, by a team's own head or its own words, and how it sounds: heard in one encoder pass."""
 
+import time
+from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,7 @@ from agent.opinion.hearing import MOST, Ear
 from agent.syntax.parser import Parser
 from agent.syntax.phrases import key_phrases
 from agent.understanding import Scores, Understander
-from retrieval.encoder import TransformerEncoder
+from retrieval.encoder import States, TransformerEncoder
 
 
 @pytest.mark.parametrize(
@@ -41,3 +43,45 @@ def test_mood_and_topics_are_heard_in_one_pass(
     assert passes == [1]  # of one row, however many sentences it has
     assert impression.phrases == tuple(alone[1])
     assert impression.negative == pytest.approx(alone[0], abs=0.02)
+
+
+def test_syntax_is_read_beside_the_upper_layers_and_its_errors_are_heard(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser, begun = Parser(encoder), Event()
+    upper = parser.upper
+
+    def broken(_parts: object, _states: object) -> None:
+        begun.set()
+        raise RuntimeError("syntax is broken")
+
+    def after_syntax_began(*given: Any) -> States:
+        assert begun.wait(10)
+        return upper(*given)
+
+    monkeypatch.setattr(parser, "read_within", broken)
+    monkeypatch.setattr(parser, "upper", after_syntax_began)
+    with pytest.raises(RuntimeError, match="syntax is broken"):
+        Ear(Understander(encoder), lambda: parser).hear("The lift is broken again")
+
+
+def test_nothing_is_left_running_where_the_upper_layers_fail(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parser, ended, failed = Parser(encoder), Event(), Event()
+
+    def slow(_parts: object, _states: object) -> list[object]:
+        assert failed.wait(10)
+        time.sleep(0.1)
+        ended.set()
+        return []
+
+    def fails(*_: object) -> None:
+        failed.set()
+        raise RuntimeError("no upper layers")
+
+    monkeypatch.setattr(parser, "read_within", slow)
+    monkeypatch.setattr(parser, "upper", fails)
+    with pytest.raises(RuntimeError, match="no upper layers"):
+        Ear(Understander(encoder), lambda: parser).hear("The lift is broken again")
+    assert ended.is_set()
