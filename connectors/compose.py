@@ -200,7 +200,7 @@ def heads_folder(settings: Settings) -> Path:
 
 
 def make_generator(settings: Settings, encoder: TransformerEncoder) -> Generator:
-    """The generator that the settings choose, with the extractive one to fall back on. Raises GeneratorError."""
+    """The generator that the settings choose, the extractive one to fall back on. Raises GeneratorError, HeadError."""
     extractive = ExtractiveGenerator(encoder)
     if settings.generator == "starter":
         from agent.generation.starter import StarterGenerator

@@ -6,9 +6,11 @@ stands for no word (Devlin et al. 2019, as for SQuAD 2.0): `python -m tests.benc
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,6 @@ import safetensors
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from agent.branches import Branch
 from retrieval.encoder import TransformerEncoder, threads_of
 from retrieval.errors import HeadError, HeadMismatch
 from retrieval.files import read_manifest
@@ -24,7 +25,7 @@ from retrieval.files import read_manifest
 SHIPPED = Path(__file__).parent / "weights"
 BETWEEN = " [SEP] "  # the encoder's own mark
 ROOM = 24  # pieces left for marks, and for words that are cut otherwise beside their neighbours
-SHORTEST = 64  # pieces of a passage that there is room for beside the longest question
+SHORTEST, HEADING = 64, 32  # pieces: a passage has that much room beside the longest question; a heading is cut there
 PASSAGES = 2  # that are read, the likeliest ones: of five it knew no more, at twice the time
 UNREAD = -12.0  # the log-odds of a sentence that was not read
 Floats = NDArray[np.float64]
@@ -44,6 +45,8 @@ class CrossReader:
 
     def __init__(self, encoder: TransformerEncoder, folder: Path = SHIPPED) -> None:
         """Raises HeadMismatch where it was trained with another encoder, HeadError where it is damaged."""
+        from agent.branches import Branch  # it takes torch, and who starts `atelier chat` sees the prompt before that
+
         try:
             read_manifest(folder)
             card = json.loads((folder / "crossed.json").read_bytes())
@@ -83,9 +86,10 @@ class CrossReader:
 
     def _pieces(self, question: str, heading: str, sentences: Sequence[str], start: int) -> Iterator[Piece]:
         """A passage in pieces that the encoder does not cut. start: the place of its first sentence among all."""
-        count = self._encoder.count_tokens
-        before = f"{question}{BETWEEN}{heading}\n" if heading else f"{question}{BETWEEN}"
-        room = max(SHORTEST, self._encoder.max_tokens - ROOM - count(before))
+        count, most = self._encoder.count_tokens, self._encoder.max_tokens - ROOM
+        after = f"{BETWEEN}{_beginning(heading, HEADING, count)}\n" if heading else BETWEEN
+        before = _beginning(question, most - SHORTEST - count(after), count) + after
+        room = most - count(before)
         for rows in _fitting([count(text) for text in sentences], room):
             text, spans = before, []
             for row in rows:
@@ -113,6 +117,14 @@ def in_spans(scores: NDArray[np.float32], offsets: NDArray[np.int64], spans: Seq
         if inside.any():
             odds[place] = (np.logaddexp.reduce(scores[inside], axis=0) - scores[0]).mean()
     return odds
+
+
+def _beginning(text: str, most: int, count: Callable[[str], int]) -> str:
+    """The text, or as many of its first words as have `most` pieces."""
+    if count(text) <= most:
+        return text
+    words = text.split()
+    return " ".join(words[: bisect_right(list(accumulate(map(count, words))), most)])
 
 
 def _likeliest(units: Sequence[Sequence[str]], before: Floats) -> list[int]:

@@ -50,6 +50,11 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_the_commands_are_there_before_torch_is() -> None:
+    code = "import sys, connectors.commands; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_a_new_home_answers_about_atelier_itself(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answer = asked("How do I install Atelier?", capsys)
     assert "make chat" in str(answer["answer"])
