@@ -13,7 +13,7 @@ from agent.policy import is_ours
 from agent.support.conflicts import Conflict, conflict, worded
 from agent.support.curated import Curated, Match
 from agent.support.dates import stated
-from agent.support.versions import apart, is_even, says_old, succeeds
+from agent.support.versions import apart, is_even, is_nearest, says_old, succeeds
 from retrieval.passage import Passage, Vectors
 from retrieval.shelf import Shelf
 from retrieval.store import StoredDocument
@@ -83,11 +83,13 @@ def differing(
 
 def _found(question: str, passages: Sequence[Passage]) -> Iterator[tuple[Conflict, bool]]:
     """What may be a contradiction, and whether it surely is one: else only where one document is the older version."""
-    if (sure := conflict(question, passages)) is not None:
+    sure = conflict(question, passages)
+    if sure is not None and is_nearest(question, sure, passages):
         yield sure, True
         return
     for each in apart(question, passages):
-        yield each, False
+        if is_nearest(question, each, passages):
+            yield each, False
 
 
 def written_of(shelf: Shelf, tenant: str, sources: Collection[str]) -> Written:

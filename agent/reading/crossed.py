@@ -54,7 +54,8 @@ class CrossReader:
                 raise HeadMismatch(f"The reader was trained on {card['encoder']!r}, not on {encoder.id!r}.")
             tensors = load((folder / "crossed.safetensors").read_bytes())
             self._weights = tensors.pop("head.weight").astype(np.float32)
-            self._branch = Branch.load(tensors, encoder)
+            loaded = Branch.load(tensors, encoder)
+            self._branch = Branch(loaded.start, loaded.layers)  # without weights for short passes: it makes none
             if self._weights.shape != (2, encoder.dim):
                 raise ValueError("its head is of another size")  # noqa: TRY301 - said below
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:

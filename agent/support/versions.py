@@ -114,6 +114,22 @@ def is_even(question: str, found: Conflict, passages: Sequence[Passage]) -> bool
     return met[0] == met[1]
 
 
+def is_nearest(question: str, found: Conflict, passages: Sequence[Passage]) -> bool:
+    """Whether no sentence has more of the question's words, with its heading, than either statement has.
+
+    Else that sentence is asked about, and not what two documents say apart beside it: how many days of leave there are
+    is no answer to how many may be carried over.
+    """
+    asked = frozenset(words(" ".join(content_words(question)))) - _GRAMMAR
+
+    def met(passage: Passage, text: str) -> int:
+        said = frozenset(words(f"{passage.heading} {text}"))
+        return sum(_has(word, said) for word in asked)
+
+    own = max(met(passages[each.passage], each.text) for each in (found.one, found.other))
+    return all(met(passage, unit.text) <= own for passage in passages[:ANY] for unit in cut(passage.text))
+
+
 def says_old(passage: Passage) -> bool:
     """Whether a document's name or heading says that it no longer counts."""
     return bool(_OLD & frozenset(words(f"{passage.source.rpartition('/')[2]} {passage.heading}")))
@@ -207,11 +223,11 @@ def _clause(statement: Statement, part: str, heading: frozenset[str], subject: f
     verb = _VERB.search(part)
     said = {word for word in words(" ".join(content_words(part))) if not word.isdigit()} - _GRAMMAR
     before = part[: verb.start()] if verb else ""
-    opening = frozenset(words(" ".join(content_words(before)))) - LOOSE - _GRAMMAR
+    opening = {word for word in words(" ".join(content_words(before))) if not word.isdigit()} - LOOSE - _GRAMMAR
     return _Clause(
         statement,
         frozenset(said | subject) - LOOSE,
-        opening or subject,
+        frozenset(opening) or subject,
         numbered | named - _DAYS,
         denied(part),
         counts,

@@ -231,3 +231,27 @@ def test_of_several_contradictions_the_one_that_was_asked_about_is_shown() -> No
         "Visitors pay 2 euros an hour.",
     ]
     assert said_of("what do guests pay for parking?", texts)[0] == "Guests pay 14 euros a night in the car park."
+
+
+LEAVE = {
+    "leave-2026-03-01.md": "Full-time employees have 27 days of paid annual leave per calendar year. Up to 5 unused "
+    "days may be carried over into the next year; they must be taken by 31 March.\n\nUnpaid leave of up to three months "
+    "is possible after two years of service.",
+    "leave-2024-03-01.md": "Full-time employees have 25 days of paid annual leave per calendar year. Up to 3 unused "
+    "days may be carried over into the next year.",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "shown"),
+    [
+        ("How many days of annual leave do I have per year?", "27 days"),
+        ("How many unused days can be carried over into the next year?", "Up to 5"),
+        ("Can I carry days over into next year?", "Up to 5"),
+        ("Is unpaid leave possible in my first year?", ""),
+    ],
+)
+def test_what_they_say_apart_is_shown_only_where_it_is_what_was_asked(question: str, shown: str) -> None:
+    said = said_of(question, LEAVE)
+    assert [shown in line for line in said[:1]] == [True] * bool(shown)
+    assert len(said) == 2 * bool(shown)
