@@ -55,7 +55,7 @@ class CrossReader:
             tensors = load((folder / "crossed.safetensors").read_bytes())
             self._weights = tensors.pop("head.weight").astype(np.float32)
             loaded = Branch.load(tensors, encoder)
-            self._branch = Branch(loaded.start, loaded.layers)  # without weights for short passes: it makes none
+            self._branch = Branch(loaded.start, loaded.layers)  # no weights for short passes: it makes none
             if self._weights.shape != (2, encoder.dim):
                 raise ValueError("its head is of another size")  # noqa: TRY301 - said below
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:

@@ -235,8 +235,8 @@ def test_of_several_contradictions_the_one_that_was_asked_about_is_shown() -> No
 
 LEAVE = {
     "leave-2026-03-01.md": "Full-time employees have 27 days of paid annual leave per calendar year. Up to 5 unused "
-    "days may be carried over into the next year; they must be taken by 31 March.\n\nUnpaid leave of up to three months "
-    "is possible after two years of service.",
+    "days may be carried over into the next year; they must be taken by 31 March.\n\nUnpaid leave of up to three "
+    "months is possible after two years of service.",
     "leave-2024-03-01.md": "Full-time employees have 25 days of paid annual leave per calendar year. Up to 3 unused "
     "days may be carried over into the next year.",
 }
