@@ -121,7 +121,8 @@ def test_several_speak_in_one_batch(base, tmp_path, method):
         mixed = False
     else:
         said = logits(both, IDS.expand(3, -1), adapter_names=names)
-        mixed = all((row - alone[0]).abs().max() < 1e-5 for row, alone in zip(said, expected, strict=True))
+        # processors round otherwise, by some 1e-5; another's adapter would be seen in the first digit
+        mixed = all((row - alone[0]).abs().max() < 1e-4 for row, alone in zip(said, expected, strict=True))
     assert mixed == LIMITS[method].mixes
 
 

@@ -201,7 +201,7 @@ def test_the_libraries_tell_no_secret(caplog: pytest.LogCaptureFixture) -> None:
 def test_settings_that_do_not_fit_together() -> None:
     with pytest.raises(SettingsError, match="bot's token"):
         SlackConnector("acme", app_token="xapp-1")
-    with pytest.raises(SettingsError, match="signing secret"):
+    with pytest.raises(SettingsError, match="slack_signing_secret"):
         SlackConnector("acme", bot_token="xoxb-1")
     with pytest.raises(SettingsError, match="same tenant"):
         SlackConnector("acme", bot_token="xoxb-1", app_token="xapp-1", tenants={"T1": "a", "T2": "a"})
