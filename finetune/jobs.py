@@ -4,7 +4,6 @@ Locks are the kernel's, so a SIGKILL releases them: whether a worker is at a job
 """
 
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -51,7 +50,9 @@ class Jobs:
         if key and (same := next((job for job in self.known() if job.key == key), None)):
             return same
         now = datetime.now(UTC)
-        moment = now.microsecond // 1000 * 64 + secrets.randbelow(64)  # ids are in the order of time
+        moment = (
+            now.microsecond * 0x10000 // 1_000_000
+        )  # ids are in the order of time: a job's files take longer to write
         identity = f"{now:%Y%m%d-%H%M%S}-{moment:04x}"
         folder = self.root / identity
         job = Job(identity, folder, order, State.VALIDATING, now.isoformat(timespec="seconds"), confirmed, key)
