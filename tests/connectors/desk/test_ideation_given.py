@@ -73,7 +73,9 @@ async def test_what_a_group_is_nudged_for_is_logged_and_one_that_stalls_is_given
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    hurry(monkeypatch, telegram, look=1.0)
+    hurry(
+        monkeypatch, telegram, look=2.0
+    )  # the queue is looked through twice a second: at 1.0 something was always due
     soon = Limits(pause=timedelta(seconds=1), quiet=timedelta(seconds=2))
     monkeypatch.setattr(facilitator, "watch", partial(facilitator.watch, limits=soon))
     caplog.set_level(logging.INFO, "connectors.desk.ideation_due")

@@ -254,7 +254,7 @@ async def test_time_runs_out_while_nobody_serves(
 async def test_one_who_says_it_all_makes_the_facilitator_ask_the_others_once(
     doors: Doors, slack: SlackChat, telegram: TelegramChat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hurry(monkeypatch, telegram, look=1.0)
+    hurry(monkeypatch, telegram, look=2.0)
     await doors.open()
     meeting = Meeting(doors, slack, 3)
     await meeting.opens()
