@@ -11,11 +11,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from connectors.settings import Settings
 from retrieval.errors import AtelierError, IndexCorrupt, SettingsError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 ENOUGH_SPACE = 500_000_000  # bytes free in the home folder's file system
 LIBRARIES = ("torch", "transformers", "peft", "sqlalchemy", "numpy")
@@ -171,10 +175,12 @@ def _slack(settings: Settings) -> str:
             raise SettingsError("Slack's bot token is missing: set ATELIER_SLACK_BOT_TOKEN (xoxb-…; Install App).")
         return "not set up; to answer there set ATELIER_SLACK_APP_TOKEN and ATELIER_SLACK_BOT_TOKEN (README, “Slack”)"
 
-    async def amiss() -> list[str]:
+    async def amiss(engine: "Engine") -> list[str]:
         from connectors.slack import rights
+        from connectors.slack.oauth import Installations
 
-        return await rights.amiss(settings.slack_api, bot, app)
+        installed = await Installations(engine).tokens() if settings.slack_client_id else {}
+        return await rights.amiss(settings.slack_api, bot, app, installed, settings.public_url)
 
     return _door(settings.model_copy(update={"telegram_token": SecretStr("")}), "slack", amiss)
 
@@ -186,7 +192,7 @@ def _telegram(settings: Settings) -> str:
             raise SettingsError("Telegram's token is missing: set ATELIER_TELEGRAM_TOKEN (@BotFather gives it).")
         return "not set up; to answer there set ATELIER_TELEGRAM_TOKEN (README, “Telegram”)"
 
-    async def amiss() -> list[str]:
+    async def amiss(_: "Engine") -> list[str]:
         from connectors.telegram import rights
 
         return await rights.amiss(settings.telegram_api, token, settings.telegram_webhook)
@@ -195,7 +201,7 @@ def _telegram(settings: Settings) -> str:
     return _door(alone, "telegram", amiss)
 
 
-def _door(settings: Settings, name: str, amiss: Callable[[], Awaitable[list[str]]]) -> str:
+def _door(settings: Settings, name: str, amiss: Callable[["Engine"], Awaitable[list[str]]]) -> str:
     """Who Atelier is there. Raises Refused where something is amiss, and ConnectorError.
 
     settings: without the other platform, whose faults are its own.
@@ -211,12 +217,12 @@ def _door(settings: Settings, name: str, amiss: Callable[[], Awaitable[list[str]
         connectors = make_connectors(settings, store.engine)
         try:
             said = await introduced(connectors[name])
+            if found := await amiss(store.engine):
+                raise Refused(" ".join([said, *found]))
         finally:
             for each in connectors.values():
                 await each.close()
             store.close()
-        if found := await amiss():
-            raise Refused(" ".join([said, *found]))
         return said
 
     return asyncio.run(look())

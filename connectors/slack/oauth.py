@@ -90,6 +90,15 @@ class Installations(AsyncInstallationStore):
             installed_at=row.installed,
         )
 
+    async def tokens(self) -> dict[str, str]:
+        """The bot's token in each workspace, by the workspace's id."""
+        return await asyncio.to_thread(self._tokens)
+
+    def _tokens(self) -> dict[str, str]:
+        known = sa.select(installations.c.workspace, installations.c.token).order_by(installations.c.installed)
+        with reading(self._engine) as connection:
+            return {row.workspace: row.token for row in connection.execute(known)}
+
     async def async_delete_bot(self, *, enterprise_id: str | None, team_id: str | None) -> None:
         await asyncio.to_thread(self._delete, team_id or enterprise_id or "")
 

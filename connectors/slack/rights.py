@@ -1,28 +1,30 @@
-"""What Slack lets the app do, for `atelier doctor`: the bot's scopes, and the app's token."""
+"""What Slack lets the app do, for `atelier doctor`: the bot's scopes in each workspace, and the app's token."""
+
+from collections.abc import Mapping
 
 from connectors.slack import manifest
 from connectors.slack.calls import Calls, Refusal
 
 
-async def amiss(api: str, bot_token: str, app_token: str) -> list[str]:
+async def amiss(
+    api: str, bot_token: str, app_token: str, installed: Mapping[str, str] | None = None, address: str = ""
+) -> list[str]:
     """What is to be mended before all works, a sentence or two each. Raises ConnectorError.
 
-    Every answer names the token's scopes: https://docs.slack.dev/authentication/installing-with-oauth#scopes. An
-    address for Socket Mode that nobody connects to expires:
+    installed: the bot's tokens by workspace, where it came there by OAuth. address: under which it is installed anew.
+    An address for Socket Mode that nobody connects to expires:
     https://docs.slack.dev/reference/methods/apps.connections.open.
     """
     found: list[str] = []
     call = Calls(api if api.endswith("/") else f"{api}/")
     try:
-        if bot_token:
-            await call(bot_token.strip(), "auth.test", {})  # what is wrong with the token itself is raised here
-            response = await call.client(bot_token.strip(), call.session).api_call("auth.test")
-            granted = str(response.headers.get("x-oauth-scopes", "")).replace(" ", "").split(",")
-            if lacking := [scope for scope in manifest.scopes() if scope not in granted]:
-                found.append(
-                    f"The bot lacks the scopes {', '.join(lacking)}. Copy what `atelier init slack` prints into App "
-                    "Manifest at https://api.slack.com/apps, then choose Install App and Reinstall."
-                )
+        if bot_token and (lacking := (await _lacking(call, bot_token.strip()))[1]):
+            found.append(
+                f"The bot lacks the scopes {', '.join(lacking)}. Copy what `atelier init slack` prints into App "
+                "Manifest at https://api.slack.com/apps, then choose Install App and Reinstall."
+            )
+        for workspace, token in (installed or {}).items():
+            found.append(await _amiss_in(call, workspace, token, f"{address or '…'}/slack/install"))
         if app_token:
             try:
                 await call(app_token.strip(), "apps.connections.open", {})
@@ -33,4 +35,32 @@ async def amiss(api: str, bot_token: str, app_token: str) -> list[str]:
                 )
     finally:
         await call.close()
-    return found
+    return [each for each in found if each]
+
+
+async def _amiss_in(call: Calls, workspace: str, token: str, page: str) -> str:
+    """Empty where nothing is. Raises ConnectorError where Slack cannot be asked."""
+    try:
+        name, lacking = await _lacking(call, token)
+    except Refusal as error:
+        return (
+            f"Slack does not take the token of workspace {workspace} ({error.code}): nobody is answered there. If "
+            f"Atelier is still wanted, one of its people installs it anew at {page}."
+        )
+    if not lacking:
+        return ""
+    return (
+        f"Workspace {workspace} ({name}) has not granted the scopes {', '.join(lacking)}: one of its people installs "
+        f"Atelier anew at {page}, and allows them."
+    )
+
+
+async def _lacking(call: Calls, token: str) -> tuple[str, list[str]]:
+    """The workspace's name, and the scopes that the bot needs and has not. Raises ConnectorError.
+
+    Every answer names the token's scopes: https://docs.slack.dev/authentication/installing-with-oauth#scopes.
+    """
+    name = str((await call(token, "auth.test", {})).get("team", ""))  # what is wrong with the token is raised here
+    response = await call.client(token, call.session).api_call("auth.test")
+    granted = str(response.headers.get("x-oauth-scopes", "")).replace(" ", "").split(",")
+    return name, [scope for scope in manifest.scopes() if scope not in granted]

@@ -1,13 +1,17 @@
 """`atelier doctor` and the platforms: what is missing, what they do not allow, and what to do about it."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from slack_sdk.oauth.installation_store import Installation
 
 from connectors.doctor import Check, doors
 from connectors.settings import Settings
+from connectors.slack.oauth import Installations
 from connectors.telegram import rights
+from retrieval.database import open_database
 from tests.emulators.slack import SlackEmulator
 from tests.emulators.telegram import TelegramEmulator
 
@@ -64,6 +68,30 @@ def test_slack_is_asked_for_scopes_and_the_app_token(home: Path) -> None:
         assert slack.connections == 0
     check, _ = looked(home, **given)
     assert check == Check("slack", False, "Slack cannot be reached.")
+
+
+def test_each_workspace_that_installed_it_is_asked_for_its_scopes(home: Path) -> None:
+    client = {"slack_client_id": "1.2", "slack_client_secret": "s", "slack_signing_secret": "s"}
+    with SlackEmulator.threaded() as slack:
+        given = client | {"slack_api": slack.api_url, "public_url": "https://atelier.example.com"}
+        assert looked(home, **given)[0].well
+        engine = open_database(f"sqlite:///{home / 'store.db'}")
+        for team in ("T1", "T2", "T3"):
+            installation = Installation(user_id="U1", team_id=team, bot_token=f"xoxb-{team}", bot_user_id="UBOT")
+            asyncio.run(Installations(engine).async_save(installation))
+        engine.dispose()
+        whole = slack.world.scopes
+        slack.world.elsewhere |= {f"xoxb-{team}": (team, whole) for team in ("T1", "T2", "T3")}
+        assert looked(home, **given)[0].well
+        slack.world.elsewhere["xoxb-T2"] = "T2", whole.replace("files:read,", "")
+        del slack.world.elsewhere["xoxb-T3"]  # as after its people took Atelier away while it was off
+        check, _ = looked(home, **given)
+        assert not check.well
+        assert "Workspace T2 (Team T2) has not granted the scopes files:read: " in check.finding
+        assert "token of workspace T3 (invalid_auth)" in check.finding
+        assert check.finding.count("https://atelier.example.com/slack/install") == 2
+        assert "T1" not in check.finding
+        assert "xoxb" not in check.finding
 
 
 def test_telegram_is_asked_where_it_sends_updates(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

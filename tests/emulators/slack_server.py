@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.emulators import slack_events as events
-from tests.emulators.slack_api import METHODS
+from tests.emulators.slack_api import METHODS, auth_test
 from tests.emulators.slack_blocks import JSON, Refused, parse_blocks, with_ids
 from tests.emulators.slack_delivery import Courier
 from tests.emulators.slack_faults import Fault, Faults
@@ -108,10 +108,14 @@ class Server:
             call.error = fault.error
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             return web.json_response({"ok": False, "error": fault.error}, status=fault.status, headers=headers)
-        return web.json_response(self._apply(call, given, token), headers={"x-oauth-scopes": self.world.scopes})
+        _, scopes = self.world.elsewhere.get(token, ("", self.world.scopes))
+        return web.json_response(self._apply(call, given, token), headers={"x-oauth-scopes": scopes})
 
     def _apply(self, call: Call, given: JSON, token: str) -> JSON:
         try:
+            if call.method == "auth.test" and token in self.world.elsewhere:
+                team, _ = self.world.elsewhere[token]
+                return {"ok": True} | auth_test(self.world, given) | {"team": f"Team {team}", "team_id": team}
             _authorize(call.method, token, given, is_revoked=self.world.revoked)
             with self.world.lock:
                 answer = METHODS[call.method](self.world, given)

@@ -144,6 +144,7 @@ class World:
         self.tickets: set[str] = set()
         self.oauth_codes = {OAUTH_CODE}
         self.scopes = SCOPES  # that the bot was given
+        self.elsewhere: dict[str, tuple[str, str]] = {}  # bot tokens of other workspaces -> their id, and scopes
         self.revoked = False  # the bot's token; a new installation brings it back
         self.streaming = True
         self.stream_seconds = 300.0  # undocumented: reported as about 5 minutes (python-slack-sdk issue 1859)
