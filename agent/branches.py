@@ -6,7 +6,7 @@ disk it is the difference from the encoder's layers in 16 bits, three and a half
 count: each matrix by its leading directions (the idea of LoRA: Hu et al. 2021, taken after training).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from retrieval.bert import Layer, for_short, is_short
+from retrieval.bert import Layer, Quick, for_short, is_short
 from retrieval.encoder import LayeredEncoder, States, few_threads
 from retrieval.errors import EncoderError
 from retrieval.passage import Vectors
@@ -30,7 +30,7 @@ class Branch:
 
     start: int
     layers: nn.ModuleList
-    quick: Sequence[nn.Module] = ()
+    quick: Quick | None = None
 
     @classmethod
     def copied(cls, encoder: LayeredEncoder, count: int) -> "Branch":
@@ -89,18 +89,21 @@ class Branch:
 
     def forward(self, states: Tensor, mask: Tensor) -> Tensor:
         """Token states after its layers, (n, width, dim), from those before. mask: (n, width). Keeps gradients."""
-        return _through(self.layers, states, mask)
+        wide = mask[:, None, None, :]
+        for layer in self.layers:
+            states = layer(states, wide)
+        return states
 
     def tokens(self, given: States) -> NDArray[np.float32]:
         """The task's own state of each word piece, (n, width, dim), zero outside the mask; no gradients."""
         first = next(self.layers.parameters())
         with torch.inference_mode(), few_threads(given.mask.size):
             states, mask = torch.from_numpy(given.layers[self.start]), torch.from_numpy(given.mask)
-            if self.quick and is_short(mask.numel(), first.dtype):
-                made = _through(self.quick, states, mask)
+            if self.quick is not None and is_short(mask.numel(), first.dtype):
+                made = self.quick(states, None if given.mask.all() else mask[:, None, None, :])[-1]
             else:
                 mask = mask.to(first.device)
-                made = _through(self.layers, states.to(first.device, first.dtype), mask).float()
+                made = self.forward(states.to(first.device, first.dtype), mask).float()
             made = made * mask[:, :, None]
         result: NDArray[np.float32] = made.cpu().numpy()
         return result
@@ -108,13 +111,6 @@ class Branch:
     def __call__(self, given: States) -> Vectors:
         """The task's own embedding of each text, (n, dim), unit rows: pooled as the encoder pools its own."""
         return pooled(self.tokens(given))
-
-
-def _through(layers: Iterable[nn.Module], states: Tensor, mask: Tensor) -> Tensor:
-    wide = mask[:, None, None, :]
-    for layer in layers:
-        states = layer(states, wide)
-    return states
 
 
 def pooled(states: NDArray[np.float32]) -> Vectors:

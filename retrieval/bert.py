@@ -6,16 +6,17 @@ layers spend a third of a short message's pass in Python. Other encoders still c
 
 import json
 import warnings
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from copy import deepcopy
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.functional import gelu, scaled_dot_product_attention
+from torch.nn.functional import gelu, layer_norm, scaled_dot_product_attention
 
 _IN_BF16 = ("cpu", torch.bfloat16)
 _NAMES = {
@@ -78,21 +79,109 @@ class Halved(nn.Module):
             self(self._bias.new_zeros(1, whole.in_features))
 
     def forward(self, states: Tensor) -> Tensor:
-        made: Tensor = torch.fbgemm_linear_fp16_weight_fp32_activation(states, self._packed, self._bias)
+        made: Tensor = torch.fbgemm_linear_fp16_weight_fp32_activation(states, *self.kept)
         return made
 
-
-def halved(layer: Layer) -> Layer:
-    """A layer for short passes, of float32 in and out: its products' weights in 16 bits. Raises as Halved."""
-    with torch.device("meta"):
-        made = Layer(layer.out.in_features, layer.widen.out_features, layer.heads, layer.norm.eps)
-    for name, part in layer.named_children():
-        setattr(made, name, Halved(part) if isinstance(part, nn.Linear) else deepcopy(part).float())
-    return made.eval()
+    @property
+    def kept(self) -> tuple[Tensor, Tensor]:
+        """The weights, as torch packs them, and the bias."""
+        return self._packed, self._bias
 
 
-def for_short(layers: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
-    """The same layers for passes that are short, of float32 in and out: halved; none where that cannot be.
+class Halves(NamedTuple):
+    """What `Halved` keeps of a layer's products, each weight followed by its bias, and the layer's norms."""
+
+    qkv: Tensor
+    qkv_bias: Tensor
+    out: Tensor
+    out_bias: Tensor
+    norm: Tensor
+    norm_bias: Tensor
+    widen: Tensor
+    widen_bias: Tensor
+    narrow: Tensor
+    narrow_bias: Tensor
+    last_norm: Tensor
+    last_norm_bias: Tensor
+
+    @classmethod
+    def of(cls, layer: Layer) -> "Halves":
+        found: list[Tensor] = []
+        for part in (layer.qkv, layer.out, layer.norm, layer.widen, layer.narrow, layer.last_norm):
+            if isinstance(part, nn.Linear):
+                found += Halved(part).kept
+            else:
+                found += (part.weight.detach().float(), part.bias.detach().float())
+        return cls(*found)
+
+
+def halves_through(
+    states: Tensor, mask: Tensor | None, lengths: list[int] | None, layers: list[Halves], heads: int, eps: float
+) -> list[Tensor]:
+    """What the layers make of `states`, one after another, and first `states`: as `Layer` does, for TorchScript."""
+    n, width, dim = states.shape
+    made = [states]
+    for each in layers:
+        qkv = torch.fbgemm_linear_fp16_weight_fp32_activation(states, each.qkv, each.qkv_bias)
+        parts = qkv.view(n, width, 3, heads, dim // heads).permute(2, 0, 3, 1, 4)
+        if lengths is None:
+            heard = scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=mask)
+        else:
+            texts = parts.split_with_sizes(lengths, dim=3)
+            heard = torch.cat([scaled_dot_product_attention(text[0], text[1], text[2]) for text in texts], dim=2)
+        heard = heard.transpose(1, 2).reshape(n, width, dim)
+        out = torch.fbgemm_linear_fp16_weight_fp32_activation(heard, each.out, each.out_bias)
+        states = layer_norm(states + out, [dim], each.norm, each.norm_bias, eps)
+        wide = gelu(torch.fbgemm_linear_fp16_weight_fp32_activation(states, each.widen, each.widen_bias))
+        narrow = torch.fbgemm_linear_fp16_weight_fp32_activation(wide, each.narrow, each.narrow_bias)
+        states = layer_norm(states + narrow, [dim], each.last_norm, each.last_norm_bias, eps)
+        made.append(states)
+    return made
+
+
+@lru_cache(maxsize=1)
+def in_one_call() -> Callable[..., list[Tensor]]:
+    """`halves_through` without Python between its steps; itself where torch cannot compile it.
+
+    Beside another thread that does the same, each step would wait for that one's Python, hundreds of times a message.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch means to drop it some day: then Python goes from step to step again
+        try:
+            compiled: Callable[..., list[Tensor]] = torch.jit.script(halves_through)
+        except Exception:  # noqa: BLE001 - whatever a compiler raises
+            return halves_through
+        return compiled
+
+
+class Quick:
+    """Layers for passes that are short, of float32 in and out: their products' weights lie in 16 bits."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        """Raises as Halved."""
+        self._heads, self._eps = layers[0].heads, layers[0].norm.eps
+        self._layers = [Halves.of(each) for each in layers]
+        self._run = in_one_call()
+
+    def __call__(
+        self,
+        states: Tensor,
+        mask: Tensor | None = None,
+        lengths: Sequence[int] | None = None,
+        start: int = 0,
+        depth: int | None = None,
+    ) -> list[Tensor]:
+        """What layer after layer makes of `states`, and first these. mask, lengths: as of `Layer`.
+
+        start, depth: the first layer that reads, and the one before which to end (None: all).
+        """
+        return self._run(
+            states, mask, None if lengths is None else list(lengths), self._layers[start:depth], self._heads, self._eps
+        )
+
+
+def for_short(layers: Sequence[nn.Module]) -> Quick | None:
+    """The same layers for short passes; None where that cannot be.
 
     Beside bfloat16 they take 3.5 MB a layer more, and a message of 8 tokens takes half as long (EPYC of 2023). AMX
     reads bfloat16 sooner yet, so there they are none.
@@ -101,8 +190,8 @@ def for_short(layers: Sequence[nn.Module]) -> tuple[nn.Module, ...]:
     kinds = {(each.out.weight.device.type, each.out.weight.dtype) for each in own}
     if len(own) == len(layers) and (kinds == {("cpu", torch.float32)} or (kinds == {_IN_BF16} and not _has_amx())):
         with suppress(AttributeError, RuntimeError):
-            return tuple(halved(each) for each in own)
-    return ()
+            return Quick(own)
+    return None
 
 
 def for_short_of(product: nn.Linear) -> nn.Module:
@@ -128,7 +217,7 @@ def _has_amx() -> bool:
 class Bert(nn.Module):
     """Embeddings and layers. A message is one segment, so there is one type of token.
 
-    layers: with full weights. quick: those for short passes; none where there are no others.
+    layers: with full weights. quick: those for short passes, where there are others.
     """
 
     def __init__(self, dim: int, inner: int, heads: int, depth: int, eps: float) -> None:
@@ -137,7 +226,7 @@ class Bert(nn.Module):
         self.words = self.places = self.kind = torch.empty(0)  # (vocabulary, dim), (positions, dim), (dim,)
         self.norm = nn.LayerNorm(dim, eps)
         self.layers = nn.ModuleList(Layer(dim, inner, heads, eps) for _ in range(depth))
-        self.quick: Sequence[nn.Module] = ()
+        self.quick: Quick | None = None
 
     @classmethod
     def load(cls, folder: Path, device: str, dtype: torch.dtype) -> "Bert":
@@ -203,13 +292,12 @@ class Bert(nn.Module):
         start: int,
         depth: int | None,
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        layers: Iterable[nn.Module] = self.layers
-        if self.quick and is_short(states.shape[0] * states.shape[1], self.norm.weight.dtype):
-            layers, states = self.quick, states.float()
-        else:
-            states = states.to(self.norm.weight.dtype)
+        if self.quick is not None and is_short(states.shape[0] * states.shape[1], self.norm.weight.dtype):
+            made = self.quick(states.float(), wide, lengths, start, depth)
+            return made[-1], {number: each for number, each in enumerate(made, start) if number in kept}
+        states = states.to(self.norm.weight.dtype)
         states_of = {start: states} if start in kept else {}
-        for number, layer in enumerate(islice(layers, start, depth), start + 1):
+        for number, layer in enumerate(islice(self.layers, start, depth), start + 1):
             states = layer(states, wide, lengths)
             if number in kept:
                 states_of[number] = states

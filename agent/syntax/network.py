@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from agent.syntax.tree import best_tree
 from agent.syntax.words import BUCKETS, SHAPES
-from retrieval.bert import Layer, for_short, is_short
+from retrieval.bert import Layer, Quick, for_short, is_short
 
 FAR = -1e4  # a score that no head has, also in half precision
 
@@ -138,7 +138,7 @@ class Network(nn.Module):
         self.sizes = sizes
         chosen = blocks[len(blocks) - sizes.layers :]
         self.layers = nn.ModuleList(ChangedLayer(each, sizes.rank) for each in chosen)
-        self.quick: Sequence[nn.Module] = ()  # those for short messages, once it serves
+        self.quick: Quick | None = None  # those for short messages, once it serves
         self.mixture = nn.Parameter(torch.zeros(sizes.layers + 1))
         self.written = nn.Embedding(BUCKETS, sizes.written, padding_idx=0)
         self.shape = nn.Embedding(SHAPES, sizes.shape, padding_idx=0)
@@ -164,12 +164,16 @@ class Network(nn.Module):
         Before any training it is what the encoder's own layers make of them.
         """
         mask = batch.pieces[:, None, None, :]
-        states = batch.states
-        found = [_means(states, batch.first, batch.last)]
-        for layer in self.quick if self.quick and is_short(mask.numel()) else self.layers:
-            states = layer(states, mask)
-            found.append(_means(states, batch.first, batch.last))
-        return torch.stack(found, 2)
+        return torch.stack([_means(each, batch.first, batch.last) for each in self.layered(batch.states, mask)], 2)
+
+    def layered(self, states: Tensor, mask: Tensor | None) -> list[Tensor]:
+        """What the branch's layers make of `states`, one after another, and first these. mask: as of `Layer`."""
+        if self.quick is not None and is_short(states.shape[0] * states.shape[1]):
+            return self.quick(states, mask)
+        made = [states]
+        for layer in self.layers:
+            made.append(layer(made[-1], mask))
+        return made
 
     def hear(self, heard: Tensor, batch: Batch) -> Tensor:
         """The words in context, of what the layers made of them. Of `batch` the states are not read."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from agent.syntax.network import FAR, Batch, Network, Said
 from agent.syntax.tree import best_tree
-from retrieval.bert import for_short_of, is_short
+from retrieval.bert import for_short_of
 from retrieval.encoder import SMALL
 
 Array = NDArray[np.float32]
@@ -73,11 +73,10 @@ class Short:
         sentence = torch.repeat_interleave(lengths)
         states = batch.states[batch.pieces][None]
         mask = None if len(sizes) == 1 else (sentence[:, None] == sentence)[None, None]
-        short = network.quick if network.quick and is_short(len(sentence)) else network.layers
-        mixed = self._mixture[0] * states
-        for layer, share in zip(short, self._mixture[1:], strict=True):
-            states = layer(states, mask)
-            mixed = torch.add(mixed, states, alpha=share)
+        made = network.layered(states, mask)
+        mixed = self._mixture[0] * made[0]
+        for each, share in zip(made[1:], self._mixture[1:], strict=True):
+            mixed = torch.add(mixed, each, alpha=share)
         begins = (lengths.cumsum(0) - lengths)[:, None]
         first, last = ((each + begins)[batch.words] for each in (batch.first, batch.last))
         places = torch.arange(len(sentence))

@@ -57,7 +57,7 @@ def full(encoder: TransformerEncoder, texts: Sequence[str]) -> tuple[Pooled, lis
     bert = deepcopy(encoder._loaded.states)
     assert isinstance(bert, Bert)
     bert = bert.float().requires_grad_(requires_grad=True)
-    bert.quick = ()  # those for short passes do not learn
+    bert.quick = None  # those for short passes do not learn
     parts = ("words", "places", "kind")
     for name in parts:
         setattr(bert, name, getattr(bert, name).float().clone().requires_grad_())

