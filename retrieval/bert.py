@@ -264,20 +264,25 @@ class Bert(nn.Module):
         tokens: (n, width), int64. mask: (n, width), True where there is a word piece. depth: layers that are run (all).
         """
         states = self.norm(self.words[tokens] + self.kind + self.places[: tokens.shape[1]])
-        return self.above(states, mask, kept, 0, depth)
+        return self.above(states, None if bool(mask.all()) else mask, kept, 0, depth)
 
     def above(
-        self, states: Tensor, mask: Tensor, kept: Collection[int], start: int, depth: int | None = None
+        self, states: Tensor, mask: Tensor | None, kept: Collection[int], start: int, depth: int | None = None
     ) -> tuple[Tensor, dict[int, Tensor]]:
-        """The same from the states of the layer `start` on; `kept` are this layer or higher ones."""
-        if len(states) > FEW_TEXTS or bool(mask.all()):
-            wide = None if bool(mask.all()) else mask[:, None, None, :]
-            return self._through(states, wide, None, kept, start, depth)
+        """The same from the states of the layer `start` on; `kept` are this layer or higher ones.
+
+        mask: None where nothing is padding.
+        """
+        if mask is None:
+            return self._through(states, None, None, kept, start, depth)
+        if len(states) > FEW_TEXTS:
+            return self._through(states, mask[:, None, None, :], None, kept, start, depth)
         # a few texts of different lengths in one row: no product is made for places where there is nothing
+        shape = (*mask.shape, self.dim)
         last, states_of = self._through(states[mask][None], None, mask.sum(1).tolist(), kept, start, depth)
 
         def padded(states: Tensor) -> Tensor:
-            made = states.new_zeros((*mask.shape, self.dim))
+            made = states.new_zeros(shape)
             made[mask] = states[0]
             return made
 
@@ -293,7 +298,8 @@ class Bert(nn.Module):
         depth: int | None,
     ) -> tuple[Tensor, dict[int, Tensor]]:
         if self.quick is not None and is_short(states.shape[0] * states.shape[1], self.norm.weight.dtype):
-            made = self.quick(states.float(), wide, lengths, start, depth)
+            states = states if states.dtype == torch.float32 else states.float()
+            made = self.quick(states, wide, lengths, start, depth)
             return made[-1], {number: each for number, each in enumerate(made, start) if number in kept}
         states = states.to(self.norm.weight.dtype)
         states_of = {start: states} if start in kept else {}

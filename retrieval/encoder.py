@@ -233,8 +233,12 @@ class TransformerEncoder:
         if above is None:
             return given
         with torch.inference_mode(), threads_of(1):
-            mask = torch.from_numpy(given.mask).to(self._device)
-            last, made = above(torch.from_numpy(given.layers[start]).to(self._device), mask, wanted, start)
+            # each step on a tensor may hand Python to a thread that reads syntax, and waits until that is done with it:
+            # so on a processor there is none before the layers, which need no Python
+            states, mask = torch.from_numpy(given.layers[start]), torch.from_numpy(given.mask)
+            if self._device != "cpu":
+                states, mask = states.to(self._device), mask.to(self._device)
+            last, made = above(states, None if given.mask.all() else mask, wanted, start)
             weights = mask.unsqueeze(-1).float()
             found = {layer: (states.float() * weights).cpu().numpy() for layer, states in made.items()}
             return States(_pooled(last, weights), {**given.layers, **found}, given.mask, given.offsets)

@@ -32,7 +32,7 @@ class Loaded:
     ids, and which of them are no padding, (n, width) both, to (n, width, dim), and the states of the layers asked
     for (0: what the first layer reads); the last argument: layers from which on nothing need be made. blocks: its
     layers, lowest first; none where it is no BERT. above: the same as `states` from a layer's states on, whose number
-    comes last; None where a pass is always whole.
+    comes last, and without a mask where nothing is padding; None where a pass is always whole.
     """
 
     fingerprint: str
@@ -46,7 +46,9 @@ class Loaded:
     count: Callable[[str], int]
     states: Callable[["Tensor", "Tensor", Collection[int], int | None], tuple["Tensor", dict[int, "Tensor"]]]
     blocks: Sequence[Any]
-    above: Callable[["Tensor", "Tensor", Collection[int], int], tuple["Tensor", dict[int, "Tensor"]]] | None = None
+    above: Callable[["Tensor", "Tensor | None", Collection[int], int], tuple["Tensor", dict[int, "Tensor"]]] | None = (
+        None
+    )
 
 
 def load_default(folder: Path, device: str, dtype: Any) -> Loaded:
