@@ -6,7 +6,7 @@
     names a technique, asks nothing      IDEATE
     asks what was said before            CHAT       the conversation answers, not the documents
     adds to a technique that is on       IDEATE     unless it is no proposal ("what if …?") and surely small talk, help,
-                                                    a complaint or a call for a person
+                                                    a complaint or a call for a person, which says "I" or "you"
     says that a reply was wrong          CAPTURE    to be kept, not searched for
     says what was meant instead          ANSWER     "no, I meant the one for managers"
     says sorry                           CHAT
@@ -38,6 +38,7 @@ from dataclasses import replace
 
 from agent.conversation import amends, apologises, is_stuck, proposes, recalls, rejects, tells_mood
 from agent.generation.phrases import kind_of_small_talk
+from agent.generation.to_us import may_be_idea
 from agent.ideation.techniques import named
 from agent.message import Decision, Intent, Move, Sentiment, Understanding
 from agent.rewrite import content_words, fragment
@@ -167,7 +168,8 @@ def decide(
         return Decision(Move.CHAT, "Somebody says sorry, so I just reply.")
     if recalls(text) is not None:
         return Decision(Move.CHAT, "This asks what was said before, so I look into our conversation.")
-    if thinking and (proposes(text) or confidence < _INTERRUPTS.get(intent, 2.0)):
+    interrupts = confidence >= _INTERRUPTS.get(intent, 2.0) and not may_be_idea(text, understanding)
+    if thinking and (proposes(text) or not interrupts):
         return Decision(Move.IDEATE, "We are thinking something through, so I take this as part of it.")
     if replied and rejects(text):
         return Decision(Move.CAPTURE, "This says that what I said was wrong, so I note it.")

@@ -39,6 +39,15 @@ _ASKING_VERB = re.compile(
     r"(is|are|am|was|were|do|does|did|can|could|would|will|has|have|had|should|shall|may)(n['\u2019]?t)?\b"
     r"|any (idea|news)\b"
 )
+_OPENS, _ASKS = "open", "yes or no"  # kinds of questions, by their first word
+_QUESTION_WORDS = "how what where which whose when why who".split()
+_ASKING_WORDS = "are was were does did can could would will have should shall is do".split()
+_WHO = frozenset(
+    "i you we they he she it there this that these those the a an my our your any anyone anybody yuo".split()
+)
+_ARTICLES = frozenset("a an the my our your".split())  # "wen the" begins no question
+_REAL = frozenset("were whee whos wee cold wold dos doe des dose hae rae aws od will shall wer hwy".split())  # no slips
+_SLIP_LOOK = 80  # characters in which the first two words stand
 _OPEN_QUESTION = re.compile(r"how (might|could|else)\b|what (if|could|might|else|other)\b|in what ways\b")
 _OPENING = re.compile(r"^(?:(?:<@\w+>|@\w+|hey|hi|hello|ok|okay|so|and|but|please|pls|btw|then|sorry)[,:!.]*\s+)+")
 _WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)?")
@@ -59,7 +68,29 @@ def looks_like_question(text: str) -> bool:
     if german.language_of(text) == "de":
         return german.asks(text)
     start = _OPENING.sub("", text.strip()[:_READ].lower())
-    return bool(_QUESTION_WORD.match(start) or _ASKING_VERB.match(start))
+    return bool(_QUESTION_WORD.match(start) or _ASKING_VERB.match(start)) or _asks_misspelt(start)
+
+
+def _asks_misspelt(start: str) -> bool:
+    """Whether lower-case words begin as a question does but for a slip: "waht is", "hwo many", "cna you"."""
+    words = _WORD.findall(start[:_SLIP_LOOK])
+    if len(words) < 2:
+        return False
+    kind = _slips().get(words[0])
+    return words[1] in _WHO if kind == _ASKS else kind is not None and words[1] not in _ARTICLES
+
+
+@lru_cache(maxsize=1)
+def _slips() -> dict[str, str]:
+    """Question words with two letters changed round or, the longer ones, one left out; none that is itself a word."""
+    found: dict[str, str] = {}
+    for kind, asking in ((_ASKS, _ASKING_WORDS), (_OPENS, _QUESTION_WORDS)):
+        for word in asking:
+            slips = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+            if len(word) > 3:
+                slips |= {word[:i] + word[i + 1 :] for i in range(1, len(word))}
+            found |= dict.fromkeys(slips - _REAL, kind)
+    return found
 
 
 def says_nothing(text: str) -> bool:

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 from agent.generation.facilitate import asks_us, contributes, handles, just_over, lists, running, steers
 from agent.generation.phrases import phrase
-from agent.generation.steering import ENDS, Order, lets_go, restarts
+from agent.generation.steering import ENDS, Order, lets_go, lists_all, restarts
+from agent.generation.to_us import asks_documents, may_be_idea
 from agent.message import History, Intent, Line, Move, Understanding
 from agent.policy import tells_trouble
 from agent.rewrite import fragment
 
 PLAIN = 0.6  # how sure it must be that a message is something else, where it may be an idea
-_BRINGS_BACK: frozenset[Order] = frozenset({"undo", "again", "merge", "vote", "save", "restart"})
-_AFTER: frozenset[Order] = frozenset({"pick", "vote", "save"})
+_BRINGS_BACK: frozenset[Order] = frozenset({"leave", "undo", "again", "merge", "group", "vote", "save", "restart"})
+_AFTER: frozenset[Order] = frozenset({"pick", "group", "vote", "save"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class UnderWay:
 
     def wanted(self, text: str) -> Move | None:
         """The move that an order asks for: "next", "number 2", "no idea, you tell me"; None for anything else."""
+        if lists_all(text) and (not self.thinking or self.is_away):
+            return None  # "list them" may ask on about an answer
         if steers(text):
             return Move.IDEATE if self.thinking or lists(text) else Move.CHAT
         order = handles(text)
@@ -48,14 +51,17 @@ class UnderWay:
 
     def adds(self, text: str, understanding: Understanding) -> bool:
         """Whether a message can add to the session that is on."""
-        if not self.thinking or not contributes(text):
+        if not self.thinking or not contributes(text) or asks_documents(text, understanding):
             return False
+        if not self.is_away:
+            return True
         reads_so = understanding.intent is Intent.IDEATE or understanding.confidence < PLAIN
-        return not self.is_away or (reads_so and not tells_trouble(text) and fragment(text) is None)
+        is_one = reads_so or may_be_idea(text, understanding)
+        return is_one and not tells_trouble(text) and fragment(text) is None
 
     def aside(self, text: str, history: History, language: str) -> str:
         """What is said to an order where nothing is under way to obey it with; mostly empty."""
-        if self.thinking and not (self.is_away and lets_go(text)):
+        if self.thinking:
             return ""
         if lets_go(text):
             return phrase("chat", "nevermind", history, language)

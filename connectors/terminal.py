@@ -357,7 +357,9 @@ class Terminal:
 
 
 def _near(word: str) -> str:
-    """The command that a word was meant to be: "hlep"; mostly empty."""
+    """The command that a word was meant to be: "hlep", and not "forget it"; mostly empty."""
+    if len(word.split()) != 1:
+        return ""
     return next(iter(get_close_matches(word.casefold(), KNOWN, 1, ALIKE)), "")
 
 

@@ -36,6 +36,7 @@ class ExtractiveGenerator:
     name = "extractive"
 
     def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
         self._reader = Reader(encoder, shipped())
 
     async def stream(self, prompt: Prompt, adapter: str | None, limits: Limits) -> AsyncGenerator[Piece, None]:  # noqa: ARG002 - the seam's arguments
@@ -69,7 +70,7 @@ class ExtractiveGenerator:
             case Move.ANSWER:
                 return self.replied(prompt)[0]
             case Move.IDEATE:
-                return facilitate(prompt)
+                return facilitate(prompt, self._encoder)
             case Move.CAPTURE:
                 complaint = "complaint" if prompt.intent is Intent.COMPLAINT else "feedback"
                 kind = "wrong" if rejects(prompt.message) else complaint

@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
-from agent.generation.phrases import LANGUAGES, phrase, phrases
+from agent.generation.grouping import grouped_said
+from agent.generation.phrases import LANGUAGES, phrase
 from agent.generation.points import spark_of, starting_points
+from agent.generation.receipts import receipt, was_taken
 from agent.generation.steering import (
     AFRESH,
     CHANGES,
@@ -31,6 +33,7 @@ from agent.generation.topics import topic_of
 from agent.ideation.stimuli import deepening
 from agent.ideation.techniques import Technique, choose, named, spoken, techniques
 from agent.message import Line, Prompt
+from retrieval.encoder import Encoder
 
 __all__ = [
     "Session",
@@ -72,8 +75,11 @@ class Session:
         return self.asked >= len(self.technique.rounds)
 
 
-def facilitate(prompt: Prompt) -> str:
-    """The next turn of thinking together: a technique's question, and what people and documents gave so far."""
+def facilitate(prompt: Prompt, encoder: Encoder | None = None) -> str:
+    """The next turn of thinking together: a technique's question, and what people and documents gave so far.
+
+    encoder: what groups ideas are found with; without one they are only listed.
+    """
     bare = ORDER.sub("", prompt.message)
     if steers(bare) or handles(bare) is not None:  # "/ideate next" is no topic
         prompt = replace(prompt, message=bare)
@@ -87,6 +93,8 @@ def facilitate(prompt: Prompt) -> str:
         return _list(latest(lines), prompt.language, goes_on=False)
     if session is None:
         return _open(prompt, technique, topic or _last_topic(lines))
+    if ENDS.match(prompt.message):
+        return _close(session)
     order = handles(prompt.message)
     if topic and AFRESH.search(prompt.message) and order is None:
         return _open(prompt, technique, topic)
@@ -94,11 +102,14 @@ def facilitate(prompt: Prompt) -> str:
         return _open(prompt, technique, topic or session.topic)
     if CHANGES.search(prompt.message):
         return _open(prompt, None, session.topic)
-    if ENDS.match(prompt.message):
-        return _close(session)
     if asks_us(prompt.message):
         points = starting_points(prompt, session.topic, session.language)
         return f"{points}\n\n{phrase('ideate', 'argue', prompt.history, session.language)}"
+    if order == "leave" and _asked_to_end(lines, session):
+        return _close(session)
+    if order == "group" and session.ideas and encoder is not None:
+        groups = grouped_said(session.ideas, encoder, _counted(len(session.ideas), session.language), session.language)
+        return f"{groups}\n\n{phrase('ideate', 'go_on', prompt.history, session.language)}"
     if order is not None:
         return _obey(prompt, session, order)
     return _go_on(prompt, session)
@@ -160,7 +171,7 @@ def _followed(lines: Sequence[Line]) -> tuple[Session | None, bool]:
                 asked, given = asked + 1, 0
         elif not is_on:
             continue
-        elif (taken := _was_taken(lines, i)) or (taken is None and contributes(line.text) and not is_order(line.text)):
+        elif (taken := was_taken(lines, i)) or (taken is None and contributes(line.text) and not is_order(line.text)):
             ideas += _ideas_in(line.text)
             given, apart = given + 1, ()
         elif (order := handles(line.text)) == "restart":
@@ -188,19 +199,6 @@ def _takes_last(text: str) -> bool:
 def together(ideas: Sequence[str], pair: tuple[int, int]) -> str:
     """Two ideas as one, in their own words."""
     return f"{ideas[pair[0]]} + {ideas[pair[1]]}"
-
-
-def _was_taken(lines: Sequence[Line], place: int) -> bool | None:
-    """Whether the reply to a message counted it as an idea; None where there is none (yet)."""
-    after = range(place + 1, len(lines))
-    reply = next((lines[i].text for i in after if lines[i].role == "assistant"), "")
-    return any(shape.match(reply) for shape in _receipts()) if reply.strip() else None
-
-
-@cache
-def _receipts() -> tuple[re.Pattern[str], ...]:
-    said = (each for language in LANGUAGES for each in phrases("ideate", "received", language))
-    return tuple(re.compile(re.escape(each).replace(r"\{count\}", ".{1,20}?")) for each in said)
 
 
 def _ends(text: str, language: str) -> bool:
@@ -251,8 +249,11 @@ def _go_on(prompt: Prompt, session: Session) -> str:
     language, history = session.language, prompt.history
     ideas = [] if is_order(prompt.message) else _ideas_in(prompt.message)
     now = replace(session, ideas=(*session.ideas, *ideas))
-    received = phrase("ideate", "received", history, language)
-    parts = [received.format(count=_counted(len(now.ideas), language))] if ideas else []
+    parts = (
+        [receipt(prompt, ideas, _counted(len(now.ideas), language), language, is_first=not session.ideas)]
+        if ideas
+        else []
+    )
     if len(ideas) == 1 and not session.given:  # the first idea on a question is seldom the only one
         return "\n\n".join([*parts, phrase("ideate", "go_on", history, language)])
     if now.is_exhausted:
@@ -260,6 +261,14 @@ def _go_on(prompt: Prompt, session: Session) -> str:
     parts.append(now.technique.ask(now.asked, now.topic))
     spark = spark_of(prompt.passages, now.asked, now.language) if now.technique.stimulus else ""
     return "\n\n".join([*parts, spark or phrase("ideate", "go_on", history, language)])
+
+
+def _asked_to_end(lines: Sequence[Line], session: Session) -> bool:
+    """Whether we have just said how to end: who says "never mind" again means that."""
+    count = _counted(len(session.ideas), session.language)
+    told = phrase("ideate", "leave", language=session.language).format(count=count)
+    last = next((line.text for line in reversed(lines) if line.role == "assistant"), "")
+    return told in last
 
 
 def _told_so(lines: Sequence[Line], session: Session) -> bool:
@@ -293,10 +302,12 @@ def _obey(prompt: Prompt, session: Session, order: Order) -> str:
                 return phrase("ideate", "not_undone" if ideas else "none_yet", language=language)
             asked = deepening(ideas[place], place + len(history.lines) // 2, language)
             return phrase("ideate", "picked", language=language).format(idea=ideas[place], question=asked)
-        case "vote" | "save" | "bend" if not ideas:
+        case "vote" | "save" | "bend" | "group" if not ideas:
             return phrase("ideate", "none_yet", language=language)
         case "vote" | "save":
             return phrase("ideate", order, language=language).format(ideas=_numbered(ideas), topic=session.topic)
+        case "group":
+            return _list(session, language, goes_on=True)
         case "bend":
             return phrase("ideate", "bend", history, language).format(idea=ideas[len(history.lines) // 2 % len(ideas)])
         case "leave":

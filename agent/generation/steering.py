@@ -26,10 +26,15 @@ CHANGES = re.compile(
     re.IGNORECASE,
 )
 ENDS = re.compile(
-    r"^\W*(?:(?:ok(?:ay)?|i\s+think|let['’]?s|let\s+us|we|i|that['’]?s|i['’]?m|we['’]?re|are|am|now|all|please|so|ich|wir|bin|sind|jetzt|bitte|also)"
+    r"^\W*(?:(?:ok(?:ay)?|i\s+think|let['’]?s|let\s+us|we|i|it|that['’]?s|i['’]?m|i['’]?d|we['’]?re|are|am|is|now|all|please|so|can|could|should|shall|may|you|want|would|like"
+    r"|to|rather|just|for|me|ich|wir|bin|sind|jetzt|bitte|also|lass(?:t)?|uns|können?|möchten?|will|wollen|this|that|it['’]?s|i['’]?ve|ist|habe|no(?=[,.!]))"
     r"\b[\s,]*)*"
-    r"(?:stop|done|finish(?:ed)?|enough|end|that['’]?s\s+(?:all|it|enough)|wrap\s+up|fertig|schluss|genug|aufhören|ende|stopp|das\s+war['’]?s|das\s+reicht)\b"
-    r"(?:[\s,.!]+(?:here|now|it|this|that|there|for|today|the|session|brainstorming|with|please|thanks|thank\s+you|up|me|us|jetzt|hier|für|heute|damit|danke|bitte))*"
+    r"(?:stop|done|finish(?:ed)?|enough|end|quit|exit|abort|cancel|that['’]?s\s+(?:all|it|enough)|(?:that|this|it)(?:['’]?ll|\s+will|\s+should)\s+do(?!\s+\w)"
+    r"|wrap\s+(?:it\s+|this\s+)?up|call\s+it\s+a\s+day|leave\s+it\s+(?:at\s+(?:that|this)|there)|give\s+up|had\s+enough"
+    r"|(?:do\s+not|don['’]?t)\s+(?:want(?:\s+to)?|feel\s+like)\s+(?:(?:do(?:ing)?|go(?:ing)?\s+on|continu(?:e|ing))\b\s*)?(?:with\s+)?(?:this|it|that)?(?=\s*(?:any\s*more|now)\W*$)"
+    r"|fertig|schluss|genug|aufhören|aufgehört|aufgeben|abbrechen|beenden|ende|stopp|das\s+war['’]?s|das\s+reicht|(?:nicht|keine\s+lust)\s+mehr|es\s+dabei\s+belassen)\b"
+    r"(?:[\s,.!]+(?:here|now|it|this|that|there|for|today|the|session|brainstorm(?:ing)?|with|please|thanks|thank\s+you|up|me|us|any\s*more|then|ok(?:ay)?|jetzt|hier|für|heute"
+    r"|damit|danke|bitte|dann|mal|die|das|sitzung))*"
     r"\W*$",
     re.IGNORECASE,
 )
@@ -43,7 +48,7 @@ AFRESH = re.compile(
 # Who asks for ideas, or has none, has not given one.
 _ASKS_US = re.compile(
     r"""^\W*(?:(?:ok(?:ay)?|so|well|hm+|sorry|please|and|but|now|just|bitte|also|na|ach|ich\s+habe|i(?:['’]ve|\s+have)(?:\s+got)?)\b[\s,.!:]*)*
-    (?:(?:absolutely\s+)?no\s+(?:clue|ideas?)(?:\s+(?:at\s+all|yet|left|sorry))?|keine\s+(?:ahnung|idee(?:n)?)(?:\s+mehr)?
+    (?:(?:absolutely\s+)?no\s+(?:more\s+)?(?:clue|ideas?)(?:\s+(?:at\s+all|yet|left|sorry))?|keine\s+(?:ahnung|idee(?:n)?)(?:\s+mehr)?
     |(?:i\s+)?(?:really\s+)?(?:do\s+not|don['’]?t)\s+know|nothing(?:\s+(?:else|more|yet|at\s+all|comes\s+to\s+(?:my\s+)?mind))?|nichts(?:\s+(?:mehr|weiter))?|(?:i(?:['’]m|\s+am)|we(?:['’]re|\s+are))\s+(?:stuck|out\s+of\s+ideas)
     |you\s+(?:tell\s+me|first|start|go\s+first|do\s+it)|your\s+turn|sag\s+du|du\s+zuerst
     |(?:(?:can|could)\s+)?you\s+(?:suggest|propose|say)\s+(?:something|one|some|a\s+few)|schlag(?:e)?\s+(?:du\s+)?(?:mal\s+)?(?:et)?was\s+vor
@@ -70,13 +75,18 @@ _COMPLAINS = re.compile(
 WANTS_OURS = re.compile(
     r"(?i)\b(?:give|suggest|show|tell)\s++(?:(?:me|us)\s++)?(?:\w++\s++){0,3}(?:ideas|suggestions|ways)\b|\bcome\s+up\s+with\b"
 )
+_ALL = (
+    r"(?:everything\s+|all\s+|the\s+ideas\s+)?(?:that\s+)?(?:what\s+)?(?:we|i)(?:['’]ve|\s+have)(?:\s+(?:got|collected|said|written))?"
+    r"|them(?:\s+all)?|everything|all(?:\s+of\s+(?:it|them))?"
+)
 _LISTS = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|now|please|and|great)\b[\s,]*)*(?:(?:can|could|would|will)\s+you\s+(?:please\s+)?|let'?s\s+)?"
-    r"(?:(?:summari[sz]e|recap|sum\s+up|list|show|collect|read\s+(?:out|back)|give\s+me|what\s+(?:are|were)|which\s+(?:are|were))"
-    r"(?:\s+me)?(?:\s+(?:a\s+)?(?:list|summary)\s+of)?\s+(?:all\s+)?(?:of\s+)?(?:our|my|the|your|these|those|all)\s+"
-    r"(?:(?:own|collected|best)\s+)?ideas|summari[sz]e|summary|sum\s+up|recap|what\s+(?:do\s+we\s+have|have\s+we(?:\s+(?:got|collected))?)|"
+    r"(?:(?:summari[sz]e|recap|sum\s+up|list|show|collect|read(?:\s+(?:out|back))?|tell|repeat|give\s+me|what\s+(?:are|were)|which\s+(?:are|were))"
+    r"(?:\s+(?:me|us))?(?:\s+(?:a\s+)?(?:list|summary)\s+of)?\s+(?:(?:all\s+)?(?:of\s+)?(?:our|my|the|your|these|those|all)\s+(?:(?:own|collected|best)\s+)?ideas(?:\s+back)?"
+    rf"|(?P<loose>{_ALL}))"
+    r"|(?:all\s+)?(?:our|my|the|all)\s+ideas|ideas(?=\s+so\s+far)|summari[sz]e|summary|sum\s+up|recap|what\s+(?:do\s+we\s+have|have\s+we(?:\s+(?:got|collected))?)|"
     r"(?:what|how\s+many|which)\s+ideas\s+(?:do|did|have)\s+we\s+(?:have|got|get|collect(?:ed)?|gather(?:ed)?))"
-    r"(?:\s+(?:so\s+far|until\s+now|please|again|yet))*\W*$"
+    r"(?:\s+(?:so\s+far|until\s+now|up\s+to\s+now|please|again|yet|now|to\s+(?:me|us)|for\s+(?:me|us)))*\W*$"
     r"|^\W*(?:(?:ok|bitte|so|jetzt)\b[\s,]*)*(?:(?:zeig|nenn|gib)e?\s+(?:mir|uns)\s+(?:alle|unsere|meine|die)\s+(?:bisherigen\s+)?ideen"
     r"|fass(?:e|t)?\s+(?:(?:alles|das|die\s+ideen|unsere\s+ideen|alle\s+ideen)\s+)?zusammen|zusammenfassung|was\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?"
     r"|welche\s+ideen\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?)(?:\s+bitte)?\W*$",
@@ -86,7 +96,7 @@ _LISTS = re.compile(
 _CALLS = re.compile(
     r"^\W*(?:(?:please|ok(?:ay)?|hey|sorry|i|we|can|could|may|let|want|need|would|like|to|me|us|just|rather)\b[\s,']*)*"
     r"(?:(?:talk|speak|chat)\s+(?:to|with)|connect\s+(?:me|us)\s+(?:to|with)|get\s+me)\s+(?:(?:a|an|some|the)\s+)?(?:real\s+|actual\s+)?"
-    r"(?:human(?:\s+being)?|person|agent|somebody|someone)\b|^\W*(?:a\s+)?human(?:\s+please)?\W*$"
+    r"(?:human(?:\s+being)?|person|agent|somebody|someone)\b(?!\s+(?:first|instead|each|every|before|after|from)\b)|^\W*(?:a\s+)?human(?:\s+please)?\W*$"
     r"|^\W*lass(?:t)?\s+mich\b.*\b(?:mensch(?:en)?|person|jemandem?)\b.*\b(?:reden|sprechen)\b",
     re.IGNORECASE,
 )
@@ -145,9 +155,10 @@ _AT_END = (
 )
 # Neither an end nor an idea to take back: who says it may mean either, so we say how to do both.
 _LETS_GO = re.compile(
-    r"^\W*(?:(?:ok(?:ay)?|oh|ah|no|well|sorry|just|please|ach|na|nein|also|komm)\b[\s,.!]*)*(?:forget\s+(?:about\s+)?(?:it|that|this)|never\s*mind|nvm|leave\s+it"
-    r"|drop\s+it|skip\s+it|doesn['’]?t\s+matter|not\s+important|vergiss\s+(?:es|das)|vergiss['’]?s|egal|ist\s+egal|schon\s+gut|lass\s+(?:es|gut\s+sein|mal)"
-    r"|macht\s+nichts)[\s!.,]*(?:thanks|thank\s+you|danke)?[\s!.]*$",
+    r"^\W*(?:(?:ok(?:ay)?|oh|ah|no|well|sorry|just|please|let['’]?s|lass(?:t)?\s+uns|ach|na|nein|also|komm)\b[\s,.!]*)*(?:forget\s+(?:about\s+)?(?:it|that|this)(?:\s+all)?"
+    r"|forget\s+(?:everything|all\s+(?:of\s+)?(?:this|that))|never\s*mind|nvm|leave\s+it(?:\s+be)?|drop\s+(?:it|this|that)|do\s+something\s+else|(?:talk|speak)\s+about\s+something\s+else|change\s+the\s+(?:subject|topic)"
+    r"|no\s+matter|skip\s+it|doesn['’]?t\s+matter|not\s+important|vergiss\s+(?:es|das)|vergiss['’]?s|egal|ist\s+egal|schon\s+gut|lass\s+(?:es|gut\s+sein|mal)"
+    r"|macht\s+nichts|(?:et)?was\s+anderes(?:\s+machen)?)[\s!.,]*(?:(?:then|now|please|thanks|thank\s+you|dann|danke|jetzt)\b[\s!.,]*)*$",
     re.IGNORECASE,
 )
 _MERGES = re.compile(
@@ -174,6 +185,13 @@ _BENDS = re.compile(
     rf"{_FILLER}(?:make|mach(?:e|t|en)?)\s*(?:it|this|that|them|these|those|the\s+(?:ideas?|names?|last\s+one)|es|das|sie|['’]?s|die\s+ideen?)\s+{_BETTER}{_AT_END}"
     rf"|{_FILLER}(?:(?:something|etwas|was)\s+)?(?:(?:more|less|a\s+bit|much|even|noch|viel)\s+)*(?:funnier|fun|funny|wilder|crazier|bolder|cheaper|simpler|weirder|catchier"
     rf"|realistic|practical|creative|original|serious|lustiger(?:es)?|verrückter(?:es)?|wilderes|günstiger(?:es)?|kreativer(?:es)?|witziger(?:es)?){_AT_END}",
+    re.IGNORECASE,
+)
+_GROUPS = re.compile(
+    rf"{_FILLER}(?:(?:group|cluster|sort|order|organi[sz]e|gruppiere?|ordne?|sortiere?)\s+(?:(?:all\s+)?(?:the|our|my|these|die|unsere|meine)\s+(?:ideas?|list|ideen|liste)"
+    rf"|them|these|those|everything|sie|alles)(?:\s+(?:all|by\s+(?:theme|themes|topic|topics|likeness|similarity)|into\s+(?:groups|clusters|themes)|nach\s+themen|in\s+gruppen))*"
+    rf"|(?:put|merge|bring|leg(?:e)?|find)\s+(?:the\s+|all\s+|die\s+)*(?:similar|like|alike|same|ähnliche[ns]?)\s*(?:ideas|ones|ideen)?(?:\s+(?:into\s+groups|zusammen))?"
+    rf"|(?:which|what)\s+(?:ones\s+|ideas\s+|of\s+them\s+)?(?:are\s+(?:alike|similar|the\s+same)|belong\s+together|go\s+together)|group|groups|gruppen|gruppieren){_AT_END}",
     re.IGNORECASE,
 )
 _SHOWS = re.compile(
@@ -224,6 +242,7 @@ Order = Literal[
     "why",
     "leave",
     "merge",
+    "group",
     "pick",
     "bend",
     "vote",
@@ -239,6 +258,7 @@ _ORDERS: tuple[tuple[Order, tuple[re.Pattern[str], ...]], ...] = (
     ("wait", (_HESITATES,)),
     ("dislike", (_DISLIKES,)),
     ("merge", (_MERGES,)),
+    ("group", (_GROUPS,)),
     ("pick", (_PICKS,)),
     ("restart", (_RESTARTS,)),
     ("save", (_SAVES, _SHOWS)),
@@ -313,6 +333,12 @@ def asks_us(message: str) -> bool:
 def lists(message: str) -> bool:
     """Whether a message asks for the ideas so far: "summarise our ideas"."""
     return _LISTS.match(message) is not None
+
+
+def lists_all(message: str) -> bool:
+    """Whether a message asks for the ideas without naming them, as it may for anything: "list them"."""
+    found = _LISTS.match(message)
+    return found is not None and found["loose"] is not None
 
 
 def shows(text: str) -> bool:
