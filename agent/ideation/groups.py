@@ -19,12 +19,45 @@ from retrieval.passage import Vectors
 from retrieval.tokens import words
 
 DUPLICATE = 0.84  # cosine of MiniLM vectors: 96% of proposals right on training parts of one domain, see bench_ideation
+SAME_WORDS = 0.7  # cosine from which ideas of the very same telling words are proposed too, in whatever order
 FEWEST = 5  # ideas below which there is nothing to group
 CUTS = 12  # numbers of groups that are tried
 LABEL = 3  # words in a label
 _MOST_PAIRS = 200
 _NUMBER = re.compile(r"\d+")
 _NEGATION = frozenset("no not never without n't nicht kein keine ohne nie".split())
+_OPPOSITES = (  # either side of a slash
+    "longer long / shorter short",
+    "more / less fewer",
+    "open opens opening / close closes closing",
+    "start begin beginning / end ending",
+    "early earlier / late later",
+    "big bigger large larger / small smaller",
+    "before beforehand / after afterwards",
+    "with / without",
+    "first / last",
+    "cheap cheaper / expensive dearer",
+    "add / remove",
+    "raise higher / lower",
+    "faster quicker / slower",
+    "inside indoors / outside outdoors",
+    "länger lang / kürzer kurz",
+    "mehr / weniger",
+    "früher früh / später spät",
+    "größer groß / kleiner klein",
+    "vor vorher / nach nachher",
+    "mit / ohne",
+    "erste erster / letzte letzter",
+    "billiger / teurer",
+    "öffnen / schließen",
+    "drinnen / draußen",
+)
+_SIDES = {
+    word: set(against.split())
+    for pair in _OPPOSITES
+    for side, against in (pair.split(" / "), pair.split(" / ")[::-1])
+    for word in side.split()
+}
 _COMMON = frozenset(
     words(  # as search words are: without endings and dots
         "a about after all also an and are as at be because been but by can could do does each every for from get "
@@ -62,11 +95,16 @@ class Group:
 def duplicates(ids: Sequence[str], texts: Sequence[str], vectors: Vectors, near: float = DUPLICATE) -> list[Duplicate]:
     """Pairs to be proposed for merging, the nearest first; an idea is proposed with its nearest only.
 
-    Ideas that name different numbers, or of which one says "not", are not the same however near they are.
+    Ideas that name different numbers, opposites ("longer", "shorter"), or of which one says "not", are not the same
+    however near they are.
     """
     likeness = vectors @ vectors.T
     np.fill_diagonal(likeness, -1)
-    first, second = np.nonzero(np.triu(likeness >= near))
+    proposed = likeness >= near
+    for rows in _of_same_words(texts):
+        among = np.ix_(rows, rows)
+        proposed[among] |= likeness[among] >= min(near, SAME_WORDS)
+    first, second = np.nonzero(np.triu(proposed))
     order = np.argsort(-likeness[first, second], kind="stable")
     found: list[Duplicate] = []
     taken: set[int] = set()
@@ -254,7 +292,20 @@ def _short(text: str) -> str:
     return line if len(line) <= 40 else f"{line[:40].rsplit(' ', 1)[0]} …"
 
 
+def _of_same_words(texts: Sequence[str]) -> list[list[int]]:
+    """The places of texts that have the same two or more telling words."""
+    found: dict[frozenset[str], list[int]] = {}
+    for place, text in enumerate(texts):
+        telling = frozenset(_content(text))
+        if len(telling) > 1:
+            found.setdefault(telling, []).append(place)
+    return [places for places in found.values() if len(places) > 1]
+
+
 def _agree(first: str, second: str) -> bool:
     a, b = first.casefold(), second.casefold()
-    negated = [bool(_NEGATION & set(re.findall(r"n't|\w+", each))) for each in (a, b)]
+    one, other = (set(re.findall(r"n't|\w+", each)) for each in (a, b))
+    if any(_SIDES.get(word, set()) & (other - one) for word in one - other):
+        return False
+    negated = [bool(_NEGATION & each) for each in (one, other)]
     return set(_NUMBER.findall(a)) == set(_NUMBER.findall(b)) and negated[0] == negated[1]

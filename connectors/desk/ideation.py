@@ -39,6 +39,7 @@ from connectors.desk.texts import prefix, say
 NAMES = frozenset({"ideate", "idea"})
 TECHNIQUES = "techniques.toml"  # in the home folder: the team's own
 LINK = f"{KIND}-"  # begins the parameter of the address by which ideas are given in private
+LASTING = frozenset({"board", "export", "map", "groups", "figures", "results"})  # asked of a session that is over too
 MINUTES = ((Phase.COLLECT, 10.0), (Phase.DISCUSS, 10.0), (Phase.VOTE, 5.0))
 
 
@@ -113,6 +114,10 @@ class Ideation:
                     return [answer(command, self._say(command, "ideation_open_here", topic=topic))]
                 return None
             return await self._open(wish or Wish("new", text=command.argument.strip()), command, stage)
+        if board is None and wish.verb in LASTING:
+            over = await asyncio.to_thread(self.stand.ended, command.place)
+            if over is not None:
+                return await self._looked_at(over, wish, command, stage)
         if board is None:
             if command.direct and wish.verb == "next":  # the word for a talk between two
                 return None
@@ -121,6 +126,13 @@ class Ideation:
         if there is not None:  # no command of Slack's names a thread
             command = replace(command, place=there)
         return await self.wishes(board, wish, command, stage)
+
+    async def _looked_at(self, board: Board, wish: Wish, command: Command, stage: Stage) -> Sequence[Outgoing]:
+        """What is asked of a session that is over."""
+        place = here(board, command.place) or command.place
+        if wish.verb == "board":
+            return [replace(await self.stand.shown(board, place), to=command.account)]
+        return await self.wishes(board, wish, replace(command, place=place), stage)
 
     async def order(self, command: Command, stage: Stage) -> Sequence[Outgoing]:
         """`/idea …` where nothing else was said of it."""

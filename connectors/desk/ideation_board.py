@@ -146,6 +146,8 @@ def asked(board: Board, sight: Sight) -> str:
             name = "collect_blind"
         case Phase.MERGE if not sight.alike:
             name = "merge_none"
+        case Phase.ENRICH if not sight.leading:
+            name = "enrich_none"
         case Phase.VOTE if now.rules.ballot is not Ballot.DOTS:
             name = f"vote_{now.rules.ballot}"
         case Phase.CLOSED:

@@ -94,6 +94,8 @@ class Messages:
             return None
         if lists(post.text) or shows(post.text) or handles(post.text) in ("merge", "vote"):
             return Wish("board")  # which says what can be done with them at this step
+        if handles(post.text) == "group":
+            return Wish("groups")
         if handles(post.text) == "save" and not is_private:
             return Wish("export", text="export")
         if asks_us(post.text):  # where nothing is collected, the board says what is to be done

@@ -15,12 +15,13 @@ from agent.ideation.view import View, view
 from connectors.desk import ideation_board as boards
 from connectors.desk.access import own_audience
 from connectors.desk.ideation_stand import Stand
-from connectors.desk.texts import say
+from connectors.desk.texts import prefix, say
 from retrieval.document import Document, Section
 from retrieval.passage import Vectors
 
 FEWEST = 3  # ideas that are worth a map, or a word on how varied they are
 MOST_SHARES = 12
+MOST_ALIKE = 4  # pairs that may say the same
 HIGH, SOME = 0.75, 0.5  # mean distances of ideas that are very, and quite, different
 
 
@@ -36,6 +37,21 @@ def map_of(stand: Stand, board: Board) -> bytes:
     """The ideas that everybody may see, as a PNG; empty for too few."""
     seen = looked_at(stand, board)
     return seen.picture() if len(seen.ideas) >= FEWEST else b""
+
+
+def groups_said(stand: Stand, board: Board, language: str) -> str:
+    """What belongs together, by labels, and which of them may say the same."""
+    p = prefix(board.session.places[0].platform) if board.session.places else "/"
+    seen = looked_at(stand, board)
+    found = [
+        "\n".join([f"**{boards.line(group.label, 80)}**", *(boards.idea_line(board, idea) for idea in group_of)])
+        for group in seen.groups
+        if (group_of := [idea for idea in seen.ideas if idea.id in group.ideas])
+    ]
+    said = [say(language, "ideation_groups"), *found] if found else [say(language, "ideation_groups_none")]
+    pairs = seen.duplicates[:MOST_ALIKE]
+    said += [say(language, "ideation_alike", p=p, one=each.first, other=each.second) for each in pairs]
+    return "\n\n".join(said)
 
 
 def figures_said(stand: Stand, board: Board) -> str:

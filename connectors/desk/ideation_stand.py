@@ -137,6 +137,11 @@ class Stand:
         found = [self.sessions.board(each) for each in self.sessions.running(place.tenant)]
         return [each for each in reversed(found) if here(each, place) is not None]
 
+    def ended(self, place: Place) -> Board | None:
+        """The session that ended last in the channel of a place; None where there was none lately."""
+        past = reversed(self.sessions.past(place.tenant))
+        return next((each for each in past if here(each, place) is not None), None)
+
     # What is seen
 
     def sight(self, board: Board, platform: str, names: Mapping[str, str] | None = None) -> Sight:

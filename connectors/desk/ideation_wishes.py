@@ -20,7 +20,7 @@ from connectors.desk.ideation_answers import Asking, answer, refused_said
 from connectors.desk.ideation_ballots import Ballots
 from connectors.desk.ideation_due import round_said
 from connectors.desk.ideation_offers import Offers
-from connectors.desk.ideation_outcome import all_figures, exported, figures_said, keep_ideas
+from connectors.desk.ideation_outcome import all_figures, exported, figures_said, groups_said, keep_ideas
 from connectors.desk.ideation_stand import KIND, Stand, following
 from connectors.desk.ideation_words import Wish
 from connectors.desk.texts import prefix, say
@@ -72,6 +72,8 @@ class Wishes:
                     return [answer(event, self._say(event, "ideation_map_small"))]
                 told = await asyncio.to_thread(figures_said, self.stand, board)
                 return [Outgoing(event.place, told, pictures=(picture,), to=event.account)]
+            case "groups":
+                return [self._aloud(event, await asyncio.to_thread(groups_said, self.stand, board, event.language))]
             case "figures":
                 near = await asyncio.to_thread(self.offers.known, board)
                 return [self._aloud(event, await asyncio.to_thread(all_figures, self.stand, board, near))]

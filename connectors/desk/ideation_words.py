@@ -11,7 +11,8 @@ FORMATS = ("md", "csv", "json", "html", "png")
 _ALONE = {  # words that are a wish when nothing follows
     "board": "board", "next": "next", "map": "map", "figures": "figures", "close": "close", "spark": "spark",
     "wider": "wider", "deeper": "deeper", "help": "help", "lead": "lead", "leave": "leave", "export": "export",
-    "results": "results", "techniques": "techniques", "recommend": "recommend", "merge": "merge", "write": "write",
+    "groups": "groups", "group": "groups", "results": "results",
+    "techniques": "techniques", "recommend": "recommend", "merge": "merge", "write": "write",
     "reveal": "phase", "vote": "phase", "collect": "phase", "discuss": "phase", "decide": "phase",
     "enrich": "phase", "reframe": "phase", "ideas": "board", "criteria": "criteria", "rate": "rate",
 }  # fmt: skip
@@ -79,8 +80,18 @@ def wish_of(text: str, *, is_running: bool) -> Wish | None:
         return Wish(word, numbers if word in _SEVERAL else numbers[:1], _after(rest, numbers, word))
     if is_running and word in _WORDED:
         return Wish("technique" if word == "use" else word, text=_behind(text, first))
-    near = get_close_matches(word, _ALONE, 1, ALIKE) if is_running and not rest else ()
-    return Wish("near", text=near[0]) if near else None
+    return _near(word, rest, numbers, is_running=is_running)
+
+
+def _near(word: str, rest: str, numbers: tuple[str, ...], *, is_running: bool) -> Wish | None:
+    """The order that a mistyped word was meant to be: "nxt"; with what follows it where a session runs: "mrege 1 3"."""
+    known = frozenset[str]()
+    if not rest:
+        known = frozenset(_ALONE)
+    elif is_running:
+        known = frozenset({"export"}) if rest.lower() in FORMATS else _SEVERAL | _NUMBERED if numbers else known
+    near = get_close_matches(word, sorted(known), 1, ALIKE)
+    return Wish("near", text=" ".join(filter(None, (near[0], rest)))) if near else None
 
 
 def ordered(text: str) -> Wish | None:

@@ -71,6 +71,30 @@ async def test_alone_a_topic_stays_a_talk_and_a_session_is_there_for_the_asking(
     assert "Step" not in seen.rpartition("The session is over")[2]
 
 
+async def test_what_is_asked_of_a_session_that_is_over_is_still_answered(typed: Typed) -> None:
+    seen = await typed(
+        "/ideate export", "/ideate new how might we keep the kitchen clean?", "/2", "a rota for the kitchen",
+        "kitchen rota", "free fruit on Mondays", "a fruit basket every Monday", "music while cleaning", "group them",
+        "/ideate enrich", "/ideate close",
+    )  # fmt: skip
+    before, _, session = seen.partition("Step 1 of 7")
+    assert "No session runs here" in before
+    assert "What belongs together" in session
+    assert "1 and 2 may say the same: /ideate merge 1 2" in session
+    assert "Noted as idea 6." not in session
+    assert "Nobody has voted, so nothing leads." in session
+    seen = await typed("/ideate export csv", "/ideate map", "/ideate figures", "/ideate board", "/ideate vote")
+    assert sorted(path.suffix for path in (typed.home / "exports").iterdir()) == [".csv", ".png"]
+    assert "music while cleaning" in seen
+    assert "No session runs here" in seen.rpartition("The session is over")[2]  # to vote there must be one
+
+
+async def test_a_mistyped_order_opens_no_topic(typed: Typed) -> None:
+    seen = await typed("/ideate a cleaner kitchen", "/ideate nxt")
+    assert "Did you mean /ideate next?" in seen
+    assert "think about nxt" not in seen
+
+
 async def test_eight_people_around_one_keyboard_decide(typed: Typed) -> None:
     """Each has ideas and a ballot of their own, over a restart; what is not of the session is said to be so."""
     people = ("Ann", "Bob", "Cem", "Dora", "Eve", "Finn", "Gül", "Hana")

@@ -18,7 +18,7 @@ from agent.ideation.acts import Ballot, Criterion, Kind, RemarkKind, Rules
 from agent.ideation.aim import aimed, first_new, repeats
 from agent.ideation.board import Action, Board, Idea, Member, Remark, Session, Vote
 from agent.ideation.fold import share_kept
-from agent.ideation.groups import clusters, duplicates, nearest_group
+from agent.ideation.groups import DUPLICATE, clusters, duplicates, nearest_group
 from agent.ideation.layout import beside, layout
 from agent.ideation.measures import gini, mean_distance, novelty, shares, vendi
 from agent.ideation.picture import Mark, draw_map
@@ -104,6 +104,21 @@ def test_only_what_says_the_same_is_proposed_for_merging(encoder: TransformerEnc
     )
     found = duplicates([str(i) for i in range(len(texts))], texts, encoder(texts))
     assert [(each.first, each.second) for each in found] == [("0", "1")]
+
+
+def test_the_same_words_in_another_order_are_proposed_and_opposites_are_not(encoder: TransformerEncoder) -> None:
+    texts = (
+        "a buddy for every newcomer",
+        "give each newcomer a buddy",
+        "longer lunch break",
+        "shorter lunch break",
+        "music at the start",
+        "music at the end",
+        "a map for every newcomer",
+    )
+    found = duplicates([str(i) for i in range(len(texts))], texts, encoder(texts))
+    assert [(each.first, each.second) for each in found] == [("0", "1")]
+    assert found[0].cosine < DUPLICATE
 
 
 def test_stimuli_lead_away_from_the_ideas_but_not_from_the_topic() -> None:

@@ -70,6 +70,20 @@ def test_an_order_in_plain_words_is_no_idea(text: str, wish: Wish | None) -> Non
     assert ordered(text) == wish
 
 
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [("nxt", "next"), ("exprot csv", "export csv"), ("mrege 1 3", "merge 1 3"), ("vot 2", "vote 2")],
+)
+def test_a_mistyped_order_is_answered_with_the_nearest(words: str, meant: str) -> None:
+    assert wish_of(words, is_running=True) == Wish("near", text=meant)
+
+
+def test_a_mistyped_order_of_one_word_is_known_without_a_session_too() -> None:
+    assert wish_of("nxt", is_running=False) == Wish("near", text="next")
+    assert wish_of("mrege 1 3", is_running=False) is None
+    assert wish_of("cheese", is_running=False) is None
+
+
 def test_where_no_session_runs_ideas_and_actions_are_topics() -> None:
     assert wish_of("idea management for a small team", is_running=False) is None
     assert wish_of("action films for Friday", is_running=False) is None
