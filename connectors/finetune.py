@@ -80,6 +80,7 @@ def _run(tuning: Tuning, arguments: Arguments) -> int:
 
 def _dry_run(tuning: Tuning, order: jobs.Order, *, as_json: bool) -> int:
     """Read and check the data as a job would, in a folder that is gone afterwards."""
+    print(f"Reading the data, then timing a few steps with {order.base}; a minute or so …", file=sys.stderr, flush=True)
     from finetune.steps import Steps
 
     with tempfile.TemporaryDirectory(prefix="atelier-") as scratch, _on_threads(order.threads):
@@ -253,7 +254,7 @@ def _show(tuning: Tuning, arguments: Arguments) -> int:
 
 
 def _cancel(tuning: Tuning, arguments: Arguments) -> int:
-    job = _chosen(tuning, arguments.job)
+    job = tuning.jobs.get(arguments.job) if arguments.job else tuning.jobs.busy() or tuning.jobs.get()
     job = tuning.jobs.cancel(job.id)
     until = time.monotonic() + 60
     while not job.is_over and time.monotonic() < until:
@@ -263,11 +264,6 @@ def _cancel(tuning: Tuning, arguments: Arguments) -> int:
     if not arguments.json and job.state is State.CANCELLED:
         print(f"Go on from its last checkpoint: atelier finetune resume {job.id}")
     return 0
-
-
-def _chosen(tuning: Tuning, name: str | None) -> Job:
-    """The job that is named; else the one that is running, else the latest."""
-    return tuning.jobs.get(name) if name else tuning.jobs.busy() or tuning.jobs.get()
 
 
 def _resume(tuning: Tuning, arguments: Arguments) -> int:

@@ -22,7 +22,7 @@ from agent.support.cases import Cases
 from agent.support.persons import withhold as withhold_answers
 from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
-from connectors.privacy_left import accounts_left, left_in_files, left_in_store
+from connectors.privacy_left import accounts_left, left_in_files, left_in_store, places_said
 from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
 from connectors.terminal_unanswered import forget as forget_unanswered
@@ -85,7 +85,9 @@ class ForgetReport:
         if not sentences:
             sentences.append(say(language, "forget_nothing"))
         if self.left:
-            sentences.append(say(language, "forget_left", count=self.checked, where=", ".join(self.left)))
+            sentences.append(
+                say(language, "forget_left", count=self.checked, where=", ".join(places_said(self.left, language)))
+            )
         elif self.checked:
             sentences.append(say(language, "forget_checked", count=self.checked))
         if reached.quoting:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, String, Text
 from agent.memory_tables import CleanText, Json, turns
 from agent.message import Place
 from connectors.delivery.tables import inbox, outbox
+from connectors.desk.texts import say
 from retrieval.database import metadata, reading
 from retrieval.errors import StoreError
 from retrieval.tables import contents, documents, passages, roots
@@ -19,6 +20,17 @@ _WEIGHTS = {".safetensors", ".bin"}  # large, and no text
 _TEXTS = (String, CleanText, Json)
 _QUEUE = (inbox, outbox)
 _KNOWLEDGE = (documents, passages, contents, roots)
+
+_KINDS = {  # of what people would call it
+    "talks": frozenset({"turns", "summaries", "places", "feedback", "labels", "followed_threads"}),
+    "sessions": frozenset({"ideation_events", "ideation_sessions", "ideation_places"}),
+    "cases": frozenset({"cases", "case_lines", "curated"}),
+    "channels": frozenset({"opinions", "opinion_watches", "opinion_alarms", "channel_rules"}),
+    "waiting": frozenset({"inbox", "outbox"}),
+    "documents": frozenset({"documents", "passages", "contents", "roots", "watched"}),
+    "training": frozenset({"versions", "version_pieces", "version_aliases"}),
+    "acts": frozenset({"audit"}),
+}
 
 
 def left_in_store(engine: Engine, phrases: list[str]) -> set[str]:
@@ -65,6 +77,18 @@ def left_in_files(engine: Engine, home: Path, phrases: list[str]) -> list[str]:
     store = _store_file(engine)
     files = [path for path in sorted(home.rglob("*")) if path.is_file() and path.suffix not in _WEIGHTS]
     return [str(path) for path in files if path.resolve() != store and _found_in(path, phrases)]
+
+
+def places_said(left: Iterable[str], language: str) -> list[str]:
+    """What was found, in words: no person knows our tables. Files stay as they are called."""
+    tables = {each: each.partition(".")[0] for each in left}
+    return list(
+        dict.fromkeys(_said(table, language) if table in metadata.tables else each for each, table in tables.items())
+    )
+
+
+def _said(table: str, language: str) -> str:
+    return say(language, f"forget_in_{next((what for what, names in _KINDS.items() if table in names), 'other')}")
 
 
 def _holds(connection: Connection, column: sa.Column[object], phrase: str) -> bool:

@@ -24,6 +24,7 @@ from finetune.training.processes import accelerator_for
 from retrieval.errors import DataRefused
 
 STEPS = 4  # the first is not counted: it warms caches up
+ENOUGH = 15.0  # seconds after which the steps taken so far must do, two at least
 
 
 def estimate(base: Path | str, train: Sequence[Example], recipe: Recipe, held_out: Sequence[Example] = ()) -> Estimate:
@@ -42,9 +43,12 @@ def estimate(base: Path | str, train: Sequence[Example], recipe: Recipe, held_ou
         alone = replace(recipe, processes=1, max_steps=recipe.max_steps * recipe.processes)
         run = Run(accelerator, loaded, learned, measured, alone, Path(nowhere))
     run.batches.sort(key=lambda batch: -sum(len(learned[i].ids) for i in batch))  # the largest need the most memory
-    paces = []
+    paces: list[float] = []
+    start = time.perf_counter()
     for step in range(1, min(STEPS, run.steps) + 1):
         began = time.perf_counter()
+        if len(paces) > 1 and began - start > ENOUGH:
+            break
         tokens = run.advance(step)
         paces.append((time.perf_counter() - began) / tokens)
     pace = statistics.median(paces[1:] or paces)

@@ -144,8 +144,9 @@ def test_a_dry_run_says_what_it_would_take_and_keeps_nothing(
     file = chats(tmp_path / "chats.jsonl")
     file.write_text(file.read_text() + '{"messages": []}\n{"messages": [{"role": "user", "content": "Alone?"}]}\n')
     words = ["run", "--data", file, "--base", base, "--recipe", "small-cpu", "--dry-run"]
-    status, out, _ = atelier(*words)
+    status, out, err = atelier(*words)
     assert status == 0
+    assert "Reading the data, then timing a few steps" in err  # at once: it takes a while
     assert "rows to learn from" in out
     assert "chats.jsonl:49: no_messages" in out
     assert "chats.jsonl:50: " in out

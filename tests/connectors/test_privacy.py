@@ -11,9 +11,11 @@ import pytest
 from sqlalchemy import Engine
 
 from agent.buttons import Buttons, Meaning
+from agent.erasure import Forgotten
 from agent.memory import Memory
 from agent.message import History, Reply
-from connectors.privacy import copy_of, forget, phrases_of, write_copy
+from connectors.privacy import ForgetReport, copy_of, forget, phrases_of, write_copy
+from connectors.privacy_left import _text_columns
 from connectors.terminal_unanswered import Unanswered
 from retrieval.audience import everyone
 from retrieval.database import writing
@@ -79,6 +81,23 @@ def test_what_is_left_is_found_and_said(memory: Memory, knowledge: KnowledgeBase
     report = forget(anna, memory, knowledge.shelf, home)
     assert report.left == (str(home / "notes.txt"),)
     assert "still in" in "\n".join(report.sentences)
+
+
+def test_where_words_are_left_is_said_in_words() -> None:
+    """Whatever table it is: nobody is shown its name."""
+    left = [f"{column.table.name}.{column.name}" for column in _text_columns()]
+    report = ForgetReport(Forgotten(), (), 3, (*left, "/home/ann/notes.txt"), postgresql=False)
+    for language in ("en", "de"):
+        told = "\n".join(report.said(language))
+        assert "/home/ann/notes.txt" in told
+        assert not any(each in told for each in left)
+        assert "_" not in told
+    assert (
+        "still in: sessions of thinking together."
+        in ForgetReport(
+            Forgotten(), (), 3, ("ideation_events.body", "ideation_sessions.code"), postgresql=False
+        ).sentences[1]
+    )
 
 
 def test_words_that_others_wrote_too_are_not_called_left(memory: Memory, knowledge: KnowledgeBase, home: Path) -> None:
