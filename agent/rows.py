@@ -14,6 +14,7 @@ from agent.rewrite import content_words
 from retrieval.passage import Passage
 from retrieval.tokens import words
 
+LONGEST = 60  # characters of a label
 _LABEL = re.compile(r"(?:^|; )([^:;\n]{1,60}): ")
 _MARKS = re.compile(r"(?<!\])(?<!\] )(?:\s?\[\d+\])++$")  # a run is tried once, from its beginning
 _KINDS = {
@@ -44,12 +45,16 @@ class Row:
 
 
 def row_of(text: str) -> Row | None:
-    """The row that a line is; mostly None."""
+    """The row that a line is; mostly None. Where nothing stands above the first column, its label is empty."""
     labels = list(_LABEL.finditer(text))
-    if len(labels) < 2 or labels[0].start() or "\n" in text:
+    if len(labels) < 2 or "\n" in text or labels[0].start() > LONGEST:
+        return None
+    bare = {"": text[: labels[0].start()].strip()} if labels[0].start() else {}
+    if bare and text.endswith((".", "!", "?")):  # prose: "Closed on Monday; from Tuesday: 9 to 5; Sunday: 10 to 4."
         return None
     ends = [label.start() for label in labels[1:]] + [len(text)]
-    return Row(text, {label[1]: text[label.end() : end].strip() for label, end in zip(labels, ends, strict=True)})
+    cells = {label[1]: text[label.end() : end].strip() for label, end in zip(labels, ends, strict=True)}
+    return Row(text, bare | cells)
 
 
 def rows_of(passage: Passage) -> list[Row]:

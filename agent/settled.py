@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from agent.conversation import recalls
+from agent.generation.asked_kind import lacks_kind
 from agent.generation.phrases import phrase
 from agent.message import Message, Move
 from agent.policy import is_ours
@@ -60,6 +61,8 @@ def differing(
     look = cache(written)  # the same two may differ in many sentences
     perhaps = ""
     for found, is_sure in _found(question, compared):
+        if lacks_kind(question, found.one.text) or lacks_kind(question, found.other.text):
+            continue
         both = compared[found.one.passage], compared[found.other.passage]
         known = look((both[0].source, both[1].source))
         files = [known.files.get(each.source) for each in both]

@@ -1,10 +1,14 @@
-"""A question over all rows of a table that the search found one of: "which room is the cheapest?". Blocks."""
+"""A question over a table that the search found a row of: "which room is the cheapest?", "what do the plans cost?".
+
+Blocks.
+"""
 
 from collections.abc import Sequence
 from functools import partial
 
 from agent.generation.adjectives import names_nothing
 from agent.generation.asked_on import AskedOn
+from agent.generation.cells import told
 from agent.generation.looked_back import LATELY, answered_last
 from agent.generation.phrases import phrase
 from agent.generation.superlatives import worked_out
@@ -14,7 +18,7 @@ from agent.policy import is_ours
 from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Passage
 
-WORKED_OUT = "This asks about all rows of a table, so I compare them."
+WORKED_OUT = "This asks about a table, so I look through all of its rows."
 MOST = 1000  # passages of a document: of what has more, nothing is compared
 
 
@@ -27,7 +31,7 @@ def of_table(
     memory: Memory,
     language: str,
 ) -> AskedOn | None:
-    """The row that is asked for, with its figure; mostly None. Raises StoreError.
+    """The rows that are asked for, with their figures; mostly None. Raises StoreError.
 
     text: as it was written, before it was made whole. "Which is the cheapest?" alone is about what was just answered.
     """
@@ -39,7 +43,8 @@ def of_table(
     if names_nothing(text):
         question, found = text, _just_cited(message, knowledge, memory)
     theirs = [each for each in found if not is_ours(each)]
-    return worked_out(question, theirs, whole, partial(phrase, "answer", language=language))
+    say = partial(phrase, "answer", language=language)
+    return worked_out(question, theirs, whole, say) or told(question, theirs, whole, say)
 
 
 def _just_cited(message: Message, knowledge: KnowledgeBase, memory: Memory) -> list[Passage]:

@@ -35,7 +35,7 @@ _QUESTION = re.compile(
     r"(?i)\b(?:what|which|who|where|is|are|welche[rsnm]?|was|wer|wo|ist|sind|show|name|nenne?|zeige?)\b|[?]"
 )
 # What no column can be held against, or no superlative: "at least 5", "most of", "under 50 g", "no longer".
-_CONDITION = re.compile(
+CONDITION = re.compile(
     r"(?i)\b(?:at\s+(?:least|most)|most\s+of|(?:do|does|are|is|can|have|has)\s+most|any\s+(?:longer|more)|as\s+long"
     r"|mindestens|höchstens|under|over|above|below|between|without|except|no|none|not|\w+n['’]t|but|other\s+than|second|third"
     r"|only|besides|apart\s+from|instead|excluding|rest|remaining|next|each|every|if|unless"
@@ -56,7 +56,7 @@ class Asked:
 
 def asked_of_table(question: str) -> Asked | None:
     """The one superlative or comparative of a question that names no condition; mostly None."""
-    if not _QUESTION.search(question) or _CONDITION.search(question):
+    if not _QUESTION.search(question) or CONDITION.search(question):
         return None
     found, rest = set[Asked](), question
     for kind, highest, *shapes in _ASKED:

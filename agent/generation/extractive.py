@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from agent.conversation import Recall, is_stuck, recalled, recalls, rejects
 from agent.generation.answer import HOLDS, answer, is_whole, refuses
+from agent.generation.asked_kind import of_kind
 from agent.generation.evidence import Reader, Reading
 from agent.generation.facilitate import facilitate
 from agent.generation.generator import Limits, Piece
@@ -57,6 +58,7 @@ class ExtractiveGenerator:
             return self.reply(prompt), ()
         question = prompt.question or standalone(prompt.message, prompt.history)
         reading = of_named_rows(question, self._reader.read(question, prompt.passages))
+        reading = of_kind(question, reading, prompt.passages)
         if not concerns_us(prompt.intent, prompt.message):
             reading = ours_doubted(reading, prompt.passages)
         said = answer(question, reading, prompt.passages, prompt.language)

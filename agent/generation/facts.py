@@ -46,6 +46,17 @@ _FIGURE = re.compile(
     r"(?:st|nd|rd|th)?(?:\s?(hundred|thousand|million|billion|trillion|tausend|millionen|mio|milliarden|mrd|bn|mn)\b)?",
     re.IGNORECASE,
 )
+_ORDERED = {"first": 1, "second": 2, "third": 3} | {
+    word: value
+    for value, word in enumerate("erste zweite dritte vierte fünfte sechste siebte achte neunte zehnte".split(), 1)
+}
+# A place in time tells how something is, "on the third day", and no one thing from another, as "the third party" does.
+_ORDINAL = re.compile(
+    rf"(?i)(?<![\w-])({'|'.join(_ORDERED)})[mnrs]?\s+(?:(?:working|business|calendar|full|whole|volle\w*)\s+)?"
+    r"(?:\w*days?|weeks?|weekends?|months?|quarters?|years?|hours?|times?|attempts?|reminders?|\w*tag(?:es?)?|\w*woche\w*"
+    r"|\w*monate?s?|quartals?|jahre?s?|stunde|mal|versuch\w*|mahnung"
+    r"|floor|stock|stockwerk|etage)\b"
+)
 _FULL_HOUR = re.compile(r"(?<=\d):00\b")
 _PAIR = re.compile(r"(?<![\w:])(\d{1,2}):(?!00\b)(\d{1,2})(?![\w:])")
 _TITLE = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St)\.?\s$")
@@ -88,6 +99,13 @@ def figures(text: str) -> Figures:
     values |= {float(clock[1]) for clock in _CLOCK.finditer(text)}  # of 2 pm one may say "at 2"
     certain = tuple(dict.fromkeys((value, shown) for value, shown, is_certain in found if is_certain))
     return Figures(frozenset(values), certain)
+
+
+def measured(text: str) -> tuple[tuple[float, str], ...]:
+    """What a text surely counts, each with its words, and its places in time: "on the first day"."""
+    given = figures(text).certain
+    places = ((float(_ORDERED[found[1].lower()]), found[1]) for found in _ORDINAL.finditer(text))
+    return tuple(dict.fromkeys((*given, *places)))
 
 
 def is_month(text: str) -> bool:

@@ -74,7 +74,7 @@ def _of_table(
     asked: Asked, table: tuple[str, str, str], passages: Sequence[Passage], say: Callable[[str], str]
 ) -> AskedOn | None:
     source, heading, _ = table
-    rows = _rows(table, passages)
+    rows = rows_of_table(table, passages)
     if rows is None:
         return None
     named = rows_named(asked.rest, {row.name for row, _ in rows})
@@ -98,7 +98,7 @@ def _of_table(
     return _told(asked, rows, label, read, shared, is_few=len(named) > 1, say=say)
 
 
-def _rows(table: tuple[str, str, str], passages: Sequence[Passage]) -> list[tuple[Row, Passage]] | None:
+def rows_of_table(table: tuple[str, str, str], passages: Sequence[Passage]) -> list[tuple[Row, Passage]] | None:
     """The rows of a table, each once; None where it has no header, rows that lack their first cell, or totals."""
     _, heading, first = table
     here = [(row, each) for each in passages if each.heading == heading for row in rows_of(each)]
@@ -118,7 +118,7 @@ def _column(asked: Asked, rows: Sequence[Row]) -> tuple[str, Column] | None:
     labels = list(dict.fromkeys(label for row in rows for label in list(row.cells)[1:]))
     read = {label: column([row.cells.get(label, "") for row in rows]) for label in labels}
     said = words(" ".join(content_words(asked.rest)))
-    met = {label: sum(_meets(word, words(label)) for word in said) for label in labels}
+    met = {label: sum(meets(word, words(label)) for word in said) for label in labels}
     numeric = {
         label: each
         for label, each in read.items()
@@ -167,16 +167,16 @@ def _meant(
     kept = [place for place, row in enumerate(rows) if len(named) < 2 or row.name in named]
     shared, met, strange = list[str](), bool(named), False
     for word in content_words(rest):
-        if _VERBS.fullmatch(word) or _meets(word, words(chosen)):
+        if _VERBS.fullmatch(word) or meets(word, words(chosen)):
             continue
         if word.isdigit() and word not in names:  # of which column, its cell does not tell
             return None
-        if (len(named) > 1 or _YES_OR_NO.match(rest)) and _meets(word, names):
+        if (len(named) > 1 or _YES_OR_NO.match(rest)) and meets(word, names):
             continue
-        having = [place for place in kept if _meets(word, words(" ".join(rows[place].cells.values())))]
-        is_around = _meets(word, context)
-        is_denied = any(_meets(word, _denied(rows[place])) for place in having) or _lacks(word, first, rows)
-        if _meets(word, words(first)) or (not is_denied and (len(having) == len(kept) or (is_around and not having))):
+        having = [place for place in kept if meets(word, words(" ".join(rows[place].cells.values())))]
+        is_around = meets(word, context)
+        is_denied = any(meets(word, _denied(rows[place])) for place in having) or _lacks(word, first, rows)
+        if meets(word, words(first)) or (not is_denied and (len(having) == len(kept) or (is_around and not having))):
             met = True
         elif not having and not is_around and word.casefold() == kind:
             strange = True
@@ -194,11 +194,11 @@ def _denied(row: Row) -> list[str]:
 
 def _lacks(word: str, first: str, rows: Sequence[Row]) -> bool:
     """Whether a word names a column that some rows say no to, or nothing: "with breakfast", which not all have."""
-    labels = {label for row in rows for label in row.cells if label != first and _meets(word, words(label))}
+    labels = {label for row in rows for label in row.cells if label != first and meets(word, words(label))}
     return any(row.cells.get(label, "-").strip().casefold() in _NO for label in labels for row in rows)
 
 
-def _meets(word: str, others: Sequence[str]) -> bool:
+def meets(word: str, others: Sequence[str]) -> bool:
     """Whether a word is among others, in any form that begins alike."""
     plain = next(iter(words(word)), word)
     return any(plain == other or _is_form(plain, other) for other in others)
@@ -228,7 +228,7 @@ def _told(
     passages = list({rows[place][1].id: rows[place][1] for place in told}.values())
     marks = {each.id: f"[{number}]" for number, each in enumerate(passages, 1)}
     kind = words(next(iter(rows[0][0].cells)))
-    asked_for = [word for word in content_words(asked.rest) if not _meets(word, kind)]
+    asked_for = [word for word in content_words(asked.rest) if not meets(word, kind)]
     names = Counter(row.name for row, _ in rows)
 
     def shown(place: int) -> str:
@@ -236,7 +236,7 @@ def _told(
         others = [  # of several rows with one name, the other cells tell which it is
             each
             for each in list(row.cells)[1:]
-            if names[row.name] > 1 or any(_meets(word, words(each)) for word in asked_for)
+            if names[row.name] > 1 or any(meets(word, words(each)) for word in asked_for)
         ]
         cells = [f"{each}: {row.cells[each]}" for each in dict.fromkeys([*others, label])]
         return f"**{row.name}** – {'; '.join(cells)} {marks[passage.id]}"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import combinations, product
 
-from agent.generation.facts import denied, figures, names
+from agent.generation.answer import is_dated
+from agent.generation.facts import denied, measured, names
 from agent.generation.sentences import Kind, Unit, cut
 from agent.german import language_of
 from agent.rewrite import content_words
@@ -153,11 +154,11 @@ def _statements(passage: Passage, place: int, asked: frozenset[str] = frozenset(
 
 def _read(unit: Unit, passage: Passage, place: int) -> _Read | None:
     text = " ".join(f"{unit.head} {unit.text}".split()) if unit.kind is Kind.ROW else " ".join(unit.text.split())
-    given = figures(text)
-    values = frozenset(value for value, _ in given.certain)
-    if not values or len(text) > 400:
+    given = measured(text)
+    values = frozenset(value for value, _ in given)
+    if not values or len(text) > 400 or is_dated(text):
         return None
-    shown = {word for _, part in given.certain for word in words(part)}
+    shown = {word for _, part in given for word in words(part)}
     telling = frozenset(words(" ".join(content_words(text)))) - shown - LOOSE
     telling = frozenset(word for word in telling if not word.isdigit())
     numbered = frozenset("".join(found) for found in NUMBERED.findall(text))
@@ -166,7 +167,7 @@ def _read(unit: Unit, passage: Passage, place: int) -> _Read | None:
     )
     file = frozenset(words(passage.source.rpartition("/")[2].partition(".")[0]))
     following = frozenset(
-        following[0] for _, part in given.certain if (following := words(" ".join(text.partition(part)[2].split()[:1])))
+        following[0] for _, part in given if (following := words(" ".join(text.partition(part)[2].split()[:1])))
     )
     bounds = (LOW.search(text) is not None, HIGH.search(text) is not None)
     return _Read(

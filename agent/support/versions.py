@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import combinations, product
 
-from agent.generation.answer import leans_back
-from agent.generation.facts import denied, figures, is_month, names
+from agent.generation.answer import is_dated, leans_back
+from agent.generation.facts import denied, is_month, measured, names
 from agent.generation.sentences import Kind, cut
 from agent.german import language_of
 from agent.rewrite import content_words
@@ -159,7 +159,7 @@ def _clauses(passage: Passage, place: int, asked: frozenset[str]) -> Iterator[_C
     known = {word: _has(word, heading) for word in asked}
     units = cut(passage.text)
     for at, unit in enumerate(units):
-        if unit.kind is Kind.CODE or len(unit.text) > LONGEST:
+        if unit.kind is Kind.CODE or len(unit.text) > LONGEST or is_dated(unit.text):
             continue
         is_led = at > 0 and units[at - 1].block == unit.block and leans_back(unit.text)  # "They are not changed"
         led = _opening(units[at - 1].text) if is_led else frozenset[str]()
@@ -198,7 +198,7 @@ def _counts(text: str) -> dict[str, frozenset[float]]:
     """The figures of a text by the word behind them; of a range that behind its end."""
     found: dict[str, set[float]] = {}
     open_ended: list[float] = []
-    for value, shown in figures(text).certain:
+    for value, shown in measured(text):
         behind = text.partition(shown)[2]
         kind = "clock" if _CLOCK.match(behind) or _CLOCK.search(shown) else ""
         kind = "date" if value < 0 or _DATE.search(shown) or is_month(behind) else kind

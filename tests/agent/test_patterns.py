@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 from agent import conversation, ourselves, outline, policy, prompt, rewrite, surface
-from agent.generation import answer, asked_on, looked_back, phrases, steering, topics, who
+from agent.generation import answer, asked_kind, asked_on, looked_back, phrases, steering, topics, who
 from agent.generation.adjectives import asked_of_table
 from agent.generation.facts import denied, figures, known_words, names
 from agent.generation.quantities import column
@@ -33,8 +33,8 @@ from retrieval.loading.webpage import HIDING
 
 AGAIN = 18
 READING = (
-    answer, asked_on, conversation, looked_back, ourselves, outline, phrases, policy, rewrite, steering, surface,
-    techniques, topics, who,
+    answer, asked_kind, asked_on, conversation, looked_back, ourselves, outline, phrases, policy, rewrite, steering,
+    surface, techniques, topics, who,
 )  # fmt: skip
 
 

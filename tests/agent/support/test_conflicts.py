@@ -255,3 +255,29 @@ def test_what_they_say_apart_is_shown_only_where_it_is_what_was_asked(question: 
     said = said_of(question, LEAVE)
     assert [shown in line for line in said[:1]] == [True] * bool(shown)
     assert len(said) == 2 * bool(shown)
+
+
+PAGES = {
+    "handbook-2025-02-01.md": "Last updated: 1 February 2025\n\nYou get your access card on the first day. A review "
+    "takes place in the 1st month. Der Schlüssel wird am ersten Tag übergeben. First aid is given on floor two.",
+    "handbook-2026-02-01.md": "Last updated: 1 February 2026\n\nYou get your access card on the third day. A review "
+    "takes place in the second month. Der Schlüssel wird am dritten Tag übergeben. Second aid is given on floor two.",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "newer"),
+    [
+        ("When do I get my access card?", "on the third day"),
+        ("On which day do I get the access card?", "on the third day"),
+        ("When does the review take place?", "in the second month"),
+        ("Wann wird der Schlüssel übergeben?", "am dritten Tag"),
+        ("How long is the access card valid?", ""),
+        ("What was last updated?", ""),
+        ("Where is aid given?", ""),
+    ],
+)
+def test_places_in_time_differ_too_and_no_day_of_a_page_does(question: str, newer: str) -> None:
+    said = said_of(question, PAGES)
+    assert len(said) == 2 * bool(newer)
+    assert newer in "".join(said[:1])
