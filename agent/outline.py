@@ -18,6 +18,7 @@ from retrieval.knowledge import KnowledgeBase
 from retrieval.passage import Passage
 
 SECTIONS = 10  # shown at most
+FEW = {1: 4, 2: 2}  # sentences of each, where there are so few of them
 MOST = 40  # passages of a document that are looked at
 _LONGEST = 100  # characters of a message that asks for it
 _LEAST = 3  # letters that every form of a word has
@@ -28,7 +29,13 @@ _ASKS = re.compile(
     r"|worum\s+geht\s+es\s+in\s+|was\s+steht\s+in\s+)(?P<name>(?:[^?!.]|\.(?=\w)){3,60}?)(?:\s+(?:about|say|contain|cover|zusammen|zusammenfassen|for\s+me|please|bitte))*[\s?!.]*$",
     re.IGNORECASE,
 )
+_ENDS = re.compile(r"[.!?:;…。！？][\"'”’»)*_]*$")
 _KINDS = frozenset("document documents doc file page handbook text guide pdf dokument datei seite text".split())
+# What a page is called although its name does not say so: "the travel policy" of `travel.md`.
+_CALLED = frozenset(
+    "policy policies rule rules guideline guidelines regulation regulations instructions manual overview list table "
+    "richtlinie richtlinien regel regeln regelung ordnung anleitung übersicht liste tabelle".split()
+)
 
 
 def at_a_glance(
@@ -54,15 +61,35 @@ def asked_outline(text: str) -> str:
 
 
 def named_so(name: str, sources: Sequence[str]) -> str:
-    """The document that a name means: the one called so, or whose own name has all of its words; else empty."""
+    """The document that a name means: the one called so, or whose own name has all of its words; else empty.
+
+    Of several the one whose name says least beside them, and of versions by year the latest.
+    """
     called = name.casefold()
     exact = [each for each in sources if called in (low := each.casefold()) and called in (low, low.rpartition("/")[2])]
-    wanted = [word for word in content_words(_parted(name)) if word.casefold() not in _KINDS]
-    begins = [word.casefold()[:_LEAST] for word in wanted]  # which no form of a word is without: most have none of it
-    near = [each for each in sources if all(map(each.casefold().__contains__, begins))] if wanted else []
+    if exact:
+        return exact[0] if len(exact) == 1 else ""
+    said = content_words(_parted(name))
     is_german = language_of(name) == "de"
-    found = exact or [each for each in near if has_all(_stem(each), wanted, is_german=is_german)]
-    return found[0] if len(found) == 1 else ""
+    for left_out in (frozenset[str](), _CALLED):
+        wanted = [word for word in said if word.casefold() not in _KINDS | left_out]
+        begins = [word.casefold()[:_LEAST] for word in wanted]  # no form of a word is without: most have none of it
+        near = [each for each in sources if all(map(each.casefold().__contains__, begins))] if wanted else []
+        if found := [each for each in near if has_all(_stem(each), wanted, is_german=is_german)]:
+            return _nearest(found)
+    return ""
+
+
+def _nearest(sources: Sequence[str]) -> str:
+    """The one with the fewest words in its name, of versions the undated or the latest; empty where two may be."""
+    words_of = {each: [part for part in _stem(each).casefold().split() if not part.isdigit()] for each in sources}
+    least = min(words_of.values(), key=len)
+    if not all(set(least) <= set(each) for each in words_of.values()):
+        return ""
+    found = [each for each in sources if words_of[each] == least]
+    dated = {each: [int(part) for part in _stem(each).split() if part.isdigit()] for each in found}
+    best = min(found, key=lambda each: (bool(dated[each]), [-part for part in dated[each]]))
+    return best if sum(dated[each] == dated[best] for each in found) == 1 else ""
 
 
 def _stem(source: str) -> str:
@@ -75,14 +102,30 @@ def _parted(name: str) -> str:
 
 
 def outlined(passages: Sequence[Passage], language: str) -> str:
-    """Its sections, each with how it begins, cited as [n] of `passages` counted from 1; empty where there are none."""
+    """Its sections, each with how it begins, cited as [n] of `passages` counted from 1; empty where there are none.
+
+    Of one section or two more is shown: a page that is not parted has its gist in no heading.
+    """
+    count = len({passage.heading for passage in passages})
     shown: dict[str, str] = {}
     for number, passage in enumerate(passages, 1):
-        units = (unit for unit in cut(passage.text) if unit.kind is not Kind.CODE and not is_dated(unit.text))
-        first = next((unit for unit in units if has_words(unit.text)), None)
         heading = unmarked(passage.heading.rpartition(" > ")[2])
-        if first is None or heading in shown or len(shown) == SECTIONS:
+        opening = _opening(passage, FEW.get(count, 1))
+        if not opening or heading in shown or len(shown) == SECTIONS:
             continue
-        opening = unmarked(first.text).lstrip("-*• ").replace("\n", " ")
         shown[heading] = f"- **{heading}**: {opening} [{number}]" if heading else f"- {opening} [{number}]"
     return "\n\n".join([phrase("documents", "outline", language=language), "\n".join(shown.values())]) if shown else ""
+
+
+def _opening(passage: Passage, most: int) -> str:
+    """How a section begins: its first unit that says something, and of prose up to `most` sentences from there on."""
+    units = [unit for unit in cut(passage.text) if unit.kind is not Kind.CODE and not is_dated(unit.text)]
+    worded = [unit for unit in units if has_words(unit.text)]
+    if len(worded) > 1 and worded[0].kind is Kind.SENTENCE and not _ENDS.search(worded[0].text):
+        worded = worded[1:]  # a title
+    taken = worded[:1]
+    for unit in worded[1:most]:
+        if {unit.kind, taken[0].kind} != {Kind.SENTENCE}:
+            break
+        taken.append(unit)
+    return " ".join(unmarked(unit.text).lstrip("-*• ").replace("\n", " ") for unit in taken)

@@ -21,6 +21,8 @@ _NUMBER = re.compile(r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s%-]*[^\w\s]?\)?")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _DATE = re.compile(r"(?:19|20)\d\d-\d\d(?:-\d\d)?")
 
+_AS_LABEL = re.compile(r"; (?=[^:;\n]{1,60}: )")  # within a cell it would begin another one
+
 # Line in the file or row in the sheet, from 1 (None where neither is known), and the cells as shown.
 Row = tuple[int | None, list[str]]
 
@@ -117,6 +119,7 @@ def _row(
     number: int | None, cells: Sequence[str], header: Sequence[str], heading: tuple[str, ...], page: int | None
 ) -> Section:
     labels = [*header, *[""] * len(cells)]
+    cells = [_AS_LABEL.sub(", ", cell) for cell in cells]
     shown = [f"{label}: {cell}" if label else cell for label, cell in zip(labels, cells, strict=False) if cell]
     return Section("; ".join(shown), heading, page, number, whole=True)
 

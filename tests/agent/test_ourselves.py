@@ -147,10 +147,19 @@ def test_signs_without_words_are_answered_as_they_are_meant(signs: str, kind: st
         ("summarise the policy on dogs", ""),
         ("summarise our ideas", ""),
         ("what's in it for me?", ""),
+        ("summarise the FAQ policy", "faq.md"),
+        ("summarise the safety rules", "safety-rules-2026.md"),
+        ("fass die Hausordnung zusammen", "hausordnung.md"),
+        ("summarise the travel policy", "hr/travel.md"),
+        ("summarise the price policy", "price_list.csv"),
+        ("give me an overview of the parking rules", ""),
+        ("summarise the policy", ""),
     ],
 )
 def test_the_document_that_is_to_be_summed_up_is_known_by_its_name(asked: str, source: str) -> None:
-    known = ["faq.md", "hr/leave-policy.md", "price_list.csv", "urlaubsregelung.pdf"]
+    known = ["faq.md", "hr/leave-policy.md", "hr/leave-policy-2024.md", "price_list.csv", "urlaubsregelung.pdf"]
+    known += ["safety-rules-2025.md", "safety-rules-2026.md", "hausordnung.md", "hausordnung-2023.md", "hr/travel.md"]
+    known += ["parking-guests.md", "parking-staff.md", "expense-report-policy.md"]
     assert named_so(asked_outline(asked), known) == source
 
 
@@ -165,6 +174,16 @@ def test_a_document_is_shown_by_how_its_sections_begin() -> None:
     assert "- **Annual leave**: You have 28 days. [2]\n- **Sick leave**: Call before nine. [3]" in shown
     assert "updated" not in shown
     assert outlined([], "") == ""
+
+
+def test_of_a_page_without_sections_more_is_shown_and_not_its_title_alone() -> None:
+    prose = "Trips are booked by rail. Planes are for long ways. Hotels cost up to 90 euros. Book early. Keep receipts."
+    (page, list_, note) = (
+        Passage(1, text, "travel.md", heading, None, 1, "t/all", 0.0)
+        for text, heading in ((f"Trips\n\n{prose}", ""), ("- by rail\n- by bus", "Travel"), ("Notes\n", "Notes"))
+    )
+    assert f"\n- {prose.removesuffix(' Keep receipts.')} [1]" in outlined([page], "")
+    assert "- **Travel**: by rail [1]\n- **Notes**: Notes [2]" in outlined([list_, note], "")
 
 
 @pytest.mark.parametrize(

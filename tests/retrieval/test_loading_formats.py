@@ -325,6 +325,12 @@ def test_csv_rows_repeat_the_header(tmp_path: Path, delimiter: str) -> None:
     ]
 
 
+def test_a_cell_with_labels_of_its_own_stays_one_cell(tmp_path: Path) -> None:
+    text = 'Name,Note,Price\nTea,"mild; origin: Assam; hot",3\n'
+    (section,) = write(tmp_path, "a.csv", text).sections
+    assert section.text == "Name: Tea; Note: mild, origin: Assam; hot; Price: 3"
+
+
 def test_csv_without_a_header_stays_as_it_is(tmp_path: Path) -> None:
     assert [s.text for s in write(tmp_path, "a.csv", "2024-01-01,5\n2024-01-02,6\n").sections] == [
         "2024-01-01; 5",
