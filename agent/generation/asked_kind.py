@@ -80,7 +80,7 @@ _CLOCK = re.compile(
 _ASKED = tuple(
     (re.compile(rf"(?i){_OPENS}(?:{asked})\b"), shape)
     for asked, shape in (
-        (r"how\s+(?:often|frequently|regularly)|wie\s+(?:oft|häufig)", _OFTEN),
+        (r"how\s+(?:often|frequently|regularly|many\s+times)|wie\s+(?:oft|häufig)", _OFTEN),
         (r"(?:for\s+)?how\s+long|wie\s+lange?", _LONG),
         (r"how\s+many|wie\s*viele", _MANY),
         (r"how\s+much|wie\s*viel|was\s+kostet|wie\s+(?:hoch|teuer)", _MUCH),

@@ -14,6 +14,7 @@ from retrieval.passage import Passage
     [
         ("how often must I change my password?", "Passwords expire every 180 days.", "Open the portal to reset it."),
         ("How often is the pool cleaned?", "It is cleaned twice a week.", "It is cleaned by Per Lund."),
+        ("how many times a year is it cleaned?", "It is cleaned monthly.", "The link is valid for 20 minutes."),
         ("how often can I rent one?", "One rental per quarter is free.", "A racket costs 5 EUR a day."),
         ("wie oft werden die Filter getauscht?", "Sie werden monatlich getauscht.", "Sie liegen im Keller."),
         ("how long may I borrow it?", "It may be borrowed for two weeks.", "It costs 5 EUR a day."),
