@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict
@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from sqlalchemy import Engine
 
 from agent.erasure import Forgotten
-from agent.events import Event
 from agent.ideation.persons import IDEAS, opened_by
 from agent.ideation.persons import of as acts_in_sessions
 from agent.memory import Memory
@@ -20,16 +19,16 @@ from agent.opinion.monitor import Monitor
 from agent.opinion.persons import withhold as withhold_opinions
 from agent.support.cases import Cases
 from agent.support.persons import withhold as withhold_answers
-from connectors.delivery.waiting import forget as waiting_forget
 from connectors.desk.texts import say
 from connectors.privacy_left import accounts_left, left_in_files, left_in_store, places_said
 from connectors.privacy_opinion import HeardCopy, heard_of
 from connectors.privacy_support import ActCopy, CaseCopy, CuratedCopy, acts_of, cases_of, curated_of
+from connectors.privacy_waiting import WaitingCopy, drop_waiting, waiting_of
 from connectors.terminal_unanswered import forget as forget_unanswered
 from connectors.terminal_unanswered import lines_of
 from finetune.examples.agreement import withheld
 from finetune.examples.forgetting import Gone, Unlearned, rename, unlearn
-from retrieval.database import reading, writing
+from retrieval.database import reading
 from retrieval.errors import StoreError
 from retrieval.files import write_atomically
 from retrieval.shelf import Shelf
@@ -168,6 +167,7 @@ class PersonCopy(TypedDict):
     sessions: list[SessionActCopy]
     heard: list[HeardCopy]
     unanswered: list[str]  # lines typed at a terminal
+    waiting: list[WaitingCopy]  # messages in the queue
 
 
 def forget(person: Person, memory: Memory, shelf: Shelf, home: Path, waiting: int | None = None) -> ForgetReport:
@@ -263,35 +263,6 @@ def _gone(engine: Engine, person: Person, phrases: Iterable[str]) -> Gone:
         return Gone(person.id, frozenset(person.accounts), tuple(phrases), documents=frozenset(written))
 
 
-def drop_waiting(engine: Engine, person: Person) -> int:
-    """Let go of a person's messages in the queue and of answers to them, where no door is open; how many.
-
-    Raises StoreError.
-    """
-    tenants = {platform: tenant for platform, tenant, _ in (each.split(":", 2) for each in person.accounts)}
-
-    def is_theirs(platform: str, payload: str) -> bool:
-        try:
-            event = _reader(platform)(payload, tenants.get(platform, ""))
-        except ValueError:
-            return False
-        return getattr(event, "account", None) in person.accounts
-
-    with writing(engine) as connection:
-        return waiting_forget(connection, is_theirs, frozenset(person.accounts))
-
-
-def _reader(platform: str) -> Callable[[str, str], Event | None]:
-    """What reads a platform's payloads. Imported only where such a one waits: the libraries are large."""
-    if platform == "slack":
-        from connectors.slack.events import read
-
-        return lambda payload, _: read(payload)
-    from connectors.telegram.events import read as read_telegram
-
-    return read_telegram
-
-
 def copy_of(person: Person, memory: Memory, home: Path) -> PersonCopy:
     """Everything held about a person, ready for JSON. Raises StoreError."""
     held = memory.held(person.id)
@@ -323,6 +294,7 @@ def copy_of(person: Person, memory: Memory, home: Path) -> PersonCopy:
         ],
         heard=heard_of(memory.engine, person.id),
         unanswered=lines_of(home, held.person.accounts),
+        waiting=waiting_of(memory.engine, held.person),
     )
 
 

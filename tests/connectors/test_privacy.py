@@ -14,8 +14,17 @@ from agent.buttons import Buttons, Meaning
 from agent.erasure import Forgotten
 from agent.memory import Memory
 from agent.message import History, Reply
+<<<<<<< HEAD
 from connectors.privacy import ForgetReport, copy_of, forget, phrases_of, write_copy
 from connectors.privacy_left import _text_columns
+=======
+from connectors.connector import Received
+from connectors.delivery.queue import accept
+from connectors.privacy import copy_of, forget, phrases_of, write_copy
+from connectors.privacy_waiting import drop_waiting
+from connectors.slack import receive
+from connectors.slack.workspaces import Workspace
+>>>>>>> 79e1a33 (A person's export holds what they wrote that still waits to be answered)
 from connectors.terminal_unanswered import Unanswered
 from retrieval.audience import everyone
 from retrieval.database import writing
@@ -179,6 +188,34 @@ def test_a_copy_tells_what_was_asked_and_made_for_buttons_and_links(memory: Memo
     assert copy["link_code"]["used"]
     assert timedelta() < datetime.fromisoformat(copy["link_code"]["expires"]) - datetime.now(UTC) < timedelta(hours=1)
     assert code not in json.dumps(copy)
+
+
+def test_a_copy_holds_what_waits_to_be_answered(memory: Memory, engine: Engine, home: Path) -> None:
+    anna = memory.person("slack:T:anna")
+
+    def received(user: str, text: str) -> Received:
+        event = {
+            "type": "message",
+            "channel_type": "im",
+            "channel": f"D{user}",
+            "user": user,
+            "ts": "1.2",
+            "text": text,
+        }
+        body = {"type": "event_callback", "team_id": "T", "event_id": f"Ev{user}", "event": event}
+        made = receive.received(body, Workspace("T", "T", "UBOT", ""))
+        assert made is not None
+        return made
+
+    with writing(engine) as connection:
+        accept(connection, "slack", [received("anna", "Where is tea?"), received("bert", "His own words")], 10)
+        accept(connection, "slack", [Received("T", "due:1", "due/1", '{"due": {}}')], 10)
+    copy = copy_of(anna, memory, home)
+    assert [each["words"] for each in copy["waiting"]] == ["Where is tea?"]
+    assert datetime.now(UTC) - datetime.fromisoformat(copy["waiting"][0]["received"]) < timedelta(minutes=1)
+    assert "His own" not in json.dumps(copy)
+    assert drop_waiting(engine, anna) == 1
+    assert copy_of(anna, memory, home)["waiting"] == []
 
 
 def test_forgetting_leaves_no_trace_of_linked_accounts(memory: Memory, engine: Engine, home: Path) -> None:
