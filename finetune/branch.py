@@ -127,18 +127,20 @@ def embed(branch: Branch, cached: Cached, rows: int = 64) -> Vectors:
     """The branch's embedding of each text, (n, dim), unit rows."""
     vectors = np.empty_like(cached.embeddings)
     order = np.argsort(cached.lengths, kind="stable")
-    dtype = next(branch.layers.parameters()).dtype  # of a loaded branch it is the encoder's
+    first = next(branch.layers.parameters())  # of a loaded branch, kind and device are the encoder's
     with torch.inference_mode():
         for at in range(0, len(order), rows):
             chosen = order[at : at + rows]
             states, mask = cached.batch(chosen)
-            made = branch.forward(states.to(dtype), mask).float() * mask[:, :, None]
-            vectors[chosen] = functional.normalize(made.sum(1), dim=-1).numpy()
+            states, mask = states.to(first), mask.to(first.device)
+            made = branch.forward(states, mask).float() * mask[:, :, None]
+            vectors[chosen] = functional.normalize(made.sum(1), dim=-1).cpu().numpy()
     return vectors
 
 
 def _pooled(branch: Branch, states: Tensor, lengths: list[int]) -> Tensor:
     """What `embed` gives, of texts as `Cached.joined` has them: of unlike lengths, it trains in two thirds the time."""
+    states = states.to(next(branch.layers.parameters()).device)
     for layer in branch.layers:
         states = layer(states, None, lengths)
     return functional.normalize(torch.stack([text.sum(0) for text in torch.split(states[0], lengths)]), dim=-1)
@@ -221,14 +223,16 @@ def descend(
     share = np.full(len(cached), 1 / len(cached), dtype=np.float32) if share is None else share
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    weights, bias = (torch.from_numpy(part).requires_grad_() for part in probe(cached.embeddings, targets, share))
+    device = layers[0][0].device
+    begun = probe(cached.embeddings, targets, share)
+    weights, bias = (torch.from_numpy(part).to(device).requires_grad_() for part in begun)
     steps = max(1, round(recipe.epochs * len(cached) / recipe.rows))
     optimizer = _optimizer(layers, weights, bias, recipe)
     warm = max(1, round(recipe.warmup * steps))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / warm, (steps - step) / max(1, steps - warm))
     )
-    wanted, weight = torch.from_numpy(targets), torch.from_numpy(share * len(share))
+    wanted, weight = torch.from_numpy(targets).to(device), torch.from_numpy(share * len(share)).to(device)
     learned = [*(each for layer in layers for each in layer), weights, bias]
     for step, chosen in zip(range(steps), _steps(cached, targets, recipe, rng), strict=False):
         ordered = chosen[np.argsort(cached.lengths[chosen], kind="stable")]
@@ -244,7 +248,7 @@ def descend(
         optimizer.step()
         schedule.step()
         progress(step + 1, steps, float(loss.detach()))
-    return weights.detach().numpy(), bias.detach().numpy()
+    return weights.detach().cpu().numpy(), bias.detach().cpu().numpy()
 
 
 def _optimizer(
@@ -269,7 +273,7 @@ def contrastive(vectors: Tensor, targets: Tensor, temperature: float) -> Tensor:
     label = targets.argmax(1)
     alike = (label[:, None] == label[None, :]) & sure[:, None] & sure[None, :]
     alike.fill_diagonal_(fill_value=False)
-    itself = torch.eye(len(vectors), dtype=torch.bool)
+    itself = torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     logs = torch.log_softmax((vectors @ vectors.T / temperature).masked_fill(itself, -1e9), dim=1)
     counts = alike.sum(1)
     known = counts > 0

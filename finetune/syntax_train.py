@@ -19,7 +19,7 @@ from retrieval.errors import AtelierError
 
 def train(data: Path, out: Path, work: Path, plan: Plan) -> None:
     """Train, measure on dev, and put the heads into the sealed folder `out`. Raises UnreadableFile, StoreError."""
-    encoder = TransformerEncoder()
+    encoder = TransformerEncoder(device="cpu")  # where its batches lie
     network = train_syntax(encoder, data, work, plan, print)
     train_trees, dev = (read_trees(data / TREEBANK / f"{split}.conllu.gz") for split in ("train", "dev"))
     tags, relations = labels_of(train_trees)

@@ -52,6 +52,18 @@ def test_a_branch_learns_from_cached_states_and_the_encoder_stays_as_it_was(enco
         train_branch(branch, nothing, targets[:0], recipe)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU here")
+def test_a_branch_learns_where_its_encoder_runs_on_a_gpu() -> None:
+    encoder = TransformerEncoder(device="cuda")
+    texts, labels = gave(24)
+    branch = Branch.copied(encoder, 1)
+    cached = read(encoder, texts, {branch.start}, lambda _: None)[branch.start]
+    targets = targets_of(labels, ("gave", "got"))
+    trained = train_branch(branch, cached.chosen(range(36)), targets[:36], BranchRecipe(layers=1, epochs=4, rows=16))
+    said = trained.logits(embed(trained.branch, cached.chosen(range(36, 48)))).argmax(axis=1)
+    assert (said == targets[36:].argmax(axis=1)).all()
+
+
 def test_what_is_cached_is_what_the_encoder_says(encoder: TransformerEncoder) -> None:
     texts = [f"{'word ' * (i % 5)}number {i}" for i in range(20)]
     cached = read(encoder, texts, {4, 6}, lambda _: None)
