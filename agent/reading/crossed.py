@@ -6,6 +6,7 @@ stands for no word (Devlin et al. 2019, as for SQuAD 2.0): `python -m tests.benc
 """
 
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +27,12 @@ SHIPPED = Path(__file__).parent / "weights"
 BETWEEN = " [SEP] "  # the encoder's own mark
 ROOM = 24  # pieces left for marks, and for words that are cut otherwise beside their neighbours
 SHORTEST, HEADING = 64, 32  # pieces: a passage has that much room beside the longest question; a heading is cut there
+LONG = (
+    48  # pieces: of a longer message the sentences that ask are read alone, as those it was trained on were no longer
+)
 PASSAGES = 2  # that are read, the likeliest ones: of five it knew no more, at twice the time
 UNREAD = -12.0  # the log-odds of a sentence that was not read
+_SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")  # roughly: what stands after "e.g." is read as a sentence of its own
 Floats = NDArray[np.float64]
 
 
@@ -88,6 +93,7 @@ class CrossReader:
     def _pieces(self, question: str, heading: str, sentences: Sequence[str], start: int) -> Iterator[Piece]:
         """A passage in pieces that the encoder does not cut. start: the place of its first sentence among all."""
         count, most = self._encoder.count_tokens, self._encoder.max_tokens - ROOM
+        question = _asking(question) if count(question) > LONG else question
         after = f"{BETWEEN}{_beginning(heading, HEADING, count)}\n" if heading else BETWEEN
         before = _beginning(question, most - SHORTEST - count(after), count) + after
         room = most - count(before)
@@ -118,6 +124,12 @@ def in_spans(scores: NDArray[np.float32], offsets: NDArray[np.int64], spans: Seq
         if inside.any():
             odds[place] = (np.logaddexp.reduce(scores[inside], axis=0) - scores[0]).mean()
     return odds
+
+
+def _asking(message: str) -> str:
+    """Those of its sentences that end in a question mark; the whole message where there is none."""
+    sentences = (each.strip() for each in _SENTENCE.findall(message))
+    return " ".join(each for each in sentences if each.endswith("?")) or message
 
 
 def _beginning(text: str, most: int, count: Callable[[str], int]) -> str:

@@ -84,6 +84,22 @@ def test_beside_a_long_question_each_sentence_is_read(reader: CrossReader, words
     assert int(np.argmax(odds)) == 17
 
 
+STORY = (
+    "Hi all, I started in May and I am writing the leaflet for our open day with Jo from marketing. "
+    "We have the pictures, the map and the opening hours, and the printer wants everything by Friday at noon. "
+    "Yesterday somebody said the date in our draft may be off by a year, and I could not find it in my notes. "
+)
+
+
+@pytest.mark.parametrize(
+    "message", [f"{STORY}When did the mill burn down?", f"{STORY}When did the mill burn down? Thanks!"]
+)
+def test_of_a_long_message_what_it_asks_is_read(reader: CrossReader, message: str) -> None:
+    odds = read(reader, message, LINES)
+    assert int(np.argmax(odds)) == 1
+    assert odds[1] > 0
+
+
 @given(st.lists(st.integers(0, 400)), st.integers(1, 300))
 def test_sentences_go_together_as_far_as_there_is_room(sizes: list[int], room: int) -> None:
     groups = list(crossed._fitting(sizes, room))
