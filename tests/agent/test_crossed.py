@@ -78,7 +78,7 @@ def test_any_question_is_read(reader: CrossReader, question: str) -> None:
 @pytest.mark.parametrize("words", [1, 130, 170, 1000])
 @pytest.mark.parametrize("heading", ["", "Fires", "On the fires of the valley " * 60])
 def test_beside_a_long_question_each_sentence_is_read(reader: CrossReader, words: int, heading: str) -> None:
-    question = "When did the mill burn down? " + "thanks " * words
+    question = "When did the mill burn down, " + "please " * words + "?"
     odds = reader.read(question, [heading], [[*OTHER * 8, *LINES]], np.zeros(16 + len(LINES)))
     assert UNREAD not in odds
     assert int(np.argmax(odds)) == 17
