@@ -118,7 +118,8 @@ _GERMAN_RECALLS = tuple(
 )
 
 _PROPOSES = re.compile(
-    r"^\W*(?:(?:and|or|ok|so)\s+)?(?:what\s+if|what\s+about|how\s+about|could\s+we|should\s+we|why\s+not|why\s+don['’]?t\s+we)\b",
+    r"^\W*(?:(?:and|or|ok|so)\s+)?(?:what\s+if|what\s+about|how\s+about|could\s+we|should\s+we|why\s+not|why\s+don['’]?t\s+we)\b"
+    r"|^\W*(?:(?:und|oder|also|ok)\s+)?(?:wie\s+wär(?:e\s+es|['’]?s)|was\s+wäre,?\s+wenn|(?:könnten|sollten)\s+wir|warum\s+nicht)\b",
     re.IGNORECASE,
 )
 # Of somebody's own mood or day: nothing that went wrong with what we said.
@@ -196,7 +197,7 @@ def recalls(text: str) -> Recall | None:
 
 
 def proposes(text: str) -> bool:
-    """Whether a message is put as a question and proposes something: "what if we …", "what about …"."""
+    """Whether a message is put as a question and proposes something: "what if we …", "wie wäre es mit …"."""
     return _PROPOSES.match(text) is not None
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agent.generation.facilitate import asks_us, contributes, handles, just_over, lists, running, steers
 from agent.generation.phrases import phrase
-from agent.generation.steering import ENDS, Order, lets_go, lists_all, restarts
+from agent.generation.steering import ENDS, Order, ends_loosely, lets_go, lists_all, restarts
 from agent.generation.to_us import asks_documents, may_be_idea
 from agent.message import History, Intent, Line, Move, Understanding
 from agent.policy import tells_trouble
@@ -41,6 +41,8 @@ class UnderWay:
         """The move that an order asks for: "next", "number 2", "no idea, you tell me"; None for anything else."""
         if lists_all(text) and (not self.thinking or self.is_away):
             return None  # "list them" may ask on about an answer
+        if ends_loosely(text) and not self.thinking:
+            return None  # "I've had enough" may be a complaint
         if steers(text):
             return Move.IDEATE if self.thinking or lists(text) else Move.CHAT
         order = handles(text)
@@ -67,6 +69,6 @@ class UnderWay:
             return phrase("chat", "nevermind", history, language)
         if restarts(text) and len(text.split()) > 1:  # "reset" alone may be looked up in a manual
             return phrase("chat", "afresh", history, language)
-        if steers(text) and not lists(text):
+        if steers(text) and not lists(text) and not ends_loosely(text):
             return phrase("chat", "ended" if ENDS.match(text) else "nothing_on", history, language)
         return ""

@@ -26,13 +26,15 @@ CHANGES = re.compile(
     re.IGNORECASE,
 )
 ENDS = re.compile(
-    r"^\W*(?:(?:ok(?:ay)?|i\s+think|let['’]?s|let\s+us|we|i|it|that['’]?s|i['’]?m|i['’]?d|we['’]?re|are|am|is|now|all|please|so|can|could|should|shall|may|you|want|would|like"
+    r"^\W*(?!(?:(?:ok(?:ay)?|and|so|now|und|also|jetzt)\b[\s,]*)*(?:is|ist|are\s+you)\b)"  # "is it done?" asks
+    r"(?:(?:ok(?:ay)?|i\s+think|ich\s+(?:glaube|denke)|let['’]?s|let\s+us|we|i|it|that['’]?s|i['’]?m|i['’]?d|we['’]?re|are|am|is|now|all|please|so|can|could|should|shall|may|you|want|would|like"
     r"|to|rather|just|for|me|ich|wir|bin|sind|jetzt|bitte|also|lass(?:t)?|uns|können?|möchten?|will|wollen|this|that|it['’]?s|i['’]?ve|ist|habe|no(?=[,.!]))"
     r"\b[\s,]*)*"
-    r"(?:stop|done|finish(?:ed)?|enough|end|quit|exit|abort|cancel|that['’]?s\s+(?:all|it|enough)|(?:that|this|it)(?:['’]?ll|\s+will|\s+should)\s+do(?!\s+\w)"
-    r"|wrap\s+(?:it\s+|this\s+)?up|call\s+it\s+a\s+day|leave\s+it\s+(?:at\s+(?:that|this)|there)|give\s+up|had\s+enough"
-    r"|(?:do\s+not|don['’]?t)\s+(?:want(?:\s+to)?|feel\s+like)\s+(?:(?:do(?:ing)?|go(?:ing)?\s+on|continu(?:e|ing))\b\s*)?(?:with\s+)?(?:this|it|that)?(?=\s*(?:any\s*more|now)\W*$)"
-    r"|fertig|schluss|genug|aufhören|aufgehört|aufgeben|abbrechen|beenden|ende|stopp|das\s+war['’]?s|das\s+reicht|(?:nicht|keine\s+lust)\s+mehr|es\s+dabei\s+belassen)\b"
+    r"(?:stop|done|finish(?:ed)?|enough|end|that['’]?s\s+(?:all|it|enough)|(?:that|this|it)(?:['’]?ll|\s+will|\s+should)\s+do(?!\s+\w)"
+    r"|wrap\s+(?:it\s+|this\s+)?up|call\s+it\s+a\s+day|leave\s+it\s+(?:at\s+(?:that|this)|there)"
+    r"|(?P<loose>quit|exit|abort|cancel|give\s+up|had\s+enough|aufgeben|abbrechen|(?:nicht|keine\s+lust)\s+mehr"
+    r"|(?:do\s+not|don['’]?t)\s+(?:want(?:\s+to)?|feel\s+like)\s+(?:(?:do(?:ing)?|go(?:ing)?\s+on|continu(?:e|ing))\b\s*)?(?:with\s+)?(?:this|it|that)?(?=\s*(?:any\s*more|now)\W*$))"
+    r"|fertig|schluss|genug|aufhören|aufgehört|beenden|ende|stopp|das\s+war['’]?s|das\s+reicht|es\s+dabei\s+belassen)\b"
     r"(?:[\s,.!]+(?:here|now|it|this|that|there|for|today|the|session|brainstorm(?:ing)?|with|please|thanks|thank\s+you|up|me|us|any\s*more|then|ok(?:ay)?|jetzt|hier|für|heute"
     r"|damit|danke|bitte|dann|mal|die|das|sitzung))*"
     r"\W*$",
@@ -55,7 +57,7 @@ _ASKS_US = re.compile(
     |(?:i\s+)?(?:can['’]?t|cannot)\s+(?:really\s+)?(?:think\s+of|come\s+up\s+with)\s+(?:anything|any(?:\s+ideas?)?|more)(?:\s+else|\s+more)?
     |mir\s+fällt\s+(?:(?:gerade|grad|leider|einfach|dazu|jetzt|echt)\s+)*(?:nichts|nix)(?:\s+(?:mehr|dazu))?\s+ein|ich\s+weiß\s+(?:es\s+)?(?:auch\s+)?nicht
     |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:(?:give|show|tell|suggest|make)\s+(?:me|us)?\s*|gib\s+mir\s+)
-      (?:(?:a|an|some|any|a\s+few|more|your|an?other|one|two|three|four|five|ten|ein\s+paar|\d{1,2})\s+)*(?:good\s+|new\s+|wild\s+)?
+      (?:(?:a|an|some|any|a\s+few|more|your|an?other|one|two|three|four|five|ten|ein\s+paar|noch|eine|zwei|drei|vier|fünf|zehn|\d{1,2})\s+)*(?:good\s+|new\s+|wild\s+)?
       (?:ideas?|examples?|suggestions?|hints?|sparks?|ideen|beispiele?)
     |(?:(?:can|could|would|will)\s+you\s+)?(?:please\s+)?(?:give|show|tell|add)\s+(?:(?:me|us)\s+)?(?:(?:some|a\s+few|one|two|three|any)\s+(?:more\s+)?of\s+)?yours
     |(?:any|some|(?:some\s+)?more|your)\s+(?:ideas|suggestions|examples|sparks)|(?:do\s+)?you\s+have\s+(?:any|some)\s+ideas
@@ -87,9 +89,9 @@ _LISTS = re.compile(
     r"|(?:all\s+)?(?:our|my|the|all)\s+ideas|ideas(?=\s+so\s+far)|summari[sz]e|summary|sum\s+up|recap|what\s+(?:do\s+we\s+have|have\s+we(?:\s+(?:got|collected))?)|"
     r"(?:what|how\s+many|which)\s+ideas\s+(?:do|did|have)\s+we\s+(?:have|got|get|collect(?:ed)?|gather(?:ed)?))"
     r"(?:\s+(?:so\s+far|until\s+now|up\s+to\s+now|please|again|yet|now|to\s+(?:me|us)|for\s+(?:me|us)))*\W*$"
-    r"|^\W*(?:(?:ok|bitte|so|jetzt)\b[\s,]*)*(?:(?:zeig|nenn|gib)e?\s+(?:mir|uns)\s+(?:alle|unsere|meine|die)\s+(?:bisherigen\s+)?ideen"
-    r"|fass(?:e|t)?\s+(?:(?:alles|das|die\s+ideen|unsere\s+ideen|alle\s+ideen)\s+)?zusammen|zusammenfassung|was\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?"
-    r"|welche\s+ideen\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?)(?:\s+bitte)?\W*$",
+    r"|^\W*(?:(?:ok|bitte|so|jetzt)\b[\s,]*)*(?:(?:zeig|nenn|gib)e?\s+(?:mir|uns)\s+(?:bitte\s+)?(?:alle|unsere|meine|die)\s+(?:bisherigen\s+)?ideen"
+    r"|fass(?:e|t)?\s+(?:(?:alles|das|die\s+ideen|unsere\s+ideen|alle\s+ideen)\s+)?zusammen|(?:(?:mach|gib)e?\s+(?:(?:mir|uns)\s+)?(?:bitte\s+)?eine\s+)?zusammenfassung|was\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?"
+    r"|(?:welche|wie\s+viele)\s+ideen\s+haben\s+wir(?:\s+(?:bisher|schon|bis\s+jetzt))?)(?:\s+bitte)?\W*$",
     re.IGNORECASE,
 )
 # A call for a person, and a wish for ideas with a topic of its own: among others in a session neither is an idea.
@@ -191,7 +193,8 @@ _GROUPS = re.compile(
     rf"{_FILLER}(?:(?:group|cluster|sort|order|organi[sz]e|gruppiere?|ordne?|sortiere?)\s+(?:(?:all\s+)?(?:the|our|my|these|die|unsere|meine)\s+(?:ideas?|list|ideen|liste)"
     rf"|them|these|those|everything|sie|alles)(?:\s+(?:all|by\s+(?:theme|themes|topic|topics|likeness|similarity)|into\s+(?:groups|clusters|themes)|nach\s+themen|in\s+gruppen))*"
     rf"|(?:put|merge|bring|leg(?:e)?|find)\s+(?:the\s+|all\s+|die\s+)*(?:similar|like|alike|same|ähnliche[ns]?)\s*(?:ideas|ones|ideen)?(?:\s+(?:into\s+groups|zusammen))?"
-    rf"|(?:which|what)\s+(?:ones\s+|ideas\s+|of\s+them\s+)?(?:are\s+(?:alike|similar|the\s+same)|belong\s+together|go\s+together)|group|groups|gruppen|gruppieren){_AT_END}",
+    rf"|(?:which|what)\s+(?:ones\s+|ideas\s+|of\s+them\s+)?(?:are\s+(?:alike|similar|the\s+same)|belong\s+together|go\s+together)|group|groups|gruppen|gruppieren"
+    rf"|(?:die|unsere|meine|alle)\s+ideen\s+(?:(?:bitte|mal)\s+)*(?:gruppieren|sortieren|ordnen)){_AT_END}",
     re.IGNORECASE,
 )
 _SHOWS = re.compile(
@@ -338,6 +341,12 @@ def lists(message: str) -> bool:
 def lists_all(message: str) -> bool:
     """Whether a message asks for the ideas without naming them, as it may for anything: "list them"."""
     found = _LISTS.match(message)
+    return found is not None and found["loose"] is not None
+
+
+def ends_loosely(message: str) -> bool:
+    """Whether words that end a brainstorm say something else where none is on: "I've had enough", "cancel"."""
+    found = ENDS.match(message)
     return found is not None and found["loose"] is not None
 
 

@@ -14,6 +14,7 @@ import aiohttp
 from aiolimiter import AsyncLimiter
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
+from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from connectors.connector import ConnectorError, Refused, Throttled, Unsure
 
@@ -95,7 +96,21 @@ class Calls:
         patience: float = PATIENCE,
         get: bool = False,
     ) -> dict[str, Any]:
-        """What Slack answers. Raises Throttled, Refusal or Unsure.
+        """What Slack answers. Raises as `response`."""
+        response = await self.response(token, method, arguments, ends=ends, patience=patience, get=get)
+        return dict(response.data) if isinstance(response.data, dict) else {}
+
+    async def response(
+        self,
+        token: str,
+        method: str,
+        arguments: Mapping[str, Any],
+        *,
+        ends: float | None = None,
+        patience: float = PATIENCE,
+        get: bool = False,
+    ) -> AsyncSlackResponse:
+        """The same with its headers. Raises Throttled, Refusal or Unsure.
 
         ends: time.monotonic() by which it must have. patience: the longest pause that is waited for here. get: the
         method reads its query.
@@ -111,10 +126,8 @@ class Calls:
                     if (client := self._clients.get(token)) is None:
                         client = self._clients[token] = self.client(token, session)
                     if get:
-                        response = await client.api_call(method, http_verb="GET", params=given)
-                    else:
-                        response = await client.api_call(method, json=given)
-                    return dict(response.data) if isinstance(response.data, dict) else {}
+                        return await client.api_call(method, http_verb="GET", params=given)
+                    return await client.api_call(method, json=given)
             except SlackApiError as error:
                 problem = _meaning(method, error)
                 if isinstance(problem, Throttled):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from connectors.connector import ConnectorError
 from connectors.slack import manifest
 from connectors.slack.calls import Calls, Refusal
 
@@ -39,7 +40,7 @@ async def amiss(
 
 
 async def _amiss_in(call: Calls, workspace: str, token: str, page: str) -> str:
-    """Empty where nothing is. Raises ConnectorError where Slack cannot be asked."""
+    """Empty where nothing is."""
     try:
         name, lacking = await _lacking(call, token)
     except Refusal as error:
@@ -47,6 +48,8 @@ async def _amiss_in(call: Calls, workspace: str, token: str, page: str) -> str:
             f"Slack does not take the token of workspace {workspace} ({error.code}): nobody is answered there. If "
             f"Atelier is still wanted, one of its people installs it anew at {page}."
         )
+    except ConnectorError as error:  # of the others we can tell all the same
+        return f"Of workspace {workspace} nothing can be told now: {error}"
     if not lacking:
         return ""
     return (
@@ -60,7 +63,6 @@ async def _lacking(call: Calls, token: str) -> tuple[str, list[str]]:
 
     Every answer names the token's scopes: https://docs.slack.dev/authentication/installing-with-oauth#scopes.
     """
-    name = str((await call(token, "auth.test", {})).get("team", ""))  # what is wrong with the token is raised here
-    response = await call.client(token, call.session).api_call("auth.test")
+    response = await call.response(token, "auth.test", {})
     granted = str(response.headers.get("x-oauth-scopes", "")).replace(" ", "").split(",")
-    return name, [scope for scope in manifest.scopes() if scope not in granted]
+    return str(response.get("team", "")), [scope for scope in manifest.scopes() if scope not in granted]

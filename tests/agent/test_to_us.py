@@ -3,7 +3,7 @@
 import pytest
 
 from agent.generation.steering import ENDS, asks_us, handles, lets_go, lists
-from agent.message import Line, Move
+from agent.message import History, Line, Move
 from agent.policy import decide
 from agent.surface import looks_like_question
 from agent.under_way import UnderWay
@@ -133,6 +133,7 @@ def test_a_word_that_is_near_a_question_word_asks_nothing(text):
         "can we stop?",
         "lass uns aufhören",
         "ich will nicht mehr",
+        "ich glaube, wir sind fertig",
     ],
 )
 def test_a_brainstorm_ends_in_many_words(text):
@@ -148,6 +149,32 @@ def test_a_brainstorm_ends_in_many_words(text):
 )
 def test_an_idea_about_ends_ends_nothing(text):
     assert not ENDS.match(text)
+
+
+@pytest.mark.parametrize("text", ["is it done?", "ok, is that enough?", "are you finished", "ist genug da?"])
+def test_who_asks_whether_something_is_done_ends_nothing(text):
+    assert not ENDS.match(text)
+
+
+@pytest.mark.parametrize("text", ["I've had enough", "I give up", "I don't want this anymore"])
+def test_where_no_brainstorm_is_on_weary_words_are_a_complaint(text, understander):
+    assert move(text, understander, [], Move.ANSWER) is Move.ESCALATE
+    assert UnderWay.of([], Move.ANSWER).aside(text, History("", ()), "en") == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["Wie wäre es mit einem Schnuppertag?", "warum nicht ein Frühstück im Hof?", "Was wäre, wenn wir zusammen kochen?"],
+)
+def test_a_proposal_put_as_a_question_is_an_idea_in_german_too(text, understander, lines):
+    assert move(text, understander, lines, Move.IDEATE) is Move.IDEATE
+
+
+def test_what_is_wanted_of_the_list_is_known_in_german_too():
+    assert handles("kannst du die Ideen sortieren?") == "group"
+    assert lists("zeig mir bitte alle Ideen")
+    assert lists("mach eine Zusammenfassung")
+    assert lists("wie viele Ideen haben wir schon?")
 
 
 @pytest.mark.parametrize("text", ["never mind", "forget about it all", "let's do something else", "vergiss es"])

@@ -92,6 +92,11 @@ def test_each_workspace_that_installed_it_is_asked_for_its_scopes(home: Path) ->
         assert check.finding.count("https://atelier.example.com/slack/install") == 2
         assert "T1" not in check.finding
         assert "xoxb" not in check.finding
+        slack.fail_next("auth.test", status=429, retry_after=60)
+        check, _ = looked(home, **given)
+        assert "Of workspace T1 nothing can be told now: Slack wants a pause" in check.finding
+        assert "Workspace T2 (Team T2) has not granted" in check.finding  # of the others it is told all the same
+        assert "token of workspace T3" in check.finding
 
 
 def test_telegram_is_asked_where_it_sends_updates(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
