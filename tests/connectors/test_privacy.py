@@ -14,17 +14,13 @@ from agent.buttons import Buttons, Meaning
 from agent.erasure import Forgotten
 from agent.memory import Memory
 from agent.message import History, Reply
-<<<<<<< HEAD
-from connectors.privacy import ForgetReport, copy_of, forget, phrases_of, write_copy
-from connectors.privacy_left import _text_columns
-=======
 from connectors.connector import Received
 from connectors.delivery.queue import accept
-from connectors.privacy import copy_of, forget, phrases_of, write_copy
+from connectors.privacy import ForgetReport, copy_of, forget, phrases_of, write_copy
+from connectors.privacy_left import _text_columns
 from connectors.privacy_waiting import drop_waiting
 from connectors.slack import receive
 from connectors.slack.workspaces import Workspace
->>>>>>> 79e1a33 (A person's export holds what they wrote that still waits to be answered)
 from connectors.terminal_unanswered import Unanswered
 from retrieval.audience import everyone
 from retrieval.database import writing
