@@ -163,6 +163,10 @@ class Quick:
         self._layers = [Halves.of(each) for each in layers]
         self._run = in_one_call()
 
+    def __deepcopy__(self, _: object) -> "Quick":
+        """Itself: its weights never change, and what TorchScript compiles cannot be copied."""
+        return self
+
     def __call__(
         self,
         states: Tensor,

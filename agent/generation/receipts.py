@@ -1,6 +1,7 @@
 """What is said of an idea that was taken, and how a reply is told to be that. Pure."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from functools import cache
 
@@ -8,6 +9,7 @@ from agent.generation.phrases import LANGUAGES, phrase, phrases
 from agent.message import Intent, Line, Prompt
 
 _ASKING = frozenset({Intent.ASK, Intent.HELP, Intent.HUMAN, Intent.COMPLAINT})
+_SHOWN = 120  # characters of an idea that is quoted back
 _NAMES = ("received", "received_first", "received_asked")
 
 
@@ -20,7 +22,8 @@ def receipt(prompt: Prompt, ideas: Sequence[str], counted: str, language: str, *
         name = "received_asked"
     else:
         name = "received_first" if is_first and len(ideas) == 1 else "received"
-    return phrase("ideate", name, prompt.history, language).format(count=counted, idea=ideas[0])
+    idea = textwrap.shorten(ideas[0], _SHOWN, placeholder=" …")
+    return phrase("ideate", name, prompt.history, language).format(count=counted, idea=idea)
 
 
 def was_taken(lines: Sequence[Line], place: int) -> bool | None:

@@ -40,6 +40,16 @@ def test_what_reads_as_a_question_is_quoted_where_it_was_taken():
     assert latest(talk.lines).ideas == ("a slide",)
 
 
+def test_of_a_long_idea_the_beginning_is_quoted_and_all_is_kept():
+    talk = Conversation()
+    talk.say("use scamper on our café")
+    idea = f"explain the menu on a poster, {'in many words, ' * 40}and in colour"
+    reply = said(talk, idea, Intent.ASK)
+    assert 'Taken as an idea: "explain the menu on a poster, in many' in reply
+    assert len(reply) < 400
+    assert latest(talk.lines).ideas == (idea,)
+
+
 @pytest.mark.parametrize(
     "order",
     ["group them", "cluster these please", "put similar ones together", "which ones are alike", "gruppiere sie"],

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, Thread, current_thread
@@ -304,6 +305,7 @@ def test_layers_in_one_call_are_those_of_python_step_by_step(
     finally:
         network.in_one_call.cache_clear()
     assert stepping._run is network.halves_through
+    assert deepcopy(compiled) is compiled  # as where a whole encoder is copied to be trained on
     padded = torch.arange(9) < torch.tensor([9, 4, 2])[:, None]
     asked = [
         ((1, 7), None, None, 0, None),
