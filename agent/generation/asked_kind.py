@@ -103,9 +103,9 @@ _TIMES = re.compile(
     r"(?i)\b\d{1,2}[:.]\d\d\b(?:\s*(?:[ap]\.?m\b|uhr))?|\b\d{1,2}\s?(?:[ap]\.?m\b|uhr\b)|\b\d{4}-\d\d-\d\d\b"
 )
 _MONEY = re.compile(
-    r"(?i)(?:[€$£¥]|\b(?:eur|usd|gbp|chf)\b)\s?\d[\d.,]*|\d[\d.,]*\s?(?:[€$£¥]|(?:eur|usd|gbp|chf|sek|euros?|dollars?|pounds?|francs?|franken)\b)(?:\s(?:a|per|pro)\s\w+)?"
+    r"(?i)(?:[€$£¥]|\b(?:eur|usd|gbp|chf)\b)\s?\d[\d.,]*|(?<![\d.,])\d[\d.,]*\s?(?:[€$£¥]|(?:eur|usd|gbp|chf|sek|euros?|dollars?|pounds?|francs?|franken)\b)(?:\s(?:a|per|pro)\s\w+)?"
 )
-_WHILE = re.compile(rf"(?i)(?:\d[\d.,]*|{_NUMBER})(?:\s+(?:working|business|full))?[\s-]{_UNIT}\b")
+_WHILE = re.compile(rf"(?i)(?<![\d.,])(?:\d[\d.,]*|{_NUMBER})(?:\s+(?:working|business|full))?[\s-]{_UNIT}\b")
 _YES_OR_NO = re.compile(
     rf"(?i){_OPENS}(?:am|is|are|do|does|did|can|could|may|will|would|must|should|shall|has|have|ist|sind|darf|dürfen|kann|können|gibt|habe?n?|hat|muss)\b"
 )

@@ -14,6 +14,7 @@ import pytest
 from agent import conversation, ourselves, outline, policy, prompt, rewrite, surface
 from agent.generation import answer, asked_kind, asked_on, looked_back, phrases, steering, topics, who
 from agent.generation.adjectives import asked_of_table
+from agent.generation.asked_kind import lacks_kind
 from agent.generation.facts import denied, figures, known_words, names
 from agent.generation.quantities import column
 from agent.generation.rendering import _FENCE_MARK
@@ -73,6 +74,7 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "denied": (denied, ("not ", "not a ")),
     "known words": (known_words, ("Ab-", "_", "Ab ")),
     "names": (names, ("Ab-", "-a", "12-", "Ab ")),
+    "kinds asked for": (lambda text: lacks_kind(f"how much is it? {text}", text), ("1", "1.", "1 ", "half ", "hi, ")),
     "topic": (topic_of, (".", ", ", "please ", "heute, ")),
     "wants ours": (steering.WANTS_OURS.search, ("suggest ", " ")),
     "fence": (_FENCE_MARK.search, ("<", " ", "< ")),
