@@ -38,8 +38,8 @@ _OF_US = re.compile(
     re.IGNORECASE,
 )
 _PERSON = re.compile(
-    r"^\W*(?:get|bring|fetch|call|connect|transfer|put|hol(?:e)?|verbinde)\b.*\b(?:human|agent|operator|representative|mensch(?:en)?|mitarbeiter)\b"
-    r"(?!.*\b(?:instead|each|every|first|statt)\b)",
+    r"^\W*(?:get|bring|fetch|call|connect|transfer|put|hol(?:e)?|verbinde)\b(?!.*\b(?:each|every|jede[mnrs]?)\b).*\b(?:human|agent|operator|representative|mensch(?:en)?|mitarbeiter)\b"
+    r"(?!.*\b(?:instead|first|statt)\b)",
     re.IGNORECASE,
 )
 

@@ -41,6 +41,7 @@ def move(text: str, understander: Understander, lines: list[Line], last: Move) -
         "book a room with windows",
         "ask somebody from outside to join",
         "talk to a human first instead of a form",
+        "connect each newcomer with a human from another team",
         "find a mentor in another team",
         "translate the handbook into pictures",
         "explain the jargon on a poster",
