@@ -52,6 +52,7 @@ def test_a_branch_learns_from_cached_states_and_the_encoder_stays_as_it_was(enco
         train_branch(branch, nothing, targets[:0], recipe)
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no NVIDIA GPU here")
 def test_a_branch_learns_where_its_encoder_runs_on_a_gpu() -> None:
     encoder = TransformerEncoder(device="cuda")
