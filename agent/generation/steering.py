@@ -121,8 +121,10 @@ _WISHES = re.compile(
 
 # "undo", "delete the last one", "remove idea 2": of the ideas that were given
 _UNDOES = re.compile(
-    r"""^\W*(?:(?:ok(?:ay)?|no|sorry|oops|please|and|can|could|you|bitte|nein|ach|kannst|du)\b[\s,.!]*)*
-    (?:undo|revert|rückgängig(?:\s+machen)?|mach(?:e)?\s+(?:das|es)\s+rückgängig|nimm\s+(?:das|es|die\s+letzte(?:\s+idee)?)\s+zurück
+    r"""^\W*(?:(?:ok(?:ay)?|oh|no|sorry|oops|please|and|can|could|you|bitte|nein|ach|kannst|du
+      |(?:that|this|it|das)\s+(?:was|war)\s+(?:just\s+|only\s+|nur\s+)?(?:an?\s+|eine?\s+)?(?:slip|mistake|typo|error|versehen|fehler|vertipper)
+      )\b[\s,.!;:]*)*
+    (?:undo|revert|take\s+(?:that|this|it)\s+back|not\s+that(?:\s+one)?|rückgängig(?:\s+machen)?|mach(?:e)?\s+(?:das|es)\s+rückgängig|nimm\s+(?:das|es|die\s+letzte(?:\s+idee)?)\s+zurück
     |(?:delete|remove|drop|scratch|erase|cross\s+out|take\s+back|forget|lösche?|streiche?|entferne?|vergiss)\s+
       (?:that|this|it|das|(?:the|my|our|die|meine|unsere)\s+(?:last|latest|previous|letzte)(?:\s+(?:one|idea|idee))?
       |(?:(?:the|my|our|die|meine|that|this)\s+)?(?:idea|idee|number|nummer|no\.?|nr\.?|\#)?\s*(?:number\s+|nummer\s+|\#)?(?P<number>\d{1,3})

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.generation.steering import ENDS, asks_us, handles, lets_go, lists
+from agent.generation.steering import ENDS, asks_us, handles, lets_go, lists, undone
 from agent.message import History, Line, Move
 from agent.policy import decide
 from agent.surface import looks_like_question
@@ -205,3 +205,12 @@ def test_list_them_after_an_answer_asks_on(lines):
     assert UnderWay.of(lines, Move.ANSWER).wanted("list them") is None
     assert UnderWay.of(lines, Move.ANSWER).wanted("list our ideas") is Move.IDEATE
     assert UnderWay.of([], None).wanted("list them") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["take that back", "oh no, not that", "that was a slip, remove it", "Das war ein Versehen, nimm das zurück."],
+)
+def test_a_slip_is_taken_back_in_other_words(said: str) -> None:
+    assert undone(said, ["tents on the boats", "a boat parade"]) == 1
+    assert undone(f"{said} of the shop", ["tents on the boats", "a boat parade"]) is None
