@@ -49,21 +49,29 @@ class Jobs:
         """A new job, not started yet; the one made with the same `key` before, if there is one."""
         if key and (same := next((job for job in self.known() if job.key == key), None)):
             return same
-        now = datetime.now(UTC)
-        moment = (
-            now.microsecond * 0x10000 // 1_000_000
-        )  # ids are in the order of time: a job's files take longer to write
-        identity = f"{now:%Y%m%d-%H%M%S}-{moment:04x}"
-        folder = self.root / identity
-        job = Job(identity, folder, order, State.VALIDATING, now.isoformat(timespec="seconds"), confirmed, key)
+        now, folder = self._claimed()
+        job = Job(folder.name, folder, order, State.VALIDATING, now.isoformat(timespec="seconds"), confirmed, key)
         try:
-            folder.mkdir(parents=True, mode=0o700)
             (folder / BALLAST).write_bytes(os.urandom(BALLAST_BYTES))
             save(job)
         except OSError as error:
             shutil.rmtree(folder, ignore_errors=True)
             raise unwritable(folder, error) from error
         return job
+
+    def _claimed(self) -> tuple[datetime, Path]:
+        """A folder of its own, and when it was made: ids are in the order of time, in steps of 15 microseconds."""
+        while True:
+            now = datetime.now(UTC)
+            folder = self.root / f"{now:%Y%m%d-%H%M%S}-{now.microsecond * 0x10000 // 1_000_000:04x}"
+            try:
+                folder.mkdir(parents=True, mode=0o700)
+            except FileExistsError:  # another process made it in the same moment: it is not ours to touch
+                continue
+            except OSError as error:
+                raise unwritable(folder, error) from error
+            else:
+                return now, folder
 
     def get(self, name: str = "") -> Job:
         """The job with this id, or the one that an unmistakable part of an id names; "" for the latest."""

@@ -105,6 +105,7 @@ _TIMES = re.compile(
 _MONEY = re.compile(
     r"(?i)(?:[€$£¥]|\b(?:eur|usd|gbp|chf)\b)\s?\d[\d.,]*|(?<![\d.,])\d[\d.,]*\s?(?:[€$£¥]|(?:eur|usd|gbp|chf|sek|euros?|dollars?|pounds?|francs?|franken)\b)(?:\s(?:a|per|pro)\s\w+)?"
 )
+_IN_UNITS = re.compile(r"(?i)euros?|dollars?|pounds?|francs?|franken|hours?|stunden|uhr")  # "how many euros?"
 _WHILE = re.compile(rf"(?i)(?<![\d.,])(?:\d[\d.,]*|{_NUMBER})(?:\s+(?:working|business|full))?[\s-]{_UNIT}\b")
 _YES_OR_NO = re.compile(
     rf"(?i){_OPENS}(?:am|is|are|do|does|did|can|could|may|will|would|must|should|shall|has|have|ist|sind|darf|dürfen|kann|können|gibt|habe?n?|hat|muss)\b"
@@ -159,8 +160,7 @@ def lacks_kind(question: str, text: str) -> bool:
     if shape is _LONG:
         return shape.search(_MONEY.sub(" ", text)) is None
     if shape is _MANY:
-        asks_money = re.search(r"(?i)euros?|dollars?|pounds?|francs?|franken|hours?|stunden|uhr", question)
-        return shape.search(text if asks_money else _MONEY.sub(" ", _TIMES.sub(" ", text))) is None
+        return shape.search(text if _IN_UNITS.search(question) else _MONEY.sub(" ", _TIMES.sub(" ", text))) is None
     return shape.search(text) is None
 
 

@@ -106,7 +106,7 @@ def facilitate(prompt: Prompt, encoder: Encoder | None = None) -> str:
         points = starting_points(prompt, session.topic, session.language)
         return f"{points}\n\n{phrase('ideate', 'argue', prompt.history, session.language)}"
     if order == "leave" and _asked_to_end(lines, session):
-        return _close(session)
+        return _close(session) if session.ideas else phrase("ideate", "let_go", language=session.language)
     if order == "group" and session.ideas and encoder is not None:
         groups = grouped_said(session.ideas, encoder, _counted(len(session.ideas), session.language), session.language)
         return f"{groups}\n\n{phrase('ideate', 'go_on', prompt.history, session.language)}"
@@ -203,7 +203,8 @@ def together(ideas: Sequence[str], pair: tuple[int, int]) -> str:
 
 def _ends(text: str, language: str) -> bool:
     nothing = phrase("ideate", "nothing_yet", language=language)[:40]
-    return phrase("ideate", "collected", language=language) in text or nothing in text
+    said = (nothing, *(phrase("ideate", name, language=language) for name in ("collected", "let_go")))
+    return any(each in text for each in said)
 
 
 def _begun(text: str) -> tuple[Technique, str, str] | None:

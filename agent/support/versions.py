@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import combinations, product
 
 from agent.generation.answer import is_dated, leans_back
+from agent.generation.asked_kind import lacks_kind
 from agent.generation.facts import denied, is_month, measured, names
 from agent.generation.sentences import Kind, cut
 from agent.german import language_of
@@ -115,19 +116,26 @@ def is_even(question: str, found: Conflict, passages: Sequence[Passage]) -> bool
 
 
 def is_nearest(question: str, found: Conflict, passages: Sequence[Passage]) -> bool:
-    """Whether no sentence has more of the question's words, with its heading, than either statement has.
+    """Whether no sentence that may answer has more of the question's words than either statement has.
 
     Else that sentence is asked about, and not what two documents say apart beside it: how many days of leave there are
-    is no answer to how many may be carried over.
+    is no answer to how many may be carried over. Words of the heading count, but where it gives as many to all those
+    of the sentence do: under "Opening hours" it is "opens at 8:00" that opens, and not "is closed in winter".
     """
     asked = frozenset(words(" ".join(content_words(question)))) - _GRAMMAR
 
-    def met(passage: Passage, text: str) -> int:
-        said = frozenset(words(f"{passage.heading} {text}"))
-        return sum(_has(word, said) for word in asked)
+    def met(passage: Passage, text: str) -> tuple[int, int]:
+        own = frozenset(words(text))
+        whole = own | frozenset(words(passage.heading))
+        return sum(_has(word, whole) for word in asked), sum(_has(word, own) for word in asked)
 
-    own = max(met(passages[each.passage], each.text) for each in (found.one, found.other))
-    return all(met(passage, unit.text) <= own for passage in passages[:ANY] for unit in cut(passage.text))
+    nearest = max(met(passages[each.passage], each.text) for each in (found.one, found.other))
+    return all(
+        met(passage, unit.text) <= nearest
+        for passage in passages[:ANY]
+        for unit in cut(passage.text)
+        if not lacks_kind(question, unit.text)
+    )
 
 
 def says_old(passage: Passage) -> bool:

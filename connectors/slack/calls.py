@@ -8,7 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import aiohttp
 from aiolimiter import AsyncLimiter
@@ -57,6 +57,18 @@ def discreet_logger() -> logging.Logger:
     return logger
 
 
+class How(TypedDict, total=False):
+    """How a call is made.
+
+    ends: time.monotonic() by which it must have ended. patience: the longest pause that is waited for here. get: the
+    method reads its query.
+    """
+
+    ends: float | None
+    patience: float
+    get: bool
+
+
 class Calls:
     """api: the Web API's address, ending in a slash."""
 
@@ -87,17 +99,10 @@ class Calls:
         return AsyncWebClient(token, self.api, timeout=seconds, session=session, retry_handlers=[], logger=logger)
 
     async def __call__(
-        self,
-        token: str,
-        method: str,
-        arguments: Mapping[str, Any],
-        *,
-        ends: float | None = None,
-        patience: float = PATIENCE,
-        get: bool = False,
+        self, token: str, method: str, arguments: Mapping[str, Any], **how: Unpack[How]
     ) -> dict[str, Any]:
         """What Slack answers. Raises as `response`."""
-        response = await self.response(token, method, arguments, ends=ends, patience=patience, get=get)
+        response = await self.response(token, method, arguments, **how)
         return dict(response.data) if isinstance(response.data, dict) else {}
 
     async def response(
@@ -110,11 +115,7 @@ class Calls:
         patience: float = PATIENCE,
         get: bool = False,
     ) -> AsyncSlackResponse:
-        """The same with its headers. Raises Throttled, Refusal or Unsure.
-
-        ends: time.monotonic() by which it must have. patience: the longest pause that is waited for here. get: the
-        method reads its query.
-        """
+        """The same with its headers. Raises Throttled, Refusal or Unsure. The last arguments: as `How` says."""
         given = {key: value for key, value in arguments.items() if value is not None}
         ends = ends if ends is not None else time.monotonic() + SEND_SECONDS
         what = (method, token, str(given.get("channel")) if method == "chat.postMessage" else "")

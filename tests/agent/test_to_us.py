@@ -190,6 +190,14 @@ def test_who_lets_go_twice_means_the_end(text):
     assert lets_go(text)
 
 
+def test_who_lets_go_twice_before_any_idea_is_offered_no_other_way_in():
+    talk = Conversation()
+    talk.say("use scamper on our café")
+    talk.say("never mind")
+    assert talk.say("never mind").startswith("All right, we leave it there")
+    assert not UnderWay.of(talk.lines, Move.IDEATE).thinking
+
+
 @pytest.mark.parametrize(
     "text",
     ["summarise what we have", "show me what we have so far", "read the ideas back to me", "list them", "my ideas"],

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,20 @@ def test_a_job_is_read_back_as_it_was_ordered(jobs: Jobs) -> None:
     found = jobs.get()
     assert (found.id, found.order, found.figures, found.version) == (made.id, ORDER, FIGURES, "team-1")
     assert found.is_over
+
+
+def test_of_two_jobs_made_in_the_same_moment_none_is_lost(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    moments = iter([moment, moment, moment, moment + timedelta(microseconds=20)])
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls.fromtimestamp(next(moments).timestamp(), tz)
+
+    monkeypatch.setattr(found, "datetime", Clock)
+    made = [jobs.create(ORDER), jobs.create(ORDER)]
+    assert [each.id for each in jobs.known()] == [each.id for each in made]
 
 
 def test_jobs_are_nobody_elses_to_read(jobs: Jobs) -> None:

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from finetune.training import estimate as module
 from finetune.training.estimate import estimate, peak_memory
-from finetune.training.loop import train
+from finetune.training.loop import Run, train
 from retrieval.errors import DataRefused, FinetuneError
 from tests.agent.models import build_model
 from tests.finetune.learning import RECIPE, examples
@@ -30,6 +31,21 @@ def test_a_dry_run_is_about_right(base, tmp_path):
     took = times[-1] - times[0]
     assert took / 10 < foreseen.seconds < took * 10  # others may use the machine too; the benchmark has it closer
     assert 0.5 * foreseen.memory_bytes < peak_memory() < 2 * foreseen.memory_bytes
+
+
+@pytest.mark.parametrize(("enough", "steps"), [(0.0, 2), (600.0, 4)])
+def test_slow_steps_are_timed_no_longer_than_needed(base, monkeypatch, enough, steps):
+    taken: list[int] = []
+
+    class Counting(Run):
+        def advance(self, step: int) -> int:
+            taken.append(step)
+            return super().advance(step)
+
+    monkeypatch.setattr(module, "ENOUGH", enough)
+    monkeypatch.setattr(module, "Run", Counting)
+    estimate(base, LEARNED, replace(RECIPE, max_steps=0, epochs=3))
+    assert len(taken) == steps
 
 
 def test_several_processes_share_the_steps_and_the_time(base):

@@ -26,10 +26,12 @@ def unknown(_sources: Collection[str]) -> Written:
     return Written({}, {})
 
 
-def said_of(question: str, texts: Mapping[str, str], days: Mapping[str, datetime] | None = None) -> list[str]:
+def said_of(
+    question: str, texts: Mapping[str, str], days: Mapping[str, datetime] | None = None, *, heading: str = ""
+) -> list[str]:
     """What is said of documents by name, the first one found best; the lines without their marks."""
     passages = [
-        Passage(number, text, source, "", None, 1, "a/e", 0.9 if number == 1 else 0.05)
+        Passage(number, text, source, heading, None, 1, "a/e", 0.9 if number == 1 else 0.05)
         for number, (source, text) in enumerate(texts.items(), 1)
     ]
     said = differing(question, passages, "en", lambda _: Written(days or {}, {}))
@@ -255,6 +257,28 @@ def test_what_they_say_apart_is_shown_only_where_it_is_what_was_asked(question: 
     said = said_of(question, LEAVE)
     assert [shown in line for line in said[:1]] == [True] * bool(shown)
     assert len(said) == 2 * bool(shown)
+
+
+HOURS = {
+    f"opening-{year}-04-12.md": f"The boathouse opens at {opens}:00 and closes at {closes}:00, Tuesday to Sunday. "
+    f"On Mondays it is closed. The café opens at {opens}:30.\n\n"
+    f"In winter, from {month} to February, the boathouse is closed."
+    for year, opens, closes, month in ((2026, 8, 20, "December"), (2024, 9, 18, "November"))
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "shown"),
+    [
+        ("When does the boathouse open?", "opens at 8:00"),
+        ("opening hours?", "opens at 8:"),
+        ("What are the current opening hours?", "opens at 8:"),
+        ("When is the boathouse closed in winter?", "from December"),
+        ("When does the café open?", "café opens at 8:30"),
+    ],
+)
+def test_under_one_heading_the_sentence_with_the_questions_words_is_shown(question: str, shown: str) -> None:
+    assert shown in said_of(question, HOURS, heading="Opening hours")[0]
 
 
 PAGES = {
