@@ -1,9 +1,11 @@
 """What one ordinary message costs, counted: encoder passes, statements, commits. Times depend on the machine."""
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,14 @@ from sqlalchemy import Engine
 
 from connectors import serve
 from connectors.delivery.stage import Pace
+from connectors.settings import load_settings
 from retrieval.passage import Vectors
-from tests.battery.house import HashEncoder
+from tests.battery.house import HashEncoder, open_house
+from tests.battery.inside import settings_for
+from tests.battery.process import free_port
 from tests.battery.town import Town, town
+from tests.emulators.slack import SlackEmulator
+from tests.emulators.telegram import TelegramEmulator
 
 PASSES, STATEMENTS, COMMITS = 1, 26, 4
 
@@ -84,3 +91,19 @@ async def test_an_ordinary_message_costs_one_pass_and_four_commits(monkeypatch: 
             assert 0 < passes["encoder"] <= PASSES
             assert spent["commits"] <= COMMITS, spent
             assert spent["statements"] <= STATEMENTS, spent
+
+
+async def test_what_stands_when_the_doors_open_is_not_looked_through_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+
+    async def work(*_: object) -> None:
+        kept.append(gc.get_freeze_count())
+
+    monkeypatch.setattr(serve, "_work", work)
+    before = gc.get_freeze_count()
+    with TelegramEmulator.threaded() as telegram, SlackEmulator.threaded() as slack:
+        settings = load_settings(**settings_for(tmp_path, free_port(), telegram, slack))
+        await serve.serve(settings, lambda: open_house(settings), lambda _: None)
+    assert kept[0] > before
