@@ -13,12 +13,15 @@ from dataclasses import replace
 from agent.events import Outgoing
 from agent.message import Place
 from connectors.telegram.markdown import INLINE, Span, clean, escape, settle, spans
-from connectors.telegram.render import MOST_UNITS, render, units
+from connectors.telegram.render import MOST_ENTITIES, MOST_UNITS, NOTHING, Rendered, render, units
 
 _CAPTION = 400  # characters of a picture's words: Telegram shows 1,024 units
 _NOWHERE = Place("telegram", "", "")
 _TAIL = 3000  # units of one source's label, of a notice or a suggestion in one part
 _REACH = 4 * MOST_UNITS  # characters of Markdown within which a cut is looked for
+_NEAR = 1000  # characters
+_UNCUT = INLINE | {"Code"}
+_FORMATS = _UNCUT - {"Link", "Image"} | {"Heading"}  # what takes an entity each for sure
 _LEAST = 16  # characters: a smaller cut is none, so that each leaves less to do
 _FENCE = re.compile(r"[ ]{0,3}(`{3,}|~{3,})[^\n]*")
 _ENDS = (
@@ -41,7 +44,7 @@ def parts(outgoing: Outgoing) -> list[Outgoing]:
         bare = replace(outgoing, sources=(), notice="", buttons=(), suggestions=(), pictures=())
         texts = parts(replace(outgoing, pictures=()))
         return texts + [replace(bare, text=one.text[:_CAPTION], pictures=(one,)) for one in outgoing.pictures]
-    if render(outgoing).fits:
+    if len(outgoing.text) <= _REACH and render(outgoing).fits:
         return [outgoing]
     bare = replace(outgoing, text="", sources=(), notice="", buttons=(), suggestions=())
     done = [replace(bare, text=piece) for piece in _pieces(settle(outgoing.text))]
@@ -85,48 +88,88 @@ def _plain_pieces(text: str) -> Iterator[str]:
 
 
 def _pieces(source: str) -> Iterator[str]:
-    """Settled Markdown as pieces that fit."""
+    """Settled Markdown as pieces that fit. Each is looked for near the beginning, so time grows with the length."""
+    source, longest = _loosened(source)
     while source.strip():
-        piece, source = _first(source)
-        if piece.strip():
+        piece, source = _first(source, longest)
+        if NOTHING in piece or _shown(piece).text != NOTHING:
             yield piece
 
 
-def _first(source: str) -> tuple[str, str]:
-    """The first piece of `source`, and the Markdown that is left."""
-    found = spans(source)
-    blocks = [span for span in found if span.depth == 0 and span.kind not in INLINE and span.kind != "Code"]
+def _loosened(source: str) -> tuple[str, int]:
+    """`source` without formats that are longer than a cut is looked for, and how many characters the longest has."""
+    kept, position, longest = "", 0, 0
+    for span in spans(source):
+        size = span.end - span.start
+        if span.start < position or span.kind not in {*_UNCUT, "Rule"}:
+            continue
+        if size <= _REACH:
+            longest = max(longest, size)
+        else:
+            kept += source[position : span.start] + escape(_shown(source[span.start : span.end]).text)
+            position = span.end
+    return kept + source[position:], longest
+
+
+def _first(source: str, longest: int) -> tuple[str, str]:
+    """The first piece of `source`, and the Markdown that is left. longest: characters of a format, at most."""
+    for reach in (MOST_UNITS, _REACH):
+        window = _window(source, reach + longest)
+        found = spans(window)
+        formats = [span.start for span in found if span.kind in _FORMATS and span.start < reach]
+        if len(formats) > 2 * MOST_ENTITIES:  # what fits ends long before
+            break
+    blocks = [span for span in found if span.depth == 0 and span.kind not in _UNCUT]
     if not blocks:
-        return source, ""
-    ends = [_line_start(source, block.start) for block in blocks[1:]] + [len(source)]
-    whole = _most(bisect_right(ends, _REACH), lambda count: _fits(source[: ends[count - 1]]))
-    if whole:
-        return source[: ends[whole - 1]].rstrip(), source[ends[whole - 1] :]
-    block, after = source[: ends[0]], source[ends[0] :]
+        return window, source[len(window) :]
+    guess = min([MOST_UNITS, *formats[MOST_ENTITIES : MOST_ENTITIES + 1]])
+    ends = [_line_start(window, block.start) for block in blocks[1:]]
+    if len(window) == len(source):
+        ends.append(len(source))
+    if whole := _last_fitting(source, ends[: bisect_right(ends, reach)], guess):
+        return source[:whole].rstrip(), source[whole:]
+    end = ends[0] if ends else len(source)  # a block may go on beyond the window
+    block, after = source[:end], source[end:]
     if blocks[0].kind == "CodeBlock":
         first, rest = _cut_code(block)
     elif blocks[0].kind == "Table":
-        first, rest = _cut_table(block)
+        first, rest = _cut_table(block, reach, guess)
     else:
-        first, rest = _cut_prose(block, found, is_quote=blocks[0].kind == "BlockQuote")
+        first, rest = _cut_prose(block, found, reach, guess, is_quote=blocks[0].kind == "BlockQuote")
     if not first:
-        first, rest = _flat(block)
+        first, rest = _flat(block, longest)
     return first, f"{rest.rstrip()}\n\n{after}" if rest.strip() else after
 
 
-def _fits(markdown: str) -> bool:
-    return render(Outgoing(_NOWHERE, markdown)).fits
+def _window(source: str, least: int) -> str:
+    """The beginning of `source`, of `least` characters or a few more: to the end of a line, or else of a word."""
+    for end in ("\n", " "):
+        if (place := source.find(end, least, least + _NEAR)) >= 0:
+            return source[: place + 1]
+    return source[:least]
 
 
-def _most(upper: int, fits: Callable[[int], bool]) -> int:
-    """The largest count from 1 to `upper` that fits, as far as larger ones fit less; 0 when none does."""
-    low, high = 0, upper
+def _shown(markdown: str) -> Rendered:
+    return render(Outgoing(_NOWHERE, markdown))
+
+
+def _load(markdown: str) -> float:
+    """How much of a message `markdown` takes; it fits with at most 1."""
+    shown = _shown(markdown)
+    return max(units(shown.text) / MOST_UNITS, shown.formats / MOST_ENTITIES)
+
+
+def _most(upper: int, load: Callable[[int], float], guess: int) -> int:
+    """The largest count from 1 to `upper` whose load is at most 1, as far as larger ones have more; 0 if none has."""
+    low, high, is_guess = 0, upper, True
     while low < high:
-        middle = (low + high + 1) // 2
-        if fits(middle):
-            low = middle
+        count = min(max(guess, low + 1), high)
+        if (found := load(count)) <= 1:
+            low = count
         else:
-            high = middle - 1
+            high = count - 1
+        is_guess = not is_guess  # in turn by what was found and by halves: loads may grow in leaps
+        guess = (low + high + 1) // 2 if is_guess else int(count / max(found, 0.1))
     return low
 
 
@@ -153,31 +196,34 @@ def _code_end(code: str, most: int) -> int:
     return newline + 1 if newline > window // 2 else window
 
 
-def _cut_table(block: str) -> tuple[str, str]:
+def _cut_table(block: str, reach: int, guess: int) -> tuple[str, str]:
     lines = block.strip("\n").split("\n")
     head, rows = lines[:2], lines[2:]
-    count = _most(len(rows), lambda count: _fits("\n".join([*head, *rows[:count]])))
+    within = min(len(rows), block.count("\n", 0, reach))
+    each = 1 + len(block) // len(lines)  # characters of a row
+    count = _most(within, lambda count: _load("\n".join([*head, *rows[:count]])), guess // each)
     if not count:
         return "", ""
     rest = rows[count:]
     return "\n".join([*head, *rows[:count]]), "\n".join([*head, *rest]) if rest else ""
 
 
-def _cut_prose(block: str, found: Sequence[Span], *, is_quote: bool) -> tuple[str, str]:
+def _cut_prose(block: str, found: Sequence[Span], reach: int, guess: int, *, is_quote: bool) -> tuple[str, str]:
     """Cut at the best place that leaves the first piece at least half as long as it could be."""
     shut = _shut(found, len(block))
     longest = 0
     for ending in _ENDS:
-        ends = (match.end() for match in ending.finditer(block, 0, _REACH))
+        ends = (match.end() for match in ending.finditer(block, 0, reach))
         places = [end for end in ends if _LEAST < end < len(block.rstrip()) and not _is_shut(shut, end)]
-        longest = max(longest, _last_fitting(block, places))
+        longest = max(longest, _last_fitting(block, places, guess))
         if units(block[:longest]) >= MOST_UNITS // 2:
             break
     return (block[:longest].rstrip(), _dedented(block[longest:], is_quote=is_quote)) if longest else ("", "")
 
 
-def _last_fitting(block: str, places: Sequence[int]) -> int:
-    count = _most(len(places), lambda count: _fits(block[: places[count - 1]]))
+def _last_fitting(source: str, places: Sequence[int], guess: int) -> int:
+    """The last of `places` up to which `source` fits; 0 when none is."""
+    count = _most(len(places), lambda count: _load(source[: places[count - 1]]), bisect_right(places, guess))
     return places[count - 1] if count else 0
 
 
@@ -202,18 +248,29 @@ def _is_shut(shut: Sequence[tuple[int, int]], place: int) -> bool:
 
 def _dedented(rest: str, *, is_quote: bool) -> str:
     """What is left of a block, moved left so far that its first line is at the margin: else it would be code."""
-    rest = rest.lstrip("\n")
-    indent = len(rest) - len(rest.lstrip(" \t"))
-    rest = re.sub(rf"^[ \t]{{1,{indent}}}", "", rest, flags=re.MULTILINE) if indent else rest
+    lines = rest.lstrip("\n").split("\n")
+    least = len(lines[0])
+    for number, line in enumerate(lines):
+        least = min(least, len(line) - len(line.lstrip(" \t"))) if line.strip() else least
+        if not least:
+            break
+        lines[number] = line[least:]
+    rest = "\n".join(lines)
     return rest if not is_quote or rest.startswith(">") else f"> {rest}"
 
 
-def _flat(block: str) -> tuple[str, str]:
-    """The block without its formatting, cut wherever it must be."""
-    shown = render(Outgoing(_NOWHERE, block)).text
-    text = shown if len(shown) <= 4 * len(block) else block  # lists in lists can be shown at many times their length
+def _flat(block: str, longest: int) -> tuple[str, str]:
+    """The block without its formatting, cut wherever it must be; of a long one its beginning, to a format's end."""
+    shut = _shut(spans(block[: _REACH + longest]), len(block))
+    size = next((end for start, end in shut if start < _REACH < end), _REACH)
+    looked = block[:size]
+    shown = _shown(looked).text
+    text = shown if len(shown) <= 4 * len(looked) else looked  # lists in lists can be shown at many times their length
+    if text == NOTHING not in looked:
+        return "", block[size:]
     end = _plain_end(text, MOST_UNITS)
-    return escape(text[:end]), escape(text[end:])
+    space = looked[len(looked.rstrip()) :]
+    return escape(text[:end]), f"{escape(text[end:])}{space}{block[size:]}"
 
 
 def _plain_end(text: str, most: int) -> int:

@@ -5,7 +5,8 @@ formulas. Settling escapes those, outside code. It is idempotent in effect: sett
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,12 +95,11 @@ def escape(text: str) -> str:
     return "\n".join(_PUNCTUATION.sub(r"\\\1", line.strip()) for line in text.split("\n"))
 
 
-def _settle_prose(text: str, start: int, end: int, tables: Iterable[Span]) -> Iterable[str]:
+def _settle_prose(text: str, start: int, end: int, tables: Sequence[Span]) -> Iterable[str]:
     """The prose of `text` from `start` to `end`, piece by piece: what is in a table, and what is not."""
     position = start
-    for table in tables:
-        if table.end <= position or table.start >= end:
-            continue
+    first = bisect_right(tables, start, key=lambda table: table.end)
+    for table in tables[first : bisect_left(tables, end, key=lambda table: table.start)]:
         yield _settle_piece(text[position : max(position, table.start)], in_table=False)
         inside = text[max(position, table.start) : min(end, table.end)]
         whole = text[table.start : table.end]

@@ -1,8 +1,9 @@
 """Long answers in parts: every part fits, and no word of any text is lost."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from agent.events import Button, Outgoing
 from agent.message import Place, Source
+from connectors.telegram import cut
 from connectors.telegram.cut import parts
+from connectors.telegram.markdown import settle
 from connectors.telegram.render import MOST_ENTITIES, MOST_UNITS, Rendered, render, units
 
 PLACE = Place("telegram", "acme", "7")
@@ -71,6 +74,16 @@ def test_every_part_of_any_text_is_valid_and_no_word_is_lost(text: str) -> None:
         check(message)
     whole = render(outgoing).text
     assert is_within(letters(whole), letters("".join(message.text for message in messages)))
+
+
+@settings(max_examples=6, deadline=None)
+@given(long_texts, st.integers(20_000, 40_000))
+def test_of_a_text_that_is_longer_than_is_looked_at_no_word_is_lost_either(text: str, size: int) -> None:
+    outgoing = Outgoing(PLACE, (text * size)[:size])
+    messages = shown(outgoing)
+    for message in messages:
+        check(message)
+    assert is_within(letters(render(outgoing).text), letters("".join(message.text for message in messages)))
 
 
 @settings(max_examples=30, deadline=None)
@@ -160,6 +173,26 @@ def test_no_format_is_cut_open(mark: str) -> None:
     assert sum(len(message.entities) for message in messages) == 60
 
 
+@pytest.mark.parametrize("mark", ["**", "_", "`", "~~"])
+def test_a_format_longer_than_is_looked_at_is_given_up_and_not_cut_open(mark: str) -> None:
+    messages = shown(Outgoing(PLACE, f"Before it. {mark}{'words in a format ' * 2000}here{mark} and **behind** it."))
+    assert not any(mark in message.text for message in messages)
+    assert [entity.type for message in messages for entity in message.entities] == ["bold"]
+    assert sum(message.text.count("format") for message in messages) == 2000
+
+
+def test_of_a_link_only_the_words_take_room() -> None:
+    (message,) = shown(Outgoing(PLACE, f"[The picture](data:image/png;base64,{'x' * 60_000}) of it"))
+    assert message.text == "The picture of it"
+
+
+def test_an_item_that_comes_to_the_margin_takes_only_its_own_along() -> None:
+    text = f"- one {'word ' * 700}\n    - two {'word ' * 300}\n        - three\n- four\n    - five"
+    _, last = shown(Outgoing(PLACE, text))
+    assert last.text.startswith("• two")
+    assert last.text.endswith("\n  • three\n• four\n  • five")
+
+
 @pytest.mark.parametrize(
     "text", ["- " * 5000 + "x", "> " * 5000 + "x", "|a" * 3000 + "\n" + "|-" * 3000 + "\n|b" * 3000]
 )
@@ -172,3 +205,36 @@ def test_nothing_to_show_is_one_part() -> None:
     for text in ("", " \n", "\u200b", "[](https://example.com)"):
         assert [message.text for message in shown(Outgoing(PLACE, text))] == ["…"]
     assert shown(replace(Outgoing(PLACE, ""), notice="No model."))[0].text == "No model."
+
+
+RUNS = ("```\nx\n```\n", "```\n", "- one\n", "[", "**b** ", "# h\n", "|a|b|\n|-|-|\n|c|d|\n\n", "`a")
+LONG = 40_000  # characters
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_long_answer_is_read_a_few_times_over(run: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not once for each part. What is rendered and parsed is counted: time depends on what else runs."""
+    read = 0
+
+    def counted(function: Callable[..., object]) -> Callable[..., object]:
+        def counting(text: str | Outgoing) -> object:
+            nonlocal read
+            read += len(text if isinstance(text, str) else text.text)
+            return function(text)
+
+        return counting
+
+    monkeypatch.setattr(cut, "render", counted(cut.render))
+    monkeypatch.setattr(cut, "spans", counted(cut.spans))
+    parts(Outgoing(PLACE, (run * LONG)[:LONG]))
+    assert read < 30 * LONG
+
+
+def test_code_between_tables_is_settled_in_linear_time() -> None:
+    took = []
+    for count in (500, 4000):
+        text = "`a`\n\n|a|b|\n|-|-|\n|c|d|\n\n" * count
+        began = process_time()
+        settle(text)
+        took.append(process_time() - began)
+    assert took[1] < 20 * took[0]
