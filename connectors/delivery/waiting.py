@@ -21,9 +21,12 @@ _LATER = (inbox.c.conversation == _HERE) & (inbox.c.id > sa.bindparam("row")) & 
 _AFTER = sa.select(inbox.c.payload).where(OPEN, _LATER).order_by(inbox.c.id)
 
 
-def after(connection: Connection, event: int) -> list[str]:
-    """The payloads that wait behind an event in its conversation, in order."""
-    return list(connection.execute(_AFTER, {"row": event}).scalars())
+def after(connection: Connection, event: int, message: str) -> list[str]:
+    """The payloads that wait behind an event in its conversation and hold a message's id, in order.
+
+    Most do not: whoever floods may have hundreds there, and each costs a millisecond to read.
+    """
+    return [payload for payload in connection.execute(_AFTER, {"row": event}).scalars() if message in payload]
 
 
 def has_come(connection: Connection, place: Place, message: str, before: int = sys.maxsize) -> bool:

@@ -153,14 +153,14 @@ class Delivery:
             key = queue.event_of(connection, place, message)
         return key and f"{place.platform}/{place.tenant}/{key}"
 
-    async def behind(self, stage: Stage) -> list[Event]:
-        """What waits behind an event in its conversation: it may have been changed or taken back meanwhile."""
-        payloads = await asyncio.to_thread(self._behind, stage.event)
-        return [event for each in payloads if (event := self._readable(stage.platform, each)) is not None]
+    async def behind(self, stage: Stage, message: str) -> list[Event]:
+        """What waits behind an event and names a message: it may have been changed or taken back meanwhile."""
+        return await asyncio.to_thread(self._behind, stage, message)
 
-    def _behind(self, event: int) -> list[str]:
+    def _behind(self, stage: Stage, message: str) -> list[Event]:
         with reading(self._engine) as connection:
-            return waiting.after(connection, event)
+            payloads = waiting.after(connection, stage.event, message)
+        return [event for each in payloads if (event := self._readable(stage.platform, each)) is not None]
 
     async def drop(self, place: Place, before: int) -> int:
         """Let go of all that waits for the channel of `place`, or its whole tenant, from before the event `before`."""

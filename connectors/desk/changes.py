@@ -41,19 +41,20 @@ class Changes:
 
     async def latest(self, post: Post, stage: Stage) -> Post | None:
         """The message as it reads now, by what waits behind it; None where it was taken back."""
-        for event in await self._behind(stage):
-            if isinstance(event, Deleted) and event.message == post.id:
+        for event in await self._behind(stage, post.id):
+            if isinstance(event, Deleted):
                 return None
-            if isinstance(event, Edited) and event.message == post.id and event.account == post.account:
+            if event.account == post.account:
                 post = replace(post, text=event.text)
         return post
 
-    async def _behind(self, stage: Stage) -> list[Edited | Deleted]:
-        return [each for each in await stage.delivery.behind(stage) if isinstance(each, Edited | Deleted)]
+    async def _behind(self, stage: Stage, message: str) -> list[Edited | Deleted]:
+        behind = await stage.delivery.behind(stage, message)
+        return [each for each in behind if isinstance(each, Edited | Deleted) and each.message == message]
 
     async def edited(self, event: Edited, stage: Stage) -> Sequence[Outgoing] | Post:
         """An offer to answer anew; the message itself where only its change calls Atelier."""
-        if any(later.message == event.message for later in await self._behind(stage)):
+        if await self._behind(stage, event.message):
             return ()  # a later change, or that it was deleted, says more
         turn = await asyncio.to_thread(self.memory.turn_for, name_of(event.place, event.message))
         if turn is None:

@@ -7,6 +7,7 @@ less the time that the stub takes to say it.
 
 import asyncio
 import json
+import random
 import re
 import resource
 import shutil
@@ -158,6 +159,14 @@ def plan_of(rate: float, seconds: float, start: int = 0) -> list[tuple[float, in
     return [(number / rate, number % chats, start + number // chats) for number in range(round(rate * seconds))]
 
 
+def plan_at_random(rate: float, seconds: float, start: int) -> list[tuple[float, int, int]]:
+    """As `plan_of`, but each chat writes at a moment of its own in every ten seconds."""
+    draw = random.Random(start)
+    moments = [(draw.uniform(0, EVERY), chat) for chat in range(round(rate * EVERY))]
+    turns = range(round(seconds / EVERY))
+    return sorted((moment + EVERY * turn, chat, start + turn) for moment, chat in moments for turn in turns)
+
+
 def p(values: Sequence[float], share: float) -> float:
     """A percentile in milliseconds."""
     return float(np.percentile(values, share)) * 1e3 if values else float("nan")
@@ -173,6 +182,17 @@ async def stage(sender: Sender, rate: float, seconds: float, turn: int, name: st
     missing = await sender.answered(keys)
     took, now = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
     sent = [town.sent[key] for key in keys]
+    spent = now.ru_utime + now.ru_stime - mine.ru_utime - mine.ru_stime
+    return figures(name, rate, sent, missing) | {
+        "server CPU a message, ms": 1e3 * (_cpu(sender.server) - theirs) / len(sent),
+        "cores of the server": (_cpu(sender.server) - theirs) / took,
+        "cores of the sender": spent / took,
+        "sender late p99, ms": p([each.late for each in sent], 99),
+    }
+
+
+def figures(name: str, rate: float, sent: Sequence[Sent], missing: int) -> dict[str, Cell]:
+    """What happened to messages, as a row. missing: how many of them were not answered."""
     good = [each for each in sent if each.answered]
     row: dict[str, Cell] = {
         "load": name,
@@ -185,15 +205,7 @@ async def stage(sender: Sender, rate: float, seconds: float, turn: int, name: st
     for platform in ("telegram", "slack"):
         overhead = [each.answered - SECONDS for each in good if each.platform == platform]
         row |= {f"{platform} overhead p50, ms": p(overhead, 50), f"{platform} p99, ms": p(overhead, 99)}
-    overhead = [each.answered - SECONDS for each in good]
-    spent = now.ru_utime + now.ru_stime - mine.ru_utime - mine.ru_stime
-    return row | {
-        "overhead p99, ms": p(overhead, 99),
-        "server CPU a message, ms": 1e3 * (_cpu(sender.server) - theirs) / len(sent),
-        "cores of the server": (_cpu(sender.server) - theirs) / took,
-        "cores of the sender": spent / took,
-        "sender late p99, ms": p([each.late for each in sent], 99),
-    }
+    return row | {"overhead p99, ms": p([each.answered - SECONDS for each in good], 99)}
 
 
 def _cpu(server: Server) -> float:
@@ -337,21 +349,35 @@ def _refused(town: Town, chat: int, keys: Sequence[str]) -> tuple[list[float], i
     return waits, covered
 
 
-async def thirteen(seconds: float) -> list[dict[str, Cell]]:
-    """20 messages a second without and with one more person who sends 100 a second."""
+async def thirteen(seconds: float, pairs: int) -> list[dict[str, Cell]]:
+    """20 messages a second without and with one more person who sends 100 a second, in turn, each time a new one.
+
+    The same moments either way, and drawn: at even ones no two answers would be begun at once. All pairs together.
+    """
+    sent: dict[bool, list[Sent]] = {False: [], True: []}
+    missing = {False: 0, True: 0}
     with tempfile.TemporaryDirectory() as home:
         async with AsyncExitStack() as stack:
             sender = await world(stack, Path(home))
-            await first_words(sender, 201)
-            calm = await stage(sender, 20, seconds, 0, "20 a second")
-            flood = [(number / 100, 200, number) for number in range(round(100 * seconds))]
-            flooding = asyncio.create_task(sender.send(flood))
-            loud = await stage(sender, 20, seconds, 100, "20 a second, and one person sends 100")
-            await flooding
+            await first_words(sender, 200 + pairs)
+            for pair in range(pairs):
+                for is_loud in (False, True):
+                    await drained(sender)
+                    flood = [(number / 100, 200 + pair, number) for number in range(round(100 * seconds))]
+                    flooding = asyncio.create_task(sender.send(flood if is_loud else ()))
+                    turn = 100 * (2 * pair + is_loud)
+                    plan = plan_at_random(20, seconds, 100 * pair)
+                    keys = await sender.send([(at, chat, turn + each % 100) for at, chat, each in plan])
+                    await flooding
+                    missing[is_loud] += await sender.answered(keys)
+                    sent[is_loud] += [sender.town.sent[key] for key in keys]
             told = len(sender.town.refusals)
+    names = {False: "20 a second at random", True: "20 a second at random, and one person sends 100"}
+    calm, loud = (figures(names[is_loud], 20, sent[is_loud], missing[is_loud]) for is_loud in (False, True))
     slower = float(loud["overhead p99, ms"]) / max(float(calm["overhead p99, ms"]), 1e-9)
     whole = (float(loud["overhead p99, ms"]) + 1e3 * SECONDS) / (float(calm["overhead p99, ms"]) + 1e3 * SECONDS)
-    return [calm, loud | {"p99 over calm p99": slower, "with the answer's second": whole, "others refused": told}]
+    compared = {"p99 over calm p99": slower, "with the answer's second": whole, "others refused": told - pairs}
+    return [calm, loud | compared]
 
 
 def run(quick: bool) -> Report:
@@ -362,7 +388,7 @@ def run(quick: bool) -> Report:
         rows = asyncio.run(eleven(200, (5, 10, 15, 25, 30, 40, 60)))
         good = max((float(row["messages a second"]) for row in rows[1:] if not int(row["errors"])), default=0.0)
         notes = (f"The highest rate that was held without errors: {good:.0f} messages a second.",)
-        rows += asyncio.run(twelve(10)) + asyncio.run(thirteen(10))
+        rows += asyncio.run(twelve(10)) + asyncio.run(thirteen(20, 5))
     columns = dict.fromkeys(key for row in rows for key in row)
     rows = [{column: row.get(column, "") for column in columns} for row in rows]
     cores = psutil.cpu_count()

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -136,3 +137,33 @@ async def test_a_long_answer_is_cut_while_all_else_goes_on(engine: Engine) -> No
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+
+
+async def test_of_hundreds_that_wait_behind_an_answer_only_those_about_its_message_are_read(engine: Engine) -> None:
+    platform = Platform()
+    heard: list[list[Event]] = []
+
+    async def answer(event: Event, stage: Stage) -> Sequence[Outgoing]:
+        if stage.is_first and not heard:
+            heard.append(await stage.delivery.behind(stage, "77777"))
+        return [Outgoing(getattr(event, "place"), "done")]  # noqa: B009 - as above
+
+    process = Process(engine, platform, Power(), answer, edits_only=False, pace=Pace(poll=0.01))
+    asked, read = 0, process.connector.read
+
+    def counted(payload: str) -> Event | None:
+        nonlocal asked
+        asked += not heard
+        return read(payload)
+
+    process.connector.read = counted  # type: ignore[method-assign]  # what reading costs
+    others = [received("c", n) for n in range(200, 300)]
+    about = replace(received("c", 77777), key="change")
+    await process.delivery.acceptor("paper")([received("c", 77777), *others, about])
+    running = asyncio.create_task(process.delivery.run())
+    await until(lambda: len(platform.messages) == 102)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert [getattr(each, "id") for each in heard[0]] == ["77777"]  # noqa: B009 - as above
+    assert asked <= 2, "itself and what is about it: reading all would hold up everybody's answers"

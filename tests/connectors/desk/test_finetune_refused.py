@@ -61,7 +61,7 @@ class Followed:
     async def follow(self, due: Due) -> None:
         self.due.append(due)
 
-    async def behind(self, _: object) -> list[object]:
+    async def behind(self, *_: object) -> list[object]:
         return []
 
     async def has_come(self, *_: object) -> bool:
