@@ -363,8 +363,10 @@ def promoted_said(before: Aliases, after: Aliases) -> str:
 
 def rolled_back_said(before: Aliases, after: Aliases) -> str:
     gone = before.live.name if before.live else before.candidate.name if before.candidate else "it"
-    plain = "the heads that come with Atelier" if gone.startswith("heads-") else "the model without an adapter"
-    return f"{gone} is taken back: {after.live.name if after.live else plain} serves within seconds."
+    if after.live is None and gone.startswith("heads-"):
+        return f"{gone} is taken back: the heads that come with Atelier serve within seconds."
+    serves = after.live.name if after.live else "the model without an adapter"
+    return f"{gone} is taken back: {serves} serves within seconds."
 
 
 def summary(job: Job) -> list[str]:

@@ -17,6 +17,7 @@ from agent.ideation.board import Board, Vote
 RESAMPLES = 400
 REFITS = 100  # of the pairs' model, which takes longer
 COVERED = 0.9
+EQUAL = 1e-9  # of scores
 _SIGMA = 1.35  # normal quantile of 0.9 is 1.645; the prior's own spread in log odds is this
 _NORMAL = 1.645
 
@@ -61,6 +62,11 @@ def tally(board: Board, seed: int = 0) -> tuple[Standing, ...]:
 def is_close(standings: Sequence[Standing]) -> bool:
     """Whether the first place could well have gone to another idea."""
     return len(standings) > 1 and standings[0].first < COVERED
+
+
+def is_tied(standings: Sequence[Standing]) -> bool:
+    """Whether two ideas or more share the first place."""
+    return len(standings) > 1 and abs(standings[0].score - standings[1].score) < EQUAL
 
 
 def next_pair(board: Board, person: str) -> tuple[str, str] | None:

@@ -29,6 +29,7 @@ from agent.events import (
     Reaction,
 )
 from agent.generation.generator import Piece
+from agent.generation.steering import ENDS
 from agent.guard import LONGEST_MESSAGE
 from agent.memory import Memory
 from agent.message import Line, Message, Move, Turn
@@ -154,7 +155,8 @@ class Desk:
         if (thought := await self.ideation.command(command, stage)) is not None:
             return thought
         if is_asking:
-            return await self._answer(_as_post(command), stage, ASKING[command.name])
+            wanted = None if ENDS.match(command.argument) else ASKING[command.name]
+            return await self._answer(_as_post(command), stage, wanted)
         is_leaving = command.name == "forget" and command.argument.strip().lower() == "yes"
         theirs = await self.handover.live_of(command.account) if is_leaving else ()
         if is_leaving and self.access.is_allowed(command.account, command.place):

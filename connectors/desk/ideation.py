@@ -8,9 +8,11 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from agent.buttons import Buttons, Meaning
 from agent.events import Command, Due, Opened, Outgoing, Post, Press
+from agent.generation.steering import ENDS
 from agent.generation.topics import topic_of
 from agent.german import language_of
 from agent.ideation.acts import Ballot, Phase, Rules
@@ -27,6 +29,7 @@ from connectors.connector import Connector, Refused
 from connectors.delivery.stage import Stage
 from connectors.desk.access import Access
 from connectors.desk.ideation_answers import answer, refused_said
+from connectors.desk.ideation_board import line
 from connectors.desk.ideation_due import Dues
 from connectors.desk.ideation_messages import Messages
 from connectors.desk.ideation_offers import Offers
@@ -40,6 +43,7 @@ NAMES = frozenset({"ideate", "idea"})
 TECHNIQUES = "techniques.toml"  # in the home folder: the team's own
 LINK = f"{KIND}-"  # begins the parameter of the address by which ideas are given in private
 LASTING = frozenset({"board", "export", "map", "groups", "figures", "results"})  # asked of a session that is over too
+LATELY = timedelta(days=14)  # that a session that is over is shown whole where nobody names it
 MINUTES = ((Phase.COLLECT, 10.0), (Phase.DISCUSS, 10.0), (Phase.VOTE, 5.0))
 
 
@@ -119,7 +123,7 @@ class Ideation:
             if over is not None:
                 return await self._looked_at(over, wish, command, stage)
         if board is None:
-            if command.direct and wish.verb == "next":  # the word for a talk between two
+            if command.direct and (wish.verb == "next" or ENDS.match(given)):  # the words for a talk between two
                 return None
             return [answer(command, self._say(command, f"ideation_no_session{'_alone' if command.direct else ''}"))]
         there = here(board, command.place)
@@ -131,7 +135,12 @@ class Ideation:
         """What is asked of a session that is over."""
         place = here(board, command.place) or command.place
         if wish.verb == "board":
-            return [replace(await self.stand.shown(board, place), to=command.account)]
+            ended = await asyncio.to_thread(self.stand.ended_at, board)
+            when, topic = f"{ended:%Y-%m-%d}", line(board.session.topic, 300)
+            if ended < datetime.now(UTC) - LATELY:
+                return [answer(command, self._say(command, "ideation_long_over", topic=topic, when=when))]
+            shown = await self.stand.shown(board, place)
+            return [replace(shown, to=command.account, notice=self._say(command, "ideation_was_over", when=when))]
         return await self.wishes(board, wish, replace(command, place=place), stage)
 
     async def order(self, command: Command, stage: Stage) -> Sequence[Outgoing]:

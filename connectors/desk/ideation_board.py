@@ -11,7 +11,7 @@ from datetime import datetime
 from agent.ideation.acts import Ballot, Criterion, Kind, Phase
 from agent.ideation.board import Board, Idea
 from agent.ideation.labels import decimal
-from agent.ideation.tally import Standing, is_close
+from agent.ideation.tally import Standing, is_close, is_tied
 from agent.ideation.turns import Task
 from agent.visible import visible
 from connectors.desk.texts import prefix, say
@@ -266,6 +266,8 @@ def _count(board: Board, sight: Sight) -> str:
         said.append(say(language, f"ideation_{name}", people=counted(language, "people", voters)))
     elif now.phase in (Phase.ENRICH, Phase.DECIDE) and is_close(sight.standing) and voters > 2:
         said.append(say(language, "ideation_close_call"))
+    elif now.phase in (Phase.ENRICH, Phase.DECIDE) and is_tied(sight.standing) and voters > 1:
+        said.append(say(language, "ideation_lead_shared"))
     return " · ".join(said)
 
 

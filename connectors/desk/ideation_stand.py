@@ -142,6 +142,12 @@ class Stand:
         past = reversed(self.sessions.past(place.tenant))
         return next((each for each in past if here(each, place) is not None), None)
 
+    def ended_at(self, board: Board) -> datetime:
+        """When a session that is over ended; what is done afterwards, as an action that is carried out, ends it not."""
+        events = self.sessions.events(board.session.id)
+        closed = [each for each in events if isinstance(each.act, acts.Moved) and each.act.phase is Phase.CLOSED]
+        return max(each.at for each in closed or events)
+
     # What is seen
 
     def sight(self, board: Board, platform: str, names: Mapping[str, str] | None = None) -> Sight:

@@ -16,6 +16,14 @@ _ALONE = {  # words that are a wish when nothing follows
     "reveal": "phase", "vote": "phase", "collect": "phase", "discuss": "phase", "decide": "phase",
     "enrich": "phase", "reframe": "phase", "ideas": "board", "criteria": "criteria", "rate": "rate",
 }  # fmt: skip
+_ENDS = frozenset("stop end finish quit exit done cancel abort stopp ende schluss fertig abbrechen beenden".split())
+_ALSO = {  # other words for what is done with numbered ideas while a session runs
+    "take": "decide", "pick": "decide", "choose": "decide", "nimm": "decide", "rename": "edit", "reword": "edit",
+    "rephrase": "edit", "change": "edit", "combine": "merge", "remove": "withdraw", "delete": "withdraw",
+    "drop": "withdraw",
+}  # fmt: skip
+_TO = re.compile(r"^(?:(?:in)?to|in|as|zu)(?:\s+|:\s*)|^[:=]\s*", re.IGNORECASE)
+_WHY = re.compile(r"(?:because|since|as|weil|da)\b", re.IGNORECASE)
 ALIKE = 0.8  # of a single word and a wish, by `difflib`: "nxt"
 _NUMBERED = frozenset("edit withdraw tag split good problem better deeper done score cell".split())
 _SEVERAL = frozenset({"merge", "vote", "decide"})  # numbers, then perhaps words
@@ -38,11 +46,18 @@ _PLAIN = {  # what people call it where they write no command
     "merge": "merge", "combine": "merge", "join": "merge", "verbinde": "merge", "vereine": "merge",
     "vote": "vote", "stimme": "vote", "withdraw": "withdraw", "remove": "withdraw", "delete": "withdraw",
     "drop": "withdraw", "entferne": "withdraw", "streiche": "withdraw", "lösche": "withdraw",
+    "take": "decide", "pick": "decide", "choose": "decide", "nimm": "decide", "nehmen": "decide",
 }  # fmt: skip
 _ORDERED = re.compile(
-    r"(?:please\s+|bitte\s+)?(?P<verb>\w+)\s+(?:for\s+|für\s+)?(?:(?:ideas?|ideen?|numbers?|nummern?)\s+)?"
+    r"(?:(?:please|bitte|let['’]?s|let\s+us|we|we['’]?ll|wir)\s+)?(?P<verb>\w+)\s+(?:for\s+|für\s+)?(?:(?:ideas?|ideen?|numbers?|nummern?)\s+)?"
     r"(?P<numbers>#?\d{1,3}(?:[\s,&+]+(?:(?:and|und|with|mit)\s+)?#?\d{1,3})*)"
     r"(?:\s+(?:together|zusammen|please|bitte))?\s*[.!]*",
+    re.IGNORECASE,
+)
+_RENAMED = re.compile(
+    r"(?:please\s+|bitte\s+)?(?:(?:rename|reword|rephrase|(?:be)?nenne)\s+(?:(?:idea|idee|number|nummer)\s+)?#?"
+    r"|(?:change|ändere)\s+(?:(?:idea|idee|number|nummer)\s+#?|#))(?P<number>\d{1,3})"
+    r"(?:\s*:|\s+(?:to|into|in|as|zu|um\s+in)(?:\s*:)?)\s+(?P<text>\S[^\n]*)",
     re.IGNORECASE,
 )
 
@@ -65,6 +80,8 @@ def wish_of(text: str, *, is_running: bool) -> Wish | None:
         return Wish("board" if is_running else "help")
     if not rest and word in _ALONE:
         return Wish(_ALONE[word], text=word)
+    if not rest and word in _ENDS:
+        return Wish("close", text="close")
     if word in ("new", "session") and rest:
         return _opening(rest)
     if word == "join" and re.fullmatch(r"[A-Za-z0-9 -]{4,12}", rest):
@@ -78,6 +95,12 @@ def wish_of(text: str, *, is_running: bool) -> Wish | None:
         return Wish("more", numbers)
     if numbers and (word in _SEVERAL or word in _NUMBERED):
         return Wish(word, numbers if word in _SEVERAL else numbers[:1], _after(rest, numbers, word))
+    if is_running and numbers and word in _ALSO:
+        wish = Wish(_ALSO[word], numbers, words)
+        if wish.verb == "edit" or (wish.verb == "withdraw" and not words):
+            return Wish(wish.verb, numbers[:1], _TO.sub("", _after(rest, numbers, word), count=1))
+        if not words or (wish.verb == "decide" and _WHY.match(words)):  # else: "take 2 minutes to breathe"
+            return wish
     if is_running and word in _WORDED:
         return Wish("technique" if word == "use" else word, text=_behind(text, first))
     return _near(word, rest, numbers, is_running=is_running)
@@ -96,6 +119,8 @@ def _near(word: str, rest: str, numbers: tuple[str, ...], *, is_running: bool) -
 
 def ordered(text: str) -> Wish | None:
     """What a message in a session orders in plain words and says nothing beside: "merge 1 and 3", "vote for 2"."""
+    if (renamed := _RENAMED.fullmatch(text.strip())) is not None:
+        return Wish("edit", (renamed["number"],), renamed["text"].strip().strip("\"'“”„"))
     found = _ORDERED.fullmatch(text.strip())
     verb = _PLAIN.get(found["verb"].lower()) if found is not None else None
     if found is None or verb is None:

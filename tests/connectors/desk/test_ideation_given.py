@@ -1,13 +1,14 @@
 """What people do with ideas by a command, and what the machine gives when it is asked or when nothing comes."""
 
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 
 from agent.ideation import facilitator
 from agent.ideation.facilitator import Limits
+from connectors.desk import ideation
 from connectors.desk.ideation_offers import Offers
 from tests.connectors.desk.chats import Chat, SlackChat, TelegramChat
 from tests.connectors.desk.doors import Doors, Scripted
@@ -34,6 +35,54 @@ async def test_ideas_are_changed_tagged_merged_and_taken_back_by_a_command(open_
     assert (buddy.text, merged.text, merged.parents) == ("A buddy", "A map that is a tour", ("2", "3"))
     await meeting.orders("ideate withdraw 1", who=1)
     assert len(meeting.texts()) == 2  # it is somebody else's
+
+
+async def test_what_the_buttons_say_can_be_written_and_a_tie_is_told(open_doors: Doors, chat: Chat) -> None:
+    meeting = await collects(open_doors, chat, "A budy", "A map")
+    await meeting.says("rename 1 to A buddy")
+    assert meeting.texts() == ["A buddy", "A map"]
+    await meeting.orders("ideate vote")
+    for who, number in ((0, "1"), (1, "2")):
+        await meeting.orders(f"ideate vote {number}", who=who)
+    await meeting.orders("ideate decide")
+    assert "Two or more share the lead" in meeting.board.text
+    await meeting.says("take 1")
+    assert meeting.session.decided == ("1",)
+    await meeting.orders("ideate take 2 because it is cheap")
+    assert (meeting.session.decided, meeting.session.decision_reason) == (("2",), "it is cheap")
+    await meeting.orders("ideate stop")
+    assert meeting.session.session.is_closed
+
+
+async def test_of_a_session_that_is_over_it_is_said_when_that_was(
+    open_doors: Doors, chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting = await collects(open_doors, chat, "A buddy", "A map")
+    await meeting.orders("ideate stop")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    seen = await meeting.orders("ideate board")
+    assert "A buddy" in seen.text
+    assert f"It ended on {today}" in seen.text
+    monkeypatch.setattr(ideation, "LATELY", timedelta(0))
+    seen = await meeting.orders("ideate board")
+    assert f"how might we welcome new colleagues?, ended on {today}" in seen.text.replace("*", "")
+    assert "A buddy" not in seen.text
+    assert not seen.buttons
+    assert "ideate export" in seen.text
+
+
+async def test_who_thinks_alone_with_it_ends_that_by_the_command_too(doors: Doors, chat: Chat) -> None:
+    await doors.open()
+    ann = chat.person("Ann")
+    said, seen = [], 0
+    for words in ("ways to welcome new colleagues", "stop", "stop"):
+        chat.orders(ann, f"ideate {words}")
+        await doors.settle()
+        said.append("\n".join(each.text for each in chat.shown(ann)[seen:]))
+        seen = len(chat.shown(ann))
+    assert "welcoming new colleagues" in said[0]
+    assert "No ideas are written down yet" in said[1]  # asked once, as where "stop" is written
+    assert "All right." in said[2]
 
 
 async def test_a_model_gives_an_idea_where_it_is_asked_and_never_one_that_is_there(
