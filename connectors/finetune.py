@@ -88,7 +88,7 @@ def _dry_run(tuning: Tuning, order: jobs.Order, *, as_json: bool) -> int:
         job = Job("dry-run", Path(scratch), order, State.VALIDATING, now, is_confirmed=False)
         steps = Steps(job, tuning.settings.store_url, lambda _: None, lambda: False)
         figures = steps.prepare()
-        found = [str(problem) for problem in steps.problems]
+        found = [problem.in_full for problem in steps.problems]
     if as_json:
         _print_json({**asdict(figures), "base": order.base, "recipe": asdict(order.recipe), "problems": found})
         return 0

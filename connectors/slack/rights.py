@@ -1,10 +1,14 @@
 """What Slack lets the app do, for `atelier doctor`: the bot's scopes in each workspace, and the app's token."""
 
+import asyncio
 from collections.abc import Mapping
 
 from connectors.connector import ConnectorError
 from connectors.slack import manifest
 from connectors.slack.calls import Calls, Refusal
+
+BESIDE = 40  # workspaces asked at once
+PATIENCE = 30.0  # seconds for all of them
 
 
 async def amiss(
@@ -24,8 +28,7 @@ async def amiss(
                 f"The bot lacks the scopes {', '.join(lacking)}. Copy what `atelier init slack` prints into App "
                 "Manifest at https://api.slack.com/apps, then choose Install App and Reinstall."
             )
-        for workspace, token in (installed or {}).items():
-            found.append(await _amiss_in(call, workspace, token, f"{address or '…'}/slack/install"))
+        found += await _amiss_in_each(call, installed or {}, f"{address or '…'}/slack/install")
         if app_token:
             try:
                 await call(app_token.strip(), "apps.connections.open", {})
@@ -37,6 +40,28 @@ async def amiss(
     finally:
         await call.close()
     return [each for each in found if each]
+
+
+async def _amiss_in_each(call: Calls, installed: Mapping[str, str], page: str) -> list[str]:
+    """Of each workspace in turn, asked side by side: some that give no answer hold nobody up for long."""
+    gate = asyncio.Semaphore(BESIDE)
+
+    async def asked(workspace: str, token: str) -> str:
+        async with gate:
+            return await _amiss_in(call, workspace, token, page)
+
+    asking = {workspace: asyncio.create_task(asked(workspace, token)) for workspace, token in installed.items()}
+    if asking:
+        _, late = await asyncio.wait(asking.values(), timeout=PATIENCE)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+    return [
+        f"Of workspace {workspace} nothing can be told now: it took too long to ask all of them."
+        if task.cancelled()
+        else task.result()
+        for workspace, task in asking.items()
+    ]
 
 
 async def _amiss_in(call: Calls, workspace: str, token: str, page: str) -> str:

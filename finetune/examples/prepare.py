@@ -174,7 +174,8 @@ class _Rows:
 
     def refuse(self, example: Example, found: Sequence[tuple[Code, str]]) -> None:
         """Put a row that was read whole into the quarantine; its text is redacted by now."""
-        problems = [Problem(example.origin.place, code, message) for code, message in found]
+        source = _document(example)
+        problems = [Problem(example.origin.place, code, message, document=source) for code, message in found]
         self.problems += problems
         row = row_of(example)
         excerpt = json.dumps(row["messages"], ensure_ascii=False)[:EXCERPT]
@@ -210,7 +211,12 @@ class _Rows:
 
     def _note(self, example: Example, code: Code, message: str) -> None:
         self.noted[code] += 1
-        self.problems.append(Problem(example.origin.place, code, message, Severity.NOTE))
+        self.problems.append(Problem(example.origin.place, code, message, Severity.NOTE, _document(example)))
+
+
+def _document(example: Example) -> str:
+    """What a row was made of, where that was a passage; empty for what people wrote."""
+    return example.origin.documents[0] if example.origin.place.startswith("passage ") else ""
 
 
 def _language(example: Example) -> str:

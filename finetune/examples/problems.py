@@ -99,15 +99,24 @@ EXPLAINED = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One problem. place: `file:line`, `turn ID` or `passage ID`. message: for a person, without the row's own text."""
+    """One problem. place: `file:line`, `turn ID` or `passage ID`. message: for a person, without the row's own text.
+
+    document: the source of that passage. It is shown and not kept: documents are deleted, names and all.
+    """
 
     place: str
     code: Code
     message: str
     severity: Severity = Severity.ROW
+    document: str = ""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.code} {self.message}"
+
+    @property
+    def in_full(self) -> str:
+        found_in = f" of {self.document}" if self.document else ""
+        return f"{self.place}{found_in}: {self.code} {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`atelier doctor` and the platforms: what is missing, what they do not allow, and what to do about it."""
 
 import asyncio
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from slack_sdk.oauth.installation_store import Installation
 
 from connectors.doctor import Check, doors
 from connectors.settings import Settings
+from connectors.slack import rights as slack_rights
 from connectors.slack.oauth import Installations
 from connectors.telegram import rights
 from retrieval.database import open_database
@@ -97,6 +99,32 @@ def test_each_workspace_that_installed_it_is_asked_for_its_scopes(home: Path) ->
         assert "Of workspace T1 nothing can be told now: Slack wants a pause" in check.finding
         assert "Workspace T2 (Team T2) has not granted" in check.finding  # of the others it is told all the same
         assert "token of workspace T3" in check.finding
+
+
+def test_workspaces_are_asked_side_by_side_and_those_that_hang_hold_nobody_up(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    teams = [f"T{number:02}" for number in range(30)]
+    with SlackEmulator.threaded() as slack:
+        slack.world.elsewhere |= {f"xoxb-{team}": (team, "commands") for team in teams}
+
+        def asked() -> list[str]:
+            found = slack_rights.amiss(slack.api_url, "", "", {team: f"xoxb-{team}" for team in teams})
+            return asyncio.run(found)
+
+        slack.delay("auth.test", 0.5, times=30)
+        began = time.monotonic()
+        found = asked()
+        assert time.monotonic() - began < 7.5  # one after another would take 15
+        assert [each.split(" (")[0] for each in found] == [f"Workspace {team}" for team in teams]
+        monkeypatch.setattr(slack_rights, "PATIENCE", 3.0)
+        slack.delay("auth.test", 60, times=29)
+        began = time.monotonic()
+        found = asked()
+        assert time.monotonic() - began < 8
+        assert [f"orkspace {team} " in each for team, each in zip(teams, found, strict=True)] == [True] * 30
+        assert sum("it took too long to ask all of them" in each for each in found) == 29
+        assert sum("has not granted the scopes" in each for each in found) == 1
 
 
 def test_telegram_is_asked_where_it_sends_updates(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

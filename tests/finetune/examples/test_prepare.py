@@ -115,6 +115,20 @@ def test_a_preparation_is_the_same_each_time_and_grows_without_moving_rows(
     assert data_sha256(tmp_path / "data") != sha256
 
 
+def test_what_is_wrong_with_a_passage_is_told_with_its_document_which_is_kept_nowhere(
+    tmp_path: Path, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    messages = (ChatMessage("user", "Where is it?"), ChatMessage("assistant", "In the long hall. " * 400))
+    given = Example(messages, Origin("passage 17", documents=("handbook/rooms.md", "b.md")))
+    rows = read_chats(write(tmp_path / "others.jsonl", [*ordinary(9)]))
+    done = prepare([replace(rows, examples=(given, *rows.examples))], RECIPE, tokenizer, tmp_path / "data")
+    (found,) = [each for each in done.problems if each.code is Code.TOO_LONG]
+    assert found.in_full.startswith("passage 17 of handbook/rooms.md: too_long ")
+    assert str(found).startswith("passage 17: too_long ")
+    (row,) = [each for each in read_rows(tmp_path / "data" / QUARANTINE) if each["place"] == "passage 17"]
+    assert "rooms" not in json.dumps(row["problems"])
+
+
 def test_examples_come_back_as_they_were_kept(tmp_path: Path, tokenizer: PreTrainedTokenizerFast) -> None:
     messages = (
         ChatMessage("system", "Sé breve."),
