@@ -24,13 +24,13 @@ from finetune.heads import calibration_error
 from finetune.heads_data import OWN, Row
 from retrieval.encoder import TransformerEncoder
 from tests.benchmarks import Cell
-from tests.benchmarks.intent_runs import finished, keep
+from tests.benchmarks.intent_runs import ALONE, finished, keep
 from tests.benchmarks.intent_sets import SETS, rows
 
 SET = "banking77-10"
 EMOTION = "tweeteval emotion"
 COMMAND = "atelier finetune intent"
-ALONE, FROZEN = "branch alone", "frozen embedding + logistic"
+FROZEN = "frozen embedding + logistic"
 
 
 def few_shots(seed: int, encoder: TransformerEncoder, most_labels: int = 0) -> list[dict[str, Any]]:

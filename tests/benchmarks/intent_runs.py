@@ -36,19 +36,21 @@ from finetune.heads import calibration_error, fit
 from finetune.heads_data import Row
 from finetune.measures import auroc
 from retrieval.encoder import TransformerEncoder
-from tests.benchmarks.intent_sets import SETS, Split
+from tests.benchmarks.intent_sets import MORE_TWEETS, SETS, Split
 
 RUNS = Path(os.environ.get("ATELIER_RUNS", Path(__file__).parents[2] / ".bench_intents.jsonl"))
 FEW = 10  # labels for which n-grams are fitted too
 PROBE_L2 = (3e-6, 1e-5, 3e-5)  # of the frozen baseline, chosen on held-out rows
 CUT = 32  # directions of each matrix, in which a branch is written for comparison
-UNCUT = ", uncut"  # ends the names of models since a team's own head is written whole; those before it were cut
 RECIPES: dict[str, BranchRecipe] = {
     "banking77": BranchRecipe(epochs=5),
     "clinc150": BranchRecipe(epochs=2),
     "sst2": BranchRecipe(epochs=3, dropout=0.2),
     "tweeteval": BranchRecipe(epochs=1.5, dropout=0.2),
 }
+RECIPES |= dict.fromkeys(MORE_TWEETS, RECIPES["tweeteval"])
+ALL_ROWS = {"banking77": (2,)}  # depths at which the rows kept back of train are learned too in the end
+ALONE, ON_ALL = "branch alone", "branch alone, all rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,8 @@ def run_set(
                 for model, logits in plain.items()
             ]
             continue
-        recipe = RECIPES[name] if not epochs else replace(RECIPES[name], epochs=epochs)
-        whole, cut = trained_at(made, depth, replace(recipe, seed=seed), encoder)
+        recipe = replace(RECIPES[name], layers=depth, epochs=epochs or RECIPES[name].epochs, seed=seed)
+        whole, cut = trained_at(made, depth, recipe, encoder)
         cached = made.caches[whole.branch.start]
         asked = range(0 if _has_outside(split) else held.start, len(cached))  # trained rows only where distance counts
         vectors = np.zeros_like(cached.embeddings)
@@ -170,12 +172,30 @@ def run_set(
         in_few = cut.logits(embed(cut.branch, cached.chosen(test)))
         a, b = mix(today[kept], branched[kept], right)
         spaces = [vectors, cached.embeddings]
-        calm = _calmed(branched, kept, right) * branched
-        sole = _result(made, name, seed, depth, f"branch alone{UNCUT}", calm, spaces, begun)
-        sole |= {"cut": scores(split, in_few, split.test)[split.measure]}
-        mixed = _result(made, name, seed, depth, f"branch + head{UNCUT}", a * today + b * branched, spaces, begun)
+        factor = _calmed(branched, kept, right)
+        sole = _result(made, name, seed, depth, ALONE, factor * branched, spaces, begun)
+        sole |= {"factor": factor, "cut": scores(split, in_few, split.test)[split.measure]}
+        mixed = _result(made, name, seed, depth, "branch + head", a * today + b * branched, spaces, begun)
         mixed |= {"shares": [a, b], "recipe": str(recipe)}
         yield [sole, mixed]
+        if depth in ALL_ROWS.get(name, ()):
+            yield [on_all(made, name, depth, recipe, encoder, factor)]
+
+
+def on_all(
+    made: Material, name: str, depth: int, recipe: BranchRecipe, encoder: TransformerEncoder, factor: float
+) -> dict[str, Any]:
+    """The branch trained on the rows kept back too, as one does in the end.
+
+    factor: of its logits, as rows kept back have it of a branch that was trained without them.
+    """
+    begun, rows = time.perf_counter(), [*made.split.train, *made.split.held]
+    whole = replace(made, split=replace(made.split, train=rows, held=()), ends=(len(rows), len(rows)))
+    trained, _ = trained_at(whole, depth, recipe, encoder)
+    _, _, test = whole.parts()
+    said = np.zeros((len(made.inputs.dense), len(made.labels)), dtype=np.float32)
+    said[test] = factor * trained.logits(embed(trained.branch, made.caches[trained.branch.start].chosen(test)))
+    return _result(whole, name, recipe.seed, depth, ON_ALL, said, [], begun)
 
 
 def _has_outside(split: Split) -> bool:
@@ -193,8 +213,9 @@ def _result(
     split, (train, held, test) = made.split, made.parts()
     found = scores(split, logits[test], split.test)
     result: dict[str, Any] = {"set": name, "seed": seed, "depth": depth, "model": model, **found}
-    on_held = scores(split, logits[held], split.held) if split.held else {}
-    result |= {"held": on_held.get(split.measure, 0.0), "held_ece": on_held.get("ece", 0.0)}
+    if split.held:
+        on_held = scores(split, logits[held], split.held)
+        result |= {"held": on_held[split.measure], "held_ece": on_held["ece"]}
     if not _has_outside(split):
         return result | {"seconds": round(time.perf_counter() - begun, 1)}
     inside = {
@@ -223,17 +244,30 @@ def keep(results: Sequence[dict[str, Any]]) -> None:
         file.writelines(json.dumps(result) + "\n" for result in results)
 
 
+def _again(name: str, seed: int, depths: Sequence[int], encoder: TransformerEncoder) -> None:
+    """Keep what `on_all` gives at each of `depths` that a run of any seed was kept of, and that it was not kept of."""
+    kept = [run for run in finished() if run["set"] == name]
+    factors = {run["depth"]: run["factor"] for run in kept if "factor" in run}
+    done = {run["depth"] for run in kept if (run["seed"], run["model"]) == (seed, ON_ALL)}
+    made = material(name, seed, depths, encoder)
+    for depth in (each for each in depths if each in factors.keys() - done):
+        keep([on_all(made, name, depth, replace(RECIPES[name], seed=seed), encoder, factors[depth])])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("name", choices=[name for name in SETS if name in RECIPES])
     parser.add_argument("--depths", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--uncut", action="store_true", help="again where kept runs were cut")
+    parser.add_argument("--all", action="store_true", help="on the rows kept back too, with the factor of a kept run")
     chosen = parser.parse_args()
     encoder = TransformerEncoder()
+    if chosen.all:
+        for seed in chosen.seeds:
+            _again(chosen.name, seed, chosen.depths, encoder)
+        return
     for seed in chosen.seeds:
-        kept = [run for run in finished() if (run["set"], run["seed"]) == (chosen.name, seed)]
-        done = {run["depth"] for run in kept if not (chosen.uncut and run["depth"] and UNCUT not in run["model"])}
+        done = {run["depth"] for run in finished() if (run["set"], run["seed"]) == (chosen.name, seed)}
         if left := [depth for depth in chosen.depths if depth not in done]:
             for results in run_set(chosen.name, seed, left, encoder):
                 keep(results)

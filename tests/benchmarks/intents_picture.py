@@ -53,7 +53,7 @@ def _draw(pen: ImageDraw.ImageDraw, panel: Panel, corner: Point, last: float) ->
         return x0 + LEFT + across * (RIGHT - LEFT), y0 + BOTTOM - up * (BOTTOM - TOP)
 
     pen.text((x0 + LEFT, y0 + 24), panel.title, INK, small)
-    digits = 2 if all(abs(mark - round(mark, 2)) < 1e-9 for mark in marks) else 3
+    digits = next(d for d in (2, 3, 4) if d == 4 or all(abs(mark - round(mark, d)) < 1e-9 for mark in marks))
     for mark in marks:
         y = at((1.0, mark))[1]
         pen.line([(x0 + LEFT, y), (x0 + RIGHT, y)], GRID, 2)
@@ -72,11 +72,16 @@ def _draw(pen: ImageDraw.ImageDraw, panel: Panel, corner: Point, last: float) ->
     if panel.points:
         best = max(panel.points, key=lambda point: point[1])
         x, y = at(best)
-        aside = "ms" if x0 + LEFT + 60 < x < x0 + RIGHT - 60 else "ls" if x < x0 + WIDTH / 2 else "rs"
-        pen.text((x, y - 14), f"{best[1]:.3f}", LINE, small, anchor=aside)
+        is_last, figure = x >= x0 + RIGHT - 60, f"{best[1]:.3f}"
+        if goal < y < goal + 2 * TEXT:  # above it the goal's line would cross the figure
+            pen.text((x if is_last else x + 12, y + 18), figure, LINE, small, anchor="rt" if is_last else "lt")
+        else:
+            side = "r" if is_last else "m" if x > x0 + LEFT + 60 else "l"
+            pen.text((x, y - 14), figure, LINE, small, anchor=f"{side}s")
 
 
 def panels_of(curves: Mapping[str, Sequence[Point]], goals: Mapping[str, float]) -> list[Panel]:
     """A panel for each set, in the order of `goals`, titled with what is measured."""
     titles = {"tweeteval": "tweeteval, macro-recall", "banking77-10": "banking77, ten examples"}
-    return [Panel(titles.get(name, name), curves[name], goal) for name, goal in goals.items() if name in curves]
+    named = {name: titles.get(name, name.replace("-", ", rows: ")) for name in goals}
+    return [Panel(named[name], curves[name], goal) for name, goal in goals.items() if len(curves.get(name, ())) > 1]

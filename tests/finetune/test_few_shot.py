@@ -1,16 +1,17 @@
 """A team's own intents: learned from a few rows, told with their overlaps, and heard in messages at once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from agent.head import Inputs
+from agent.head import Inputs, probabilities
 from agent.understanding import SHIPPED, Understander
 from connectors.intents import told
 from finetune import few_shot
 from finetune.branch import BranchRecipe
-from finetune.few_shot import Judged, Learned, floor_of, folds_of, is_better, learn
+from finetune.few_shot import Judged, Learned, floor_of, folds_of, in_words, is_better, learn
 from finetune.few_shot_advice import overlaps, worth_labelling
 from finetune.few_shot_folder import write_intents
 from finetune.few_shot_labels import CHAT
@@ -74,8 +75,6 @@ def test_a_few_rows_are_enough_and_are_heard_in_messages(
 def test_a_branch_is_written_read_and_asked_in_the_same_pass(
     learned: Learned, encoder: TransformerEncoder, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     from agent.branches import Branch
     from agent.head import Head
     from finetune.branch import Trained
@@ -107,6 +106,26 @@ def test_a_branch_is_written_read_and_asked_in_the_same_pass(
     understander = Understander(encoder, tmp_path / "heads")
     _, query = understander.understand_for_search("and the bill?", "where is the bill?")
     assert query @ encoder(["where is the bill?"])[0] > 0.999
+
+
+def test_the_names_of_intents_teach_as_examples_do(
+    encoder: TransformerEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(few_shot, "FOLDS", 2)
+    monkeypatch.setattr(few_shot, "noise", lambda: noise()[::5])
+    monkeypatch.setattr(few_shot, "OUTSIDE", 6)
+    asked = ["orange marmalade"]
+    inputs, chance = Inputs.of(encoder(asked), asked), {}
+    for name in ("orange_marmalade", "7"):
+        rows = [replace(row, label=name) if row.label == "printer" else row for row in ROWS]
+        learned = learn(encoder, rows, recipe=QUICK)
+        chance[name] = probabilities(learned.linear.logits(inputs), 1.0)[0, learned.labels.index(name)]
+        assert [row.text for row in learned.rows] == [row.text for row in ROWS]  # names are no examples to show
+        assert learned.judged.logits.shape == (len(ROWS), 3)  # nor judge
+    assert chance["orange_marmalade"] > 0.5 > chance["7"]
+    said = {"card_not-working?": "card not working", "Störung.Aufzug 2": "Störung Aufzug 2", "发票": "发票"}
+    assert {name: in_words(name) for name in said} == said
+    assert not any(map(in_words, ("q17", "7", "b", "??", "")))
 
 
 def test_what_is_said_names_the_figures_and_what_to_label_next(learned: Learned) -> None:
