@@ -160,7 +160,7 @@ class Reader:
         unread = self._unread(text, passages) if flat else NOTHING
         logits = self._logits(question, units, passages, trust, is_read=not unread)
         scored = tuple(
-            Scored(unit, number, place, _probability(float(logit)))
+            Scored(unit, number, place, _probability(float(logit)) if _says(units[number], place) else 0.0)
             for (number, place, unit), logit in zip(flat, logits, strict=True)
         )
         sections = zip(self._sections(question, passages), trust, strict=True)
@@ -260,6 +260,14 @@ class Reader:
                 row += 1
         table[:, 0], table[:, 1] = cosine, float(cosine.max())
         return table
+
+
+def _says(units: Sequence[Unit], place: int) -> bool:
+    """Whether it may answer: no question does, unless a list, a table or code behind it says what it asks for."""
+    if not units[place].asks:
+        return True
+    behind = units[place + 1] if place + 1 < len(units) else units[place]
+    return units[place].announces and behind.kind is not Kind.SENTENCE and not behind.asks
 
 
 def _features(

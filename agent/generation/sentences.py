@@ -29,11 +29,17 @@ class Unit:
     head: str = ""
 
     @property
+    def asks(self) -> bool:
+        """Whether it is a question, and so answers none."""
+        return self.kind in (Kind.SENTENCE, Kind.ITEM) and self.text.rstrip(_CLOSERS).endswith(("?", "？", "؟"))
+
+    @property
     def announces(self) -> bool:
-        """Whether it leads over to what follows: "Run one command in its folder:"."""
-        return self.kind is Kind.SENTENCE and self.text.endswith((":", "："))
+        """Whether it leads over to what follows: "Run one command in its folder:", "What do I bring?"."""
+        return self.kind is Kind.SENTENCE and (self.text.endswith((":", "：")) or self.asks)
 
 
+_CLOSERS = "\"'”’»)]*_`"
 _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"\s*(?:[-*+•▪‣–]|\(?\d{1,3}[.)]|\(?[a-z][.)]|step \d+[.:])\s+\S", re.IGNORECASE)
 _RULE = re.compile(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*$")
@@ -67,15 +73,36 @@ def cut(text: str) -> list[Unit]:
             units += [Unit(row, kind, number, head) for row in rows]
         else:
             units += [Unit(sentence, kind, number) for sentence in sentences(unwrapped(lines))]
-    return units
+    return _answered(units)
+
+
+def _answered(units: Sequence[Unit]) -> list[Unit]:
+    """Each question with the sentence behind it, where that is none: apart, neither would say anything.
+
+    Over the end of a paragraph only where the question is all of it, as in lists of questions and answers.
+    """
+    found: list[Unit] = []
+    for place, unit in enumerate(units):
+        last = found[-1] if found else unit
+        is_alone = place < 2 or units[place - 2].block != last.block
+        if (
+            last.asks
+            and last.kind is unit.kind is Kind.SENTENCE
+            and not unit.asks
+            and (last.block == unit.block or is_alone)
+        ):
+            found[-1] = Unit(f"{last.text} {unit.text}", unit.kind, unit.block)
+        else:
+            found.append(unit)
+    return found
 
 
 def sentences(text: str) -> list[str]:
     """The sentences of one paragraph."""
     found, start = [], 0
     for end in _ENDS.finditer(text):
-        spaced = end[0][0] in ".!?…"
-        if spaced and not _OPENS.match(text, end.end()):
+        is_told_by_next = end[0][0] in ".!?…" and end[0].strip("?")  # behind a bare "?" small letters may begin
+        if is_told_by_next and not _OPENS.match(text, end.end()):
             continue
         if end[0] == "." and _shortens(text, max(start, end.end() - 14), end.end()):
             continue

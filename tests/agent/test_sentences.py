@@ -45,3 +45,21 @@ def test_a_number_is_not_cut_from_what_it_numbers():
         "He said no.",
         "Then ext. 42 rang.",
     ]
+
+
+def test_a_question_stands_with_the_sentence_that_answers_it():
+    def texts(passage: str) -> list[str]:
+        return [unit.text for unit in cut(passage)]
+
+    assert texts("Dogs? Yes, on Fridays. No cats.") == ["Dogs? Yes, on Fridays.", "No cats."]
+    assert texts("**Can I bring a dog?**\n\nYes, on Fridays.") == ["**Can I bring a dog?** Yes, on Fridays."]
+    assert texts("Open: who pays? who asks?\n\nThe lease ends in May.") == [
+        "Open: who pays?",
+        "who asks?",
+        "The lease ends in May.",
+    ], "the next paragraph is about something else"
+    assert texts("“Why now?” he asked.") == ["“Why now?” he asked."]
+    bring = cut("What do I bring?\n- a photo")
+    assert [unit.text for unit in bring if unit.announces] == ["What do I bring?"]
+    assert not cut("Who pays? Bob.")[0].asks
+    assert [unit.asks for unit in cut("- Who pays?\n- Who asks? Ann.")] == [True, False]
