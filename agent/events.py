@@ -88,7 +88,10 @@ class Reaction:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A message was changed. text, called: what it says now, and whether it names us. sent: when it was written."""
+    """A message was changed. text, called: what it says now, and whether it names us. sent: when it was written.
+
+    changed: when it was changed, where the platform says so; else as `sent`. Changes may come in another order.
+    """
 
     id: str
     place: Place
@@ -102,15 +105,20 @@ class Edited:
     language: str = ""
     is_shared: bool = False
     replies_to: str = ""
+    changed: datetime | None = None
+
+    @property
+    def as_of(self) -> datetime:
+        return self.changed or self.sent
 
     def post(self) -> Post:
-        """The message as it reads now."""
+        """The message as it reads now, and as of when."""
         return Post(
             self.message,
             self.place,
             self.account,
             self.text,
-            self.sent,
+            self.as_of,
             self.direct,
             self.called or bool(self.replies_to),
             self.files,

@@ -44,8 +44,8 @@ class Changes:
         for event in await self._behind(stage, post.id):
             if isinstance(event, Deleted):
                 return None
-            if event.account == post.account:
-                post = replace(post, text=event.text)
+            if event.account == post.account and event.as_of >= post.sent:
+                post = replace(post, text=event.text, sent=event.as_of)
         return post
 
     async def _behind(self, stage: Stage, message: str) -> list[Edited | Deleted]:
@@ -54,11 +54,14 @@ class Changes:
 
     async def edited(self, event: Edited, stage: Stage) -> Sequence[Outgoing] | Post:
         """An offer to answer anew; the message itself where only its change calls Atelier."""
-        if await self._behind(stage, event.message):
+        behind = await self._behind(stage, event.message)
+        if any(isinstance(each, Deleted) or each.as_of >= event.as_of for each in behind):
             return ()  # a later change, or that it was deleted, says more
         turn = await asyncio.to_thread(self.memory.turn_for, name_of(event.place, event.message))
         if turn is None:
             return await self._late(event, stage) or ()
+        if event.as_of < turn.message.sent:
+            return ()  # what was answered is newer: a platform repeats what failed, and goes on meanwhile
         author = await asyncio.to_thread(self.memory.person, event.account)
         if event.text == turn.message.text or author.id != turn.message.author.id or not event.text.strip():
             return ()

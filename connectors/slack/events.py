@@ -187,8 +187,13 @@ class _Reader:
         text = str(now.get("text") or "")
         said, called = plain(text, self.bot["user"]), direct or self._calls_us(text)
         sent = datetime.fromtimestamp(float(message), UTC)
+        edited = now.get("edited") or {}
+        changed = datetime.fromtimestamp(float(identity(edited["ts"])), UTC) if edited.get("ts") else None
         files = self._files(now)
-        return Edited(happened, place, account, message, said, sent, direct, called, files, is_shared=self.is_shared)
+        shared = self.is_shared
+        return Edited(
+            happened, place, account, message, said, sent, direct, called, files, is_shared=shared, changed=changed
+        )
 
     def _calls_us(self, text: str) -> bool:
         return f"<@{self.bot['user']}" in text

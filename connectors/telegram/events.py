@@ -146,6 +146,7 @@ class _Reader:
             files=_files(message),
             language=_language(message.from_user),
             replies_to=self._replies_to(message),
+            changed=message.edit_date,
         )
 
     def _press(self, query: CallbackQuery) -> Press | None:

@@ -138,18 +138,25 @@ async def test_an_edited_order_or_a_silent_message_asks_for_nothing(doors: Doors
     assert chat.shown(room) == []
 
 
-def overtaken(doors: Doors, slack: SlackChat, who: Any, text: str, now: str) -> list[Any]:
-    """A message that could not be delivered at first, and what became of it, which is told of before it."""
-    ts, bot = f"{time.time():.6f}", slack.emulator.bot_user
+WRITTEN = time.time()  # of the messages below: none is older than the minutes in which a change may call
+
+
+def overtaken(doors: Doors, slack: SlackChat, who: Any, text: str, now: str, edited: int = 1) -> list[Any]:
+    """A message that could not be delivered at first, and what became of it, which is told of before it.
+
+    edited: seconds after it was written.
+    """
+    ts, bot = f"{WRITTEN:.6f}", slack.emulator.bot_user
     said = {"type": "message", "user": who.id, "ts": ts, "text": text}
     where = {"type": "message", "channel": who.dm, "channel_type": "im"}
     changed: dict[str, Any] = {"subtype": "message_deleted", "deleted_ts": ts, "previous_message": said}
     if now:
-        changed = {"subtype": "message_changed", "message": {**said, "text": now}, "previous_message": said}
+        later = {**said, "text": now, "edited": {"user": who.id, "ts": f"{WRITTEN + edited:.6f}"}}
+        changed = {"subtype": "message_changed", "message": later, "previous_message": said}
     workspace = Workspace(slack.emulator.team_id, "acme", bot, slack.emulator.bot_token)
     outer = {"type": "event_callback", "team_id": slack.emulator.team_id}
     bodies = [
-        {**outer, "event_id": "EvLater", "event": {**where, **changed, "ts": f"{float(ts) + 1:.6f}"}},
+        {**outer, "event_id": f"EvLater{edited}", "event": {**where, **changed, "ts": f"{WRITTEN + edited:.6f}"}},
         {**outer, "event_id": "EvFirst", "event": {**where, **said}},
     ]
     return [received(body, workspace) for body in bodies]
@@ -178,6 +185,33 @@ async def test_what_became_of_a_message_may_come_before_it(
     await doors.settle()
     assert [prompt.message for prompt in generator.prompts] == [now] * bool(now)
     assert doors.held(slack.account(ann)).turns[0].message.text == now if now else True
+
+
+@pytest.mark.parametrize("waits", [True, False])
+async def test_of_changes_in_any_order_the_newest_is_answered(doors: Doors, slack: SlackChat, waits: bool) -> None:
+    """Also where an older change is repeated after it, before or after its answer."""
+    generator = Scripted("Gladly.", waits=True)
+    await doors.open(generator)
+    ann = slack.person("Ann")
+    older, first = overtaken(doors, slack, ann, "What about apples?", "What about pears?", edited=1)
+    newer, _ = overtaken(doors, slack, ann, "What about apples?", "What about plums?", edited=2)
+    accept = doors.delivery.acceptor("slack")
+    if waits:
+        slack.says(ann, "Hello!")
+        await doors.until(lambda: generator.prompts)
+        await accept([newer])
+        await accept([older])
+        await accept([first])
+        generator.go.set()
+    else:
+        generator.go.set()
+        for each in (newer, older, first):
+            await accept([each])
+            await doors.settle()
+    await doors.settle()
+    said = [prompt.message for prompt in generator.prompts]
+    assert said == ["Hello!"] * waits + ["What about plums?"]
+    assert not any("changed your message" in shown.text for shown in slack.shown(ann))
 
 
 FILE = ("salaries.md", b"# Salaries\n\nThe salary of the gardener is heliotrope seven thousand euros a month.\n")
