@@ -10,6 +10,7 @@ import pytest
 from agent.events import Button, Command, Deleted, Edited, Joined, Opened, Outgoing, Post, Press, Reaction
 from agent.message import Place
 from connectors.connector import Received, Refused
+from connectors.desk.texts import say
 from connectors.slack.calls import discreet_logger
 from connectors.slack.connector import SlackConnector
 from retrieval.errors import SettingsError
@@ -96,6 +97,14 @@ async def test_the_home_tab_is_put_up_when_it_is_opened(slack: SlackEmulator, in
     headers = [block["text"]["text"] for block in slack.home("U1")["blocks"] if block["type"] == "header"]
     assert headers == ["What Atelier is", "How to use it", "Privacy"]
     assert inbox.received == []
+
+
+async def test_the_home_tab_speaks_the_language_of_who_opens_it(slack: SlackEmulator, inbox: Inbox) -> None:
+    slack.person("U77", "Eva", locale="de-DE").opens_app("home")
+    await slack.until(lambda: slack.home("U77") is not None)
+    headers = [block["text"]["text"] for block in slack.home("U77")["blocks"] if block["type"] == "header"]
+    assert headers == [say("de", f"home_{part}_title") for part in ("about", "use", "privacy")]
+    assert headers != [say("en", f"home_{part}_title") for part in ("about", "use", "privacy")]
 
 
 async def test_what_atelier_itself_does_is_not_heard(slack: SlackEmulator, inbox: Inbox, ann: Person) -> None:
