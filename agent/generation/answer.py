@@ -367,7 +367,7 @@ def _between(kind: Kind, before: str, after: str) -> str:
 def _cited(blocks: Sequence[tuple[Kind, str]], mark: str) -> Iterable[str]:
     """The blocks with the citation where it reads best: at the end of the last prose or list."""
     texts = [text for _, text in blocks]
-    places = [i for i, (kind, _) in enumerate(blocks) if kind in (Kind.SENTENCE, Kind.ITEM)]
+    places = [i for i, (kind, _) in enumerate(blocks) if kind in (Kind.SENTENCE, Kind.ITEM, Kind.FIELD)]
     if places:
         texts[places[-1]] += f" {mark}"
         return texts

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.generation.sentences import Kind, Unit, cut
+from agent.generation.sentences import Kind, Unit, cut, name_of
 from agent.reading import crossed
 from agent.reading.reader import AnswerReader, Beside, knows, texts_of
 from agent.rows import row_of
@@ -159,6 +159,7 @@ class Reader:
         flat = [(number, place, unit) for number, here in enumerate(units) for place, unit in enumerate(here)]
         unread = self._unread(text, passages) if flat else NOTHING
         logits = self._logits(question, units, passages, trust, is_read=not unread)
+        logits = logits + [_named(question, unit, passages[number]) for number, _, unit in flat]
         scored = tuple(
             Scored(unit, number, place, _probability(float(logit)) if _says(units[number], place) else 0.0)
             for (number, place, unit), logit in zip(flat, logits, strict=True)
@@ -262,6 +263,18 @@ class Reader:
         return table
 
 
+def _named(question: Question, unit: Unit, passage: Passage) -> float:
+    """What it adds to the log-odds that the name of a field is what is asked for: "Phone: 42". Set by hand."""
+    if unit.kind is not Kind.FIELD:
+        return 0.0
+    name = [word for word in words(name_of(unit).replace("-", "")) if word not in _PLAIN]
+    asked, own = set(question.weights), set(words(f"{passage.heading}\n{unit.text}"))
+    if not name or not all(_match(word, asked) for word in name) or not all(_match(who, own) for who in question.names):
+        return 0.0
+    around = set(words(f"{passage.heading}\n{passage.text.replace('-', '')}"))
+    return NAMED * math.fsum(weight * _match(word, around) for word, weight in question.weights.items())
+
+
 def _says(units: Sequence[Unit], place: int) -> bool:
     """Whether it may answer: no question does, unless a list, a table or code behind it says what it asks for."""
     if not units[place].asks:
@@ -353,6 +366,7 @@ def _quotable(unit: Unit) -> str:
 NOTHING = "there was nothing to read"
 UNTRAINED = "it was trained with another encoder than the one in use"
 UNKNOWN = "it reads English alone"
+NAMED = 4.0
 TRUST = 0.5  # of the search's own log-odds that the passage answers
 WEIGHTS = np.array([6.206, -1.194, 3.906, -0.802, -1.578, 0.162, -1.419, 0.830, 0.297, -2.031])
 BIAS = -6.100

@@ -11,6 +11,7 @@ from retrieval.tokens import is_unspaced
 class Kind(StrEnum):
     SENTENCE = "sentence"
     ITEM = "item"  # one entry of a list, with its mark
+    FIELD = "field"  # one of several lines of a name and what belongs to it: "Phone: 42"
     ROW = "row"  # one row of a table
     CODE = "code"  # a whole block, fences kept
 
@@ -42,6 +43,7 @@ class Unit:
 _CLOSERS = "\"'”’»)]*_`"
 _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"\s*(?:[-*+•▪‣–]|\(?\d{1,3}[.)]|\(?[a-z][.)]|step \d+[.:])\s+\S", re.IGNORECASE)
+_FIELD = re.compile(r"\s*[*_]*([^\W\d_][^:.!?;|]{0,38})(?::[*_]*|\s[-–—])\s+\S")
 _RULE = re.compile(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*$")
 _ENDS = re.compile(  # a run of marks is tried once, from its beginning
     r"(?<![.!?…])[.!?…]++[\"'”’»)\]*_`]*+(?=\s)|[。！？｡]+[”’」』）]*|(?<![؟۔।])[؟۔।]++(?=\s)"
@@ -72,8 +74,24 @@ def cut(text: str) -> list[Unit]:
             rows = lines[2:] if head else lines
             units += [Unit(row, kind, number, head) for row in rows]
         else:
-            units += [Unit(sentence, kind, number) for sentence in sentences(unwrapped(lines))]
+            fields = _fields(lines)
+            prose = lines[: len(lines) - len(fields)]
+            units += [Unit(sentence, kind, number) for sentence in sentences(unwrapped(prose))]
+            units += [Unit(field.strip(), Kind.FIELD, number) for field in fields]
     return _answered(units)
+
+
+def _fields(lines: Sequence[str]) -> Sequence[str]:
+    """The lines, perhaps but for one that announces them, if each holds a name and what belongs to it; else none."""
+    fields = lines[1:] if lines[0].rstrip().endswith(":") else lines
+    are_fields = len(fields) > 1 and all(_FIELD.match(line) and not line.rstrip().endswith("?") for line in fields)
+    return fields if are_fields else ()
+
+
+def name_of(field: Unit) -> str:
+    """The name that a field begins with."""
+    found = _FIELD.match(field.text)
+    return found[1].strip(" *_") if found else ""
 
 
 def _answered(units: Sequence[Unit]) -> list[Unit]:

@@ -381,14 +381,3 @@ def test_no_passage_and_no_question_breaks_it(generator, text, question):
 
 def test_a_range_that_begins_at_nought_is_no_footnote():
     assert unmarked("Allowed are values in [0, 10] here. [3]") == "Allowed are values in (0, 10) here."
-
-
-def test_a_question_in_a_document_answers_nothing_but_what_stands_behind_it_does(ask):
-    text = "Can I bring a dog? Yes, on Fridays.\n\nOpen: who pays for the party? when is it?"
-    notes = [("notes.md", "All-hands", text)]
-    said = ask("can I bring a dog?", notes, similarity=0.7)
-    assert said.startswith("Can I bring a dog? Yes, on Fridays. [1]")
-    unsure = phrase("answer", "unsure")
-    assert ask("who pays for the party?", notes, similarity=0.7).startswith(unsure)
-    listed = [("notes.md", "All-hands", "What do I bring for the badge?\n\n- a photo\n- the form")]
-    assert "- the form" in ask("what do I bring for the badge?", listed, similarity=0.7)

@@ -5,7 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.generation.sentences import Kind, cut
+from agent.generation.sentences import Kind, cut, name_of
 
 
 def test_a_passage_is_cut_into_what_can_be_quoted():
@@ -29,9 +29,11 @@ def test_a_passage_is_cut_into_what_can_be_quoted():
 
 
 @given(
-    st.lists(st.sampled_from(["- a", "1. b", "| c | d |", "```", "Text. More", "", "  x:", "| - | - |", "年。"])).map(
-        "\n".join
-    )
+    st.lists(
+        st.sampled_from(
+            ["- a", "1. b", "Name: f", "Who - g?", "| c | d |", "```", "Text. More", "", "  x:", "| - | - |", "年。"]
+        )
+    ).map("\n".join)
 )
 @settings(max_examples=200, deadline=None)
 def test_cutting_loses_no_word(text):
@@ -63,3 +65,18 @@ def test_a_question_stands_with_the_sentence_that_answers_it():
     assert [unit.text for unit in bring if unit.announces] == ["What do I bring?"]
     assert not cut("Who pays? Bob.")[0].asks
     assert [unit.asks for unit in cut("- Who pays?\n- Who asks? Ann.")] == [True, False]
+
+
+def test_lines_of_names_and_what_belongs_to_them_are_quoted_one_by_one():
+    units = cut("Contact:\nPhone: +49 30 1234\n**E-mail:** help@acme.example\nARPU - revenue a user")
+    assert [(unit.kind, unit.text) for unit in units] == [
+        (Kind.SENTENCE, "Contact:"),
+        (Kind.FIELD, "Phone: +49 30 1234"),
+        (Kind.FIELD, "**E-mail:** help@acme.example"),
+        (Kind.FIELD, "ARPU - revenue a user"),
+    ]
+    assert [name_of(unit) for unit in units[1:]] == ["Phone", "E-mail", "ARPU"]
+    assert [unit.text for unit in cut("Q: Do you refund?\nA: Within a week.")] == [
+        "Q: Do you refund? A: Within a week."
+    ]
+    assert [unit.kind for unit in cut("Note: the door\nis open.")] == [Kind.SENTENCE]
