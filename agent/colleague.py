@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from agent.catalogue import asks_for_documents, listed
 from agent.draft import Draft
-from agent.generation.answer import refuses, tells_language
+from agent.generation.answer import is_open, tells_language
 from agent.generation.asked_on import AskedOn, asked_on, asks_on
 from agent.generation.facilitate import card, contributes, running, steers
 from agent.generation.generator import Generator, Limits, Piece
@@ -159,7 +159,7 @@ class Colleague:
             known.understanding.intent,
             known.decision.move,
             known.passages,
-            spoken_in(message, text, known.history),
+            spoken_in(message, text, known.history, known.passages),
             known.question,
         )
         draft = Draft(known.passages, [*manner.allowed_links, *(hosts(known.said) if known.by == CURATED else ())])
@@ -184,7 +184,7 @@ class Colleague:
                         yield shown
             if rest := draft.finish():
                 yield rest
-            if known.decision.move is Move.ANSWER and refuses(draft.text) and not tells_language(draft.text):
+            if known.decision.move is Move.ANSWER and is_open(draft.text) and not tells_language(draft.text):
                 near = draft.named
                 yield draft.add(await asyncio.to_thread(self._elsewhere, message, text, known.history, near))
         except (GeneratorExit, asyncio.CancelledError) as ended:

@@ -17,6 +17,9 @@ from retrieval.tokens import words
 LONGEST = 60  # characters of a label
 _LABEL = re.compile(r"(?:^|; )([^:;\n]{1,60}): ")
 _MARKS = re.compile(r"(?<!\])(?<!\] )(?:\s?\[\d+\])++$")  # a run is tried once, from its beginning
+_ASKING = re.compile(
+    r"(?i)(?:full\s+|first\s+|last\s+)?name|who|what|when|where|wer|was|wann|wo|vorname|nachname|title|titel"
+)
 _KINDS = {
     "price": (r"how much|cost|price|pay|kostet|kosten|teuer|preis", r"price|cost|fee|rate|charge|preis|kosten|gebühr"),
     "weight": (r"weigh|heavy|wiegt|schwer", r"weight|mass|gewicht|\(k?g\)"),
@@ -76,7 +79,8 @@ def _spoken(line: str, question: str) -> str:
     if row is None or row.text.endswith((".", "!", "?")):  # prose: "Monday: 9 to 5; Tuesday: 10 to 4; Sunday: closed."
         return line
     about, *labels = row.cells
-    opening = row.name if row.name.casefold().startswith(about.casefold()) else f"{about} {row.name}"
+    is_told = row.name.casefold().startswith(about.casefold()) or _ASKING.fullmatch(about)
+    opening = row.name if is_told else f"{about} {row.name}"
     first = [label for label in labels if is_asked(label, question)]
     shown = [*first, *(label for label in labels if label not in first)]
     return f"{opening} – {'; '.join(f'{label}: {row.cells[label]}' for label in shown)}{marks[0] if marks else ''}"

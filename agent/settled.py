@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from agent.conversation import recalls
-from agent.generation.asked_kind import lacks_kind
+from agent.generation.asked_kind import HOUR, has_hours, lacks_kind, lacks_thing
 from agent.generation.phrases import phrase
 from agent.message import Message, Move
 from agent.policy import is_ours
@@ -59,11 +59,14 @@ def differing(
     places = [place for place, passage in enumerate(passages) if not is_ours(passage)]
     compared = [passages[place] for place in places]
     look = cache(written)  # the same two may differ in many sentences
-    perhaps = ""
+    hours, perhaps = has_hours(question, compared), ""
     for found, is_sure in _found(question, compared):
-        if lacks_kind(question, found.one.text) or lacks_kind(question, found.other.text):
-            continue
         both = compared[found.one.passage], compared[found.other.passage]
+        texts = found.one.text, found.other.text
+        if any(lacks_kind(question, text) or (hours and not HOUR.search(text)) for text in texts):
+            continue
+        if any(lacks_thing(question, passage) for passage in both):
+            continue
         known = look((both[0].source, both[1].source))
         files = [known.files.get(each.source) for each in both]
         days = [stated(each.source, each.heading, (each.text, known.openings.get(each.source, ""))) for each in both]

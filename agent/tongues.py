@@ -7,13 +7,15 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
-from agent.generation.phrases import phrase
+from agent.generation.phrases import TRANSLATED, phrase
 from agent.german import language_of
 from agent.message import History, Message
+from retrieval.passage import Passage
 
 LATELY = 8  # lines back whose language a message without one is taken to be in
 LOOKED_AT = 200  # documents: of more, those whose names come first
 CLEAR = 2  # function words from which a language is believed; one is enough where it is most of the words
+FEW = 0.1  # the share of documents in another language from which that is said
 UNSPOKEN = 0.8  # how fluent an encoder must be in a language to find across it
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),
@@ -74,14 +76,15 @@ def tongue_of(text: str) -> str:
     return best if is_clear and is_alone else ""
 
 
-def spoken_in(message: Message, text: str, history: History) -> str:
-    """The language to speak in: that of the message, else of what was written last, else of the person's app."""
+def spoken_in(message: Message, text: str, history: History, passages: Sequence[Passage] = ()) -> str:
+    """The language to speak in: of the message, of what was written last, of the person's app, of the best page."""
     if said := language_of(text):
         return said
     if tongue_of(text):  # in which nothing is said here
         return message.language
     written = (language_of(line.text) for line in reversed(history.lines[-LATELY:]) if line.role == "user")
-    return next(filter(None, written), message.language)
+    best = max(passages, key=lambda passage: passage.score, default=None)
+    return next(filter(None, written), message.language) or (language_of(best.text) if best is not None else "")
 
 
 def elsewhere(
@@ -107,11 +110,14 @@ def elsewhere(
     is_near = (
         bool(near) and asked in found.values() and all(found.get(source, "") not in ("", asked) for source in near)
     )
-    if not others or (not is_near and 2 * sum(others.values()) < sum(map(bool, found.values()))):
+    share = sum(others.values()) / max(sum(map(bool, found.values())), 1)
+    if not others or (not is_near and share < FEW):
         return ""
     main = found[min(near)] if is_near else others.most_common(1)[0][0]
     if min(fluency(_SAMPLES[main]), fluency(_SAMPLES[asked])) >= UNSPOKEN:
         return ""
+    if not is_near and share < 0.5:
+        return phrase("answer", f"other_{main}", language=language) if main in TRANSLATED | {"en"} else ""
     named, count = phrase("tongues", main, language=language), others[main]
     shape = "near" if is_near and count < len(found) else "all" if count == len(found) else "most"
     return phrase("foreign", shape, language=language).format(count=count, all=len(found), language=named)

@@ -9,6 +9,7 @@ from functools import partial
 from agent.generation.adjectives import names_nothing
 from agent.generation.asked_on import AskedOn
 from agent.generation.cells import told
+from agent.generation.chosen import chosen, of_days
 from agent.generation.looked_back import LATELY, answered_last
 from agent.generation.phrases import phrase
 from agent.generation.superlatives import worked_out
@@ -44,7 +45,8 @@ def of_table(
         question, found = text, _just_cited(message, knowledge, memory)
     theirs = [each for each in found if not is_ours(each)]
     say = partial(phrase, "answer", language=language)
-    return worked_out(question, theirs, whole, say) or told(question, theirs, whole, say)
+    ways = (worked_out, chosen, told, of_days)
+    return next((on for way in ways if (on := way(question, theirs, whole, say)) is not None), None)
 
 
 def _just_cited(message: Message, knowledge: KnowledgeBase, memory: Memory) -> list[Passage]:

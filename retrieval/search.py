@@ -3,6 +3,7 @@
 Pure: what may be read was decided, and fetched, before (`KnowledgeBase.search`).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,8 @@ from retrieval.store import Hit
 ARM = 100  # candidates of each arm: fewer cost recall, more cost time (RRF and learned fusion alike)
 SAME = 0.95  # cosine from which two passages may say the same
 LONGEST_RUN = 3  # neighbours joined into one passage
-TABLES = (".csv", ".tsv", ".xlsx")  # each of their rows speaks for itself, and is cited by its own number
+_TABLES = (".csv", ".tsv", ".xlsx")
+_ROW = re.compile(r"[^:;\n]{1,60}: [^\n]*?; [^:;\n]{1,60}: [^\n]*(?<![.!?])")  # `Label: cell; Label: cell`
 
 
 def select(hits: Sequence[Hit], vectors: Vectors, k: int) -> list[Passage]:
@@ -53,8 +55,14 @@ def join(hits: Sequence[Hit]) -> list[Passage]:
 def _follows(first: Hit, second: Hit) -> bool:
     one, other = first.passage, second.passage
     is_next = first.content == second.content and first.ordinal + 1 == second.ordinal and one.heading == other.heading
-    is_table = is_next and one.source.casefold().endswith(TABLES)
-    return is_next and (not is_table or (one.page, one.line) == (other.page, other.line))  # a long row was cut
+    if not is_next or (one.page, one.line) == (other.page, other.line):  # a long row was cut
+        return is_next
+    return not any(_is_row(each) for each in (one, other))
+
+
+def _is_row(passage: Passage) -> bool:
+    """Whether a passage is a row of a table: it speaks for itself, and is cited by its own number."""
+    return passage.source.casefold().endswith(_TABLES) or _ROW.fullmatch(passage.text) is not None
 
 
 def _joined(run: Sequence[Hit], best: Passage) -> Passage:

@@ -165,6 +165,11 @@ def refuses(reply: str) -> bool:
     return reply.startswith(tuple(own))
 
 
+def is_open(reply: str) -> bool:
+    """Whether a reply of ours says that nothing answers, or gives the nearest with doubt."""
+    return refuses(reply) or reply.startswith(tuple(phrase("answer", "unsure", language=each) for each in LANGUAGES))
+
+
 def tells_language(reply: str) -> bool:
     """Whether a reply of ours says already that documents are in another language."""
     told = (phrase("answer", f"other_{each}", language=language) for each in ("de", "en") for language in LANGUAGES)

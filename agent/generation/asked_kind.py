@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.generation.answer import HOLDS
+from agent.generation.asked_row import lacks_asked
 from agent.generation.evidence import Reading
-from agent.generation.forms import has_all
+from agent.generation.forms import days_of, has_all
 from agent.generation.sentences import Unit
 from agent.german import language_of
+from agent.rewrite import content_words
 from retrieval.passage import Passage
 
 DOUBTED = HOLDS - 0.01  # the highest probability of what lacks it
@@ -77,6 +79,11 @@ _WHEN = re.compile(
 _CLOCK = re.compile(
     rf"(?i)\d|{_NUMBER}|\b(?:noon|midday|midnight|morning|afternoon|evening|o['’]clock|mittags?|mitternacht|uhr)\b"
 )
+_WHERE = re.compile(
+    r"(?i)\b(?:in|at|on|near|behind|beside|besides|under|above|below|opposite|inside|outside|by|from|to|into|onto|through|via|around|next|between|across|along|beyond|off|toward\w*|of)\s+"
+    r"(?!\d|(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|(?:jan|feb|mar|apr|may|june?|july?|aug|sept?|oct|nov|dec)[a-z]*\b|the\s+\d|(?:take|time|be|do|get)\b)\w"
+    r"|[/@]|\b(?:room|floor|street|road|building|hall|office|online|there|here|everywhere|where|website|raum|etage|stock|straße|gebäude|im|am|vor|bei|beim|neben|hinter|unter|auf|zu[mr]?|an)\b"
+)
 _ASKED = tuple(
     (re.compile(rf"(?i){_OPENS}(?:{asked})\b"), shape)
     for asked, shape in (
@@ -94,9 +101,31 @@ _ASKED = tuple(
             ),
             _WHEN,
         ),
+        (
+            r"where(?!\s+(?:can|do|does|did|should|must|could)\s+(?:\w+\s+){1,3}(?:money|idea|help)\b)|wo(?:hin|her)?",
+            _WHERE,
+        ),
         (r"how\s+(?:old|deep|tall|high|heavy|big|large|wide|far|fast)", _LONG),
         (r"wie\s+(?:alt|tief|schwer|groß|breit|weit|schnell)", _LONG),
     )
+)
+# How long something is valid is not said by how long a button is pressed.
+_VALID = re.compile(r"(?i)\b(?:valid|good|gültig)\b")
+_LASTS = re.compile(
+    r"(?i)\b(?:valid\w*|good|expir\w+|until|till|lasts?|renew\w*|gültig\w*|bis|verfällt|verfallen|(?:läuft|laufen)\b.{0,40}\bab)\b"
+)
+# "When does it close?" asks for the hours, where there are some, and not for the last day before winter.
+_OPEN = re.compile(r"(?i)\b(?:open\w*|clos\w+|shuts?|geöffnet|öffne\w*|schließ\w*|offen)\b")
+_SEASON = re.compile(
+    r"(?i)\b(?:winter|summer|spring|autumn|season|year|holidays?|christmas|easter|again|date|day|sommer|frühling|frühjahr|herbst|saison|jahr|ferien|feiertag\w*"
+    r"|weihnacht\w*|ostern|wieder|tag|jan\w*|feb\w*|mar\w*|apr\w*|may|june?|july?|aug\w*|sept\w*|oct\w*|nov\w*|dec\w*|märz|mai|juni|juli|okt\w*|dez\w*)\b"
+)
+HOUR = re.compile(
+    r"(?i)\b\d{1,2}[:.]\d\d\b|\b\d{1,2}\s?(?:[ap]\.?m\b|uhr\b|o['’]clock)|\b(?:noon|midnight|mittags?|mitternacht)\b"
+)
+_DATE = re.compile(
+    r"(?i)\b\d{1,2}\.?\s(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\w*|\b\d{1,2}[:.]\d\d\b"
+    rf"|\b(?:{_DAY})\b"
 )
 # What stands in figures and is neither a number of things nor a price.
 _TIMES = re.compile(
@@ -123,6 +152,13 @@ _THERE = re.compile(
     rf"(?i){_OPENS}(?:(?:is|are)\s+there|do\s+(?:we|you)\s+have|have\s+(?:we|you)\s+got|gibt\s+es|haben\s+wir)\s+(?:an?\s+|any\s+|eine?[nmr]?\s+)?"
     r"(?P<thing>(?:[\w-]+\s+){0,2}?[\w-]+)(?=\s*[?.!]|\s*$|\s+(?:in|on|at|for|with|near|im|am|auf|für|here|hier)\b)"
 )
+_OPEN_THING = re.compile(
+    rf"(?i){_OPENS}(?:(?:when|at\s+what\s+time|what\s+time|wann)\s+)?(?:is|are|does|do|ist|sind|hat|haben|öffnet|schließt)\s+(?:the|our|der|die|das|unser\w*)\s+"
+    r"(?P<thing>(?:[\w-]+\s+){0,2}?[\w-]+)\s+(?:open|close[sd]?|shut|geöffnet|offen|geschlossen)\b"
+)
+_ASKS_HOURS = re.compile(
+    rf"(?i){_OPENS}(?:when|wann|(?:(?:at|from|until|till)\s+)?what\s+time|(?:ab|bis)\s+wann|um\s+wie\s*viel\s+uhr)\b"
+)
 # What is no thing that a page would name: "can I get an idea of …", "a day", "a chance".
 _VAGUE = frozenset(
     """
@@ -137,12 +173,19 @@ _VAGUE = frozenset(
 def of_kind(question: str, reading: Reading, passages: Sequence[Passage]) -> Reading:
     """The reading with what lacks the kind of thing, or the thing, that is asked for made no sure answer."""
     lacking = [lacks_thing(question, passage) for passage in passages]
-    lacks = [
-        no_thing or lacks_kind(question, passage.text) for no_thing, passage in zip(lacking, passages, strict=True)
-    ]
+    hours = has_hours(question, passages)
+
+    def lacks_own(text: str, place: int) -> bool:
+        """Whether a text of a passage lacks it, be it a sentence or all of it."""
+        is_no_hour = hours and HOUR.search(text) is None
+        return (
+            lacking[place] or is_no_hour or lacks_kind(question, text) or lacks_asked(question, passages[place], text)
+        )
+
+    lacks = [lacks_own(passage.text, place) for place, passage in enumerate(passages)]
     units = tuple(
         replace(each, probability=min(each.probability, DOUBTED))
-        if lacking[each.passage] or lacks_kind(question, _whole(each.unit))
+        if lacks_own(_whole(each.unit), each.passage)
         else each
         for each in reading.units
     )
@@ -155,13 +198,31 @@ def lacks_kind(question: str, text: str) -> bool:
     shape = next((shape for asked, shape in _ASKED if asked.match(question)), None)
     if shape is None:
         return False
+    if (days := days_of(question)) and (said := days_of(text)) and not days & said:  # of Mondays no Friday tells
+        return True
     if shape is _MUCH and _COSTS.search(question):
         return _PRICED.search(_WHILE.sub(" ", _TIMES.sub(" ", text))) is None
     if shape is _LONG:
-        return shape.search(_MONEY.sub(" ", text)) is None
+        is_lasting = _VALID.search(question) is None or _LASTS.search(text) is not None
+        return not is_lasting or shape.search(_MONEY.sub(" ", text)) is None
+    if shape is _WHERE:  # a place is told in too many ways: what tells only the day is none
+        return shape.search(text) is None and _DATE.search(text) is not None
     if shape is _MANY:
         return shape.search(text if _IN_UNITS.search(question) else _MONEY.sub(" ", _TIMES.sub(" ", text))) is None
     return shape.search(text) is None
+
+
+def has_hours(question: str, passages: Sequence[Passage]) -> bool:
+    """Whether a question is when a thing opens or closes, and a passage on all that it names tells the time of day."""
+    if not _ASKS_HOURS.match(question) or not _OPEN.search(question) or _SEASON.search(question):
+        return False
+    named, is_german = content_words(_OPEN.sub(" ", question)), language_of(question) == "de"
+    return any(
+        HOUR.search(passage.text)
+        and _OPEN.search(f"{passage.heading} {passage.text}")
+        and has_all(f"{passage.source} {passage.heading} {passage.text}", named, is_german=is_german)
+        for passage in passages
+    )
 
 
 def lacks_thing(question: str, passage: Passage) -> bool:
@@ -175,10 +236,10 @@ def lacks_thing(question: str, passage: Passage) -> bool:
 
 def _things(question: str) -> list[str]:
     """The nouns that a question for yes or no is about, by their place: "cat" of "can I bring my cat to work?"."""
-    if not _YES_OR_NO.match(question):
-        return []
-    found = [shape.match(question) for shape in (_ALLOWED, _THERE)]
-    named = [each["thing"] for each in (*found, *_THING.finditer(question)) if each is not None]
+    found = [_OPEN_THING.match(question)]
+    if _YES_OR_NO.match(question):
+        found += [_ALLOWED.match(question), _THERE.match(question), *_THING.finditer(question)]
+    named = [each["thing"] for each in found if each is not None]
     heads = (each.split()[-1] for each in named)
     return [head for head in dict.fromkeys(heads) if head.casefold() not in _VAGUE and len(head) > 2]
 

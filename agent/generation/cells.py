@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from agent.generation.adjectives import CONDITION, asked_of_table
 from agent.generation.asked_on import AskedOn
-from agent.generation.superlatives import meets, rows_of_table
+from agent.generation.chosen import asks_for_rows
+from agent.generation.superlatives import Table, meets, one_table, rows_of_table, tables_among
 from agent.rewrite import content_words
-from agent.rows import is_asked, rows_named, rows_of
+from agent.rows import is_asked, is_kind, rows_named
 from agent.surface import looks_like_question
 from retrieval.passage import Passage
 from retrieval.tokens import words
@@ -33,6 +34,8 @@ _ASKS = re.compile(
     r"(?i)\W*(?:(?:and|so|ok|hi|please|und|also)\b[\s,]*)*(?:how|what|which|does|do|is|are|wie|was|welche\w*|hat|haben|ist"
     r"|sind|gibt|bietet|enthält)\b"
 )
+_COSTS = re.compile(r"(?i)\b(?:costs?|price|priced|kostet|kosten|teuer)\b")
+_MONEY = re.compile(r"(?i)[€$£¥]|\b(?:eur|usd|gbp|chf|euros?|dollars?|pounds?|francs?|franken|free|gratis|kostenlos)\b")
 _MORE = re.compile(  # what held at another time, a second question
     r"(?i)\b(?:last|next|previous\w*|former\w*|used\s+to|did|were|will|letzte\w*|nächste\w*|früher|war|waren"
     r"|(?:and|und)\s+(?:how|what|which|who|when|where|wie|was|wer|wann|wo))\b"
@@ -61,18 +64,16 @@ def told(
         return None
     if CONDITION.search(question) or _MORE.search(question):
         return None
-    tables = dict.fromkeys(
-        (passage.source, passage.heading, next(iter(row.cells))) for passage in found for row in rows_of(passage)[:1]
-    )
-    cells = [each for table in tables if (each := _of_table(question, table, whole(table[0]))) is not None]
-    if len(cells) != 1:
-        return None
-    return _said(cells[0][0], say, is_unsure=cells[0][1])
+    cells = {
+        table: each
+        for table in tables_among(found)
+        if (each := _of_table(question, table, whole(table[0]))) is not None
+    }
+    chosen = one_table(question, cells)
+    return None if chosen is None else _said(chosen[0], say, is_unsure=chosen[1])
 
 
-def _of_table(
-    question: str, table: tuple[str, str, str], passages: Sequence[Passage]
-) -> tuple[list[_Cell], bool] | None:
+def _of_table(question: str, table: Table, passages: Sequence[Passage]) -> tuple[list[_Cell], bool] | None:
     """The cells, and whether a while is asked for that is not the column's: what is per month, for a year."""
     rows = rows_of_table(table, passages)
     if not rows or max(Counter(row.name for row, _ in rows).values()) > 1:  # two rows of one name may be of two years
@@ -90,7 +91,7 @@ def _chosen(question: str, cells: Sequence[_Cell], around: Sequence[str]) -> tup
     for name in named:
         rest = rest.replace(name, " ")
     asked = _asked(rest, cells)
-    if asked is None:
+    if asked is None or (asks_for_rows(question, asked) and not named):
         return None
     there = [each for each in cells if each.label == asked]
     kept = [each for each in there if not named or each.of in named]
@@ -117,6 +118,9 @@ def _asked(question: str, cells: Sequence[_Cell]) -> str | None:
         for label in labels
         if is_asked(label, question) and any(c.isdigit() for each in cells if each.label == label for c in each.text)
     ]
+    if _COSTS.search(question) and by_words:  # what a guest costs is no number of guests
+        is_price = {each.label for each in cells if is_kind(each.label, "price") or _MONEY.search(each.text)}
+        by_words = [label for label in by_words if label in is_price]
     found = by_words or by_kind
     return found[0] if len(found) == 1 else None
 

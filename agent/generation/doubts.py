@@ -9,6 +9,7 @@ from retrieval.passage import Passage
 # When something opens is not said by when it closes.
 _TURNED = (("open", "clos"), ("öffn", "schließ"), ("begin", "end"), ("start", "end"))
 _WHEN = re.compile(r"(?i)\W*(?:when|wann|(?:(?:from|until|till|at) )?what time|(?:ab|bis) wann)\b")
+_FROM_TO = re.compile(r"(?i)\d\S*\s*(?:[ap]\.?m\.?\s*|uhr\s*)?(?:to|till|until|and|bis|und|[-–])\s*\d")  # tells both
 _IS_THERE = re.compile(
     r"(?i)\W*(?:(?:is|are) there|do (?:you|we) have|have (?:you|we) got|gibt es|habt ihr|haben (?:wir|sie))\b"
     r"(?!.*\b(?:rules?|bans?|limits?|regeln?|verbote?)\b)"
@@ -39,7 +40,7 @@ def lacks_name(question: str, passage: Passage) -> bool:
 
 def turns(question: str, sentence: str) -> bool:
     """Whether a sentence tells the end of what is asked for the beginning of, or the other way round."""
-    if not _WHEN.match(question):
+    if not _WHEN.match(question) or _FROM_TO.search(sentence):
         return False
     asked, said = (" " + " ".join(re.findall(r"\w+", text.lower())) for text in (question, sentence))
     pairs = [pair for one, other in _TURNED for pair in ((one, other), (other, one))]

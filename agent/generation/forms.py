@@ -1,5 +1,6 @@
 """Words met in any of their forms: "part-timers" and "part-time", "Teilzeit" and "Teilzeitbeschäftigte". Pure."""
 
+import re
 from collections.abc import Collection
 
 from agent.conversation import WORD
@@ -34,3 +35,34 @@ def _forms(word: str) -> frozenset[str]:
     forms = frozenset([plain, *(plain.removesuffix(end) for end in _ENDINGS if len(plain) - len(end) >= 3)])
     days = {day for form in forms if form in _DAYS for day in _DAYS[form].split()}
     return forms | days
+
+
+_WEEK = (
+    ("monday", "montag"),
+    ("tuesday", "dienstag"),
+    ("wednesday", "mittwoch"),
+    ("thursday", "donnerstag"),
+    ("friday", "freitag"),
+    ("saturday", "samstag", "sonnabend"),
+    ("sunday", "sonntag"),
+)
+_DAY_OF = {name: number for number, names in enumerate(_WEEK) for name in names}
+_DAY = rf"(?:{'|'.join(_DAY_OF)})"
+_NAMED_DAYS = re.compile(
+    rf"(?i)\b(?P<first>{_DAY})s?(?:\s*(?:to|till|until|through|bis|-|–)\s*(?P<last>{_DAY})s?)?\b"
+    r"|\b(?P<some>weekends?|weekdays?|wochenende|werktags?)\b|\b(?P<all>daily|every\s+day|(?:all|seven)\s+days|täglich)\b"
+)
+
+
+def days_of(text: str) -> frozenset[int]:
+    """The days of the week that a text names, from 0 for Monday: "Friday to Sunday" names three."""
+    found = set[int]()
+    for days in _NAMED_DAYS.finditer(text):
+        if days["first"] is None:
+            weekend = (days["some"] or "").casefold().startswith(("weekend", "wochenende"))
+            found.update(range(7) if days["all"] else (5, 6) if weekend else range(5))
+            continue
+        first = _DAY_OF[days["first"].casefold()]
+        last = _DAY_OF[days["last"].casefold()] if days["last"] else first
+        found.update((first + step) % 7 for step in range((last - first) % 7 + 1))
+    return frozenset(found)

@@ -7,8 +7,9 @@ would answer too leave the question to the reader. What is worked out wrongly is
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from agent.generation.adjectives import Asked, asked_of_table
 from agent.generation.asked_on import AskedOn
@@ -46,8 +47,10 @@ _OTHERWISE = {
 _SUMS = re.compile(
     r"(?i)\W*(?:(?:grand|sub)[\s-]?)?(?:total|sum|average|mean)s?\b|\W*\w*(?:summe|gesamt|durchschnitt|mittelwert)\b"
 )
-_NO = frozenset("no none nein keine ✗ ✘ ❌ false - – — n/a".split())
+NO = frozenset("no none nein keine ✗ ✘ ❌ false - – — n/a".split())
 _YEAR = re.compile(r"(?:19|20)\d\d")
+T = TypeVar("T")
+Table = tuple[str, str, str]  # its document, its heading, and what stands above its first column
 
 
 def worked_out(
@@ -63,16 +66,30 @@ def worked_out(
     asked = asked_of_table(question)
     if asked is None:
         return None
-    tables = dict.fromkeys(
+    told = {
+        table: each
+        for table in tables_among(found)
+        if (each := _of_table(asked, table, whole(table[0]), say)) is not None
+    }
+    return one_table(asked.rest, told)
+
+
+def tables_among(found: Sequence[Passage]) -> list[Table]:
+    """The tables of which rows were found, each once."""
+    tables = (
         (passage.source, passage.heading, next(iter(row.cells))) for passage in found for row in rows_of(passage)[:1]
     )
-    told = [each for table in tables if (each := _of_table(asked, table, whole(table[0]), say)) is not None]
-    return told[0] if len(told) == 1 else None
+    return list(dict.fromkeys(tables))
 
 
-def _of_table(
-    asked: Asked, table: tuple[str, str, str], passages: Sequence[Passage], say: Callable[[str], str]
-) -> AskedOn | None:
+def one_table(question: str, told: Mapping[Table, T]) -> T | None:
+    """What the one table says, or of several the one whose rows are what the question names; else None."""
+    named = {table for table in told if any(meets(word, words(table[2])) for word in content_words(question))}
+    meant = named if len(told) > 1 else told.keys()
+    return told[next(iter(meant))] if len(meant) == 1 else None
+
+
+def _of_table(asked: Asked, table: Table, passages: Sequence[Passage], say: Callable[[str], str]) -> AskedOn | None:
     source, heading, _ = table
     rows = rows_of_table(table, passages)
     if rows is None:
@@ -98,7 +115,7 @@ def _of_table(
     return _told(asked, rows, label, read, shared, is_few=len(named) > 1, say=say)
 
 
-def rows_of_table(table: tuple[str, str, str], passages: Sequence[Passage]) -> list[tuple[Row, Passage]] | None:
+def rows_of_table(table: Table, passages: Sequence[Passage]) -> list[tuple[Row, Passage]] | None:
     """The rows of a table, each once; None where it has no header, rows that lack their first cell, or totals."""
     _, heading, first = table
     here = [(row, each) for each in passages if each.heading == heading for row in rows_of(each)]
@@ -195,7 +212,7 @@ def _denied(row: Row) -> list[str]:
 def _lacks(word: str, first: str, rows: Sequence[Row]) -> bool:
     """Whether a word names a column that some rows say no to, or nothing: "with breakfast", which not all have."""
     labels = {label for row in rows for label in row.cells if label != first and meets(word, words(label))}
-    return any(row.cells.get(label, "-").strip().casefold() in _NO for label in labels for row in rows)
+    return any(row.cells.get(label, "-").strip().casefold() in NO for label in labels for row in rows)
 
 
 def meets(word: str, others: Sequence[str]) -> bool:
