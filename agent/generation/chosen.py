@@ -141,7 +141,7 @@ def _wishes(asked: re.Match[str], rest: str, rows: Rows, table: Table) -> list[_
             met = [label for label in labels if meets(word, words(label))]
             having = [label for label in labels if any(_has(row.cells.get(label, ""), word) for row, _ in rows)]
             if met:
-                named |= dict.fromkeys(met, denied)
+                named |= {label: denied or named.get(label, False) for label in met}
             elif having:
                 values.append((word, having, denied))
             elif not meets(word, around):
