@@ -3,7 +3,7 @@
 import pytest
 
 from agent.generation.answer import HOLDS
-from agent.generation.asked_kind import lacks_kind, lacks_thing, of_kind
+from agent.generation.asked_kind import has_hours, lacks_kind, lacks_thing, of_kind
 from agent.generation.evidence import Reading, Scored
 from agent.generation.sentences import cut
 from retrieval.passage import Passage
@@ -27,6 +27,10 @@ from retrieval.passage import Passage
         ("when does it open?", "It opens after the service.", "It opens with a card."),
         ("at what time does it open?", "It opens at noon.", "It opens after the service."),
         ("wann wird geheizt?", "Ab Oktober wird geheizt.", "Es wird mit Gas geheizt."),
+        ("how long is the code valid?", "It expires after 20 minutes.", "Press the button for five seconds."),
+        ("wie lange ist der Code gültig?", "Er gilt bis zu 20 Minuten und verfällt dann.", "Drück fünf Sekunden."),
+        ("when is it open on Mondays?", "Open Monday to Thursday, 9:00 to 17:00.", "Open on Friday from 9:00."),
+        ("where is the fair?", "The fair is in hall B on 3 May.", "The fair takes place on 3 May."),
     ],
 )
 def test_a_sentence_without_the_kind_that_is_asked_for_is_told(question: str, holding: str, lacking: str) -> None:
@@ -47,6 +51,9 @@ def test_a_sentence_without_the_kind_that_is_asked_for_is_told(question: str, ho
         ("kann ich meine Katze mitbringen?", "Hunde dürfen freitags ins Büro.", True),
         ("darf ich meinen Hund mitbringen?", "Hunde dürfen freitags ins Büro.", False),
         ("who may bring a cat?", "Dogs are welcome on Fridays.", False),
+        ("is the sauna open on Mondays?", "The pool is open from Monday to Friday.", True),
+        ("is the pool open on Mondays?", "The pool is open from Monday to Friday.", False),
+        ("when does the sauna close?", "The pool closes at 20:00.", True),
     ],
 )
 def test_a_page_that_does_not_name_the_thing_is_told(question: str, text: str, *, is_lacking: bool) -> None:
@@ -63,3 +70,16 @@ def test_of_two_sentences_the_one_that_holds_it_is_the_likelier() -> None:
     assert [each.probability for each in read.units] == [HOLDS - 0.01, 0.4]
     other = Passage(2, "To reset it, open the portal.", "page.md", "Password", None, 1, "t/everyone", 0.9, 0.6)
     assert of_kind("how often must I change it?", Reading((), (0.9,)), [other]).sections[0] < HOLDS
+
+
+def test_when_something_closes_is_told_by_its_hours_where_there_are_some() -> None:
+    def page(text: str) -> Passage:
+        return Passage(1, text, "boats.md", "Boathouse", None, 1, "t/everyone", 0.9, 0.6)
+
+    hours, winter = page("The boathouse closes at 19:00."), page("The boathouse closes for winter on 31 October.")
+    assert has_hours("when does the boathouse close?", [winter, hours])
+    assert not has_hours("when does the boathouse close for the season?", [winter, hours])
+    assert not has_hours("when does the boathouse close?", [winter]), "then the day is the best there is"
+    units = tuple(Scored(cut(each.text)[0], at, 0, 0.9 - at / 10) for at, each in enumerate((winter, hours)))
+    read = of_kind("when does the boathouse close?", Reading(units, (0.0, 0.0)), [winter, hours])
+    assert read.units[0].probability < HOLDS < read.units[1].probability

@@ -1,11 +1,15 @@
 """A question that finds nothing because the documents are in another language is told so."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from agent.generation.answer import tells_language
 from agent.generation.phrases import phrase
-from agent.tongues import elsewhere, tongue_of
+from agent.message import History, Line, Message, Person, Place
+from agent.tongues import elsewhere, spoken_in, tongue_of
 from retrieval.language import spoken
+from retrieval.passage import Passage
 
 ENGLISH = "Employees have 28 days of leave a year. They ask for it in the portal."
 GERMAN = "Beschäftigte haben 30 Tage Urlaub im Jahr. Der Antrag wird beim Schichtleiter eingereicht."
@@ -73,3 +77,17 @@ def test_that_documents_are_in_another_language_is_told_once(language: str) -> N
     said = phrase("answer", "nothing", language=language)
     assert not tells_language(said)
     assert tells_language(f"{said}\n\n{phrase('answer', 'other_en', language=language)}")
+
+
+def test_a_message_without_a_language_is_answered_in_that_of_the_best_page() -> None:
+    place = Place("terminal", "t", "c")
+    message = Message("1", place, Person("ann"), "VPN 4411", datetime.now(UTC), frozenset())
+    pages = [
+        Passage(number, text, "page.md", "", None, 1, "t/everyone", score)
+        for number, (text, score) in enumerate(((ENGLISH, 0.4), (GERMAN, 0.9)))
+    ]
+    assert spoken_in(message, message.text, History(), pages) == "de"
+    assert spoken_in(message, message.text, History(), pages[:1]) != "de"
+    assert spoken_in(message, "what is VPN 4411 for?", History(), pages) != "de"
+    earlier = History("", (Line("user", "what are the rules for leave?"),))
+    assert spoken_in(message, message.text, earlier, pages) != "de"

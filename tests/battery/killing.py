@@ -86,6 +86,8 @@ def kill_often(
     try:
         again, tried = False, 0
         while places.total() < kills:
+            if not writer.is_alive():
+                raise RuntimeError("Nobody writes any more: what there was to ask was asked.")
             tried += 1
             started = time.monotonic()
             killer.heard.clear()

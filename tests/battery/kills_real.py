@@ -1,4 +1,4 @@
-"""Battery 1-2 with `atelier serve` itself: real encoder, search, extractive generator; 40 kills a platform."""
+"""Battery 1-2 with `atelier serve` itself: real encoder, search, extractive generator; 400 kills a platform."""
 
 import shutil
 import subprocess
@@ -13,7 +13,7 @@ from tests.battery.scenes import FactWords, SlackScene, TelegramScene
 from tests.benchmarks import Report
 from tests.emulators.telegram import TelegramEmulator
 
-PATIENCE = 12.0
+PATIENCE = 6.0
 
 
 def run(quick: bool) -> Report:
@@ -24,9 +24,9 @@ def run(quick: bool) -> Report:
         subprocess.run(
             command, env=clean_environment({"ATELIER_HOME": str(home)}), check=True, stdout=subprocess.DEVNULL
         )
-        notes = ("The installed command `atelier serve`, unchanged; people ask who leads one of 800 made-up projects.",)
+        notes = ("The installed command `atelier serve`, unchanged; people ask who leads one of 6,000 made-up projects.",)
         return run_both(
-            lambda platform: _kill(platform, home, 3 if quick else 40), QUESTION, "kills_real", notes, "real"
+            lambda platform: _kill(platform, home, 3 if quick else 400), QUESTION, "kills_real", notes, "real"
         )
 
 

@@ -65,9 +65,9 @@ class EchoWords:
 class FactWords:
     """For the extractive generator: made-up projects and who leads them, each asked for once."""
 
-    def __init__(self, count: int = 800) -> None:
+    def __init__(self, count: int = 6000) -> None:
         syllables = "ba do fi ku la me ni po ra su ti vo wa ze ga he".split()
-        words = ["".join(parts).capitalize() for parts in product(syllables, repeat=3)]
+        words = ["".join(parts).capitalize() for parts in product(syllables, repeat=4)]
         random.Random(3).shuffle(words)
         self.leaders = dict(zip(words[:count], words[count : 2 * count], strict=True))
         self._left = list(self.leaders)

@@ -53,6 +53,13 @@ def test_the_row_of_a_table_that_answers_is_cited_by_its_own_number():
         ("Room: 4; Seats: 16", 5),
         ("Room: 3; Seats: 12", 4),
     ]
+    pages = [
+        hit(1, 7, 1, "Room: 3; Seats: 12", line=7),
+        hit(2, 7, 2, "Room: 4; Seats: 16", line=8),
+        hit(3, 7, 3, "Note: rooms are free; ask at the desk: always.", line=10),
+        hit(4, 7, 4, "They open at 9.", line=11),
+    ]
+    assert [each.line for each in join(pages)] == [7, 8, 10], "in a page too, but not prose"
     halves = [hit(1, 7, 1, source="rooms.xlsx", line=9), hit(2, 7, 2, source="rooms.xlsx", line=9)]
     assert [(each.text, each.line) for each in join(halves)] == [("text 1\n\ntext 2", 9)]
 
