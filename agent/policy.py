@@ -51,6 +51,7 @@ CERTAIN_ERRAND_ASKED = 0.85  # "what's the weather?" against "where is my order?
 CERTAIN_WISH = 0.95  # "what's for lunch?" can look like a wish for ideas
 CERTAIN_TALK, FEW = 0.7, 2  # "drill" can look like small talk
 CERTAIN_TALK_ASKED = 0.8  # "do you have a pool?" too; "do you have children?" is surer
+CERTAIN_TALK_OF_US = 0.95  # "are you open on Sunday?" against "do you sleep?"
 INTERRUPTION = 0.8  # in the middle of a technique an idea of two words can look like small talk
 CALL = 0.7  # and less often like a call for a person or for help
 HELD = 0.5  # the probability from which a passage is believed to answer
@@ -111,6 +112,11 @@ _OF_US = re.compile(
 _HAVE = re.compile(
     r"^\W*(?:(?:ok(?:ay)?|so|and|but|hi|hey|hello|atelier)\b[\s,!.:]*)*(?:do\s+(?:you|we)\s+(?:\w+\s+)?(?:have|offer|sell|provide|serve|accept|take)"
     r"|have\s+(?:you|we)\s+got|(?:habt\s+ihr|haben\s+(?:sie|wir)|gibt\s+es))\s+(?!(?:a\s+|any\s+|ein(?:e|en)?\s+)?(?:time|minute|moment|second|zeit|momente?)\b)\w",
+    re.IGNORECASE,
+)
+_OF_TEAM = re.compile(  # "are you open on Sunday?", "do you tow?"
+    r"^\W*(?:(?:ok(?:ay)?|so|and|but|hi|hey|hello)\b[\s,!.:]*)*(?:(?:are|do|will|can)\s+you|(?:habt|seid|macht)\s+ihr)\s+"
+    r"(?!have\s+(?:a\s+|any\s+)?(?:time|minute|moment|second)\b)\w",
     re.IGNORECASE,
 )
 _FACT = re.compile(
@@ -196,6 +202,9 @@ def decide(
         return Decision(Move.ANSWER, "This asks on about what was just said, so I search the documents.")
     if intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK_ASKED and _HAVE.match(text):
         return Decision(Move.ANSWER, OFFERED)
+    is_of_us = intent is not Intent.SMALL_TALK or confidence >= CERTAIN_TALK_OF_US or not asks
+    if not is_of_us and _OF_TEAM.match(text) and kind_of_small_talk(text) == "otherwise":
+        return Decision(Move.ANSWER, "This may be asked of the team and not of me, so I search.")
     is_word = intent is Intent.SMALL_TALK and confidence < CERTAIN_TALK and len(text.split()) <= FEW
     if is_word and kind_of_small_talk(text) == "otherwise":
         return Decision(Move.ANSWER, "This may be small talk or a word to look up, so I search.")

@@ -15,7 +15,7 @@ from retrieval.passage import Passage
 LATELY = 8  # lines back whose language a message without one is taken to be in
 LOOKED_AT = 200  # documents: of more, those whose names come first
 CLEAR = 2  # function words from which a language is believed; one is enough where it is most of the words
-FEW = 0.1  # the share of documents in another language from which that is said
+FEW = 0.25  # the share of documents in another language from which that is said
 UNSPOKEN = 0.8  # how fluent an encoder must be in a language to find across it
 _SCRIPTS = (
     ("ja", re.compile("[\u3040-\u30ff]")),

@@ -24,7 +24,9 @@ def run(quick: bool) -> Report:
         subprocess.run(
             command, env=clean_environment({"ATELIER_HOME": str(home)}), check=True, stdout=subprocess.DEVNULL
         )
-        notes = ("The installed command `atelier serve`, unchanged; people ask who leads one of 6,000 made-up projects.",)
+        notes = (
+            "The installed command `atelier serve`, unchanged; people ask who leads one of 6,000 made-up projects.",
+        )
         return run_both(
             lambda platform: _kill(platform, home, 3 if quick else 400), QUESTION, "kills_real", notes, "real"
         )
