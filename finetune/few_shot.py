@@ -159,7 +159,7 @@ def learn(
     doubts = [row.text for row in noise()]
     labels = tuple(sorted({row.label for row in rows if row.label is not None}))
     texts = [*(row.text for row in rows), *asked, *doubts, *(outside(told) if is_scoped else ())]
-    called = {label: words for label in labels if (words := in_words(label))}
+    called = {label: words for label in labels if (words := in_words(label)) and words not in told}
     named = tuple(enumerate(called, len(texts)))
     texts += called.values()
     cached = read(encoder, texts, {branch.start}, lambda _: None)[branch.start]

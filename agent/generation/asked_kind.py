@@ -109,6 +109,11 @@ _ASKED = tuple(
         (r"wie\s+(?:alt|tief|schwer|groß|breit|weit|schnell)", _LONG),
     )
 )
+# A day by which something is named or until which it is done: "the deadline for the Monday letter" is on another one.
+_OF_A_DAY = re.compile(
+    r"(?i)(?<!\bon )\b(?:for|before|after|by|until|till|the|our|your|an?|this|für|vor|nach|bis|de[rnm]|diese\w?)\s+"
+    rf"(?:the\s+|de[rnm]\s+)?(?!week)(?:{_DAY})\b"
+)
 # How long something is valid is not said by how long a button is pressed.
 _VALID = re.compile(r"(?i)\b(?:valid|good|gültig)\b")
 _LASTS = re.compile(
@@ -119,6 +124,14 @@ _OPEN = re.compile(r"(?i)\b(?:open\w*|clos\w+|shuts?|geöffnet|öffne\w*|schlie�
 _SEASON = re.compile(
     r"(?i)\b(?:winter|summer|spring|autumn|season|year|holidays?|christmas|easter|again|date|day|sommer|frühling|frühjahr|herbst|saison|jahr|ferien|feiertag\w*"
     r"|weihnacht\w*|ostern|wieder|tag|jan\w*|feb\w*|mar\w*|apr\w*|may|june?|july?|aug\w*|sept\w*|oct\w*|nov\w*|dec\w*|märz|mai|juni|juli|okt\w*|dez\w*)\b"
+)
+# "Registration opens on 3 May" tells when; "closed for the winter from 31 October" does not.
+_TURN = re.compile(
+    r"(?i)\b(?:winter|summer|spring|autumn|season|holidays?|christmas|easter|again|sommer|frühling|herbst|saison|ferien|ostern|wieder|weihnacht\w*|feiertag\w*)\b"
+)
+_MONTH = r"(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\w*"
+_DAY_OF_YEAR = re.compile(
+    rf"(?i)\b\d{{1,2}}\.?\s{_MONTH}|\b{_MONTH}\s\d{{1,2}}\b|\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}\.\d{{1,2}}\.(?:\d|\s|$)"
 )
 HOUR = re.compile(
     r"(?i)\b\d{1,2}[:.]\d\d\b|\b\d{1,2}\s?(?:[ap]\.?m\b|uhr\b|o['’]clock)|\b(?:noon|midnight|mittags?|mitternacht)\b"
@@ -177,7 +190,7 @@ def of_kind(question: str, reading: Reading, passages: Sequence[Passage]) -> Rea
 
     def lacks_own(text: str, place: int) -> bool:
         """Whether a text of a passage lacks it, be it a sentence or all of it."""
-        is_no_hour = hours and HOUR.search(text) is None
+        is_no_hour = hours and HOUR.search(text) is None and not _is_day(text)
         return (
             lacking[place] or is_no_hour or lacks_kind(question, text) or lacks_asked(question, passages[place], text)
         )
@@ -198,7 +211,8 @@ def lacks_kind(question: str, text: str) -> bool:
     shape = next((shape for asked, shape in _ASKED if asked.match(question)), None)
     if shape is None:
         return False
-    if (days := days_of(question)) and (said := days_of(text)) and not days & said:  # of Mondays no Friday tells
+    days = days_of(_OF_A_DAY.sub(" ", question))
+    if days and (said := days_of(text)) and not days & said:  # of Mondays no Friday tells
         return True
     if shape is _MUCH and _COSTS.search(question):
         return _PRICED.search(_WHILE.sub(" ", _TIMES.sub(" ", text))) is None
@@ -223,6 +237,11 @@ def has_hours(question: str, passages: Sequence[Passage]) -> bool:
         and has_all(f"{passage.source} {passage.heading} {passage.text}", named, is_german=is_german)
         for passage in passages
     )
+
+
+def _is_day(text: str) -> bool:
+    """Whether a text tells a day of the year, and not that of a season."""
+    return _DAY_OF_YEAR.search(text) is not None and _TURN.search(text) is None
 
 
 def lacks_thing(question: str, passage: Passage) -> bool:

@@ -9,7 +9,10 @@ from retrieval.passage import Passage
 # When something opens is not said by when it closes.
 _TURNED = (("open", "clos"), ("öffn", "schließ"), ("begin", "end"), ("start", "end"))
 _WHEN = re.compile(r"(?i)\W*(?:when|wann|(?:(?:from|until|till|at) )?what time|(?:ab|bis) wann)\b")
-_FROM_TO = re.compile(r"(?i)\d\S*\s*(?:[ap]\.?m\.?\s*|uhr\s*)?(?:to|till|until|and|bis|und|[-–])\s*\d")  # tells both
+# Tells both: "9 to 5", but not the day 2026-10-31.
+_FROM_TO = re.compile(
+    r"(?i)(?<!\d)(?<!\d-)(?!\d{4}-\d\d)\d\S*\s*(?:[ap]\.?m\.?\s*|uhr\s*)?(?:to|till|until|and|bis|und|[-–])\s*\d"
+)
 _IS_THERE = re.compile(
     r"(?i)\W*(?:(?:is|are) there|do (?:you|we) have|have (?:you|we) got|gibt es|habt ihr|haben (?:wir|sie))\b"
     r"(?!.*\b(?:rules?|bans?|limits?|regeln?|verbote?)\b)"

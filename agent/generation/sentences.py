@@ -31,8 +31,12 @@ class Unit:
 
     @property
     def asks(self) -> bool:
-        """Whether it is a question, and so answers none."""
-        return self.kind in (Kind.SENTENCE, Kind.ITEM) and self.text.rstrip(_CLOSERS).endswith(("?", "？", "؟"))
+        """Whether it is a question, and so answers none; one that is only named at the end is not: 'It is "Why?"'."""
+        if self.kind not in (Kind.SENTENCE, Kind.ITEM):
+            return False
+        said = self.text.strip(_MARKUP)
+        asked = said.rstrip(_CLOSERS)
+        return asked.endswith(("?", "？", "؟")) and (asked == said or said.startswith(_OPENERS))
 
     @property
     def announces(self) -> bool:
@@ -40,7 +44,11 @@ class Unit:
         return self.kind is Kind.SENTENCE and (self.text.endswith((":", "：")) or self.asks)
 
 
-_CLOSERS = "\"'”’»)]*_`"
+_MARKUP = "-*+•▪‣–_` "
+_CLOSERS = "\"'”’“»«」』)]*_`"
+_OPENERS = tuple("\"'“‘„«»「『([")
+_STOPS = (".", "!", "…", "。")
+WRAPPED = 40  # characters of a line from which it may be cut from a sentence
 _FENCE = re.compile(r"\s{0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"\s*(?:[-*+•▪‣–]|\(?\d{1,3}[.)]|\(?[a-z][.)]|step \d+[.:])\s+\S", re.IGNORECASE)
 _FIELD = re.compile(r"\s*[*_]*([^\W\d_][^:.!?;|]{0,38})(?::[*_]*|\s[-–—])\s+\S")
@@ -85,7 +93,14 @@ def _fields(lines: Sequence[str]) -> Sequence[str]:
     """The lines, perhaps but for one that announces them, if each holds a name and what belongs to it; else none."""
     fields = lines[1:] if lines[0].rstrip().endswith(":") else lines
     are_fields = len(fields) > 1 and all(_FIELD.match(line) and not line.rstrip().endswith("?") for line in fields)
-    return fields if are_fields else ()
+    return fields if are_fields and not any(map(_runs_on, fields, fields[1:])) else ()
+
+
+def _runs_on(line: str, behind: str) -> bool:
+    """Whether a sentence is wrapped there: behind a long line without an end it begins small, or ends an aside."""
+    is_cut, name = len(line) > WRAPPED and not line.rstrip().endswith(_STOPS), _FIELD.match(behind)
+    is_aside = name is not None and behind[name.end(1)] != ":" and behind.rstrip().endswith(_STOPS)
+    return is_cut and (is_aside or behind.lstrip(" *_")[:1].islower())
 
 
 def name_of(field: Unit) -> str:
@@ -109,7 +124,8 @@ def _answered(units: Sequence[Unit]) -> list[Unit]:
             and not unit.asks
             and (last.block == unit.block or is_alone)
         ):
-            found[-1] = Unit(f"{last.text} {unit.text}", unit.kind, unit.block)
+            gap = "" if is_unspaced(last.text[-1]) or is_unspaced(unit.text[0]) else " "
+            found[-1] = Unit(f"{last.text}{gap}{unit.text}", unit.kind, unit.block)
         else:
             found.append(unit)
     return found

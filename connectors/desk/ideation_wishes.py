@@ -152,6 +152,8 @@ class Wishes:
                 await self._moved(board, target, person, stage)
             case "close":
                 await self._moved(board, Phase.CLOSED, person, stage)
+            case "decide" if phase is Phase.REFRAME and wish.numbers:  # versions of the question stand there to take
+                return await self._led(board, replace(wish, verb="choose"), event, stage, person)
             case "choose":
                 if phase is not Phase.REFRAME or not 0 < int(wish.numbers[0]) <= len(board.reframings):
                     return [answer(event, self._say(event, "ideation_gone_on"))]

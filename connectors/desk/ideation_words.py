@@ -1,7 +1,7 @@
 """What somebody wrote behind `/ideate`, as a wish; and which ideas a message holds. Pure."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
 from agent.generation.steering import contributes, is_talk
@@ -22,8 +22,9 @@ _ALSO = {  # other words for what is done with numbered ideas while a session ru
     "rephrase": "edit", "change": "edit", "combine": "merge", "remove": "withdraw", "delete": "withdraw",
     "drop": "withdraw",
 }  # fmt: skip
-_TO = re.compile(r"^(?:(?:in)?to|in|as|zu)(?:\s+|:\s*)|^[:=]\s*", re.IGNORECASE)
+_TO = re.compile(r"(?:(?P<how>in|as)|(?:in)?to|zu)(?:\s+|:\s*)|[:=]\s*", re.IGNORECASE)
 _WHY = re.compile(r"(?:because|since|as|weil|da)\b", re.IGNORECASE)
+_QUOTED = re.compile(r"^[\"'“”„]([^\"“”„]+)[\"'“”]$")  # all of a text
 ALIKE = 0.8  # of a single word and a wish, by `difflib`: "nxt"
 _NUMBERED = frozenset("edit withdraw tag split good problem better deeper done score cell".split())
 _SEVERAL = frozenset({"merge", "vote", "decide"})  # numbers, then perhaps words
@@ -54,11 +55,22 @@ _ORDERED = re.compile(
     r"(?:\s+(?:together|zusammen|please|bitte))?\s*[.!]*",
     re.IGNORECASE,
 )
-_RENAMED = re.compile(
-    r"(?:please\s+|bitte\s+)?(?:(?:rename|reword|rephrase|(?:be)?nenne)\s+(?:(?:idea|idee|number|nummer)\s+)?#?"
-    r"|(?:change|ändere)\s+(?:(?:idea|idee|number|nummer)\s+#?|#))(?P<number>\d{1,3})"
-    r"(?:\s*:|\s+(?:to|into|in|as|zu|um\s+in)(?:\s*:)?)\s+(?P<text>\S[^\n]*)",
-    re.IGNORECASE,
+_IDEA = r"(?:(?:idea|idee|number|nummer)\s+)?#?(?P<number>\d{1,3})"
+_SURELY = r"(?:(?:idea|idee|number|nummer)\s+#?|#)(?P<number>\d{1,3})"  # "change 2 to 4 people a team" may be one
+_RENAMED = tuple(
+    re.compile(
+        rf"(?:please\s+|bitte\s+)?(?:{verb})\s+{idea}(?:\s*:|\s+(?:{to})(?:\s*:)?)\s+(?P<text>\S[^\n]*?){end}",
+        re.IGNORECASE,
+    )
+    for verb, idea, to, end in (
+        ("rename", _IDEA, "to|into|as", ""),
+        ("reword|rephrase", _IDEA, "to|into", ""),  # not "in fewer words", "as a question"
+        ("change", _SURELY, "to|into", ""),
+        ("benenne", _IDEA, r"zu|in|um\s+in", r"(?:\s+um)?"),
+        ("nenne", _IDEA, r"um\s+in", ""),
+        ("nenne", _IDEA, "in", r"\s+um"),
+        ("ändere", _SURELY, "zu|in", ""),
+    )
 )
 
 
@@ -97,10 +109,13 @@ def wish_of(text: str, *, is_running: bool) -> Wish | None:
         return Wish(word, numbers if word in _SEVERAL else numbers[:1], _after(rest, numbers, word))
     if is_running and numbers and word in _ALSO:
         wish = Wish(_ALSO[word], numbers, words)
-        if wish.verb == "edit" or (wish.verb == "withdraw" and not words):
-            return Wish(wish.verb, numbers[:1], _TO.sub("", _after(rest, numbers, word), count=1))
-        if not words or (wish.verb == "decide" and _WHY.match(words)):  # else: "take 2 minutes to breathe"
-            return wish
+        if wish.verb == "edit":
+            given = re.sub(r"^#?\d+[.,]?\s*", "", rest)
+            to = _TO.match(given)
+            if word == "rename" or not words or (to and not to["how"]):  # else it says how: "rephrase 2 shorter"
+                return Wish("edit", numbers[:1], given[to.end() if to else 0 :])
+        elif not words or (wish.verb == "decide" and _WHY.match(words)):  # else: "take 2 minutes to breathe"
+            return replace(wish, numbers=numbers[:1]) if wish.verb == "withdraw" else wish
     if is_running and word in _WORDED:
         return Wish("technique" if word == "use" else word, text=_behind(text, first))
     return _near(word, rest, numbers, is_running=is_running)
@@ -119,8 +134,8 @@ def _near(word: str, rest: str, numbers: tuple[str, ...], *, is_running: bool) -
 
 def ordered(text: str) -> Wish | None:
     """What a message in a session orders in plain words and says nothing beside: "merge 1 and 3", "vote for 2"."""
-    if (renamed := _RENAMED.fullmatch(text.strip())) is not None:
-        return Wish("edit", (renamed["number"],), renamed["text"].strip().strip("\"'“”„"))
+    if renamed := next(filter(None, (each.fullmatch(text.strip()) for each in _RENAMED)), None):
+        return Wish("edit", (renamed["number"],), _QUOTED.sub(r"\1", renamed["text"]))
     found = _ORDERED.fullmatch(text.strip())
     verb = _PLAIN.get(found["verb"].lower()) if found is not None else None
     if found is None or verb is None:

@@ -26,6 +26,10 @@ from retrieval.passage import Passage
         ("what does a visit cost?", "Visits are free.", "A visit takes two hours."),
         ("when does it open?", "It opens after the service.", "It opens with a card."),
         ("at what time does it open?", "It opens at noon.", "It opens after the service."),
+        ("when do we open on Mondays?", "Doors open on Mondays at 8.", "Doors open on Fridays at 8."),
+        ("when is the shop open at the weekend?", "On Saturdays from 9.", "Monday to Friday from 9."),
+        ("when is the deadline for the Friday letter?", "It is due on Wednesday.", "Send it to Ann."),
+        ("wann muss ich für den Montag bestellen?", "Bis Donnerstag um 12.", "Online."),
         ("wann wird geheizt?", "Ab Oktober wird geheizt.", "Es wird mit Gas geheizt."),
         ("how long is the code valid?", "It expires after 20 minutes.", "Press the button for five seconds."),
         ("wie lange ist der Code gültig?", "Er gilt bis zu 20 Minuten und verfällt dann.", "Drück fünf Sekunden."),
@@ -83,3 +87,7 @@ def test_when_something_closes_is_told_by_its_hours_where_there_are_some() -> No
     units = tuple(Scored(cut(each.text)[0], at, 0, 0.9 - at / 10) for at, each in enumerate((winter, hours)))
     read = of_kind("when does the boathouse close?", Reading(units, (0.0, 0.0)), [winter, hours])
     assert read.units[0].probability < HOLDS < read.units[1].probability
+    begins = page("The boathouse opens on 3 May."), hours
+    units = tuple(Scored(cut(each.text)[0], at, 0, 0.9 - at / 10) for at, each in enumerate(begins))
+    read = of_kind("when does the boathouse open?", Reading(units, (0.0, 0.0)), begins)
+    assert read.units[0].probability == 0.9, "a day is an answer, unless it is that of a season"

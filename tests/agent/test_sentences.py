@@ -64,6 +64,9 @@ def test_a_question_stands_with_the_sentence_that_answers_it():
     bring = cut("What do I bring?\n- a photo")
     assert [unit.text for unit in bring if unit.announces] == ["What do I bring?"]
     assert not cut("Who pays? Bob.")[0].asks
+    assert not any(cut(said)[0].asks for said in ('Our motto is "Why not?"', "We meet at noon (or later?)"))
+    assert all(cut(said)[0].asks for said in ("“Why not?”", "**(Who pays?)**", '- "Who pays?"'))
+    assert texts("什么时候发工资？每月25日。") == ["什么时候发工资？每月25日。"]
     assert [unit.asks for unit in cut("- Who pays?\n- Who asks? Ann.")] == [True, False]
 
 
@@ -80,3 +83,16 @@ def test_lines_of_names_and_what_belongs_to_them_are_quoted_one_by_one():
         "Q: Do you refund? A: Within a week."
     ]
     assert [unit.kind for unit in cut("Note: the door\nis open.")] == [Kind.SENTENCE]
+
+
+def test_a_sentence_with_an_aside_is_not_cut_where_it_is_wrapped():
+    assert not [unit for text in WRAPPED for unit in cut(text) if unit.kind is Kind.FIELD]
+    said = "Anna: We should move the launch to the first week of June\nBen: The printer needs two weeks."
+    assert [unit.text for unit in cut(said)] == said.split("\n")
+
+
+WRAPPED = (
+    "The design team - which was founded by Ann and has grown since\nthen - works on the third floor.",
+    "Our team - tents and boats, founded in 2012 in the city of\nBerlin - has twelve people.",
+    "Berlin: our head office, where most of the\npeople work: engineers, designers and writers.",
+)

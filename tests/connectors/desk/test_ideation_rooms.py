@@ -284,16 +284,19 @@ async def test_who_asks_for_ideas_among_others_gets_a_session_and_alone_a_partne
     assert chat.shown(meeting.people[1])[0].text == "What would a child try first?"
 
 
-async def test_who_is_ahead_of_the_question_loses_no_idea(open_doors: Doors, telegram: TelegramChat) -> None:
+@pytest.mark.parametrize("words", ["2", "Let's take 2"])
+async def test_who_is_ahead_of_the_question_loses_no_idea(
+    open_doors: Doors, telegram: TelegramChat, words: str
+) -> None:
     meeting = Meeting(open_doors, telegram, 2)
     await meeting.opens()
     await meeting.says("a buddy for everybody", "I would take the second one")
     assert meeting.texts() == ["a buddy for everybody"]
     assert "1 idea from 1 person" in meeting.board.text
-    telegram.says(meeting.people[1], "2", meeting.room)  # only who leads chooses
+    telegram.says(meeting.people[1], words, meeting.room)  # only who leads chooses
     await open_doors.settle()
     assert meeting.session.session.phase is Phase.REFRAME
-    telegram.says(meeting.people[0], "2", meeting.room)
+    telegram.says(meeting.people[0], words, meeting.room)
     await open_doors.settle()
     assert "What stands in the way" in meeting.board.text
     assert "a buddy for everybody" in meeting.board.text
