@@ -18,6 +18,7 @@ ONCE = frozenset(
     {"getMe", "setMyCommands", "deleteWebhook", "auth.test", "apps.connections.open"}
 )  # a start calls them
 STARTING = 90.0  # seconds that a start may take
+ENOUGH = threading.Event()  # set: no more kills, and what was done is judged
 BEHIND = 0.03  # seconds: a kill "after" an answer strikes within these, where the bot commits what it heard
 
 
@@ -85,7 +86,7 @@ def kill_often(
     writer.start()
     try:
         again, tried = False, 0
-        while places.total() < kills:
+        while places.total() < kills and not ENOUGH.is_set():
             if not writer.is_alive():
                 raise RuntimeError("Nobody writes any more: what there was to ask was asked.")
             tried += 1

@@ -2,7 +2,8 @@
 
 import tempfile
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def run(quick: bool) -> Report:
 def run_both(
     kill: Callable[[str], killing.Outcome], question: str, name: str, notes: tuple[str, ...], bot: str = "stub"
 ) -> Report:
-    """Both platforms side by side, each with an emulator and a bot of its own."""
+    """Both platforms side by side, each with an emulator and a bot of its own. Ctrl-C: those kills were enough."""
     outcomes: dict[str, killing.Outcome] = {}
 
     def work(platform: str) -> None:
@@ -41,8 +42,11 @@ def run_both(
     threads = [threading.Thread(target=work, args=(platform,)) for platform in ("telegram", "slack")]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join()
+    try:
+        _wait(threads)
+    except KeyboardInterrupt:
+        killing.ENOUGH.set()
+        _wait(threads)
     rows = [killing.rows(platform, bot, outcome) for platform, outcome in outcomes.items()]
     told = [killing.note(platform, outcome) for platform, outcome in outcomes.items()]
     faults = [
@@ -52,6 +56,12 @@ def run_both(
         if outcome.verdict.lost or outcome.verdict.twice or outcome.verdict.misplaced
     ]
     return Report(f"battery {name}", question, rows, [*notes, *told, *faults])
+
+
+def _wait(threads: Sequence[threading.Thread]) -> None:
+    """Until all have ended. Not by `join`: a thread whose join was interrupted counts as ended."""
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(0.2)
 
 
 def _kill(platform: str, kills: int) -> killing.Outcome:
