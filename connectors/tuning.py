@@ -363,10 +363,8 @@ def promoted_said(before: Aliases, after: Aliases) -> str:
 
 def rolled_back_said(before: Aliases, after: Aliases) -> str:
     gone = before.live.name if before.live else before.candidate.name if before.candidate else "it"
-    if after.live is None and gone.startswith("heads-"):
-        return f"{gone} is taken back: the heads that come with Atelier serve within seconds."
-    serves = after.live.name if after.live else "the model without an adapter"
-    return f"{gone} is taken back: {serves} serves within seconds."
+    plain = "heads that come with Atelier serve" if gone.startswith("heads-") else "model without an adapter serves"
+    return f"{gone} is taken back: {f'{after.live.name} serves' if after.live else f'the {plain}'} within seconds."
 
 
 def summary(job: Job) -> list[str]:

@@ -136,10 +136,7 @@ _DAY_OF_YEAR = re.compile(
 HOUR = re.compile(
     r"(?i)\b\d{1,2}[:.]\d\d\b|\b\d{1,2}\s?(?:[ap]\.?m\b|uhr\b|o['’]clock)|\b(?:noon|midnight|mittags?|mitternacht)\b"
 )
-_DATE = re.compile(
-    r"(?i)\b\d{1,2}\.?\s(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)\w*|\b\d{1,2}[:.]\d\d\b"
-    rf"|\b(?:{_DAY})\b"
-)
+_DATE = re.compile(rf"(?i)\b\d{{1,2}}\.?\s{_MONTH}|\b\d{{1,2}}[:.]\d\d\b|\b(?:{_DAY})\b")
 # What stands in figures and is neither a number of things nor a price.
 _TIMES = re.compile(
     r"(?i)\b\d{1,2}[:.]\d\d\b(?:\s*(?:[ap]\.?m\b|uhr))?|\b\d{1,2}\s?(?:[ap]\.?m\b|uhr\b)|\b\d{4}-\d\d-\d\d\b"

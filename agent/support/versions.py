@@ -24,7 +24,10 @@ from retrieval.tokens import words
 
 COVERED, WELL = 0.5, 0.6  # of a question's topic words, the share that both statements with their headings must have,
 # and one of them
-BEST, ANY = 0.15, 5  # the search's probability of the better passage; how many are compared: it is of the best alone
+BEST, ANY = (
+    0.1,
+    5,
+)  # the search's probability of the better passage, from about which one is quoted; how many are compared
 SHARED = 2  # telling words that both must have, headings included
 APART = timedelta(days=180)  # a day in a name against the day of the other's file: less may be the same version
 STEM = 4  # letters that forms of one word share at least

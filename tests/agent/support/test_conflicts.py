@@ -49,6 +49,19 @@ def test_both_are_quoted_the_newer_first() -> None:
     assert german.startswith("Zwei Dokumente widersprechen sich")
 
 
+def test_an_earlier_version_that_the_search_holds_for_unlikely_is_not_quoted_alone() -> None:
+    lists = (
+        "- Meals: 28 euros a day.\n- Receipts are handed in within 30 days.",
+        "- Receipts are handed in within 14 days.",
+    )
+    old, new = (
+        replace(OLD, id=year, text=text, source=f"travel-{year}.md", heading=f"Travel policy {year}", score=score)
+        for text, year, score in zip(lists, (2024, 2026), (0.14, 0.05), strict=True)
+    )
+    said = differing("how many days do I have to hand in receipts?", [old, new], "en", unknown)
+    assert said.startswith("Two documents differ on this, the newer one first:\n- **travel-2026.md**")
+
+
 def test_without_a_date_in_the_name_the_file_s_own_counts_and_the_guide_is_left_out() -> None:
     one, other = replace(OLD, source="a.md"), replace(NEW, source="b.md")
     dates = {"a.md": datetime(2025, 5, 2, tzinfo=UTC), "b.md": datetime(2025, 5, 1, tzinfo=UTC)}
